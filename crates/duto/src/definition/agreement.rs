@@ -1,0 +1,59 @@
+//! Whether the sections agree with each other.
+
+use super::record::Kind;
+use super::suggest::did_you_mean_or_list;
+use super::walk::Fields;
+use super::yaml::{Content, Node};
+use super::{Pipeline, Problem, Span};
+
+/// Called last, when every section is read. What a section could not read is left alone.
+pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
+    check_key(file, pipeline);
+    let written = |section, key| file.value(section).and_then(|node| child(node, key)).map(|node| node.span);
+    let (record_bytes, batch_bytes) = (pipeline.source.max_record_bytes, pipeline.batch.max_bytes);
+    let spans = [written("source", "max_record_bytes"), written("batch", "max_bytes")];
+    if let Some(span) = first(spans).filter(|_| batch_bytes > 0 && record_bytes > batch_bytes) {
+        let message =
+            format!("a record may have {record_bytes} bytes (source.max_record_bytes), a batch only {batch_bytes} (batch.max_bytes)");
+        file.walk().report(Problem::new("batch.bytes.contradiction", span, message).help("a batch must be able to hold one record"));
+    }
+    let (workers, connections) = (pipeline.batch.workers, pipeline.database.max_connections);
+    let spans = [written("batch", "workers"), written("database", "max_connections")];
+    if let Some(span) = first(spans).filter(|_| connections > 0 && workers > connections) {
+        let message = format!("{workers} workers (batch.workers) share {connections} connections (database.max_connections)");
+        file.walk().report(Problem::new("batch.workers.contradiction", span, message).help("each worker has a connection of its own"));
+    }
+}
+
+fn check_key(file: &Fields<'_, '_>, pipeline: &Pipeline) {
+    let Some(key) = &pipeline.source.key else { return };
+    let Some(span) = file.value("source").and_then(|node| child(node, "key")).map(|node| node.span) else { return };
+    let fields = &pipeline.record.fields;
+    if fields.is_empty() {
+        return;
+    }
+    match fields.iter().find(|field| field.name == *key).map(|field| &field.kind) {
+        Some(Kind::Scalar(_)) => {}
+        Some(_) => {
+            let message = format!("source.key names {}, which is not a single value", file.walk().quote(span));
+            file.walk().report(Problem::new("source.key.type", span, message));
+        }
+        None => {
+            let names = fields.iter().map(|field| field.name.as_str());
+            let message = format!("source.key names {}, which is no field of the record", file.walk().quote(span));
+            let help = did_you_mean_or_list(key, "the fields are", names);
+            file.walk().report(Problem::new("source.key.unknown", span, message).help(help));
+        }
+    }
+}
+
+fn first(spans: [Option<Span>; 2]) -> Option<Span> {
+    spans.into_iter().flatten().next()
+}
+
+fn child<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    match &node.content {
+        Content::Mapping(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+        _ => None,
+    }
+}

@@ -1,0 +1,166 @@
+//! `database:`, the PostgreSQL that holds the tables, the rejects and the position.
+
+use std::time::Duration;
+
+use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
+use super::parse::Section;
+use super::walk::Fields;
+use super::{Pipeline, Problem, Span};
+
+/// How to reach the database, and how patient to be with it.
+#[derive(Clone, Default, PartialEq)]
+pub struct Database {
+    /// A connection URL; when it is set the five fields below are not looked at.
+    pub url: Option<String>,
+    pub host: String,
+    pub port: u16,
+    pub name: String,
+    pub user: String,
+    pub password: String,
+    /// `disable`, `prefer`, `require`, `verify-ca` or `verify-full`, as libpq has them.
+    pub sslmode: String,
+    /// The authority's certificate file, for the two `verify` modes.
+    pub sslrootcert: Option<String>,
+    /// At most so many connections in a process.
+    pub max_connections: usize,
+    pub connect_timeout: Duration,
+    pub statement_timeout: Duration,
+    pub lock_timeout: Duration,
+    /// How often a batch or a connection is tried again before the worker stops with a non-zero exit; None never gives up.
+    pub max_retries: Option<u32>,
+    /// The first pause between retries; it doubles up to `retry_backoff_max`.
+    pub retry_backoff: Duration,
+    pub retry_backoff_max: Duration,
+}
+
+impl std::fmt::Debug for Database {
+    /// Without the password and the URL, which may hold one: secrets are never printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("name", &self.name)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) const SECTION: Section = Section {
+    key: Key {
+        name: "database",
+        about: "the PostgreSQL that holds the tables, the rejects and the position",
+        presence: Presence::Required,
+        value: Value::Keys(&KEYS),
+    },
+    read,
+};
+
+/// A setting with a default and a range.
+const fn timeout(name: &'static str, default: &'static str, about: &'static str) -> Key {
+    let value = Value::Duration { minimum: milliseconds(1), maximum: hours(24) };
+    Key { name, about, presence: Presence::Default(default), value }
+}
+
+static KEYS: Keys = Keys {
+    of: "database",
+    keys: &[
+        Key {
+            name: "url",
+            about: "a connection URL, postgresql://user:password@host:port/name; when it is set, host, port, name, user and password are not looked at",
+            presence: Presence::Optional,
+            value: Value::Secret,
+        },
+        Key { name: "host", about: "the server's name or address", presence: Presence::Default("localhost"), value: Value::Text },
+        Key {
+            name: "port",
+            about: "the server's port",
+            presence: Presence::Default("5432"),
+            value: Value::Integer { minimum: 1, maximum: 65_535 },
+        },
+        Key {
+            name: "name",
+            about: "the database's name; each pipeline has its own database",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key { name: "user", about: "the role that connects", presence: Presence::Default("postgres"), value: Value::Text },
+        Key { name: "password", about: "the role's password", presence: Presence::Default(""), value: Value::Secret },
+        Key {
+            name: "sslmode",
+            about: "whether the connection is encrypted and the server's certificate is verified, as libpq has it",
+            presence: Presence::Default("prefer"),
+            value: Value::Word(&["disable", "prefer", "require", "verify-ca", "verify-full"]),
+        },
+        Key {
+            name: "sslrootcert",
+            about: "the authority's certificate file, for verify-ca and verify-full",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "max_connections",
+            about: "at most so many connections in a process",
+            presence: Presence::Default("10"),
+            value: Value::Integer { minimum: 1, maximum: 1000 },
+        },
+        timeout("connect_timeout", "10s", "how long a connection may take to stand"),
+        timeout("statement_timeout", "60s", "how long one statement may take"),
+        timeout("lock_timeout", "10s", "how long a statement may wait for a lock"),
+        Key {
+            name: "retries",
+            about: "how often a batch or a connection is tried again before the worker stops with a non-zero exit; forever never gives up",
+            presence: Presence::Default("5"),
+            value: Value::IntegerOr { minimum: 0, maximum: 1_000_000, word: "forever" },
+        },
+        timeout("retry_backoff", "200ms", "the first pause between retries; it doubles up to retry_backoff_max"),
+        timeout("retry_backoff_max", "30s", "the longest pause between retries"),
+    ],
+    later: &[],
+    note: "",
+};
+
+fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
+    let Some(fields) = file.section("database") else { return };
+    let place = file.entry("database").map(|entry| entry.key_span).unwrap_or_default();
+    let database = Database {
+        url: fields.text("url"),
+        host: fields.text("host").unwrap_or_default(),
+        port: fields.integer("port").unwrap_or_default(),
+        name: fields.text("name").unwrap_or_default(),
+        user: fields.text("user").unwrap_or_default(),
+        password: fields.text("password").unwrap_or_default(),
+        sslmode: fields.word("sslmode").unwrap_or_default().to_string(),
+        sslrootcert: fields.text("sslrootcert"),
+        max_connections: fields.integer("max_connections").unwrap_or_default(),
+        connect_timeout: fields.duration("connect_timeout").unwrap_or_default(),
+        statement_timeout: fields.duration("statement_timeout").unwrap_or_default(),
+        lock_timeout: fields.duration("lock_timeout").unwrap_or_default(),
+        max_retries: fields.integer_or_word("retries").flatten(),
+        retry_backoff: fields.duration("retry_backoff").unwrap_or_default(),
+        retry_backoff_max: fields.duration("retry_backoff_max").unwrap_or_default(),
+    };
+    check(&fields, &database, place);
+    pipeline.database = database;
+}
+
+fn check(fields: &Fields<'_, '_>, database: &Database, place: Span) {
+    let walk = fields.walk();
+    if let (Some(url), Some(span)) = (&database.url, fields.span("url"))
+        && !url.starts_with("postgres://")
+        && !url.starts_with("postgresql://")
+    {
+        let problem = Problem::new("database.url.invalid", span, "database.url is not a PostgreSQL URL");
+        walk.report(problem.help("postgresql://user:password@host:port/name"));
+    }
+    // A name or URL that could not be read is reported already.
+    if fields.value("url").is_none() && fields.value("name").is_none() {
+        let problem = Problem::new("file.key.missing", place, "database has no name");
+        walk.report(problem.help("name: the database's name; or url, which says all in one"));
+    }
+    if database.retry_backoff > database.retry_backoff_max
+        && let (Some(_), Some(span)) =
+            (fields.duration("retry_backoff_max"), fields.span("retry_backoff").or(fields.span("retry_backoff_max")))
+    {
+        walk.report(Problem::new("database.backoff.order", span, "database.retry_backoff is more than database.retry_backoff_max"));
+    }
+}

@@ -1,0 +1,77 @@
+//! The parsed pipeline file. Pure data: nothing here opens a socket or a file.
+//!
+//! A file of this folder is named after the top-level key of the pipeline file that it describes: its type, its keys and how they are
+//! read stand together. `parse.rs` registers them; `yaml.rs`, `walk.rs` and `keys.rs` are what they read with.
+
+mod agreement;
+pub mod batch;
+pub mod checks;
+pub mod column_type;
+pub mod database;
+mod decimal;
+mod environment;
+pub mod generate;
+pub mod identifier;
+pub mod ingest;
+mod keys;
+mod listen;
+mod parse;
+mod pipeline;
+pub mod problem;
+mod promise;
+mod quantity;
+pub mod record;
+mod render;
+mod schema;
+mod settings;
+pub mod source;
+pub mod span;
+pub mod suggest;
+pub mod table;
+pub mod tests;
+pub mod text;
+mod values;
+mod walk;
+mod words;
+mod yaml;
+
+pub use batch::Batching;
+pub use checks::Check;
+pub use column_type::ColumnType;
+pub use database::Database;
+pub use generate::Generate;
+pub use ingest::IngestEndpoint;
+pub use parse::parse;
+pub use problem::Problem;
+pub use promise::{Promise, promise};
+pub use record::{Field, Kind, RecordDefinition, Rules};
+pub use render::{render, render_json};
+pub use schema::json_schema;
+pub use settings::settings;
+pub use source::Source;
+pub use span::{Span, SqlText};
+pub use table::{Column, Repeat, Table};
+pub use tests::{Expectation, Given, PipelineTest};
+pub use text::TextCleaning;
+
+/// One pipeline: everything its file declares, with the environment already filled in.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    /// `pipeline:`, the name by which positions, rejects and metrics know it.
+    pub name: String,
+    pub source: Source,
+    pub database: Database,
+    pub batch: Batching,
+    pub text: TextCleaning,
+    pub record: RecordDefinition,
+    /// `checks:`, in the file's order.
+    pub checks: Vec<Check>,
+    /// `tables:`, in the order in which they are written: the `once` table first, then foreign-key order.
+    pub tables: Vec<Table>,
+    pub ingest: Vec<IngestEndpoint>,
+    /// `generate:`; absent means that records are made from the record's types and rules alone.
+    pub generate: Option<Generate>,
+    pub tests: Vec<PipelineTest>,
+    /// `listen:`, the address that the HTTP server binds unless `--listen` says otherwise.
+    pub listen: Option<String>,
+}

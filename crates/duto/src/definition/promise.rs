@@ -1,0 +1,148 @@
+//! The delivery promise that a file's parts add up to, in sentences.
+
+use serde_json::{Value as Json, json};
+
+use super::{Pipeline, Repeat, Table, identifier};
+
+/// What a pipeline promises, part by part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promise {
+    pub parts: Vec<Part>,
+}
+
+/// One part of the pipeline and what it keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// For example `table sales`.
+    pub subject: String,
+    pub guarantee: Guarantee,
+    pub sentence: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarantee {
+    ExactlyOnce,
+    AtLeastOnce,
+    /// Nothing is promised.
+    Outside,
+}
+
+impl Guarantee {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ExactlyOnce => "exactly once",
+            Self::AtLeastOnce => "at least once",
+            Self::Outside => "outside",
+        }
+    }
+}
+
+/// The promise of a pipeline whose file has no problem: what could not be kept is a problem of the file.
+pub fn promise(pipeline: &Pipeline) -> Promise {
+    let topic = &pipeline.source.topic;
+    let whole = format!(
+        "every record of the topic {topic} ends once: as its rows, as a reject with its reason, or counted as a repeat or as filtered; \
+         position, rows and rejects change in one transaction"
+    );
+    let mut parts = vec![Part { subject: "records".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: whole }];
+    parts.extend(pipeline.tables.iter().map(|table| table_part(table, pipeline.source.partitions)));
+    for endpoint in &pipeline.ingest {
+        let sentence = format!(
+            "an answer of success means that the log holds the record; a client that sends again after a lost answer adds a second one{}",
+            second_record(&pipeline.tables)
+        );
+        let subject = format!("{} {}", endpoint.method, endpoint.path);
+        parts.push(Part { subject, guarantee: Guarantee::AtLeastOnce, sentence });
+    }
+    let sentence = format!("a topic {topic} that is deleted, made anew and refilled past the position within one second");
+    parts.push(Part { subject: "topic".to_string(), guarantee: Guarantee::Outside, sentence });
+    Promise { parts }
+}
+
+impl Promise {
+    /// One line a part, for a person.
+    pub fn to_text(&self) -> String {
+        let width = self.parts.iter().map(|part| part.subject.chars().count()).max().unwrap_or(0);
+        let line = |part: &Part| format!("  {:width$}  {:13}  {}\n", part.subject, part.guarantee.as_str(), part.sentence);
+        self.parts.iter().map(line).collect()
+    }
+
+    pub fn to_json(&self) -> Json {
+        let part = |part: &Part| json!({ "subject": part.subject, "guarantee": part.guarantee.as_str(), "sentence": part.sentence });
+        self.parts.iter().map(part).collect()
+    }
+}
+
+fn table_part(table: &Table, partitions: i32) -> Part {
+    let key: Vec<_> = table.key().iter().map(|column| identifier::to_sql(&column.name)).collect();
+    let key = key.join(", ");
+    let sentence = match table.repeat {
+        Repeat::Ignore => format!("repeat: ignore; a row whose {key} is already there changes nothing, the first stays"),
+        Repeat::Update if partitions > 1 => format!(
+            "repeat: update; a row whose {key} is already there takes its place, the last wins; \
+             the order is kept within a partition, so records of one {key} need one message key"
+        ),
+        Repeat::Update => format!("repeat: update; a row whose {key} is already there takes its place, the last wins"),
+        Repeat::Append => {
+            "repeat: append; every record adds its rows, also one that was sent twice; the position cannot be rewound".to_string()
+        }
+    };
+    // PostgreSQL holds two NULLs for different.
+    let may_be_null = table.key().iter().any(|column| !column.not_null);
+    let exception = if may_be_null { format!("; a row without {key} is never a repeat") } else { String::new() };
+    Part { subject: format!("table {}", table.name), guarantee: Guarantee::ExactlyOnce, sentence: sentence + &exception }
+}
+
+/// What a record that was sent twice does to the tables.
+fn second_record(tables: &[Table]) -> String {
+    let named = |append: bool| {
+        let names: Vec<_> =
+            tables.iter().filter(|table| (table.repeat == Repeat::Append) == append).map(|table| table.name.as_str()).collect();
+        names.join(", ")
+    };
+    match (named(false), named(true)) {
+        (keyed, appended) if appended.is_empty() => format!(", which leaves one row a key in {keyed}"),
+        (keyed, appended) if keyed.is_empty() => format!(", which adds its rows again to {appended}"),
+        (keyed, appended) => format!(", which leaves one row a key in {keyed} and adds its rows again to {appended}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::parse;
+
+    fn sentences(columns: &str, repeat: &str, ingest: &str) -> Vec<(Guarantee, String)> {
+        let text = format!(
+            "pipeline: p\nsource: {{ topic: t }}\ndatabase: {{ name: d }}\nrecord: {{ a: TEXT }}\n\
+             tables: {{ t: {{ columns: {{ {columns} }}, repeat: {repeat}, select: SELECT a FROM record }} }}\ningest: {{ {ingest} }}\n"
+        );
+        let pipeline = parse("p.yaml", &text, &|_| None).expect("a good file");
+        promise(&pipeline).parts.into_iter().map(|part| (part.guarantee, part.sentence)).collect()
+    }
+
+    #[test]
+    fn each_table_says_what_a_repeat_does() {
+        for (columns, repeat, expected) in [
+            ("a: TEXT PRIMARY KEY", "ignore", "repeat: ignore; a row whose a is already there changes nothing, the first stays"),
+            ("a: TEXT UNIQUE", "ignore", "; a row without a is never a repeat"),
+            ("a: TEXT PRIMARY KEY", "update", "records of one a need one message key"),
+            ("a: TEXT", "append", "every record adds its rows, also one that was sent twice"),
+        ] {
+            let (guarantee, sentence) = sentences(columns, repeat, "").swap_remove(1);
+            assert_eq!(guarantee, Guarantee::ExactlyOnce);
+            assert!(sentence.contains(expected), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_sends_again_is_at_least_once() {
+        for (columns, repeat, expected) in
+            [("a: TEXT PRIMARY KEY", "ignore", "leaves one row a key in t"), ("a: TEXT PRIMARY KEY", "append", "adds its rows again to t")]
+        {
+            let (guarantee, sentence) = sentences(columns, repeat, "POST /a: {}").swap_remove(2);
+            assert_eq!(guarantee, Guarantee::AtLeastOnce);
+            assert!(sentence.ends_with(expected), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `source:`, the topic that a pipeline reads.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
+use super::parse::Section;
+use super::walk::Fields;
+use super::{Pipeline, Problem};
+
+/// Where records come from.
+#[derive(Clone, Default, PartialEq)]
+pub struct Source {
+    pub topic: String,
+    pub group: String,
+    /// Partitions that the topic gets when it is created.
+    pub partitions: i32,
+    /// How long the topic keeps records when it is created; None leaves it to the log.
+    pub retention: Option<Duration>,
+    /// The record's field whose value keys a message that ingestion or the generator sends.
+    pub key: Option<String>,
+    /// The only one so far is JSON.
+    pub format: Format,
+    /// A longer record is a reject that keeps its first 64 KiB and its digest.
+    pub max_record_bytes: usize,
+    /// Deeper nesting is a reject.
+    pub max_depth: usize,
+    /// `instance:`, the static group member's name; None means a dynamic member.
+    pub instance_id: Option<String>,
+    /// Without a heartbeat for so long, the group gives the partitions to others.
+    pub session_timeout: Duration,
+    /// librdkafka settings passed through: `security.protocol`, `sasl.*`, `ssl.*` and others. One whose value is empty is left out.
+    pub kafka: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    #[default]
+    Json,
+}
+
+impl std::fmt::Debug for Source {
+    /// Without the values of the Kafka settings, which may hold passwords: secrets are never printed.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source")
+            .field("topic", &self.topic)
+            .field("group", &self.group)
+            .field("partitions", &self.partitions)
+            .field("kafka", &self.kafka.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// librdkafka settings that are not the file's to choose: the delivery promise rests on the values that duto gives them. A name that
+/// ends in `*` stands for all that begin so.
+const RESERVED: &[&str] = &[
+    "acks",
+    "allow.auto.create.topics",
+    "auto.commit.*",
+    "auto.offset.reset",
+    "consume.callback.max.messages",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.*",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "max.poll.interval.ms",
+    "offset.store.*",
+    "partition.assignment.strategy",
+    "partitioner",
+    "request.required.acks",
+    "session.timeout.ms",
+    "transactional.id",
+];
+
+pub(super) const SECTION: Section = Section {
+    key: Key {
+        name: "source",
+        about: "the topic that the pipeline reads, and how it reads it",
+        presence: Presence::Required,
+        value: Value::Keys(&KEYS),
+    },
+    read,
+};
+
+static KEYS: Keys = Keys {
+    of: "source",
+    keys: &[
+        Key { name: "topic", about: "the topic's name", presence: Presence::Required, value: Value::Text },
+        Key {
+            name: "group",
+            about: "the consumer group's name; without it, the pipeline's name",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "partitions",
+            about: "how many partitions the topic gets when it is created",
+            presence: Presence::Default("4"),
+            value: Value::Integer { minimum: 1, maximum: 10_000 },
+        },
+        Key {
+            name: "retention",
+            about: "how long the topic keeps its records when it is created, such as 7d; without it the log decides",
+            presence: Presence::Optional,
+            value: Value::Duration { minimum: milliseconds(1000), maximum: hours(24 * 36_500) },
+        },
+        Key {
+            name: "key",
+            about: "the record's field whose value keys a message that ingestion or the generator sends, so that its records keep their order",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key { name: "format", about: "what a record's bytes are", presence: Presence::Default("json"), value: Value::Word(&["json"]) },
+        Key {
+            name: "max_record_bytes",
+            about: "a longer record is a reject that keeps its first 64 KiB and its digest",
+            presence: Presence::Default("1 MiB"),
+            value: Value::Bytes { minimum: 64, maximum: 100 << 20 },
+        },
+        Key {
+            name: "max_depth",
+            about: "a record whose objects and lists nest deeper is a reject",
+            presence: Presence::Default("64"),
+            value: Value::Integer { minimum: 1, maximum: 256 },
+        },
+        Key {
+            name: "instance",
+            about: "a name that makes this process a static member of the group: it keeps its partitions over a restart",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "session_timeout",
+            about: "without a heartbeat for so long, the group gives the partitions to others",
+            presence: Presence::Default("45s"),
+            value: Value::Duration { minimum: milliseconds(1000), maximum: hours(1) },
+        },
+        Key {
+            name: "kafka",
+            about: "librdkafka settings, such as security.protocol, sasl.mechanism or ssl.ca.location; one whose value is empty is left out",
+            presence: Presence::Optional,
+            value: Value::Other(
+                || json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } }),
+            ),
+        },
+    ],
+    later: &[],
+    note: "",
+};
+
+fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
+    let Some(fields) = file.section("source") else { return };
+    let topic = fields.text("topic");
+    if let (Some(topic), Some(node)) = (&topic, fields.value("topic"))
+        && !is_topic(topic)
+    {
+        let message = format!("{} is not a name for a topic", fields.walk().quote(node.span));
+        let problem = Problem::new("source.topic.invalid", node.span, message);
+        fields.walk().report(problem.help("letters, digits, `.`, `_` and `-`, at most 249, and neither `.` nor `..` alone"));
+    }
+    fields.word("format");
+    pipeline.source = Source {
+        topic: topic.unwrap_or_default(),
+        group: fields.text("group").unwrap_or_else(|| pipeline.name.clone()),
+        partitions: fields.integer("partitions").unwrap_or_default(),
+        retention: fields.duration("retention"),
+        key: fields.text("key"),
+        format: Format::Json,
+        max_record_bytes: fields.bytes("max_record_bytes").unwrap_or_default(),
+        max_depth: fields.integer("max_depth").unwrap_or_default(),
+        instance_id: fields.text("instance"),
+        session_timeout: fields.duration("session_timeout").unwrap_or_default(),
+        kafka: read_kafka(&fields),
+    };
+}
+
+fn read_kafka(fields: &Fields<'_, '_>) -> Vec<(String, String)> {
+    let walk = fields.walk();
+    let entries = fields.value("kafka").and_then(|node| walk.entries("source.kafka", node)).unwrap_or_default();
+    let mut settings = Vec::new();
+    for entry in entries {
+        if is_reserved(&entry.key) {
+            let problem = Problem::new("source.kafka.reserved", entry.key_span, format!("{} is not the file's to choose", entry.key));
+            walk.report(problem.help("the delivery promise rests on the value that duto gives it; take the line away"));
+        }
+        if entry.value.is_unset() {
+            continue;
+        }
+        if let Some(scalar) = walk.scalar(&format!("source.kafka.{}", entry.key), &entry.value) {
+            settings.push((entry.key.clone(), scalar.value.text.clone()));
+        }
+    }
+    settings
+}
+
+fn is_reserved(setting: &str) -> bool {
+    RESERVED.iter().any(|reserved| match reserved.strip_suffix('*') {
+        Some(beginning) => setting.starts_with(beginning),
+        None => setting == *reserved,
+    })
+}
+
+/// Kafka's own rule.
+fn is_topic(topic: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    topic.len() <= 249 && topic != "." && topic != ".." && topic.bytes().all(allowed)
+}

@@ -1,0 +1,223 @@
+//! `tables:`, where the rows go.
+
+mod column;
+mod reference;
+
+use serde_json::{Value as Json, json};
+
+use super::keys::{Key, Keys, Presence, Value};
+use super::parse::Section;
+use super::schema::keys_schema;
+use super::walk::{Fields, Walk, sql};
+use super::yaml::{Content, Entry, Node};
+use super::{ColumnType, Pipeline, Problem, Span, SqlText, identifier};
+pub(super) use reference::Declared;
+
+/// One table of the pipeline, and the SELECT over one record that fills it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// As PostgreSQL folds it.
+    pub name: String,
+    pub columns: Vec<Column>,
+    pub repeat: Repeat,
+    /// A projection of one record: expressions, WHERE, at most one UNNEST of a list of the record.
+    pub select: SqlText,
+    pub span: Span,
+}
+
+/// A column, as its line in the file declares it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// As PostgreSQL folds it.
+    pub name: String,
+    pub column_type: ColumnType,
+    /// Also where `PRIMARY KEY` or a serial type implies it.
+    pub not_null: bool,
+    /// Several columns have it where `primary_key: [a, b]` names them.
+    pub primary_key: bool,
+    pub unique: bool,
+    /// `DEFAULT ...`, as SQL.
+    pub default: Option<String>,
+    /// `REFERENCES table(column)`.
+    pub references: Option<(String, String)>,
+    pub span: Span,
+}
+
+/// What a row does whose key is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// The first row stays.
+    Ignore,
+    /// The last row wins.
+    Update,
+    /// There is no key: every row is a row.
+    Append,
+}
+
+impl Table {
+    /// The columns by which a repeat is known: the primary key, else the first UNIQUE column; empty for `append`.
+    pub fn key(&self) -> Vec<&Column> {
+        if self.repeat == Repeat::Append {
+            return Vec::new();
+        }
+        let primary: Vec<_> = self.columns.iter().filter(|column| column.primary_key).collect();
+        if primary.iter().any(|column| !column.column_type.is_serial()) {
+            return primary;
+        }
+        self.columns.iter().find(|column| column.unique).into_iter().collect()
+    }
+}
+
+pub(super) const SECTION: Section = Section {
+    key: Key {
+        name: "tables",
+        about: "the tables that the rows go to, each with its columns, what a repeat does, and the SELECT over one record that fills it",
+        presence: Presence::Required,
+        value: Value::Other(tables_schema),
+    },
+    read,
+};
+
+static KEYS: Keys = Keys {
+    of: "a table",
+    keys: &[
+        Key {
+            name: "columns",
+            about: "each column's name and, in PostgreSQL's words, its type and constraints: NUMERIC(10,2) NOT NULL",
+            presence: Presence::Required,
+            value: Value::Other(|| json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } })),
+        },
+        Key {
+            name: "primary_key",
+            about: "the columns of a primary key of several columns",
+            presence: Presence::Optional,
+            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": { "type": "string" } })),
+        },
+        Key {
+            name: "repeat",
+            about: "what a row does whose key is already there: ignore (the first stays), update (the last wins), append (every row is a row)",
+            presence: Presence::Required,
+            value: Value::Word(&["ignore", "update", "append"]),
+        },
+        Key {
+            name: "select",
+            about: "a projection of one record: expressions, WHERE, at most one UNNEST of a list of the record",
+            presence: Presence::Required,
+            value: Value::Sql,
+        },
+    ],
+    later: &["indexes", "time_partition"],
+    note: "",
+};
+
+fn tables_schema() -> Json {
+    json!({ "type": "object", "minProperties": 1, "additionalProperties": keys_schema(&KEYS) })
+}
+
+fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
+    let Some(node) = file.value("tables") else { return };
+    let walk = file.walk();
+    let Some(entries) = walk.entries("tables", node) else { return };
+    if entries.is_empty() {
+        walk.report(Problem::new("table.missing", node.span, "tables declares no table"));
+    }
+    let mut tables: Vec<Table> = Vec::new();
+    for entry in entries {
+        let name = folded(walk, "table.name.invalid", entry);
+        if let Some(first) = tables.iter().find(|table| table.name == name) {
+            let written = walk.quote(first.span);
+            let problem = Problem::new("table.duplicate", entry.key_span, format!("the table {name} stands twice"));
+            walk.report(problem.help(format!("PostgreSQL folds this name and {written} to the same one")));
+        }
+        tables.extend(read_table(walk, name, entry));
+    }
+    pipeline.tables = reference::ordered(walk, tables, &Declared::of(file));
+}
+
+fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
+    let title = format!("tables.{}", entry.key);
+    let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
+    let mut columns = read_columns(&fields);
+    read_primary_key(&fields, &mut columns);
+    let repeat = fields.word("repeat").map(|word| match word {
+        "ignore" => Repeat::Ignore,
+        "update" => Repeat::Update,
+        _ => Repeat::Append,
+    });
+    let select = fields
+        .entry("select")
+        .filter(|entry| !entry.value.is_unset())
+        .and_then(|entry| sql(walk, &fields.named("select"), entry))
+        .unwrap_or_default();
+    let table = Table { name, columns, repeat: repeat.unwrap_or(Repeat::Append), select, span: entry.key_span };
+    if repeat.is_some_and(|repeat| repeat != Repeat::Append) && table.key().is_empty() && !table.columns.is_empty() {
+        let span = fields.span("repeat").unwrap_or(entry.key_span);
+        let message = format!("the table {} has no key by which a repeat could be known", table.name);
+        let problem = Problem::new("table.repeat.key", span, message);
+        walk.report(problem.help("give a column PRIMARY KEY or UNIQUE (a serial is no key: it differs each time), or say repeat: append"));
+    }
+    Some(table)
+}
+
+fn read_columns(fields: &Fields<'_, '_>) -> Vec<Column> {
+    let walk = fields.walk();
+    let Some(node) = fields.value("columns") else { return Vec::new() };
+    let Some(entries) = walk.entries(&fields.named("columns"), node) else { return Vec::new() };
+    let mut columns: Vec<Column> = Vec::new();
+    for entry in entries {
+        let name = folded(walk, "table.column.name", entry);
+        if let Some(first) = columns.iter().find(|column| column.name == name) {
+            let written = walk.quote(first.span);
+            let problem = Problem::new("table.column.duplicate", entry.key_span, format!("the column {name} stands twice"));
+            walk.report(problem.help(format!("PostgreSQL folds this name and {written} to the same one")));
+            continue;
+        }
+        let Some(column) = column::read(walk, &fields.named(&format!("columns.{}", entry.key)), name, entry) else { continue };
+        if column.primary_key && columns.iter().any(|other| other.primary_key) {
+            let problem = Problem::new("table.key.twice", entry.value.span, "a second column has PRIMARY KEY");
+            walk.report(problem.help("a key of several columns is written once, beside columns: primary_key: [a, b]"));
+        }
+        columns.push(column);
+    }
+    columns
+}
+
+fn read_primary_key(fields: &Fields<'_, '_>, columns: &mut [Column]) {
+    let walk = fields.walk();
+    let Some(node) = fields.value("primary_key") else { return };
+    if columns.iter().any(|column| column.primary_key) {
+        let problem = Problem::new("table.key.twice", node.span, "the primary key is declared twice");
+        walk.report(problem.help("either a column has PRIMARY KEY, or primary_key names the columns"));
+        return;
+    }
+    for item in walk.list(&fields.named("primary_key"), node).unwrap_or_default() {
+        let Some(scalar) = walk.scalar("a column of primary_key", item) else { continue };
+        let written = scalar.value.text.as_str();
+        let name = identifier::fold(written).unwrap_or_else(|_| written.to_string());
+        match columns.iter_mut().find(|column| column.name == name) {
+            Some(column) => (column.primary_key, column.not_null) = (true, true),
+            None => walk.report(unknown_column(item.span, &name, &declared_columns(fields.value("columns")))),
+        }
+    }
+}
+
+/// The folded name of a table or column; what PostgreSQL would not take is reported and stays as it is.
+fn folded(walk: &Walk<'_>, code: &'static str, entry: &Entry) -> String {
+    identifier::fold(&entry.key).unwrap_or_else(|reason| {
+        walk.report(Problem::new(code, entry.key_span, format!("the name {} {reason}", walk.quote(entry.key_span))));
+        entry.key.clone()
+    })
+}
+
+pub(super) fn unknown_column(span: Span, name: &str, columns: &[String]) -> Problem {
+    let problem = Problem::new("table.column.unknown", span, format!("unknown column \"{name}\""));
+    problem.help(super::suggest::did_you_mean_or_list(name, "the columns are", columns.iter().map(String::as_str)))
+}
+
+/// The names of a table's columns, also of those whose declarations are wrong.
+fn declared_columns(columns: Option<&Node>) -> Vec<String> {
+    match columns.map(|node| &node.content) {
+        Some(Content::Mapping(entries)) => entries.iter().filter_map(|entry| identifier::fold(&entry.key).ok()).collect(),
+        _ => Vec::new(),
+    }
+}
