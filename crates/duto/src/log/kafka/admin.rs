@@ -1,0 +1,262 @@
+//! Questions to the cluster: its id, a topic's id and partitions, a partition's ends; and making a topic.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr::NonNull;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka_sys as sys;
+use rdkafka_sys::rd_kafka_IsolationLevel_t as Isolation;
+use rdkafka_sys::rd_kafka_OffsetSpec_t as Place;
+use rdkafka_sys::rd_kafka_admin_op_t as Question;
+use rdkafka_sys::rd_kafka_resp_err_t as Code;
+
+use super::super::{LogError, NewTopic, Start, TopicDescription, Watermarks};
+use super::handle::{Client, Queue, c_string, code_error, describe_error, milliseconds, object_result, read_text, refused};
+use super::partitions::PartitionList;
+
+/// The cluster's id, which no other cluster has.
+pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError> {
+    // SAFETY: the client lives; a text is copied, then given back to librdkafka's allocator.
+    unsafe {
+        let id = sys::rd_kafka_clusterid(client.raw(), milliseconds(timeout));
+        if id.is_null() {
+            let (doing, reason) = ("ask for the cluster's id".to_owned(), format!("no answer within {timeout:?}"));
+            return Err(LogError::Unreachable { doing, reason });
+        }
+        let text = CStr::from_ptr(id).to_string_lossy().into_owned();
+        sys::rd_kafka_mem_free(client.raw(), id.cast::<c_void>());
+        Ok(text)
+    }
+}
+
+/// The topic's id and partitions; None if there is no such topic.
+pub fn describe_topic(client: &Client, name: &str, timeout: Duration) -> Result<Option<TopicDescription>, LogError> {
+    let doing = format!("describe the topic {name}");
+    let name = c_string(name, &doing)?;
+    let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, &doing, timeout, |options, queue| {
+        let mut names: [*const c_char; 1] = [name.as_ptr()];
+        // SAFETY: the names are copied into the collection, and the collection into the request.
+        unsafe {
+            let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+            sys::rd_kafka_DescribeTopics(client.raw(), topics, options, queue);
+            sys::rd_kafka_TopicCollection_destroy(topics);
+        }
+        Ok(())
+    })?;
+    // SAFETY: what the answer points at lives as long as the answer does.
+    unsafe {
+        let mut count = 0;
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(sys::rd_kafka_event_DescribeTopics_result(answer.raw()), &mut count);
+        if topics.is_null() || count != 1 {
+            return Err(refused(doing, "the answer does not name the topic"));
+        }
+        let topic = *topics;
+        let error = sys::rd_kafka_TopicDescription_error(topic);
+        if !error.is_null() {
+            match sys::rd_kafka_error_code(error) {
+                Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => return Ok(None),
+                code => {
+                    let reason = CStr::from_ptr(sys::rd_kafka_error_string(error)).to_string_lossy().into_owned();
+                    return Err(describe_error(doing, code, reason));
+                }
+            }
+        }
+        let mut partitions = 0;
+        sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
+        let id = sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(topic));
+        if id.is_null() {
+            return Err(refused(doing, "the broker knows no topic ids: Kafka 2.8 or newer is needed"));
+        }
+        let id = CStr::from_ptr(id).to_string_lossy().into_owned();
+        Ok(Some(TopicDescription { id, partitions: i32::try_from(partitions).unwrap_or(i32::MAX) }))
+    }
+}
+
+/// Makes the topic if it is missing, and waits until the brokers know it.
+pub fn create_topic(client: &Client, topic: &NewTopic, timeout: Duration) -> Result<(), LogError> {
+    let deadline = Instant::now() + timeout;
+    let doing = format!("make the topic {}", topic.name);
+    let new_topic = RawNewTopic::new(topic, &doing)?;
+    let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_CREATETOPICS, &doing, timeout, |options, queue| {
+        let mut topics = [new_topic.0.as_ptr()];
+        // SAFETY: the topic is copied into the request.
+        unsafe { sys::rd_kafka_CreateTopics(client.raw(), topics.as_mut_ptr(), topics.len(), options, queue) };
+        Ok(())
+    })?;
+    // SAFETY: what the answer points at lives as long as the answer does.
+    unsafe {
+        let mut count = 0;
+        let topics = sys::rd_kafka_CreateTopics_result_topics(sys::rd_kafka_event_CreateTopics_result(answer.raw()), &mut count);
+        if topics.is_null() || count != 1 {
+            return Err(refused(doing, "the answer does not name the topic"));
+        }
+        match sys::rd_kafka_topic_result_error(*topics) {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR | Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS => {}
+            code => {
+                let reason = sys::rd_kafka_topic_result_error_string(*topics);
+                let reason = if reason.is_null() { String::new() } else { CStr::from_ptr(reason).to_string_lossy().into_owned() };
+                return Err(describe_error(doing, code, reason));
+            }
+        }
+    }
+    // A topic's metadata reach the brokers a moment after its making.
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if describe_topic(client, &topic.name, left.max(Duration::from_millis(100)))?.is_some() {
+            return Ok(());
+        }
+        if left.is_zero() {
+            return Err(LogError::Unreachable { doing, reason: format!("no broker knows it after {timeout:?}") });
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A partition's ends. They are asked for from the bottom up, so that records which come meanwhile leave them in order.
+/// (librdkafka's own question for both watermarks answers the stable end for the high one, whatever the client reads.)
+pub fn watermarks(client: &Client, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
+    let doing = format!("ask for the ends of {topic} [{partition}]");
+    let name = c_string(topic, &doing)?;
+    let ask = |place: Place, level: Isolation| offset(client, &name, partition, place, level, timeout, &doing);
+    Ok(Watermarks {
+        low: ask(Place::RD_KAFKA_OFFSET_SPEC_EARLIEST, Isolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED)?,
+        last_stable: ask(Place::RD_KAFKA_OFFSET_SPEC_LATEST, Isolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED)?,
+        high: ask(Place::RD_KAFKA_OFFSET_SPEC_LATEST, Isolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED)?,
+    })
+}
+
+fn offset(
+    client: &Client,
+    topic: &CStr,
+    partition: i32,
+    place: Place,
+    level: Isolation,
+    timeout: Duration,
+    doing: &str,
+) -> Result<i64, LogError> {
+    let start = Start { partition, offset: place as i64, leader_epoch: -1 };
+    let list = PartitionList::of_starts(topic, &[start]);
+    let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_LISTOFFSETS, doing, timeout, |options, queue| {
+        // SAFETY: options and list live; the request copies the list.
+        unsafe {
+            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, level);
+            object_result(doing, error).map_err(|(_, error)| error)?;
+            sys::rd_kafka_ListOffsets(client.raw(), list.raw(), options, queue);
+        }
+        Ok(())
+    })?;
+    // SAFETY: what the answer points at lives as long as the answer does.
+    unsafe {
+        let mut count = 0;
+        let infos = sys::rd_kafka_ListOffsets_result_infos(sys::rd_kafka_event_ListOffsets_result(answer.raw()), &mut count);
+        if infos.is_null() || count != 1 {
+            return Err(refused(doing, "the answer does not name the partition"));
+        }
+        let entry = &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos);
+        match entry.err {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(entry.offset),
+            code => Err(code_error(doing, code)),
+        }
+    }
+}
+
+/// Sends one question and waits for its answer.
+fn ask(
+    client: &Client,
+    question: Question,
+    doing: &str,
+    timeout: Duration,
+    send: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t) -> Result<(), LogError>,
+) -> Result<Answer, LogError> {
+    let queue = Queue::new(client).ok_or_else(|| refused(doing, "no memory"))?;
+    let options = Options::new(client, question, timeout, doing)?;
+    send(options.0.as_ptr(), queue.raw())?;
+    // The request has the timeout too; the half second beyond it lets librdkafka name the reason.
+    let wait = milliseconds(timeout).saturating_add(500);
+    // SAFETY: the queue lives; the event is ours.
+    let Some(answer) = NonNull::new(unsafe { sys::rd_kafka_queue_poll(queue.raw(), wait) }).map(Answer) else {
+        return Err(LogError::Unreachable { doing: doing.to_owned(), reason: format!("no answer within {timeout:?}") });
+    };
+    // SAFETY: the event lives; its text lives as long as it does.
+    unsafe {
+        match sys::rd_kafka_event_error(answer.raw()) {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(answer),
+            code => {
+                let reason = CStr::from_ptr(sys::rd_kafka_event_error_string(answer.raw())).to_string_lossy().into_owned();
+                Err(describe_error(doing.to_owned(), code, reason))
+            }
+        }
+    }
+}
+
+struct Answer(NonNull<sys::rd_kafka_event_t>);
+
+impl Answer {
+    fn raw(&self) -> *mut sys::rd_kafka_event_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, once.
+        unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) };
+    }
+}
+
+struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
+
+impl Options {
+    fn new(client: &Client, question: Question, timeout: Duration, doing: &str) -> Result<Options, LogError> {
+        // SAFETY: the client lives.
+        let raw = unsafe { sys::rd_kafka_AdminOptions_new(client.raw(), question) };
+        let options = NonNull::new(raw).map(Options).ok_or_else(|| refused(doing, "the client is not made for it"))?;
+        let mut text = [0 as c_char; 256];
+        let limit = milliseconds(timeout).min(3_600_000);
+        // SAFETY: the options are ours, and the text's size is given.
+        let code = unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), limit, text.as_mut_ptr(), text.len()) };
+        match code {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(options),
+            _ => Err(refused(doing, &read_text(&text))),
+        }
+    }
+}
+
+impl Drop for Options {
+    fn drop(&mut self) {
+        // SAFETY: they are ours, once.
+        unsafe { sys::rd_kafka_AdminOptions_destroy(self.0.as_ptr()) };
+    }
+}
+
+struct RawNewTopic(NonNull<sys::rd_kafka_NewTopic_t>);
+
+impl RawNewTopic {
+    fn new(topic: &NewTopic, doing: &str) -> Result<RawNewTopic, LogError> {
+        let name: CString = c_string(&topic.name, doing)?;
+        let mut text = [0 as c_char; 256];
+        // As many replicas as the brokers' default says.
+        let replicas = -1;
+        // SAFETY: the name ends with a NUL and is copied, and the text's size is given.
+        let raw = unsafe { sys::rd_kafka_NewTopic_new(name.as_ptr(), topic.partitions, replicas, text.as_mut_ptr(), text.len()) };
+        let new_topic = NonNull::new(raw).map(RawNewTopic).ok_or_else(|| refused(doing, &read_text(&text)))?;
+        if let Some(retention) = topic.retention {
+            let milliseconds = c_string(&retention.as_millis().to_string(), doing)?;
+            // SAFETY: both texts end with a NUL and are copied.
+            let code = unsafe { sys::rd_kafka_NewTopic_set_config(new_topic.0.as_ptr(), c"retention.ms".as_ptr(), milliseconds.as_ptr()) };
+            if code != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return Err(code_error(doing, code));
+            }
+        }
+        Ok(new_topic)
+    }
+}
+
+impl Drop for RawNewTopic {
+    fn drop(&mut self) {
+        // SAFETY: it is ours, once.
+        unsafe { sys::rd_kafka_NewTopic_destroy(self.0.as_ptr()) };
+    }
+}

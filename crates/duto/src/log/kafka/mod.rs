@@ -1,0 +1,80 @@
+//! Apache Kafka as the log, through librdkafka.
+//!
+//! The calls that rust-rdkafka does not wrap (leader epochs, topic ids, a partition's end, a rebalance that is answered later) are made
+//! here; `handle` and `partitions` own what librdkafka gives out.
+
+mod admin;
+mod consumer;
+mod handle;
+mod partitions;
+mod producer;
+mod rebalance;
+mod records;
+mod settings;
+mod wake;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rdkafka_sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
+
+use self::consumer::KafkaConsumer;
+use self::handle::{Client, Configuration};
+use self::producer::KafkaProducer;
+use super::{Consumer, ConsumerSettings, Log, LogError, NewTopic, Producer, TopicDescription, Watermarks};
+
+/// A Kafka cluster. Nothing connects before the first call.
+pub struct KafkaLog {
+    servers: String,
+    pairs: Vec<(String, String)>,
+    questions: OnceLock<Client>,
+}
+
+impl KafkaLog {
+    /// `pairs` are the file's `source.kafka`; those that would break the promise are refused.
+    pub fn new(servers: &str, pairs: &[(String, String)]) -> Result<KafkaLog, LogError> {
+        settings::check(pairs)?;
+        Ok(KafkaLog { servers: servers.to_owned(), pairs: pairs.to_vec(), questions: OnceLock::new() })
+    }
+
+    /// One client for all questions; a second one that a race made is dropped.
+    fn questions(&self) -> Result<&Client, LogError> {
+        if let Some(client) = self.questions.get() {
+            return Ok(client);
+        }
+        let configuration = Configuration::new(&settings::for_questions(&self.servers, &self.pairs))?;
+        let client = Client::new(RD_KAFKA_PRODUCER, configuration)?;
+        Ok(self.questions.get_or_init(|| client))
+    }
+}
+
+impl Log for KafkaLog {
+    fn kind(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn cluster_id(&self, timeout: Duration) -> Result<String, LogError> {
+        admin::cluster_id(self.questions()?, timeout)
+    }
+
+    fn topic(&self, name: &str, timeout: Duration) -> Result<Option<TopicDescription>, LogError> {
+        admin::describe_topic(self.questions()?, name, timeout)
+    }
+
+    fn create_topic(&self, topic: &NewTopic, timeout: Duration) -> Result<(), LogError> {
+        admin::create_topic(self.questions()?, topic, timeout)
+    }
+
+    fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
+        admin::watermarks(self.questions()?, topic, partition, timeout)
+    }
+
+    fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError> {
+        let pairs = settings::for_consumer(&self.servers, &self.pairs, settings);
+        Ok(Box::new(KafkaConsumer::join(&pairs, &settings.topic)?))
+    }
+
+    fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
+        Ok(Box::new(KafkaProducer::start(&settings::for_producer(&self.servers, &self.pairs))?))
+    }
+}
