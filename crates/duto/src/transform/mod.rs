@@ -1,0 +1,121 @@
+//! `tables:`, each table's SELECT over the batch: one set of rows a table, every row knowing its record.
+
+mod cast;
+mod meta;
+mod plan;
+mod rows;
+mod text_rule;
+
+use std::collections::BTreeMap;
+
+use arrow::array::ArrayRef;
+use duto_sql::{Select, SqlProblem};
+
+use crate::decode::Decoded;
+use crate::definition::{Pipeline, Problem, SqlText};
+use crate::reject::Reject;
+use cast::ColumnCast;
+pub use meta::with_meta;
+pub(crate) use meta::{meta_place, schema_with_meta};
+use rows::{MadeRows, without};
+
+/// A pipeline's tables, planned. It is shared by all workers.
+#[derive(Debug)]
+pub struct Transform {
+    tables: Vec<TablePlan>,
+    uses_meta: bool,
+}
+
+/// A table's SELECT, and how its columns become the table's.
+#[derive(Debug)]
+struct TablePlan {
+    select: Select,
+    /// Indexes into the table's columns, rising.
+    written_columns: Vec<usize>,
+    /// For each written column.
+    casts: Vec<ColumnCast>,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Transformed {
+    /// One a table, in the pipeline's order.
+    pub tables: Vec<TableRows>,
+    /// Of this stage alone, by record. A record that is here has no row in any table.
+    pub rejects: Vec<Reject>,
+    /// The records that have no row in any table and are no rejects either: every WHERE left them out.
+    pub filtered: Vec<u32>,
+}
+
+/// The rows of one table.
+#[derive(Debug, Clone, Default)]
+pub struct TableRows {
+    /// In the order of [`Transform::written_columns`], each of exactly its column's Arrow type.
+    pub columns: Vec<ArrayRef>,
+    /// For each row its record's place in the batch; it never falls.
+    pub record: Vec<u32>,
+}
+
+impl Transform {
+    /// Plans every table's SELECT over the pipeline's record and its `meta`; all problems are told at once.
+    pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
+        let schema = schema_with_meta(&pipeline.record);
+        let (mut tables, mut problems) = (Vec::new(), Vec::new());
+        for table in &pipeline.tables {
+            match plan::table(table, &schema) {
+                Ok(planned) => tables.push(planned),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let meta = meta_place(&pipeline.record);
+        let uses_meta = meta.is_some_and(|place| tables.iter().any(|table: &TablePlan| table.select.uses(place)));
+        Ok(Self { tables, uses_meta })
+    }
+
+    /// Whether a table's SELECT looks at `meta`: then the rows need [`with_meta`] first.
+    pub fn uses_meta(&self) -> bool {
+        self.uses_meta
+    }
+
+    /// The columns that a table's SELECT gives: indexes into its columns, rising. The others are left to their defaults.
+    pub fn written_columns(&self, table: usize) -> &[usize] {
+        self.tables.get(table).map_or(&[], |table| &table.written_columns)
+    }
+
+    /// The rows of all tables. A record that fails in one table leaves all of them. `clock_micros` is what now() answers, in
+    /// microseconds since 1970 UTC.
+    pub fn run(&self, decoded: &Decoded, clock_micros: i64) -> Transformed {
+        let mut failed: BTreeMap<u32, Reject> = BTreeMap::new();
+        let made: Vec<MadeRows> = self.tables.iter().map(|table| rows::make(table, &decoded.rows, clock_micros, &mut failed)).collect();
+        let made: Vec<MadeRows> = made.into_iter().map(|made| without(made, &failed)).collect();
+        let mut has_row = vec![false; decoded.record.len()];
+        for row in made.iter().flat_map(|made| &made.row_record).chain(failed.keys()) {
+            if let Some(has_row) = has_row.get_mut(*row as usize) {
+                *has_row = true;
+            }
+        }
+        let record_of = |row: u32| decoded.record.get(row as usize).copied().unwrap_or(row);
+        let filtered = (0u32..).zip(&has_row).filter(|(_, has_row)| !**has_row).map(|(row, _)| record_of(row)).collect();
+        let rejects = failed.into_iter().map(|(row, reject)| Reject { record: record_of(row), ..reject }).collect();
+        let tables = made
+            .into_iter()
+            .map(|made| TableRows { columns: made.columns, record: made.row_record.into_iter().map(record_of).collect() })
+            .collect();
+        Transformed { tables, rejects, filtered }
+    }
+}
+
+/// A problem of the SQL as a problem of the file.
+pub(crate) fn problem_of(sql: &SqlText, problem: SqlProblem) -> Problem {
+    let found = Problem::new(problem.code, sql.span_of(problem.start, problem.end), problem.message);
+    match problem.help {
+        Some(help) => found.help(help),
+        None => found,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! CAST, and AT TIME ZONE.
+
+use arrow::array::timezone::Tz;
+use arrow::array::{ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::logical_expr::Expr;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::{self, CharacterLength, DataType as Written, ExactNumberInfo, TimezoneInfo};
+
+use super::literals::constant;
+use super::{Planned, Planner};
+use crate::cast::{cast, castable};
+use crate::moment::{timestamp, timestamptz, wall_clock};
+use crate::native::call_arrays;
+use crate::problem::HasSpan;
+use crate::type_name::{Class, class, type_name};
+
+/// The digits of a NUMERIC without precision, as records carry it.
+const NUMERIC: DataType = DataType::Decimal128(38, 18);
+
+impl Planner<'_> {
+    pub(super) fn cast(&mut self, node: &ast::Expr, operand: &ast::Expr, to: &Written) -> Option<Planned> {
+        let planned = self.plan(operand)?;
+        self.cast_planned(node, planned, to)
+    }
+
+    pub(super) fn cast_planned(&mut self, node: &dyn HasSpan, planned: Planned, to: &Written) -> Option<Planned> {
+        let Some(target) = target(to) else {
+            let problem = self.text.problem("sql.type.unknown", node, format!("there is no cast to {to} here"));
+            return self.refuse(problem.help("BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, NUMERIC, TEXT, VARCHAR, UUID, DATE, TIMESTAMP and TIMESTAMPTZ are known"));
+        };
+        match target {
+            Target::Numeric if planned.data_type.is_decimal() => Some(planned),
+            Target::Numeric => self.cast_to(node, planned, &NUMERIC),
+            Target::Type(data_type) => self.cast_to(node, planned, &data_type),
+            Target::Varchar(characters) => {
+                let text = self.cast_to(node, planned, &DataType::Utf8)?;
+                Some(shaped(text, move |text| Ok(cut(text, characters))))
+            }
+            Target::Uuid => {
+                let text = self.cast_to(node, planned, &DataType::Utf8)?;
+                Some(shaped(text, |text| as_uuid(text).ok_or_else(|| format!("{text:?} is not a valid UUID"))))
+            }
+        }
+    }
+
+    /// The expression in another type. A literal is cast here and now, so that a wrong one is a problem of the file.
+    pub(crate) fn cast_to(&mut self, node: &dyn HasSpan, planned: Planned, to: &DataType) -> Option<Planned> {
+        if &planned.data_type == to {
+            return Some(planned);
+        }
+        if !castable(&planned.data_type, to) {
+            let message = format!("{} cannot be cast to {}", type_name(&planned.data_type), type_name(to));
+            return self.problem("sql.type.mismatch", node, message);
+        }
+        if let Expr::Literal(scalar, _) = &planned.expr {
+            let cast = scalar.to_array().map_err(|error| error.to_string()).and_then(|array| cast(&array, to));
+            return match cast.and_then(|array| ScalarValue::try_from_array(&array, 0).map_err(|error| error.to_string())) {
+                Ok(scalar) => Some(constant(scalar)),
+                Err(message) => self.problem("sql.literal.invalid", node, message),
+            };
+        }
+        let target = to.clone();
+        let expr = call_arrays("cast", to.clone(), planned.nullable, vec![planned.expr], move |arguments| {
+            cast(arguments.first().ok_or("no value")?, &target)
+        });
+        Some(Planned { expr, data_type: to.clone(), nullable: planned.nullable })
+    }
+
+    /// A TIMESTAMPTZ as that zone's wall clock, a TIMESTAMP as that zone's moment.
+    pub(super) fn at_time_zone(&mut self, node: &ast::Expr, moment: &ast::Expr, zone: &ast::Expr) -> Option<Planned> {
+        let (moment, zone_planned) = (self.plan(moment), self.plan(zone));
+        let (moment, zone_planned) = (moment?, zone_planned?);
+        let known = zone_planned.literal_text().and_then(|name| Some((name.to_owned(), name.parse::<Tz>().ok()?)));
+        let Some((name, zone)) = known else {
+            return self.problem(
+                "sql.literal.invalid",
+                zone,
+                "this is no known time zone; write one as a text, such as 'America/Sao_Paulo'",
+            );
+        };
+        if class(&moment.data_type) != Class::Moment {
+            return self.problem("sql.type.mismatch", node, format!("{} has no time zone", type_name(&moment.data_type)));
+        }
+        let has_zone = matches!(moment.data_type, DataType::Timestamp(_, Some(_)));
+        let in_zone = DataType::Timestamp(TimeUnit::Microsecond, Some(name.into()));
+        let to = if has_zone { timestamp() } else { timestamptz() };
+        let expr = call_arrays("at_time_zone", to.clone(), moment.nullable, vec![moment.expr], move |arguments| {
+            let moment = arguments.first().ok_or("no value")?;
+            if has_zone {
+                return wall_clock(&cast(moment, &timestamp())?, zone);
+            }
+            cast(&cast(&cast(moment, &timestamp())?, &in_zone)?, &timestamptz())
+        });
+        Some(Planned { expr, data_type: to, nullable: moment.nullable })
+    }
+}
+
+enum Target {
+    Type(DataType),
+    /// Without precision: a decimal keeps the digits that it has.
+    Numeric,
+    /// An explicit cast cuts, as in PostgreSQL.
+    Varchar(u64),
+    Uuid,
+}
+
+fn target(written: &Written) -> Option<Target> {
+    let with_zone = |zone: &TimezoneInfo| matches!(zone, TimezoneInfo::Tz | TimezoneInfo::WithTimeZone);
+    Some(match written {
+        Written::Boolean | Written::Bool => Target::Type(DataType::Boolean),
+        Written::SmallInt(None) | Written::Int2(None) => Target::Type(DataType::Int16),
+        Written::Int(None) | Written::Integer(None) | Written::Int4(None) => Target::Type(DataType::Int32),
+        Written::BigInt(None) | Written::Int8(None) => Target::Type(DataType::Int64),
+        Written::Real | Written::Float4 => Target::Type(DataType::Float32),
+        Written::DoublePrecision | Written::Double(_) | Written::Float8 | Written::Float(_) => Target::Type(DataType::Float64),
+        Written::Numeric(info) | Written::Decimal(info) | Written::Dec(info) => match info {
+            ExactNumberInfo::None => Target::Numeric,
+            ExactNumberInfo::Precision(precision) => Target::Type(decimal(*precision, 0)?),
+            ExactNumberInfo::PrecisionAndScale(precision, scale) => Target::Type(decimal(*precision, *scale)?),
+        },
+        Written::Text | Written::String(None) => Target::Type(DataType::Utf8),
+        Written::Varchar(length) | Written::CharacterVarying(length) | Written::CharVarying(length) => match length {
+            None | Some(CharacterLength::Max) => Target::Type(DataType::Utf8),
+            Some(CharacterLength::IntegerLength { length, .. }) => Target::Varchar(*length),
+        },
+        Written::Uuid => Target::Uuid,
+        Written::Date => Target::Type(DataType::Date32),
+        Written::Timestamp(None, zone) => Target::Type(if with_zone(zone) { timestamptz() } else { timestamp() }),
+        _ => return None,
+    })
+}
+
+fn decimal(precision: u64, scale: i64) -> Option<DataType> {
+    let scale = i8::try_from(scale).ok().filter(|scale| *scale >= 0 && *scale as u64 <= precision)?;
+    match precision {
+        1..=38 => Some(DataType::Decimal128(precision as u8, scale)),
+        39..=76 => Some(DataType::Decimal256(precision as u8, scale)),
+        _ => None,
+    }
+}
+
+/// A text made into another.
+fn shaped(text: Planned, shape: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static) -> Planned {
+    let expr = call_arrays("cast", DataType::Utf8, text.nullable, vec![text.expr], move |arguments| {
+        let texts = arguments.first().and_then(|texts| texts.as_string_opt::<i32>()).ok_or("not a text")?;
+        let shaped: Result<StringArray, String> = texts.iter().map(|text| text.map(&shape).transpose()).collect();
+        Ok(std::sync::Arc::new(shaped?) as ArrayRef)
+    });
+    Planned { expr, data_type: DataType::Utf8, nullable: text.nullable }
+}
+
+fn cut(text: &str, characters: u64) -> String {
+    text.chars().take(usize::try_from(characters).unwrap_or(usize::MAX)).collect()
+}
+
+/// The UUID in lower case with its hyphens; braces and hyphens at other places are read as PostgreSQL reads them.
+fn as_uuid(text: &str) -> Option<String> {
+    let bare = text.strip_prefix('{').map_or(Some(text), |rest| rest.strip_suffix('}'))?;
+    let digits: String = bare.chars().filter(|character| *character != '-').collect::<String>().to_lowercase();
+    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    Some([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
+}

@@ -1,0 +1,314 @@
+//! A table's SELECT: planned once, run batch by batch.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array, new_empty_array};
+use arrow::compute::{concat, filter_record_batch, prep_null_mask_filter, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::sql::sqlparser::tokenizer::Span;
+
+use crate::compile::{compile, reason};
+use crate::halves::{Failure, run_in_halves};
+use crate::lists::{elements_of, parents_of};
+use crate::plan::{Planned, Planner};
+use crate::problem::{At, HasSpan, SourceText, SqlProblem, at};
+use crate::scope::{CLOCK_COLUMN, ELEMENT_COLUMN, Scope, fold};
+use crate::statement::{RecordSelect, parse_expression, parse_select};
+use crate::type_name::type_name;
+
+/// A column that a SELECT gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// As PostgreSQL folds it.
+    pub name: String,
+    pub data_type: DataType,
+    pub nullable: bool,
+    /// Whether it is a literal text, which may stand for a value of any type.
+    pub literal: bool,
+    /// Byte offsets in the SQL of the name.
+    pub start: usize,
+    pub end: usize,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct SelectOutput {
+    /// In the order of [`Select::output`].
+    pub columns: Vec<ArrayRef>,
+    /// For each row the place of its record among the input's rows; it never falls.
+    pub row_record: Vec<u32>,
+    /// Records that could not be evaluated; they have no rows.
+    pub failed: Vec<FailedRow>,
+}
+
+/// A record that could not be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRow {
+    /// The place among the input's rows.
+    pub row: u32,
+    /// The output column whose expression failed; empty where it was the WHERE or the UNNEST.
+    pub column: String,
+    /// Why, without the column's name.
+    pub message: String,
+}
+
+/// A planned SELECT. It is evaluated by any number of threads at once.
+#[derive(Debug)]
+pub struct Select {
+    output: Vec<OutputColumn>,
+    expressions: Vec<Arc<dyn PhysicalExpr>>,
+    condition: Option<Arc<dyn PhysicalExpr>>,
+    unnest: Option<Unnest>,
+    /// The columns that the expressions see.
+    schema: SchemaRef,
+    sources: Vec<ColumnSource>,
+}
+
+/// The list whose elements are rows, over columns of its own.
+#[derive(Debug)]
+struct Unnest {
+    list: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+    sources: Vec<ColumnSource>,
+}
+
+/// Where a column of the expressions' batch comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ColumnSource {
+    Record(usize),
+    Clock,
+    Element,
+}
+
+/// Plans `SELECT expr AS name, ... FROM record [, UNNEST(list) AS item] [WHERE ...]` over records of this schema.
+pub fn plan_select(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
+    let text = SourceText(sql);
+    let shape = parse_select(text)?;
+    let mut planner = Planner::new(text, Scope::of_record(record));
+    let list = shape.unnest.as_ref().and_then(|unnest| planner.unnest(unnest));
+    if shape.unnest.is_some() && list.is_none() {
+        return Err(planner.problems);
+    }
+    let condition = shape.condition.as_ref().and_then(|condition| planner.boolean(condition));
+    let columns: Vec<_> = shape.items.iter().map(|item| planner.plan(&item.expr)).collect();
+    let output = planner.output(&shape, &columns);
+    if !planner.problems.is_empty() {
+        return Err(planner.problems);
+    }
+    let columns: Vec<_> = columns.into_iter().flatten().collect();
+    let built = build(&planner.scope, record, output, columns, condition, list);
+    built.map_err(|message| vec![text.problem("sql.plan", &At(Span::empty()), message)])
+}
+
+/// A condition is the one column of a SELECT without a name.
+pub(crate) fn plan_condition_as_select(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
+    let text = SourceText(sql);
+    let node = parse_expression(text)?;
+    let mut planner = Planner::new(text, Scope::of_record(record));
+    let planned = planner.boolean(&node);
+    let Some(planned) = planned.filter(|_| planner.problems.is_empty()) else { return Err(planner.problems) };
+    let (data_type, nullable) = (planned.data_type.clone(), planned.nullable);
+    let output = OutputColumn { name: String::new(), data_type, nullable, literal: false, start: 0, end: sql.len() };
+    let built = build(&planner.scope, record, vec![output], vec![planned], None, None);
+    built.map_err(|message| vec![text.problem("sql.plan", &At(Span::empty()), message)])
+}
+
+impl Select {
+    /// The columns that it gives, in order.
+    pub fn output(&self) -> &[OutputColumn] {
+        &self.output
+    }
+
+    /// Whether the record's column at this place of the schema is looked at.
+    pub fn uses(&self, place: usize) -> bool {
+        let unnested = self.unnest.iter().flat_map(|unnest| &unnest.sources);
+        self.sources.iter().chain(unnested).any(|source| *source == ColumnSource::Record(place))
+    }
+
+    /// The rows of a batch of records, which may lack columns behind those that are used; `clock_micros` is what now() answers, in microseconds since 1970 UTC.
+    pub fn run(&self, records: &RecordBatch, clock_micros: i64) -> SelectOutput {
+        let (pieces, failed) = run_in_halves(records.num_rows(), |range| self.evaluate(records, range, clock_micros));
+        let failed = failed.into_iter().map(|(row, failure)| FailedRow { row, column: failure.name, message: failure.message }).collect();
+        let mut row_record = Vec::with_capacity(records.num_rows());
+        for piece in &pieces {
+            row_record.extend_from_slice(&piece.row_record);
+        }
+        let columns = (0..self.output.len()).map(|place| self.joined(&pieces, place)).collect();
+        SelectOutput { columns, row_record, failed }
+    }
+
+    fn joined(&self, pieces: &[Piece], place: usize) -> ArrayRef {
+        match pieces {
+            [] => new_empty_array(&self.output[place].data_type),
+            [piece] => Arc::clone(&piece.columns[place]),
+            pieces => {
+                let columns: Vec<_> = pieces.iter().map(|piece| piece.columns[place].as_ref()).collect();
+                concat(&columns).unwrap_or_else(|_| new_empty_array(&self.output[place].data_type))
+            }
+        }
+    }
+
+    fn evaluate(&self, records: &RecordBatch, range: Range<usize>, clock_micros: i64) -> Result<Piece, Failure> {
+        let first = range.start as u32;
+        let slice = records.slice(range.start, range.len());
+        let (mut batch, mut rows) = self.batch(&slice, clock_micros)?;
+        if let Some(condition) = &self.condition {
+            let passed = condition.evaluate(&batch).and_then(|passed| passed.into_array(batch.num_rows())).map_err(unnamed)?;
+            let passed = passed.as_boolean();
+            let passed = if passed.null_count() > 0 { prep_null_mask_filter(passed) } else { passed.clone() };
+            if passed.true_count() < batch.num_rows() {
+                batch = filter_record_batch(&batch, &passed).map_err(|error| unnamed(error.into()))?;
+                rows = rows.into_iter().zip(passed.values()).filter_map(|(row, passed)| passed.then_some(row)).collect();
+            }
+        }
+        rows.iter_mut().for_each(|row| *row += first);
+        let mut columns = Vec::with_capacity(self.expressions.len());
+        for (expression, output) in self.expressions.iter().zip(&self.output) {
+            let column = expression.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows()));
+            columns.push(column.map_err(|error| Failure { name: output.name.clone(), message: reason(&error) })?);
+        }
+        Ok(Piece { columns, row_record: rows })
+    }
+
+    /// The batch that the expressions see, and for each of its rows the record.
+    fn batch(&self, records: &RecordBatch, clock_micros: i64) -> Result<(RecordBatch, Vec<u32>), Failure> {
+        let Some(unnest) = &self.unnest else {
+            let columns = columns_of(&self.sources, records, clock_micros, None, records.num_rows())?;
+            return Ok((batch_of(&self.schema, columns, records.num_rows())?, (0..records.num_rows() as u32).collect()));
+        };
+        let columns = columns_of(&unnest.sources, records, clock_micros, None, records.num_rows())?;
+        let outer = batch_of(&unnest.schema, columns, records.num_rows())?;
+        let list = unnest.list.evaluate(&outer).and_then(|list| list.into_array(records.num_rows())).map_err(unnamed)?;
+        let list = list.as_list::<i32>();
+        let (elements, parents) = (elements_of(list), parents_of(list));
+        let rows = elements.len();
+        let columns = columns_of(&self.sources, records, clock_micros, Some((&elements, &parents)), rows)?;
+        Ok((batch_of(&self.schema, columns, rows)?, parents.values().to_vec()))
+    }
+}
+
+/// The rows that a range of records gives.
+struct Piece {
+    columns: Vec<ArrayRef>,
+    row_record: Vec<u32>,
+}
+
+fn columns_of(
+    sources: &[ColumnSource],
+    records: &RecordBatch,
+    clock_micros: i64,
+    unnested: Option<(&ArrayRef, &UInt32Array)>,
+    rows: usize,
+) -> Result<Vec<ArrayRef>, Failure> {
+    let column = |source: &ColumnSource| match (source, unnested) {
+        (ColumnSource::Clock, _) => {
+            Ok(Arc::new(TimestampMicrosecondArray::from_value(clock_micros, rows).with_timezone("UTC")) as ArrayRef)
+        }
+        (ColumnSource::Element, Some((elements, _))) => Ok(Arc::clone(elements)),
+        (ColumnSource::Record(place), None) if *place < records.num_columns() => Ok(Arc::clone(records.column(*place))),
+        (ColumnSource::Record(place), Some((_, parents))) if *place < records.num_columns() => {
+            take(records.column(*place), parents, None).map_err(|error| unnamed(error.into()))
+        }
+        _ => Err(Failure { name: String::new(), message: "the records are not those that were planned for".into() }),
+    };
+    sources.iter().map(column).collect()
+}
+
+fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Failure> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|error| unnamed(error.into()))
+}
+
+fn unnamed(error: datafusion::common::DataFusionError) -> Failure {
+    Failure { name: String::new(), message: reason(&error) }
+}
+
+impl Planner<'_> {
+    /// The list of an UNNEST, planned over the record; afterwards its element has a name.
+    fn unnest(&mut self, unnest: &crate::statement::Unnest) -> Option<Planned> {
+        let list = self.plan(&unnest.list)?;
+        let DataType::List(element) = &list.data_type else {
+            return self.note("sql.type.mismatch", &unnest.list, format!("UNNEST takes a list; this is {}", type_name(&list.data_type)));
+        };
+        let name = fold(&unnest.name);
+        if self.scope.find(&name).is_some() {
+            return self.note("sql.name.duplicate", &at(&unnest.name), format!("the record has a column \"{name}\" already"));
+        }
+        self.scope = self.scope.with_element(&name, ELEMENT_COLUMN, element.data_type().clone());
+        Some(list)
+    }
+
+    fn note<T>(&mut self, code: &'static str, node: &dyn HasSpan, message: String) -> Option<T> {
+        let problem = self.text.problem(code, node, message);
+        self.problems.push(problem);
+        None
+    }
+
+    fn output(&mut self, shape: &RecordSelect, columns: &[Option<Planned>]) -> Vec<OutputColumn> {
+        let mut output: Vec<OutputColumn> = Vec::with_capacity(columns.len());
+        for (item, planned) in shape.items.iter().zip(columns) {
+            let name = fold(&item.name);
+            let place = self.text.problem("sql.name.duplicate", &at(&item.name), format!("two columns have the name \"{name}\""));
+            let (start, end) = (place.start, place.end);
+            if output.iter().any(|earlier| earlier.name == name) {
+                self.problems.push(place);
+            }
+            let (data_type, nullable) =
+                planned.as_ref().map_or((DataType::Null, true), |planned| (planned.data_type.clone(), planned.nullable));
+            let literal = planned.as_ref().is_some_and(|planned| planned.literal_text().is_some());
+            output.push(OutputColumn { name, data_type, nullable, literal, start, end });
+        }
+        output
+    }
+}
+
+fn build(
+    scope: &Scope,
+    record: &Schema,
+    output: Vec<OutputColumn>,
+    columns: Vec<Planned>,
+    condition: Option<Planned>,
+    list: Option<Planned>,
+) -> Result<Select, String> {
+    let (schema, sources) = used_columns(scope, record, columns.iter().chain(&condition));
+    let seen = Arc::new(DFSchema::try_from(Arc::clone(&schema)).map_err(|error| error.to_string())?);
+    let expressions = columns.into_iter().map(|column| compile(column.expr, &seen)).collect::<Result<_, _>>()?;
+    let condition = condition.map(|condition| compile(condition.expr, &seen)).transpose()?;
+    let unnest = match list {
+        None => None,
+        Some(list) => {
+            let (schema, sources) = used_columns(scope, record, std::iter::once(&list));
+            let seen = Arc::new(DFSchema::try_from(Arc::clone(&schema)).map_err(|error| error.to_string())?);
+            Some(Unnest { list: compile(list.expr, &seen)?, schema, sources })
+        }
+    };
+    Ok(Select { output, expressions, condition, unnest, schema, sources })
+}
+
+/// The columns that these expressions use, and where they come from. What is not used is not carried along.
+fn used_columns<'p>(scope: &Scope, record: &Schema, planned: impl Iterator<Item = &'p Planned>) -> (SchemaRef, Vec<ColumnSource>) {
+    let mut names: Vec<String> =
+        planned.flat_map(|planned| planned.expr.column_refs().into_iter().map(|column| column.name.clone()).collect::<Vec<_>>()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    let mut sources = Vec::new();
+    for name in names {
+        let source = match name.as_str() {
+            CLOCK_COLUMN => ColumnSource::Clock,
+            ELEMENT_COLUMN => ColumnSource::Element,
+            name => match record.index_of(name) {
+                Ok(place) => ColumnSource::Record(place),
+                Err(_) => continue,
+            },
+        };
+        if let Some(field) = scope.column(&name) {
+            fields.push(Arc::clone(field));
+            sources.push(source);
+        }
+    }
+    (Arc::new(Schema::new(fields)), sources)
+}
