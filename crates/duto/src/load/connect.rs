@@ -1,0 +1,138 @@
+//! Connections to PostgreSQL: one way to make them, the same session settings in each.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use postgres_openssl::MakeTlsConnector;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, config::SslMode};
+
+use super::failure::{Failure, Scope};
+use crate::definition::Database;
+
+/// Every connection's `application_name` begins with it, so that a claim can tell a backend of ours from somebody else's.
+pub const APPLICATION_NAME_PREFIX: &str = "duto:";
+
+/// How to reach a pipeline's database: the parsed settings, ready to connect.
+#[derive(Clone)]
+pub struct Connector {
+    config: Config,
+    tls: MakeTlsConnector,
+    /// Every single wait of a load ends after so long, whatever the server does.
+    pub wait_timeout: Duration,
+}
+
+/// A connection, and the task that serves its socket. Dropping it closes the socket at once, also in the middle of a statement.
+pub struct Connection {
+    pub client: Client,
+    socket: JoinHandle<()>,
+    /// The server process that serves this connection.
+    pub backend_pid: i32,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.socket.abort();
+    }
+}
+
+impl Connector {
+    /// Reads the settings. `purpose` stands in `application_name` behind the prefix: a word, this process and a pipeline.
+    pub fn new(database: &Database, purpose: &str) -> anyhow::Result<Self> {
+        let mut config = match &database.url {
+            Some(url) => url.parse::<Config>().context("database.url is not a PostgreSQL connection URL")?,
+            None => Config::new(),
+        };
+        if database.url.is_none() {
+            config.host(&database.host).port(database.port).dbname(&database.name).user(&database.user);
+            if !database.password.is_empty() {
+                config.password(&database.password);
+            }
+            config.ssl_mode(match database.sslmode.as_str() {
+                "disable" => SslMode::Disable,
+                "prefer" => SslMode::Prefer,
+                _ => SslMode::Require,
+            });
+        }
+        // PostgreSQL cuts an application_name at 63 bytes.
+        config.application_name(format!("{APPLICATION_NAME_PREFIX}{purpose}").chars().take(60).collect::<String>());
+        config.connect_timeout(database.connect_timeout);
+        config.keepalives(true).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        let wait_timeout = database.statement_timeout + database.lock_timeout;
+        Ok(Self { config, tls: tls(database)?, wait_timeout })
+    }
+
+    /// The database's name, for messages.
+    pub fn database_name(&self) -> &str {
+        self.config.get_dbname().unwrap_or_else(|| self.config.get_user().unwrap_or("postgres"))
+    }
+
+    /// The same server, another database.
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
+    /// Where this leads, for messages; never a password.
+    pub fn target(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
+            Some(tokio_postgres::config::Host::Unix(folder)) => folder.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        format!("{host}:{}/{}", self.config.get_ports().first().unwrap_or(&5432), self.database_name())
+    }
+
+    /// Connects and prepares the session.
+    pub async fn connect(&self) -> Result<Connection, Failure> {
+        let connecting = self.config.connect(self.tls.clone());
+        let patience = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
+        let (client, connection) = tokio::time::timeout(patience, connecting)
+            .await
+            .map_err(|_| Failure::Lost(format!("no answer within {patience:?}")))?
+            .map_err(|error| Failure::of(&error, Scope::Own))?;
+        let socket = tokio::spawn(async move {
+            // An error here reaches whoever waits on the client: there is nothing to add.
+            let _ = connection.await;
+        });
+        let mut connection = Connection { client, socket, backend_pid: 0 };
+        let session = "SET TimeZone = 'UTC'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
+        self.within(connection.client.batch_execute(session)).await?;
+        let row = self.within(connection.client.query_one("SELECT pg_backend_pid()", &[])).await?;
+        connection.backend_pid = row.get(0);
+        Ok(connection)
+    }
+
+    /// Waits for the server, but not for ever: a connection that is silent for longer counts as lost.
+    pub async fn within<T>(&self, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        self.within_scope(Scope::Own, wait).await
+    }
+
+    /// The same, for a statement on a table of the pipeline's.
+    pub async fn within_scope<T>(&self, scope: Scope, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.wait_timeout, wait).await {
+            Ok(answer) => answer.map_err(|error| Failure::of(&error, scope)),
+            Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.wait_timeout))),
+        }
+    }
+}
+
+fn tls(database: &Database) -> anyhow::Result<MakeTlsConnector> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).context("preparing TLS")?;
+    let verify = matches!(database.sslmode.as_str(), "verify-ca" | "verify-full");
+    if let Some(authority) = &database.sslrootcert {
+        builder.set_ca_file(authority).with_context(|| format!("database.sslrootcert: reading {authority}"))?;
+    }
+    if !verify {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    let mut connector = MakeTlsConnector::new(builder.build());
+    let check_host = database.sslmode == "verify-full";
+    connector.set_callback(move |connection, _| {
+        connection.set_verify_hostname(check_host);
+        Ok(())
+    });
+    Ok(connector)
+}

@@ -1,0 +1,138 @@
+//! Makes the tables fit the pipeline file before the first record: what is missing is made, what differs is an error that shows the ALTER.
+
+use anyhow::{Context, bail};
+
+use super::connect::Connection;
+use super::ddl;
+use super::target::quote;
+use crate::definition::{Column, ColumnType, Pipeline, Table};
+
+/// The layout of the schema `duto` that this program knows.
+const SCHEMA_VERSION: i32 = 1;
+/// One at a time makes tables, whichever pipeline: an arbitrary number of ours.
+const ADVISORY_LOCK: i64 = 0x6475_746f;
+
+/// Makes the schema `duto` and the pipeline's tables, or says what stands in the way. Safe to run from several workers at once.
+pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<()> {
+    let transaction = on.client.transaction().await.context("beginning to make the tables")?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
+    transaction.batch_execute(include_str!("schema.sql")).await.context("making the schema duto")?;
+    let found = transaction.query_opt("SELECT version FROM duto.schema", &[]).await?;
+    match found.map(|row| row.get::<_, i32>(0)) {
+        None => {
+            transaction.execute("INSERT INTO duto.schema VALUES ($1)", &[&SCHEMA_VERSION]).await?;
+        }
+        Some(SCHEMA_VERSION) => {}
+        Some(other) => bail!(
+            "the schema duto of this database has version {other}, this program knows version {SCHEMA_VERSION}: use the program that made it"
+        ),
+    }
+    for table in &pipeline.tables {
+        own_table(&transaction, pipeline, table).await?;
+        transaction.batch_execute(&ddl::create_table(table)).await.with_context(|| format!("making table {}", table.name))?;
+        fit_table(&transaction, table).await?;
+    }
+    transaction.commit().await.context("making the tables")
+}
+
+/// Two pipelines that write the same table would each see the other's rows as repeats.
+async fn own_table(transaction: &tokio_postgres::Transaction<'_>, pipeline: &Pipeline, table: &Table) -> anyhow::Result<()> {
+    let claim = "INSERT INTO duto.pipeline_table VALUES ($1, $2) ON CONFLICT (table_name) DO NOTHING";
+    transaction.execute(claim, &[&table.name, &pipeline.name]).await?;
+    let owner: String =
+        transaction.query_one("SELECT pipeline FROM duto.pipeline_table WHERE table_name = $1", &[&table.name]).await?.get(0);
+    if owner != pipeline.name {
+        bail!("table {} of this database belongs to the pipeline {owner}: give each pipeline a database or a table of its own", table.name);
+    }
+    Ok(())
+}
+
+/// A column as the database has it.
+struct Found {
+    type_name: String,
+    not_null: bool,
+    has_default: bool,
+}
+
+async fn fit_table(transaction: &tokio_postgres::Transaction<'_>, table: &Table) -> anyhow::Result<()> {
+    let statement = "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull, atthasdef OR attidentity <> ''
+         FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
+    let rows = transaction.query(statement, &[&quote(&table.name)]).await?;
+    let found: std::collections::HashMap<String, Found> =
+        rows.iter().map(|row| (row.get(0), Found { type_name: row.get(1), not_null: row.get(2), has_default: row.get(3) })).collect();
+    let mut differences = Vec::new();
+    for column in &table.columns {
+        match found.get(&column.name) {
+            Some(found) => differences.extend(difference(table, column, found)),
+            None if !column.not_null && !column.primary_key && !column.unique || column.default.is_some() => {
+                let add = format!("ALTER TABLE {} ADD COLUMN {}", quote(&table.name), ddl::column_line(column, true));
+                transaction.batch_execute(&add).await.with_context(|| format!("adding column {} to table {}", column.name, table.name))?;
+                tracing::info!(table = table.name, column = column.name, "added a column that the table lacked");
+            }
+            None => differences.push(format!("ALTER TABLE {} ADD COLUMN {};", quote(&table.name), ddl::column_line(column, true))),
+        }
+    }
+    for (name, found) in &found {
+        if found.not_null && !found.has_default && table.columns.iter().all(|column| column.name != *name) {
+            differences.push(format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL;", quote(&table.name), quote(name)));
+        }
+    }
+    differences.extend(missing_key(transaction, table).await?);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    bail!("table {} differs from the pipeline file. Change the file, or run:\n  {}", table.name, differences.join("\n  "))
+}
+
+fn difference(table: &Table, column: &Column, found: &Found) -> Vec<String> {
+    let (table, name) = (quote(&table.name), quote(&column.name));
+    let mut statements = Vec::new();
+    let expected = catalogue_name(column.column_type);
+    if found.type_name != expected {
+        statements.push(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {expected}; -- it is {}", found.type_name));
+    }
+    if column.not_null && !found.not_null {
+        statements.push(format!("ALTER TABLE {table} ALTER COLUMN {name} SET NOT NULL;"));
+    }
+    if !column.not_null && !column.primary_key && !column.column_type.is_serial() && found.not_null {
+        statements.push(format!("ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL;"));
+    }
+    statements
+}
+
+/// Repeats are known by a unique index on exactly the key's columns.
+async fn missing_key(transaction: &tokio_postgres::Transaction<'_>, table: &Table) -> anyhow::Result<Option<String>> {
+    let key = table.key();
+    if key.is_empty() {
+        return Ok(None);
+    }
+    let mut names: Vec<String> = key.iter().map(|column| column.name.clone()).collect();
+    names.sort();
+    let statement = "SELECT count(*) FROM pg_index x WHERE x.indrelid = to_regclass($1) AND x.indisunique AND x.indpred IS NULL AND x.indexprs IS NULL AND x.indimmediate
+         AND (SELECT array_agg(a.attname::text ORDER BY a.attname::text COLLATE \"C\") FROM pg_attribute a WHERE a.attrelid = x.indrelid AND a.attnum = ANY((x.indkey::int2[])[0:x.indnkeyatts - 1])) = $2";
+    let there: i64 = transaction.query_one(statement, &[&quote(&table.name), &names]).await?.get(0);
+    let list = key.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+    Ok((there == 0).then(|| format!("CREATE UNIQUE INDEX ON {} ({list});", quote(&table.name))))
+}
+
+/// The type as PostgreSQL's `format_type` writes it.
+fn catalogue_name(column_type: ColumnType) -> String {
+    match column_type {
+        ColumnType::Boolean => "boolean".into(),
+        ColumnType::SmallInt => "smallint".into(),
+        ColumnType::Integer | ColumnType::Serial => "integer".into(),
+        ColumnType::BigInt | ColumnType::BigSerial => "bigint".into(),
+        ColumnType::Real => "real".into(),
+        ColumnType::DoublePrecision => "double precision".into(),
+        ColumnType::Numeric(None) => "numeric".into(),
+        ColumnType::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
+        ColumnType::Text => "text".into(),
+        ColumnType::Varchar(characters) => format!("character varying({characters})"),
+        ColumnType::Date => "date".into(),
+        ColumnType::Timestamp => "timestamp without time zone".into(),
+        ColumnType::Timestamptz => "timestamp with time zone".into(),
+        ColumnType::Uuid => "uuid".into(),
+        ColumnType::Jsonb => "jsonb".into(),
+        ColumnType::Bytea => "bytea".into(),
+    }
+}

@@ -1,0 +1,16 @@
+//! Rows into PostgreSQL, exactly once: one transaction for position, rows, rejects and ledger.
+
+pub mod prepared; // a batch that is ready
+pub mod transaction; // the transaction, on one screen
+pub mod position; // the fence and the place
+pub mod move_position; // an operator moves a position
+pub mod rejects; // duto.reject
+pub mod ledger; // duto.batch
+pub mod poison; // which record PostgreSQL refuses
+pub mod failure; // what an error means
+pub mod target; // the statements
+pub mod copy; // binary COPY
+mod numeric;
+pub mod connect; // connections and their timeouts
+pub mod ddl; // CREATE TABLE
+pub mod ensure; // tables that fit the file

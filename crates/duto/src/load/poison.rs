@@ -1,0 +1,118 @@
+//! Finds the records whose rows PostgreSQL refuses. Only they become rejects; their neighbours are stored.
+
+use super::connect::{Connection, Connector};
+use super::failure::{Failure, Refusal, Scope};
+use super::prepared::{Prepared, PreparedTable};
+use super::target::{TableTarget, Target};
+use super::transaction::copy;
+use crate::reject::{Reject, Stage};
+
+/// A batch of more records than this, all refused by the same constraint, is not the data's fault.
+const FEW_RECORDS: usize = 8;
+
+/// Tries the batch's rows in halves, inside a transaction that is rolled back whatever comes, until each refused record is alone.
+/// Answers the rejects, one a record; none when everything passed this time.
+pub async fn find(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<Vec<Reject>, Failure> {
+    by.within(on.client.batch_execute(&target.begin)).await?;
+    let found = probe_tables(on, by, target, batch).await;
+    match found {
+        Err(Failure::Lost(reason)) => return Err(Failure::Lost(reason)),
+        _ => by.within(on.client.batch_execute("ROLLBACK")).await?,
+    }
+    let refused = found?;
+    if let Some((_, refusal)) = refused.first() {
+        owned_by_data(on, by, refusal).await?;
+        let records = batch.tables.iter().map(|table| table.rows.len()).max().unwrap_or(0);
+        let alike = refused.iter().all(|(_, other)| other.constraint == refusal.constraint && other.sqlstate == refusal.sqlstate);
+        if records > FEW_RECORDS && refused.len() >= records && alike {
+            return Err(Failure::Pause(format!(
+                "every one of {records} records is refused alike, so it is not the data: {}",
+                refusal.reason
+            )));
+        }
+    }
+    Ok(refused.into_iter().map(|(record, refusal)| reject(record, refusal)).collect())
+}
+
+async fn probe_tables(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<Vec<(u32, Refusal)>, Failure> {
+    let mut refused: Vec<(u32, Refusal)> = Vec::new();
+    for (table, rows) in target.tables.iter().zip(&batch.tables) {
+        by.within(on.client.batch_execute(&table.create_stage)).await?;
+        // Of a record that an earlier table refused nothing is written here either.
+        let remaining: Vec<u32> =
+            rows.rows.iter().copied().filter(|row| refused.iter().all(|(record, _)| *record != rows.record[*row as usize])).collect();
+        let mut parts = vec![remaining];
+        while let Some(part) = parts.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            match probe(on, by, table, rows, &part).await {
+                Ok(()) => {}
+                Err(Failure::Poison(refusal)) if part.len() == 1 => refused.push((rows.record[part[0] as usize], refusal)),
+                Err(Failure::Poison(_)) => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.push(second.to_vec());
+                    parts.push(first.to_vec());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    refused.sort_by_key(|(record, _)| *record);
+    refused.dedup_by_key(|(record, _)| *record);
+    Ok(refused)
+}
+
+/// Writes some rows; they stay for the parts that follow if they pass. Deferred constraints are asked at once.
+async fn probe(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, part: &[u32]) -> Result<(), Failure> {
+    by.within(on.client.batch_execute("SAVEPOINT probe; SET CONSTRAINTS ALL IMMEDIATE")).await?;
+    let attempt = async {
+        copy(on, by, &table.copy_stage, rows.encode_rows(part)).await?;
+        by.within_scope(Scope::Data, on.client.query(&table.insert, &[])).await
+    };
+    match attempt.await {
+        // The stage must not hold these rows when the next part comes.
+        Ok(_) => by.within(on.client.batch_execute(&format!("TRUNCATE {}", table.stage))).await,
+        Err(Failure::Lost(reason)) => Err(Failure::Lost(reason)),
+        Err(failure) => {
+            by.within(on.client.batch_execute("ROLLBACK TO SAVEPOINT probe")).await?;
+            Err(failure)
+        }
+    }
+}
+
+/// 23502 and 23505 are the data's only if every column of the constraint is declared and none is fed by a sequence: a sequence behind
+/// its table would otherwise reject every record.
+async fn owned_by_data(on: &Connection, by: &Connector, refusal: &Refusal) -> Result<(), Failure> {
+    let columns: Vec<String> = match (refusal.sqlstate.as_str(), &refusal.constraint, &refusal.column) {
+        ("23505", Some(constraint), _) => {
+            let statement = "SELECT a.attname::text FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
+                 JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey) WHERE i.relname = $1";
+            by.within(on.client.query(statement, &[constraint])).await?.iter().map(|row| row.get(0)).collect()
+        }
+        ("23502", _, Some(column)) => vec![column.clone()],
+        _ => return Ok(()),
+    };
+    let Some(table) = &refusal.table else { return Ok(()) };
+    let statement = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1)) AND attname = ANY($2)
+         AND (attidentity <> '' OR pg_get_serial_sequence(quote_ident($1), attname) IS NOT NULL)";
+    let fed_by_sequence: i64 = by.within(on.client.query_one(statement, &[table, &columns])).await?.get(0);
+    if fed_by_sequence == 0 {
+        return Ok(());
+    }
+    Err(Failure::Pause(format!(
+        "{}: the column is fed by a sequence, which is behind its table: set it forward with setval",
+        refusal.reason
+    )))
+}
+
+fn reject(record: u32, refusal: Refusal) -> Reject {
+    Reject {
+        record,
+        stage: Stage::Load,
+        path: refusal.column.unwrap_or_default(),
+        rule: refusal.constraint.unwrap_or_else(|| refusal.sqlstate.clone()),
+        reason: refusal.reason,
+        sqlstate: Some(refusal.sqlstate),
+    }
+}

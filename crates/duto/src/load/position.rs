@@ -1,0 +1,158 @@
+//! `duto.position`: how far each partition is in the tables, and whose turn it is.
+//!
+//! The position is the only truth about progress. Whoever loads a partition has claimed it, that is, has put a random fence into its row;
+//! a transaction moves the position only while the fence is still the one it claimed.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::connect::{APPLICATION_NAME_PREFIX, Connection, Connector};
+use super::failure::Failure;
+use super::prepared::OffsetRange;
+use super::target::{Target, literal};
+
+/// A row of `duto.position`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    pub partition: i32,
+    pub cluster_id: String,
+    pub topic_id: String,
+    /// Of the last record that was loaded; -1 where none is known.
+    pub leader_epoch: i32,
+    /// The offset of the next record to load.
+    pub next: i64,
+    pub fence: Uuid,
+}
+
+/// What [`resolve`] found after a lost connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// The transaction was committed.
+    Committed,
+    /// It was not: the same again.
+    NotCommitted,
+    /// Somebody else has the partitions.
+    Fenced,
+}
+
+const COLUMNS: &str = "partition, cluster_id, topic_id, leader_epoch, next, fence";
+/// How long a claim waits for the holder of the row before it looks who that is.
+const CLAIM_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Moves one position, as a statement for the head of the transaction. No row is changed when the fence or the place is another.
+pub fn advance_statement(target: &Target, range: &OffsetRange, fence: Uuid) -> String {
+    format!(
+        "UPDATE duto.position SET next = {}, leader_epoch = greatest(leader_epoch, {}), updated_at = clock_timestamp() \
+         WHERE pipeline = {} AND topic = {} AND partition = {} AND fence = '{fence}' AND next = {};",
+        range.to,
+        range.leader_epoch,
+        literal(&target.pipeline),
+        literal(&target.topic),
+        range.partition,
+        range.from,
+    )
+}
+
+/// Draws a new fence for a partition and answers where it stands; None where it has no position yet. From here on no transaction of an earlier owner can
+/// commit. A backend of ours that sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended.
+pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<Option<Position>, Failure> {
+    let fence = Uuid::new_v4();
+    let statement = format!(
+        "UPDATE duto.position SET fence = $4, updated_at = clock_timestamp() WHERE pipeline = $1 AND topic = $2 AND partition = $3 RETURNING {COLUMNS}"
+    );
+    loop {
+        by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
+        match by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &fence])).await {
+            Ok(row) => return Ok(row.map(|row| read(&row))),
+            Err(Failure::Again(said)) if said.contains("55P03") => end_holders(on, by, target, partition).await?,
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Writes the first position of a partition, already claimed. Another worker may have been quicker: then claim again.
+pub async fn begin(on: &Connection, by: &Connector, target: &Target, partition: i32, next: i64) -> Result<Option<Position>, Failure> {
+    let statement = format!(
+        "INSERT INTO duto.position (pipeline, topic, partition, cluster_id, topic_id, leader_epoch, next, fence)
+         VALUES ($1, $2, $3, $4, $5, -1, $6, $7) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
+    );
+    let fence = Uuid::new_v4();
+    let row = by
+        .within(
+            on.client
+                .query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &target.cluster_id, &target.topic_id, &next, &fence]),
+        )
+        .await?;
+    Ok(row.map(|row| read(&row)))
+}
+
+/// All positions of the pipeline's topic.
+pub async fn read_all(on: &Connection, by: &Connector, target: &Target) -> Result<Vec<Position>, Failure> {
+    let statement = format!("SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 ORDER BY partition");
+    let rows = by.within(on.client.query(&statement, &[&target.pipeline, &target.topic])).await?;
+    Ok(rows.iter().map(read).collect())
+}
+
+/// Whether a batch whose connection was lost is in the database. Waits for a commit that is still running, and ends our own dead
+/// backend, which may wait for its client for hours.
+pub async fn resolve(
+    on: &Connection,
+    by: &Connector,
+    target: &Target,
+    ranges: &[OffsetRange],
+    fences: &std::collections::HashMap<i32, Uuid>,
+) -> Result<Resolution, Failure> {
+    let statement = format!("SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3 FOR UPDATE");
+    let mut committed = 0;
+    for range in ranges {
+        let row = loop {
+            by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
+            match by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &range.partition])).await {
+                Ok(row) => break row,
+                Err(Failure::Again(said)) if said.contains("55P03") => end_holders(on, by, target, range.partition).await?,
+                Err(failure) => return Err(failure),
+            }
+        };
+        let Some(position) = row.map(|row| read(&row)) else { return Ok(Resolution::Fenced) };
+        if fences.get(&range.partition) != Some(&position.fence) {
+            return Ok(Resolution::Fenced);
+        }
+        match position.next {
+            next if next == range.to && range.from != range.to => committed += 1,
+            next if next == range.from => {}
+            _ => return Ok(Resolution::Fenced),
+        }
+    }
+    // One transaction moves them all, so they are all at one end of their ranges: anything mixed is not our doing.
+    Ok(match committed {
+        0 => Resolution::NotCommitted,
+        all if all == ranges.len() => Resolution::Committed,
+        _ => Resolution::Fenced,
+    })
+}
+
+/// Ends the backends that hold the partition's row, where they are ours by their application_name.
+async fn end_holders(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<(), Failure> {
+    // The holder is in the tuple's xmax; who runs that transaction is in pg_locks.
+    let statement = format!(
+        "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'transactionid' AND l.granted
+         WHERE a.pid <> pg_backend_pid() AND a.application_name LIKE '{APPLICATION_NAME_PREFIX}%'
+           AND l.transactionid = (SELECT xmax FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3)"
+    );
+    let ended: i64 = by.within(on.client.query_one(&statement, &[&target.pipeline, &target.topic, &partition])).await?.get(0);
+    tracing::warn!(pipeline = target.pipeline, partition, ended, "ended a stalled backend of ours that held the position");
+    Ok(())
+}
+
+fn read(row: &Row) -> Position {
+    Position {
+        partition: row.get(0),
+        cluster_id: row.get(1),
+        topic_id: row.get(2),
+        leader_epoch: row.get(3),
+        next: row.get(4),
+        fence: row.get(5),
+    }
+}

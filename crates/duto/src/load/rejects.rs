@@ -1,0 +1,157 @@
+//! `duto.reject`: the records that were not stored, as the bytes they came as, beside their reasons.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::SimpleQueryRow;
+
+use super::connect::{Connection, Connector};
+use super::failure::Failure;
+use super::prepared::{OffsetRange, Outcome, Prepared};
+use super::target::{Target, literal};
+
+/// Of a longer payload so much is kept, beside its length and its digest.
+pub const KEPT_PAYLOAD_BYTES: usize = 64 * 1024;
+
+const INSERT: &str = r#"
+INSERT INTO duto.reject AS known (pipeline, cluster_id, topic, topic_id, partition, "offset", key, payload, headers, payload_bytes, payload_sha256,
+    stage, path, rule, reason, sqlstate)
+SELECT $1, $2, $3, $4, r.*
+FROM unnest($5::integer[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[],
+    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) AS r
+ON CONFLICT (pipeline, cluster_id, topic, topic_id, partition, "offset") DO UPDATE
+SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = excluded.rule, reason = excluded.reason, sqlstate = excluded.sqlstate
+WHERE known.status = 'open'"#;
+
+/// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
+pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<(), Failure> {
+    if batch.rejects.is_empty() {
+        return Ok(());
+    }
+    let mut partitions = Vec::new();
+    let mut offsets = Vec::new();
+    let (mut keys, mut payloads, mut headers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lengths, mut digests) = (Vec::new(), Vec::new());
+    let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for reject in &batch.rejects {
+        let record = batch.batch.get(reject.record as usize);
+        partitions.push(record.head.partition);
+        offsets.push(record.head.offset);
+        keys.push(record.key);
+        headers.push(record.headers);
+        let payload = record.payload.unwrap_or_default();
+        let cut = payload.len() > KEPT_PAYLOAD_BYTES && reject.rule == "size";
+        payloads.push(record.payload.map(|payload| if cut { &payload[..KEPT_PAYLOAD_BYTES] } else { payload }));
+        lengths.push(cut.then_some(payload.len() as i64));
+        digests.push(cut.then(|| Sha256::digest(payload).to_vec()));
+        stages.push(reject.stage.as_str());
+        paths.push(storable(&reject.path));
+        rules.push(storable(&reject.rule));
+        reasons.push(storable(&reject.reason));
+        sqlstates.push(reject.sqlstate.as_deref());
+    }
+    let written = by
+        .within(on.client.execute(
+            INSERT,
+            &[
+                &target.pipeline,
+                &target.cluster_id,
+                &target.topic,
+                &target.topic_id,
+                &partitions,
+                &offsets,
+                &keys,
+                &payloads,
+                &headers,
+                &lengths,
+                &digests,
+                &stages,
+                &paths,
+                &rules,
+                &reasons,
+                &sqlstates,
+            ],
+        ))
+        .await?;
+    if written == batch.rejects.len() as u64 {
+        return Ok(());
+    }
+    Err(Failure::Pause(format!("{} rejects were sent but {written} were written: something changes duto.reject", batch.rejects.len())))
+}
+
+/// The SELECT of the rejects that an earlier reading of these ranges left behind: usually none.
+pub fn known_statement(target: &Target, ranges: &[OffsetRange]) -> String {
+    let mut statement = format!(
+        "SELECT id, partition, \"offset\", status FROM duto.reject WHERE pipeline = {} AND cluster_id = {} AND topic = {} AND topic_id = {} AND (false",
+        literal(&target.pipeline),
+        literal(&target.cluster_id),
+        literal(&target.topic),
+        literal(&target.topic_id),
+    );
+    for OffsetRange { partition, from, to, .. } in ranges {
+        let _ = write!(statement, " OR (partition = {partition} AND \"offset\" >= {from} AND \"offset\" < {to})");
+    }
+    statement.push_str(");");
+    statement
+}
+
+/// Reads a row of [`known_statement`].
+pub fn read_known(row: &SimpleQueryRow, open: &mut HashMap<(i32, i64), i64>, resolved: &mut Vec<(i32, i64)>) {
+    let number = |column: usize| row.get(column).and_then(|text| text.parse::<i64>().ok());
+    if let (Some(id), Some(partition), Some(offset)) = (number(0), number(1), number(2)) {
+        if row.get(3) == Some("open") {
+            open.insert((partition as i32, offset), id);
+        } else {
+            resolved.push((partition as i32, offset));
+        }
+    }
+}
+
+/// A record that was an open reject and passes now closes it.
+pub async fn close_passed(
+    on: &Connection,
+    by: &Connector,
+    open: &HashMap<(i32, i64), i64>,
+    batch: &Prepared,
+    outcomes: &[Outcome],
+) -> Result<(), Failure> {
+    if open.is_empty() {
+        return Ok(());
+    }
+    let passed: Vec<i64> = batch
+        .batch
+        .records
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome != Outcome::Rejected)
+        .filter_map(|(head, _)| open.get(&(head.partition, head.offset)).copied())
+        .collect();
+    if passed.is_empty() {
+        return Ok(());
+    }
+    let close =
+        "WITH closed AS (UPDATE duto.reject SET status = 'replayed', last_at = now() WHERE id = ANY($1) AND status = 'open' RETURNING id)
+         INSERT INTO duto.replay (reject_id, outcome, reason) SELECT id, 'stored', 'the record was read again and passed' FROM closed";
+    by.within(on.client.execute(close, &[&passed])).await.map(|_| ())
+}
+
+/// PostgreSQL's text cannot hold a NUL: it is written as `\0`.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\\0")
+}
+
+impl Prepared {
+    /// Fails when the batch still holds a record whose reject was resolved meanwhile: it must count as repeated.
+    pub(super) fn excludes(&self, resolved: &[(i32, i64)]) -> Result<(), Failure> {
+        let included = |(partition, offset): &&(i32, i64)| {
+            self.batch
+                .records
+                .iter()
+                .zip(&self.outcomes)
+                .any(|(head, outcome)| head.partition == *partition && head.offset == *offset && *outcome != Outcome::Repeated)
+        };
+        let included: Vec<(i32, i64)> = resolved.iter().filter(included).copied().collect();
+        if included.is_empty() { Ok(()) } else { Err(Failure::Resolved(included)) }
+    }
+}

@@ -1,0 +1,101 @@
+CREATE SCHEMA IF NOT EXISTS duto;
+
+CREATE TABLE IF NOT EXISTS duto.schema (
+    version integer NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS duto.pipeline_table (
+    table_name text PRIMARY KEY,
+    pipeline text NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS duto.position (
+    pipeline text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    cluster_id text NOT NULL,
+    topic_id text NOT NULL,
+    leader_epoch integer NOT NULL,
+    next bigint NOT NULL,
+    fence uuid NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline, topic, partition)
+) WITH (fillfactor = 20);
+
+CREATE TABLE IF NOT EXISTS duto.batch (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('load', 'rewind', 'skip', 'replay')),
+    from_offset bigint NOT NULL,
+    to_offset bigint NOT NULL,
+    records integer NOT NULL,
+    stored integer NOT NULL,
+    repeated integer NOT NULL,
+    rejected integer NOT NULL,
+    filtered integer NOT NULL,
+    not_stored bigint[] NOT NULL,
+    outcomes text NOT NULL,
+    xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    worker text NOT NULL,
+    committed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CHECK (records = stored + repeated + rejected + filtered),
+    CHECK (cardinality(not_stored) = length(outcomes))
+);
+CREATE INDEX IF NOT EXISTS batch_by_offset ON duto.batch (pipeline, topic, partition, from_offset);
+
+CREATE TABLE IF NOT EXISTS duto.reject (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text NOT NULL,
+    cluster_id text NOT NULL,
+    topic text NOT NULL,
+    topic_id text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    key bytea,
+    payload bytea,
+    headers bytea,
+    payload_bytes bigint,
+    payload_sha256 bytea,
+    stage text NOT NULL,
+    path text NOT NULL,
+    rule text NOT NULL,
+    reason text NOT NULL,
+    sqlstate text,
+    first_at timestamptz NOT NULL DEFAULT now(),
+    last_at timestamptz NOT NULL DEFAULT now(),
+    status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'replayed', 'discarded')),
+    UNIQUE (pipeline, cluster_id, topic, topic_id, partition, "offset")
+);
+
+CREATE TABLE IF NOT EXISTS duto.replay (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reject_id bigint NOT NULL REFERENCES duto.reject (id) ON DELETE CASCADE,
+    outcome text NOT NULL,
+    reason text,
+    replayed_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS duto.outbox (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    target text NOT NULL,
+    key bytea,
+    value bytea,
+    headers bytea,
+    message_id uuid NOT NULL,
+    token uuid NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS duto.answer (
+    pipeline text NOT NULL,
+    idempotency_key text NOT NULL,
+    "offset" bigint NOT NULL,
+    status integer NOT NULL,
+    body bytea NOT NULL,
+    answered_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline, idempotency_key)
+);
