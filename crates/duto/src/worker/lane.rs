@@ -1,0 +1,392 @@
+//! A lane: one load connection, the partitions that are its own, and what waits for it.
+//!
+//! The reader appends records, the preparer takes a batch as soon as the connection is free (or a full one while it is busy), the committer
+//! loads it. So a single record never waits for a full batch, and under load the next batch is ready when one commits.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::batch::{Batch, RecordRef};
+use crate::load::position::Position;
+use crate::load::prepared::{OffsetRange, Prepared};
+
+/// The shared state of one lane.
+pub struct Lane {
+    pub number: usize,
+    limits: Limits,
+    state: Mutex<State>,
+    /// Something changed that the preparer or the reader may wait for.
+    changed: Condvar,
+    /// A prepared batch is ready, or the lane ends.
+    ready: Notify,
+    /// The work in flight is to be dropped.
+    aborted: Notify,
+}
+
+/// The bounds of what a lane holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub batch_records: usize,
+    pub batch_bytes: usize,
+    pub pending_records: usize,
+    pub pending_bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// What waits, in batches: all but the last are full.
+    pending: VecDeque<Batch>,
+    pending_records: usize,
+    pending_bytes: usize,
+    parts: BTreeMap<i32, Part>,
+    ready: Option<Work>,
+    /// A batch was taken and is being decoded.
+    preparing: bool,
+    /// A batch is on its way into the database.
+    committing: bool,
+    /// Drawn anew by every reset: work of an earlier epoch is thrown away.
+    epoch: u64,
+    closed: bool,
+}
+
+/// One partition of the lane.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    fence: Uuid,
+    /// Below it everything is in the database.
+    committed: i64,
+    /// Below it everything was taken into batches.
+    taken: i64,
+    /// Below it everything was read.
+    read: i64,
+    leader_epoch: i32,
+}
+
+/// A batch that was taken from the lane, not yet decoded.
+pub struct Taken {
+    pub batch: Batch,
+    pub ranges: Vec<OffsetRange>,
+    epoch: u64,
+}
+
+/// A batch that is ready to be committed.
+pub struct Work {
+    pub prepared: Prepared,
+    pub fences: HashMap<i32, Uuid>,
+    epoch: u64,
+}
+
+impl Lane {
+    pub fn new(number: usize, limits: Limits) -> Self {
+        Self { number, limits, state: Mutex::default(), changed: Condvar::new(), ready: Notify::new(), aborted: Notify::new() }
+    }
+
+    /// Takes over a claimed partition from its position on.
+    pub fn add(&self, partition: i32, next: i64, fence: Uuid, leader_epoch: i32) {
+        self.lock().parts.insert(partition, Part { fence, committed: next, taken: next, read: next, leader_epoch });
+    }
+
+    /// The number of partitions of the lane.
+    pub fn partition_count(&self) -> usize {
+        self.lock().parts.len()
+    }
+
+    /// For each partition: where the database is, and below which offset everything was read.
+    pub fn positions(&self) -> Vec<(i32, i64, i64)> {
+        self.lock().parts.iter().map(|(partition, part)| (*partition, part.committed, part.read)).collect()
+    }
+
+    /// The fences that this lane holds.
+    pub fn fences(&self) -> HashMap<i32, Uuid> {
+        self.lock().parts.iter().map(|(partition, part)| (*partition, part.fence)).collect()
+    }
+
+    /// Appends records. Those of partitions that are not the lane's, and offsets that were read before, are dropped: both do arrive after a rebalance.
+    /// Answers partitions whose leader epoch went back: from there on nothing of them was taken.
+    pub fn append<'a>(&self, records: impl Iterator<Item = RecordRef<'a>>) -> Vec<i32> {
+        let mut went_back = Vec::new();
+        let mut state = self.lock();
+        for record in records {
+            let head = record.head;
+            match state.parts.get_mut(&head.partition) {
+                Some(part) if part.read <= head.offset && !went_back.contains(&head.partition) => {
+                    if head.leader_epoch >= 0 && head.leader_epoch < part.leader_epoch {
+                        went_back.push(head.partition);
+                        continue;
+                    }
+                    part.leader_epoch = part.leader_epoch.max(head.leader_epoch);
+                    part.read = head.offset + 1;
+                }
+                _ => continue,
+            }
+            state.push(record, &self.limits);
+        }
+        self.changed.notify_all();
+        went_back
+    }
+
+    /// The partition was read up to here, where no record may be.
+    pub fn reached(&self, partition: i32, offset: i64) {
+        let mut state = self.lock();
+        if let Some(part) = state.parts.get_mut(&partition)
+            && part.read < offset
+        {
+            part.read = offset;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the lane holds as much as it may.
+    pub fn is_full(&self) -> bool {
+        self.lock().is_full(&self.limits)
+    }
+
+    /// Waits until the lane can take more, at most so long; answers whether it can.
+    pub fn wait_for_room(&self, patience: Duration) -> bool {
+        let full = |state: &mut State| !state.closed && state.is_full(&self.limits);
+        let waited = self.changed.wait_timeout_while(self.lock(), patience, full).unwrap_or_else(PoisonError::into_inner);
+        !waited.1.timed_out()
+    }
+
+    /// The preparer's turn: waits for something to do. None when the lane ends.
+    pub fn take(&self) -> Option<Taken> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if state.ready.is_none() && (state.has_full_batch(&self.limits) || (!state.committing && state.has_any())) {
+                let taken = state.take();
+                state.preparing = true;
+                self.changed.notify_all();
+                return Some(taken);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The preparer's result. Thrown away if the lane was reset meanwhile.
+    pub fn prepared(&self, epoch: u64, prepared: Prepared) {
+        let mut state = self.lock();
+        state.preparing = false;
+        if epoch == state.epoch {
+            let fences =
+                prepared.ranges.iter().filter_map(|range| Some((range.partition, state.parts.get(&range.partition)?.fence))).collect();
+            state.ready = Some(Work { prepared, fences, epoch });
+            self.ready.notify_one();
+        }
+        self.changed.notify_all();
+    }
+
+    /// The committer's turn: the next batch. None when the lane ends.
+    pub async fn next(&self) -> Option<Work> {
+        loop {
+            {
+                let mut state = self.lock();
+                if state.closed {
+                    return None;
+                }
+                if let Some(work) = state.ready.take() {
+                    state.committing = true;
+                    self.changed.notify_all();
+                    return Some(work);
+                }
+            }
+            self.ready.notified().await;
+        }
+    }
+
+    /// The committer's result: this batch is in the database.
+    pub fn committed(&self, work: &Work) {
+        let mut state = self.lock();
+        if work.epoch == state.epoch {
+            for range in &work.prepared.ranges {
+                if let Some(part) = state.parts.get_mut(&range.partition) {
+                    part.committed = range.to;
+                }
+            }
+        }
+        state.committing = false;
+        self.changed.notify_all();
+    }
+
+    /// The committer's result: this batch was dropped.
+    pub fn dropped(&self) {
+        self.lock().committing = false;
+        self.changed.notify_all();
+    }
+
+    /// Ends when the lane is told to drop what is in flight.
+    pub async fn aborted(&self, epoch: u64) {
+        loop {
+            let notified = self.aborted.notified();
+            if self.lock().epoch != epoch {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Whether a position is not where this lane left it, or not under its fence.
+    pub fn disagrees(&self, positions: &[Position]) -> bool {
+        self.lock().parts.iter().any(|(partition, part)| {
+            positions
+                .iter()
+                .find(|position| position.partition == *partition)
+                .is_none_or(|position| position.fence != part.fence || position.next != part.committed)
+        })
+    }
+
+    /// Whether the lane was not reset since.
+    pub fn is_of_epoch(&self, epoch: u64) -> bool {
+        self.lock().epoch == epoch
+    }
+
+    /// Throws everything away: what waits, what is prepared, what is in flight. Answers the partitions it had; they must be claimed anew.
+    pub fn reset(&self) -> Vec<i32> {
+        let mut state = self.lock();
+        state.epoch += 1;
+        state.clear_pending();
+        state.ready = None;
+        let partitions = std::mem::take(&mut state.parts).into_keys().collect();
+        self.aborted.notify_waiters();
+        self.changed.notify_all();
+        partitions
+    }
+
+    /// Gives partitions up: what waits of them is dropped, what is in flight may finish. Answers whether it did within the time; if not, reset.
+    pub fn release(&self, partitions: &[i32], patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.lock();
+        for partition in partitions {
+            if let Some(part) = state.parts.get_mut(partition) {
+                part.read = part.taken;
+            }
+        }
+        state.drop_pending(partitions, &self.limits);
+        while state.preparing || state.committing || state.ready.is_some() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        for partition in partitions {
+            state.parts.remove(partition);
+        }
+        true
+    }
+
+    /// Whether nothing waits and nothing is in flight.
+    pub fn is_idle(&self) -> bool {
+        let state = self.lock();
+        !state.preparing && !state.committing && state.ready.is_none() && !state.has_any()
+    }
+
+    /// Ends the preparer and the committer; what is in flight is dropped.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.epoch += 1;
+        drop(state);
+        self.aborted.notify_waiters();
+        self.ready.notify_one();
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// See [`Lane::prepared`].
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+impl Work {
+    /// See [`Lane::aborted`].
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+impl State {
+    fn push(&mut self, record: RecordRef<'_>, limits: &Limits) {
+        let bytes = record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len) + record.headers.map_or(0, <[u8]>::len);
+        let fits =
+            self.pending.back().is_some_and(|last| last.len() < limits.batch_records && last.bytes.len() + bytes <= limits.batch_bytes);
+        if !fits {
+            self.pending.push_back(Batch::default());
+        }
+        if let Some(last) = self.pending.back_mut() {
+            last.push_record(record);
+        }
+        self.pending_records += 1;
+        self.pending_bytes += bytes;
+    }
+
+    fn clear_pending(&mut self) {
+        self.pending.clear();
+        (self.pending_records, self.pending_bytes) = (0, 0);
+    }
+
+    fn is_full(&self, limits: &Limits) -> bool {
+        self.pending_records >= limits.pending_records || self.pending_bytes >= limits.pending_bytes
+    }
+
+    fn has_full_batch(&self, limits: &Limits) -> bool {
+        self.pending.len() > 1 || self.pending_records >= limits.batch_records
+    }
+
+    fn has_any(&self) -> bool {
+        self.pending_records > 0 || self.parts.values().any(|part| part.taken < part.read)
+    }
+
+    /// Takes the batch that waits longest.
+    fn take(&mut self) -> Taken {
+        let batch = self.pending.pop_front().unwrap_or_default();
+        self.pending_records -= batch.len();
+        self.pending_bytes -= batch.bytes.len();
+        let mut ranges: BTreeMap<i32, OffsetRange> = BTreeMap::new();
+        for head in &batch.records {
+            let part = self.parts.get(&head.partition);
+            let from = part.map_or(head.offset, |part| part.taken);
+            let range = ranges.entry(head.partition).or_insert(OffsetRange { partition: head.partition, from, to: from, leader_epoch: -1 });
+            range.to = head.offset + 1;
+            range.leader_epoch = range.leader_epoch.max(head.leader_epoch);
+        }
+        if self.pending.is_empty() {
+            // Everything that was read is taken, also the offsets at which nothing stands.
+            for (partition, part) in &self.parts {
+                if part.taken < part.read {
+                    let empty = OffsetRange { partition: *partition, from: part.taken, to: part.taken, leader_epoch: part.leader_epoch };
+                    ranges.entry(*partition).or_insert(empty).to = part.read;
+                }
+            }
+        }
+        for range in ranges.values() {
+            if let Some(part) = self.parts.get_mut(&range.partition) {
+                part.taken = range.to;
+                part.leader_epoch = part.leader_epoch.max(range.leader_epoch);
+            }
+        }
+        Taken { batch, ranges: ranges.into_values().collect(), epoch: self.epoch }
+    }
+
+    fn drop_pending(&mut self, partitions: &[i32], limits: &Limits) {
+        let before = std::mem::take(&mut self.pending);
+        self.clear_pending();
+        for record in before.iter().flat_map(Batch::iter) {
+            if !partitions.contains(&record.head.partition) {
+                self.push(record, limits);
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The worker: reads the log, runs the stages, loads the batches, and keeps its place in the group.
+//!
+//! Threads: one reader, who owns the membership; a preparer for each lane; one that watches the log from the side. The committers are tasks.
+
+pub mod reader; // the log into the lanes, and the group's wishes
+pub mod claims; // the fence before the first record
+pub mod lane; // a connection, its partitions, and what waits
+pub mod stages; // decode, check, transform
+pub mod committer; // one batch after the other
+pub mod patience; // retries
+pub mod progress; // what was done
+pub mod shared; // what the threads share
+pub mod watch; // the topic's id, the lag, the line every ten seconds
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use tokio::runtime::Handle;
+
+use crate::definition::Pipeline;
+use crate::load::connect::{Connection, Connector};
+use crate::load::ensure;
+use crate::load::failure::Failure;
+use crate::load::position;
+use crate::load::target::Target;
+use crate::log::{ConsumerSettings, Log, NewTopic};
+use lane::{Lane, Limits};
+use patience::Patience;
+use progress::Progress;
+use reader::{Ended, Reader};
+use shared::Shared;
+use stages::Stages;
+
+/// How long the log may take to answer at the start.
+const LOG_TIMEOUT: Duration = Duration::from_secs(30);
+/// What the log's client may hold beside the lanes.
+const QUEUED_BYTES: usize = 24 * 1024 * 1024;
+
+/// Everything a worker needs.
+pub struct Worker {
+    pub pipeline: Pipeline,
+    pub stages: Arc<Stages>,
+    pub log: Arc<dyn Log>,
+    pub progress: Arc<Progress>,
+    /// Ends when everything is stored that was in the log when the worker started.
+    pub until_caught_up: bool,
+}
+
+/// Why a worker ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The database or the log did not come back within the retry limit. Nothing is lost: the log keeps what is not stored.
+    #[error("gave up: {0}; nothing is lost, a new start goes on from the same position")]
+    GaveUp(String),
+    /// Partitions are halted, so the end of the log cannot be reached.
+    #[error("halted: {0}")]
+    Halted(String),
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Worker {
+    /// Runs until `stop` is set, until caught up, or until it cannot go on.
+    pub async fn run(self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
+        let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
+        let mut connection = connect_patiently(&connector, &self.pipeline, &self.progress, &stop).await?;
+        ensure::ensure(&mut connection, &self.pipeline).await?;
+        let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
+        let target = Target::new(&self.pipeline, self.stages.written(), cluster_id, topic_id, worker_name());
+        let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
+
+        let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress);
+        let lanes: Vec<Arc<Lane>> =
+            (0..self.pipeline.batch.workers).map(|number| Arc::new(Lane::new(number, limits(&self.pipeline)))).collect();
+        let consumer =
+            tokio::task::block_in_place(|| self.log.consumer(&consumer_settings(&self.pipeline))).context("joining the group")?;
+
+        let committers: Vec<_> = lanes.iter().map(|lane| tokio::spawn(committer::run(shared.clone(), lane.clone()))).collect();
+        let preparers: Vec<_> = lanes.iter().map(|lane| spawn_preparer(&shared, lane)).collect::<Result<_, _>>()?;
+        let reader = Reader::new(shared.clone(), lanes.clone(), consumer, inbox, Handle::current(), stop.clone());
+        let reader = spawn_thread("reader", move || reader.run())?;
+        let watcher = spawn_thread("watch", {
+            let (shared, lanes, stop) = (shared.clone(), lanes.clone(), stop.clone());
+            move || watch::run(&shared, &lanes, &stop)
+        })?;
+
+        let caught_up = match goal {
+            Some(goal) => wait_until_caught_up(&shared, &lanes, connection, &goal, &stop, &reader).await,
+            None => Ok(()),
+        };
+        let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
+        stop.store(true, Ordering::Relaxed);
+        lanes.iter().for_each(|lane| lane.close());
+        for committer in committers {
+            let _ = committer.await;
+        }
+        let _ =
+            tokio::task::spawn_blocking(move || (preparers.into_iter().for_each(|preparer| drop(preparer.join())), watcher.join())).await;
+        match ended.map_err(|_| anyhow!("the reader failed; please report this"))? {
+            Ended::Stopped => caught_up,
+            Ended::GaveUp(reason) => {
+                shared.progress.ended(&reason);
+                Err(WorkerError::GaveUp(reason))
+            }
+        }
+    }
+
+    /// The topic, made if it is missing: the cluster's id, its own id and its partitions.
+    fn find_topic(&self) -> anyhow::Result<(String, String, i32)> {
+        let source = &self.pipeline.source;
+        let wanted = NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention };
+        let cluster_id = self.log.cluster_id(LOG_TIMEOUT).context("asking the log for its id")?;
+        self.log.create_topic(&wanted, LOG_TIMEOUT).with_context(|| format!("making topic {}", source.topic))?;
+        let topic = self
+            .log
+            .topic(&source.topic, LOG_TIMEOUT)?
+            .with_context(|| format!("topic {} is not there, though it was just made", source.topic))?;
+        Ok((cluster_id, topic.id, topic.partitions))
+    }
+
+    /// What "caught up" means: the last stable offsets of now.
+    fn goal(&self, partitions: i32) -> anyhow::Result<BTreeMap<i32, i64>> {
+        let mark = |partition| Ok((partition, self.log.watermarks(&self.pipeline.source.topic, partition, LOG_TIMEOUT)?.last_stable));
+        (0..partitions).map(mark).collect()
+    }
+}
+
+/// Connects within the retry limit of the file.
+pub async fn connect_patiently(
+    connector: &Connector,
+    pipeline: &Pipeline,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Connection, WorkerError> {
+    let mut patience = Patience::new(&pipeline.database);
+    loop {
+        let failure = match connector.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(failure) => failure,
+        };
+        progress.database_trouble(&failure.to_string());
+        let pause = match &failure {
+            Failure::Lost(_) => patience.after_loss(),
+            _ => return Err(anyhow!("connecting to {}: {failure}", connector.target()).into()),
+        };
+        match pause {
+            Some(pause) if !stop.load(Ordering::Relaxed) => {
+                tracing::warn!(pipeline = pipeline.name, database = connector.target(), reason = %failure, retry_in = ?pause, "the database cannot be reached");
+                tokio::time::sleep(pause).await;
+            }
+            _ => return Err(WorkerError::GaveUp(format!("connecting to {}: {failure}", connector.target()))),
+        }
+    }
+}
+
+/// Waits until every partition's position reached its goal, whoever loads it.
+async fn wait_until_caught_up(
+    shared: &Shared,
+    lanes: &[Arc<Lane>],
+    connection: Connection,
+    goal: &BTreeMap<i32, i64>,
+    stop: &AtomicBool,
+    reader: &std::thread::JoinHandle<Ended>,
+) -> Result<(), WorkerError> {
+    let mut connection = Some(connection);
+    let mut asked_at = std::time::Instant::now();
+    while !stop.load(Ordering::Relaxed) && !reader.is_finished() {
+        let own: BTreeMap<i32, i64> =
+            lanes.iter().flat_map(|lane| lane.positions()).map(|(partition, committed, _)| (partition, committed)).collect();
+        let mut reached = goal.iter().all(|(partition, offset)| own.get(partition).is_some_and(|at| at >= offset));
+        if !reached && asked_at.elapsed() > Duration::from_millis(250) {
+            asked_at = std::time::Instant::now();
+            let halted = shared.progress.condition().halted;
+            if !halted.is_empty() {
+                stop.store(true, Ordering::Relaxed);
+                return Err(WorkerError::Halted(halted.into_values().collect::<Vec<_>>().join("; ")));
+            }
+            reached = reached_in_database(shared, &mut connection, goal).await;
+        }
+        if reached {
+            stop.store(true, Ordering::Relaxed);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+async fn reached_in_database(shared: &Shared, connection: &mut Option<Connection>, goal: &BTreeMap<i32, i64>) -> bool {
+    if connection.is_none() {
+        *connection = shared.connector.connect().await.ok();
+    }
+    let Some(on) = connection.as_ref() else { return false };
+    match position::read_all(on, &shared.connector, &shared.target).await {
+        Ok(positions) => {
+            let at: BTreeMap<i32, i64> = positions.into_iter().map(|position| (position.partition, position.next)).collect();
+            goal.iter().all(|(partition, offset)| *offset == 0 || at.get(partition).is_some_and(|at| at >= offset))
+        }
+        Err(_) => {
+            *connection = None;
+            false
+        }
+    }
+}
+
+fn spawn_preparer(shared: &Arc<Shared>, lane: &Arc<Lane>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let (shared, lane) = (shared.clone(), lane.clone());
+    spawn_thread("prepare", move || {
+        while let Some(taken) = lane.take() {
+            let epoch = taken.epoch();
+            let (prepared, seconds) = shared.stages.prepare(taken.batch, taken.ranges, &crate::load::prepared::Verdicts::default());
+            shared.progress.batch_prepared(seconds);
+            lane.prepared(epoch, prepared);
+        }
+    })
+}
+
+fn spawn_thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<std::thread::JoinHandle<T>> {
+    std::thread::Builder::new().name(format!("duto-{name}")).spawn(run).with_context(|| format!("starting the thread {name}"))
+}
+
+fn limits(pipeline: &Pipeline) -> Limits {
+    let batch = &pipeline.batch;
+    Limits {
+        batch_records: batch.max_records,
+        batch_bytes: batch.max_bytes,
+        pending_records: (2 * batch.max_records).max(2_000),
+        pending_bytes: 2 * batch.max_bytes,
+    }
+}
+
+fn consumer_settings(pipeline: &Pipeline) -> ConsumerSettings {
+    let source = &pipeline.source;
+    ConsumerSettings {
+        topic: source.topic.clone(),
+        group: source.group.clone(),
+        instance_id: source.instance_id.clone(),
+        session_timeout: source.session_timeout,
+        max_queued_bytes: QUEUED_BYTES,
+        max_record_bytes: source.max_record_bytes,
+    }
+}
+
+/// Host, process and a random word: tells the ledger's reader who wrote a batch.
+fn worker_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let word = uuid::Uuid::new_v4().simple().to_string();
+    format!("{}/{}/{}", host.trim(), std::process::id(), &word[..8])
+}

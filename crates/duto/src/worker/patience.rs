@@ -1,0 +1,69 @@
+//! How often and how long the database is waited for.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::definition::Database;
+
+/// The longest pause after something that only an operator can change.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Counts the failures of one batch. A success ends its life.
+pub struct Patience {
+    max_losses: Option<u32>,
+    backoff: Duration,
+    backoff_max: Duration,
+    losses: u32,
+    conflicts: u32,
+    pauses: u32,
+}
+
+impl Patience {
+    pub fn new(database: &Database) -> Self {
+        Self {
+            max_losses: database.max_retries,
+            backoff: database.retry_backoff,
+            backoff_max: database.retry_backoff_max,
+            losses: 0,
+            conflicts: 0,
+            pauses: 0,
+        }
+    }
+
+    /// How often the connection was lost so far.
+    pub fn losses(&self) -> u32 {
+        self.losses
+    }
+
+    /// The pause before the next try, doubled each time; None when the retries are used up.
+    pub fn after_loss(&mut self) -> Option<Duration> {
+        if self.max_losses.is_some_and(|most| self.losses >= most) {
+            return None;
+        }
+        self.losses += 1;
+        Some(self.doubled(self.losses - 1, self.backoff, self.backoff_max))
+    }
+
+    /// At once the first time, then with backoff. Another transaction is in the way: it ends by itself, so there is no limit.
+    pub fn after_conflict(&mut self) -> Duration {
+        self.conflicts += 1;
+        if self.conflicts == 1 {
+            Duration::ZERO
+        } else {
+            self.doubled(self.conflicts - 2, Duration::from_millis(20), Duration::from_secs(5))
+        }
+    }
+
+    /// Something that an operator has to mend: now and then, for ever.
+    pub fn after_pause(&mut self) -> Duration {
+        self.pauses += 1;
+        self.doubled(self.pauses - 1, Duration::from_secs(1), PAUSE_MAX)
+    }
+
+    /// With up to a quarter of jitter, so that workers do not come back in step.
+    fn doubled(&self, times: u32, first: Duration, most: Duration) -> Duration {
+        let pause = first.saturating_mul(1 << times.min(20)).min(most);
+        pause.mul_f64(rand::rng().random_range(0.75..=1.0))
+    }
+}

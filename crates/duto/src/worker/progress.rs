@@ -1,0 +1,194 @@
+//! What a worker did and how it is, for the logs, `/metrics`, `/health` and `duto status`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::load::prepared::{Outcome, Prepared};
+use crate::reject::Stage;
+
+use super::stages::StageSeconds;
+
+/// The counters of one pipeline in this process, from its start.
+pub struct Progress {
+    pub records: AtomicU64,
+    pub stored: AtomicU64,
+    pub repeated: AtomicU64,
+    pub filtered: AtomicU64,
+    /// One a stage, in the order of [`STAGES`].
+    pub rejected: [AtomicU64; 4],
+    pub batches: AtomicU64,
+    pub bytes: AtomicU64,
+    pub batch_records: Histogram,
+    pub decode_seconds: Histogram,
+    pub transform_seconds: Histogram,
+    pub commit_seconds: Histogram,
+    condition: Mutex<Condition>,
+}
+
+/// The stages that reject, in the order in which a record meets them.
+pub const STAGES: [Stage; 4] = [Stage::Decode, Stage::Check, Stage::Transform, Stage::Load];
+
+/// How the worker is.
+#[derive(Debug, Clone, Default)]
+pub struct Condition {
+    /// Lanes that wait for an operator, and for what.
+    pub paused: BTreeMap<usize, String>,
+    /// Partitions that are not read until an operator decides.
+    pub halted: BTreeMap<i32, String>,
+    /// The last trouble with the database, until the next commit.
+    pub database_trouble: Option<String>,
+    /// By partition: the last stable offset less the position.
+    pub lag: BTreeMap<i32, i64>,
+    pub last_commit: Option<Instant>,
+    /// Partitions that this worker has.
+    pub partitions: Vec<i32>,
+    /// The worker ended by itself, and why.
+    pub ended: Option<String>,
+}
+
+/// Counts in buckets, each twice as wide as the one before.
+pub struct Histogram {
+    /// The first bucket's upper bound.
+    first: f64,
+    buckets: [AtomicU64; BUCKETS],
+    /// In millionths of the unit.
+    sum: AtomicU64,
+}
+
+/// From 100 microseconds to a minute and a half, or from one record to half a million.
+pub const BUCKETS: usize = 20;
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            records: AtomicU64::new(0),
+            stored: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
+            filtered: AtomicU64::new(0),
+            rejected: Default::default(),
+            batches: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            batch_records: Histogram::new(1.0),
+            decode_seconds: Histogram::new(0.000_1),
+            transform_seconds: Histogram::new(0.000_1),
+            commit_seconds: Histogram::new(0.000_1),
+            condition: Mutex::default(),
+        }
+    }
+}
+
+impl Progress {
+    /// A batch went through the pure stages.
+    pub fn batch_prepared(&self, seconds: StageSeconds) {
+        self.decode_seconds.observe(seconds.decode);
+        self.transform_seconds.observe(seconds.transform);
+    }
+
+    /// A batch is in the database.
+    pub fn batch_committed(&self, batch: &Prepared, outcomes: &[Outcome], took: Duration) {
+        let count = |wanted: Outcome| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
+        self.records.fetch_add(outcomes.len() as u64, Ordering::Relaxed);
+        self.stored.fetch_add(count(Outcome::Stored), Ordering::Relaxed);
+        self.repeated.fetch_add(count(Outcome::Repeated), Ordering::Relaxed);
+        self.filtered.fetch_add(count(Outcome::Filtered), Ordering::Relaxed);
+        for reject in &batch.rejects {
+            self.rejected[reject.stage as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(batch.batch.bytes.len() as u64, Ordering::Relaxed);
+        self.batch_records.observe(outcomes.len() as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+        let mut condition = self.lock();
+        condition.last_commit = Some(Instant::now());
+        condition.database_trouble = None;
+        drop(condition);
+        tracing::debug!(
+            records = outcomes.len(),
+            stored = count(Outcome::Stored),
+            repeated = count(Outcome::Repeated),
+            rejected = count(Outcome::Rejected),
+            commit_ms = took.as_secs_f64() * 1e3,
+            "batch"
+        );
+        self.trace_events(batch, outcomes, took);
+    }
+
+    fn trace_events(&self, batch: &Prepared, outcomes: &[Outcome], took: Duration) {
+        if tracing::enabled!(tracing::Level::TRACE) {
+            for (head, outcome) in batch.batch.records.iter().zip(outcomes) {
+                tracing::trace!(partition = head.partition, offset = head.offset, ?outcome, commit_ms = took.as_secs_f64() * 1e3, "event");
+            }
+        }
+    }
+
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    pub fn condition(&self) -> Condition {
+        self.lock().clone()
+    }
+
+    /// The lane waits for an operator.
+    pub fn paused(&self, lane: usize, reason: &str) {
+        self.lock().paused.insert(lane, reason.to_owned());
+    }
+
+    pub fn resumed(&self, lane: usize) {
+        self.lock().paused.remove(&lane);
+    }
+
+    /// The partition is not read until an operator decides.
+    pub fn halted(&self, partition: i32, reason: &str) {
+        self.lock().halted.insert(partition, reason.to_owned());
+    }
+
+    pub fn unhalted(&self, partition: i32) {
+        self.lock().halted.remove(&partition);
+    }
+
+    pub fn database_trouble(&self, reason: &str) {
+        self.lock().database_trouble = Some(reason.to_owned());
+    }
+
+    pub fn set_lag(&self, lag: BTreeMap<i32, i64>) {
+        self.lock().lag = lag;
+    }
+
+    pub fn set_partitions(&self, partitions: Vec<i32>) {
+        self.lock().partitions = partitions;
+    }
+
+    pub fn ended(&self, reason: &str) {
+        self.lock().ended = Some(reason.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Histogram {
+    fn new(first: f64) -> Self {
+        Self { first, buckets: Default::default(), sum: AtomicU64::new(0) }
+    }
+
+    pub fn observe(&self, value: f64) {
+        let bucket = (value / self.first).log2().ceil().clamp(0.0, (BUCKETS - 1) as f64) as usize;
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add((value * 1e6) as u64, Ordering::Relaxed);
+    }
+
+    /// Each bucket's upper bound and its count, and the sum of all values. What is beyond the last bound counts in the last bucket.
+    pub fn read(&self) -> (Vec<(f64, u64)>, f64) {
+        let buckets = self
+            .buckets
+            .iter()
+            .enumerate()
+            .map(|(power, count)| (self.first * 2f64.powi(power as i32), count.load(Ordering::Relaxed)))
+            .collect();
+        (buckets, self.sum.load(Ordering::Relaxed) as f64 / 1e6)
+    }
+}

@@ -1,0 +1,406 @@
+//! Reads the log into the lanes, and answers the group's wishes. One thread, which owns the membership.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use tokio::runtime::Handle;
+
+use super::claims::{Claim, NotClaimed, claim};
+use super::lane::Lane;
+use super::patience::Patience;
+use super::shared::{Message, Shared};
+use crate::batch::Batch;
+use crate::load::connect::Connection;
+use crate::load::failure::Failure;
+use crate::load::position::{self, Position};
+use crate::log::{Consumer, Event, Start};
+
+/// How long one wait for records may last: so quickly messages and a stop are noticed.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a full lane is waited for before its partitions are paused for the others' sake.
+const ROOM_PATIENCE: Duration = Duration::from_millis(250);
+/// How long a lane may take to finish what is in flight before it is dropped.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two copies of the positions into the group's committed offsets.
+const COPY_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at positions that nobody loads at the moment.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+const POLL_RECORDS: usize = 5_000;
+
+/// How reading ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// Something that is gone for good; nothing is lost.
+    GaveUp(String),
+}
+
+/// The reader and what it owns.
+pub struct Reader {
+    shared: Arc<Shared>,
+    lanes: Vec<Arc<Lane>>,
+    consumer: Box<dyn Consumer>,
+    inbox: Receiver<Message>,
+    runtime: Handle,
+    stop: Arc<AtomicBool>,
+    /// The lane of each partition that is ours and claimed.
+    lane_of: BTreeMap<i32, usize>,
+    /// Given to us by the group and not claimed yet; true where the consumer already reads it.
+    unclaimed: BTreeMap<i32, bool>,
+    /// Not read until an operator decides; true where the consumer has it already.
+    halted: BTreeMap<i32, bool>,
+    paused: BTreeSet<i32>,
+    /// Partitions of which this process saw a position.
+    seen: BTreeSet<i32>,
+    control: Option<Connection>,
+    patience: Patience,
+    claim_again_at: Instant,
+    copied_at: Instant,
+    looked_at: Instant,
+    fatal: Option<String>,
+}
+
+impl Reader {
+    pub fn new(
+        shared: Arc<Shared>,
+        lanes: Vec<Arc<Lane>>,
+        consumer: Box<dyn Consumer>,
+        inbox: Receiver<Message>,
+        runtime: Handle,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let patience = Patience::new(&shared.pipeline.database);
+        Self {
+            shared,
+            lanes,
+            consumer,
+            inbox,
+            runtime,
+            stop,
+            lane_of: BTreeMap::new(),
+            unclaimed: BTreeMap::new(),
+            halted: BTreeMap::new(),
+            paused: BTreeSet::new(),
+            seen: BTreeSet::new(),
+            control: None,
+            patience,
+            claim_again_at: Instant::now(),
+            copied_at: Instant::now(),
+            looked_at: Instant::now(),
+            fatal: None,
+        }
+    }
+
+    /// Reads until it is told to stop or cannot go on, then finishes what is in flight and leaves the group.
+    pub fn run(mut self) -> Ended {
+        let mut records = Batch::default();
+        while !self.stop.load(Ordering::Relaxed) && self.fatal.is_none() {
+            let events = self.consumer.poll(&mut records, POLL_RECORDS, POLL);
+            self.distribute(&mut records);
+            for event in events {
+                self.handle(event);
+            }
+            while let Ok(message) = self.inbox.try_recv() {
+                self.hear(message);
+            }
+            self.look_at_positions();
+            self.claim_waiting();
+            self.pause_and_resume();
+            self.copy_positions();
+        }
+        self.leave()
+    }
+
+    fn distribute(&mut self, records: &mut Batch) {
+        if records.is_empty() {
+            return;
+        }
+        let mut went_back = Vec::new();
+        for (number, lane) in self.lanes.iter().enumerate() {
+            let lane_of = &self.lane_of;
+            let own = records.iter().filter(|record| lane_of.get(&record.head.partition) == Some(&number));
+            went_back.extend(lane.append(own));
+        }
+        records.records.clear();
+        records.bytes.clear();
+        for partition in went_back {
+            self.drop_lanes_of(&[partition]);
+            self.halt(
+                partition,
+                true,
+                &format!(
+                    "partition {partition}: a record has an older leader epoch than one that was loaded before: the log was cut or restored"
+                ),
+            );
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Assigned(partitions) => {
+                tracing::info!(pipeline = self.shared.pipeline.name, ?partitions, "assigned");
+                self.unclaimed.extend(partitions.into_iter().map(|partition| (partition, false)));
+                self.claim_again_at = Instant::now();
+            }
+            Event::Revoked(partitions) => {
+                tracing::info!(pipeline = self.shared.pipeline.name, ?partitions, "revoked");
+                self.release(&partitions);
+            }
+            Event::Lost(partitions) => {
+                tracing::warn!(pipeline = self.shared.pipeline.name, ?partitions, "lost: another worker has them already");
+                self.drop_lanes_of(&partitions);
+                self.give_up(&partitions);
+            }
+            Event::End { partition, offset } => {
+                if let Some(lane) = self.lane_of.get(&partition) {
+                    self.lanes[*lane].reached(partition, offset);
+                }
+            }
+            Event::OutOfRange { partition, reason } => {
+                let reason = format!("partition {partition}: {reason}");
+                self.drop_lanes_of(&[partition]);
+                self.halt(partition, true, &reason);
+            }
+            Event::Trouble(reason) => {
+                tracing::warn!(pipeline = self.shared.pipeline.name, reason, "the log is in trouble; the client goes on trying")
+            }
+            Event::Fatal(reason) => self.fatal = Some(reason),
+        }
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Fenced { lane, epoch } if self.lanes[lane].is_of_epoch(epoch) => self.reset_lane(lane),
+            Message::Fenced { .. } => {}
+            Message::TopicChanged(reason) => {
+                for lane in 0..self.lanes.len() {
+                    for partition in self.lanes[lane].reset() {
+                        self.lane_of.remove(&partition);
+                        self.halt(partition, true, &reason);
+                    }
+                }
+                for (partition, reading) in std::mem::take(&mut self.unclaimed) {
+                    self.halt(partition, reading, &reason);
+                }
+            }
+            Message::GaveUp(reason) => self.fatal = Some(reason),
+        }
+    }
+
+    /// Throws the lane's buffers away; what is still assigned is claimed anew and read from its position.
+    fn reset_lane(&mut self, lane: usize) {
+        let partitions = self.lanes[lane].reset();
+        tracing::info!(pipeline = self.shared.pipeline.name, ?partitions, "claiming anew");
+        for partition in partitions {
+            self.lane_of.remove(&partition);
+            self.unclaimed.insert(partition, true);
+        }
+        self.claim_again_at = Instant::now();
+    }
+
+    fn drop_lanes_of(&mut self, partitions: &[i32]) {
+        let lanes: BTreeSet<usize> = partitions.iter().filter_map(|partition| self.lane_of.get(partition).copied()).collect();
+        for lane in lanes {
+            self.reset_lane(lane);
+        }
+    }
+
+    /// Finishes what is in flight of these partitions, then gives them up.
+    fn release(&mut self, partitions: &[i32]) {
+        for lane in 0..self.lanes.len() {
+            let own: Vec<i32> = partitions.iter().copied().filter(|partition| self.lane_of.get(partition) == Some(&lane)).collect();
+            if !own.is_empty() && !self.lanes[lane].release(&own, RELEASE_PATIENCE) {
+                self.reset_lane(lane);
+            }
+        }
+        self.copied_at = Instant::now() - COPY_INTERVAL;
+        self.copy_positions();
+        self.give_up(partitions);
+    }
+
+    fn give_up(&mut self, partitions: &[i32]) {
+        for partition in partitions {
+            self.lane_of.remove(partition);
+            self.unclaimed.remove(partition);
+            self.halted.remove(partition);
+            self.paused.remove(partition);
+            self.shared.progress.unhalted(*partition);
+        }
+        if let Err(error) = self.consumer.unassign(partitions) {
+            tracing::warn!(pipeline = self.shared.pipeline.name, %error, "giving partitions up");
+        }
+        self.publish_partitions();
+    }
+
+    fn halt(&mut self, partition: i32, reading: bool, reason: &str) {
+        tracing::error!(
+            pipeline = self.shared.pipeline.name,
+            partition,
+            reason,
+            "halted: `duto position` shows and, deliberately, moves a position"
+        );
+        self.unclaimed.remove(&partition);
+        self.halted.insert(partition, reading);
+        self.shared.progress.halted(partition, reason);
+        if reading {
+            let _ = self.consumer.pause(&[partition]);
+        }
+    }
+
+    /// Claims what was assigned, as soon as the database answers; until then those partitions wait and the membership stays alive.
+    fn claim_waiting(&mut self) {
+        if self.unclaimed.is_empty() || Instant::now() < self.claim_again_at {
+            return;
+        }
+        match self.claim_all() {
+            Ok(()) => self.patience = Patience::new(&self.shared.pipeline.database),
+            Err(NotClaimed::Database(Failure::Lost(reason))) => {
+                self.control = None;
+                self.shared.progress.database_trouble(&reason);
+                match self.patience.after_loss() {
+                    Some(pause) => {
+                        tracing::warn!(pipeline = self.shared.pipeline.name, reason, retry_in = ?pause, "the database cannot be reached to claim partitions");
+                        self.claim_again_at = Instant::now() + pause;
+                    }
+                    None => self.fatal = Some(reason),
+                }
+            }
+            Err(problem) => {
+                let pause = self.patience.after_pause();
+                tracing::error!(pipeline = self.shared.pipeline.name, %problem, retry_in = ?pause, "partitions cannot be claimed");
+                self.claim_again_at = Instant::now() + pause;
+            }
+        }
+    }
+
+    fn claim_all(&mut self) -> Result<(), NotClaimed> {
+        let shared = self.shared.clone();
+        if self.control.is_none() {
+            self.control = Some(self.runtime.block_on(shared.connector.connect())?);
+        }
+        let mut starts = Vec::new();
+        let mut answers_the_group = false;
+        let mut result = Ok(());
+        for (partition, reading) in self.unclaimed.clone() {
+            let Some(control) = &self.control else { break };
+            match self.runtime.block_on(claim(&shared, control, partition, self.seen.contains(&partition))) {
+                Err(problem) => {
+                    result = Err(problem);
+                    break;
+                }
+                Ok(Claim::Halt(reason)) => self.halt(partition, reading, &reason),
+                Ok(Claim::Ours(position)) => {
+                    let start = Start { partition, offset: position.next, leader_epoch: position.leader_epoch };
+                    self.take_over(position);
+                    if reading {
+                        self.consumer.seek(start)?;
+                        self.consumer.resume(&[partition])?;
+                    } else {
+                        starts.push(start);
+                    }
+                }
+            }
+            answers_the_group |= !reading;
+        }
+        if answers_the_group {
+            // Also with no start at all: the group waits for an answer.
+            self.consumer.assign(&starts)?;
+        }
+        self.publish_partitions();
+        result
+    }
+
+    fn take_over(&mut self, position: Position) {
+        let partition = position.partition;
+        self.unclaimed.remove(&partition);
+        self.seen.insert(partition);
+        self.paused.remove(&partition);
+        self.shared.progress.unhalted(partition);
+        let lane = (0..self.lanes.len()).min_by_key(|lane| self.lanes[*lane].partition_count()).unwrap_or(0);
+        self.lanes[lane].add(partition, position.next, position.fence, position.leader_epoch);
+        self.lane_of.insert(partition, lane);
+    }
+
+    /// Every so often: what an operator moved is claimed anew, and halted partitions are looked at again.
+    fn look_at_positions(&mut self) {
+        if self.looked_at.elapsed() < LOOK_INTERVAL {
+            return;
+        }
+        self.looked_at = Instant::now();
+        self.unclaimed.extend(std::mem::take(&mut self.halted));
+        let idle: Vec<usize> = (0..self.lanes.len()).filter(|lane| self.lanes[*lane].is_idle()).collect();
+        let shared = self.shared.clone();
+        let read = async {
+            let control = match self.control.take() {
+                Some(control) => control,
+                None => shared.connector.connect().await?,
+            };
+            let positions = position::read_all(&control, &shared.connector, &shared.target).await?;
+            Ok::<_, Failure>((control, positions))
+        };
+        match self.runtime.block_on(read) {
+            Err(failure) => shared.progress.database_trouble(&failure.to_string()),
+            Ok((control, positions)) => {
+                self.control = Some(control);
+                for lane in idle {
+                    if self.lanes[lane].is_idle() && self.lanes[lane].disagrees(&positions) {
+                        tracing::warn!(pipeline = shared.pipeline.name, "a position was moved by somebody else");
+                        self.reset_lane(lane);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the others go on.
+    fn pause_and_resume(&mut self) {
+        for (number, lane) in self.lanes.iter().enumerate() {
+            let own = || self.lane_of.iter().filter(move |(_, lane)| **lane == number).map(|(partition, _)| *partition);
+            let paused: Vec<i32> = own().filter(|partition| self.paused.contains(partition)).collect();
+            if !paused.is_empty() {
+                if !lane.is_full() {
+                    let _ = self.consumer.resume(&paused);
+                    self.paused.retain(|partition| !paused.contains(partition));
+                }
+            } else if lane.is_full() && !lane.wait_for_room(ROOM_PATIENCE) {
+                let stuck: Vec<i32> = own().collect();
+                let _ = self.consumer.pause(&stuck);
+                self.paused.extend(stuck);
+            }
+        }
+    }
+
+    fn copy_positions(&mut self) {
+        if self.copied_at.elapsed() < COPY_INTERVAL {
+            return;
+        }
+        self.copied_at = Instant::now();
+        let positions: Vec<(i32, i64)> =
+            self.lanes.iter().flat_map(|lane| lane.positions()).map(|(partition, committed, _)| (partition, committed)).collect();
+        if !positions.is_empty() {
+            self.consumer.commit_copy(&positions);
+        }
+    }
+
+    fn publish_partitions(&self) {
+        self.shared.progress.set_partitions(self.lane_of.keys().copied().collect());
+    }
+
+    fn leave(mut self) -> Ended {
+        let partitions: Vec<i32> = self.lane_of.keys().copied().collect();
+        if self.fatal.is_none() {
+            self.release(&partitions);
+        }
+        for lane in &self.lanes {
+            lane.close();
+        }
+        self.consumer.close();
+        match self.fatal {
+            Some(reason) => Ended::GaveUp(reason),
+            None => Ended::Stopped,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the threads of one worker share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::progress::Progress;
+use super::stages::Stages;
+use crate::definition::Pipeline;
+use crate::load::connect::Connector;
+use crate::load::target::Target;
+use crate::log::{Log, LogError};
+
+/// Settled before the first record is read; never changed after.
+pub struct Shared {
+    pub pipeline: Pipeline,
+    pub stages: Arc<Stages>,
+    pub target: Target,
+    pub connector: Connector,
+    pub log: Arc<dyn Log>,
+    pub progress: Arc<Progress>,
+    /// When the log last said that the topic is the one that the positions count, see [`since_boot_ms`].
+    topic_confirmed_ms: AtomicU64,
+    messages: Sender<Message>,
+}
+
+/// An answer about the topic's identity is relied upon for so long. A worker that was stopped for longer must ask again before it writes:
+/// meanwhile the topic may have been made anew and the database restored to a time when the worker's fence was good.
+const TOPIC_LEASE_MS: u64 = 2_000;
+const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the reader, who owns the membership, is told by the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// This lane lost a partition, or a position moved under it. The epoch says which life of the lane is meant.
+    Fenced { lane: usize, epoch: u64 },
+    /// The topic is another one than the one that the positions count: nothing may be written.
+    TopicChanged(String),
+    /// The database did not come back within the retry limit.
+    GaveUp(String),
+}
+
+impl Shared {
+    pub fn new(
+        pipeline: Pipeline,
+        stages: Arc<Stages>,
+        target: Target,
+        connector: Connector,
+        log: Arc<dyn Log>,
+        progress: Arc<Progress>,
+    ) -> (Arc<Self>, Receiver<Message>) {
+        let (messages, inbox) = crossbeam_channel::unbounded();
+        let topic_confirmed_ms = AtomicU64::new(0);
+        (Arc::new(Self { pipeline, stages, target, connector, log, progress, topic_confirmed_ms, messages }), inbox)
+    }
+
+    /// Whether the log said a moment ago that the topic is still the one that the positions count. Must hold at each BEGIN.
+    pub fn topic_is_confirmed(&self) -> bool {
+        since_boot_ms().saturating_sub(self.topic_confirmed_ms.load(Ordering::Acquire)) < TOPIC_LEASE_MS
+    }
+
+    /// Asks the log for the topic's id. Another one halts every partition.
+    pub fn ask_about_topic(&self) -> Result<(), LogError> {
+        let target = &self.target;
+        let asked_at = since_boot_ms();
+        let found = self.log.topic(&target.topic, TOPIC_TIMEOUT)?;
+        let reason = match found {
+            Some(found) if found.id == target.topic_id => {
+                self.topic_confirmed_ms.fetch_max(asked_at, Ordering::AcqRel);
+                return Ok(());
+            }
+            Some(found) => format!(
+                "topic {} was made anew while it was read (it was {}, it is {}): its offsets mean nothing any more",
+                target.topic, target.topic_id, found.id
+            ),
+            None => format!("topic {} is gone", target.topic),
+        };
+        self.tell(Message::TopicChanged(reason.clone()));
+        Err(LogError::Refused { doing: "asking for the topic".to_owned(), reason })
+    }
+
+    /// Tells the reader. It reads its messages several times a second; when it has ended nobody needs to know.
+    pub fn tell(&self, message: Message) {
+        let _ = self.messages.send(message);
+    }
+}
+
+/// Milliseconds since the machine started, its sleep included: a process that was stopped, or a machine that slept, must notice.
+fn since_boot_ms() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call only writes to the struct that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
+    now.tv_sec as u64 * 1_000 + now.tv_nsec as u64 / 1_000_000
+}

@@ -1,0 +1,134 @@
+//! The pure stages of a batch, one after the other: decode, check, transform. Planned once, run on any thread.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::batch::{Batch, Place};
+use crate::check::Checks;
+use crate::decode::Decoder;
+use crate::definition::{Pipeline, Problem};
+use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
+use crate::reject::{Reject, Stage};
+use crate::transform::{Transform, Transformed, with_meta};
+
+/// A pipeline's stages, ready to run.
+pub struct Stages {
+    pipeline: Pipeline,
+    decoder: Decoder,
+    checks: Checks,
+    transform: Transform,
+    written: Vec<Vec<usize>>,
+}
+
+/// How long a batch spent in each stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StageSeconds {
+    pub decode: f64,
+    pub transform: f64,
+}
+
+impl Stages {
+    /// Plans the SQL. Answers every problem of the file's SQL at once.
+    pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
+        let decoder = Decoder::new(pipeline);
+        match (Checks::plan(pipeline), Transform::plan(pipeline)) {
+            (Ok(checks), Ok(transform)) => {
+                let written = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
+                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written })
+            }
+            (checks, transform) => Err(checks.err().into_iter().chain(transform.err()).flatten().collect()),
+        }
+    }
+
+    /// For each table, the columns that its rows hold, as indexes into the table's columns.
+    pub fn written(&self) -> &[Vec<usize>] {
+        &self.written
+    }
+
+    /// Brings a batch as far as it comes without the database.
+    pub fn prepare(&self, batch: Batch, ranges: Vec<OffsetRange>, verdicts: &Verdicts) -> (Prepared, StageSeconds) {
+        let started = Instant::now();
+        let (transformed, rejects, decode) = match catch_unwind(AssertUnwindSafe(|| self.run(&batch))) {
+            Ok(done) => done,
+            Err(_) => self.run_one_by_one(&batch),
+        };
+        let mut all = rejects;
+        all.extend(transformed.rejects);
+        let prepared = Prepared::new(batch, ranges, &self.pipeline.tables, &self.written, transformed.tables, all, verdicts);
+        (prepared, StageSeconds { decode, transform: started.elapsed().as_secs_f64() - decode })
+    }
+
+    /// Runs the stages over a batch: what they make of it, the rejects before the transform, the seconds until then.
+    pub fn run(&self, batch: &Batch) -> (Transformed, Vec<Reject>, f64) {
+        let started = Instant::now();
+        let clock = now_micros();
+        let mut decoded = self.decoder.decode(batch);
+        if self.checks.uses_meta() || self.transform.uses_meta() {
+            decoded = with_meta(decoded, &self.pipeline.source.topic, batch);
+        }
+        let decoded = self.checks.run_at(decoded, clock);
+        let seconds = started.elapsed().as_secs_f64();
+        let transformed = self.transform.run(&decoded, clock);
+        (transformed, decoded.rejects, seconds)
+    }
+
+    /// A stage panicked, which is a bug: find the records that it cannot take, so that they cost only themselves.
+    fn run_one_by_one(&self, batch: &Batch) -> (Transformed, Vec<Reject>, f64) {
+        let mut bad = HashSet::new();
+        for index in 0..batch.len() {
+            let mut alone = Batch::default();
+            alone.push_record(batch.get(index));
+            if catch_unwind(AssertUnwindSafe(|| self.run(&alone))).is_err() {
+                bad.insert(index as u32);
+            }
+        }
+        tracing::error!(
+            pipeline = self.pipeline.name,
+            records = bad.len(),
+            "a stage panicked over these records: they become rejects; please report this"
+        );
+        let mut rejects: Vec<Reject> = bad
+            .iter()
+            .map(|record| Reject {
+                record: *record,
+                stage: Stage::Decode,
+                path: String::new(),
+                rule: "internal".to_owned(),
+                reason: "the program failed over this record".to_owned(),
+                sqlstate: None,
+            })
+            .collect();
+        let mut rest = Batch::default();
+        let kept: Vec<u32> = (0..batch.len() as u32).filter(|index| !bad.contains(index)).collect();
+        for index in &kept {
+            rest.push_record(batch.get(*index as usize));
+        }
+        let (mut transformed, others, seconds) = self.run(&rest);
+        let place = |record: &mut u32| *record = kept[*record as usize];
+        transformed.tables.iter_mut().flat_map(|table| &mut table.record).for_each(place);
+        transformed.rejects.iter_mut().for_each(|reject| place(&mut reject.record));
+        rejects.extend(others.into_iter().map(|mut reject| {
+            place(&mut reject.record);
+            reject
+        }));
+        (transformed, rejects, seconds)
+    }
+
+    /// Every problem of one body: the decoder's, or, where it has none, the checks' and the transform's.
+    pub fn problems(&self, body: &[u8]) -> Vec<Reject> {
+        let problems = self.decoder.problems(body);
+        if !problems.is_empty() {
+            return problems;
+        }
+        let mut alone = Batch::default();
+        alone.push(Place { partition: 0, offset: 0, leader_epoch: -1, timestamp_ms: -1 }, None, Some(body), None);
+        let (prepared, _) = self.prepare(alone, Vec::new(), &Verdicts::default());
+        prepared.rejects
+    }
+}
+
+/// The batch's clock: microseconds since 1970 UTC.
+fn now_micros() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
