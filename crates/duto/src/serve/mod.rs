@@ -1,0 +1,44 @@
+//! The HTTP server of a pipeline: how it is, what it counts, and the endpoints that take records.
+
+pub mod health; // /livez, /readyz, /health
+pub mod metrics; // /metrics
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use tokio::net::TcpListener;
+
+use crate::definition::Pipeline;
+use crate::ingest;
+use crate::load::connect::Connector;
+use crate::log::{Log, Producer};
+use crate::worker::progress::Progress;
+use crate::worker::stages::Stages;
+
+/// What the endpoints of one pipeline look at.
+pub struct Served {
+    pub pipeline: Pipeline,
+    pub stages: Arc<Stages>,
+    pub progress: Arc<Progress>,
+    pub connector: Connector,
+    pub log: Arc<dyn Log>,
+    pub producer: Arc<dyn Producer>,
+    /// Whether this process also loads; without a worker, readiness asks the database alone.
+    pub has_worker: bool,
+}
+
+/// All routes of a pipeline, in the order in which a person meets them.
+pub fn router(served: Arc<Served>) -> Router {
+    Router::new().merge(ingest::routes(&served)).merge(health::routes()).merge(metrics::routes()).with_state(served)
+}
+
+/// Binds the address now, so that a port that is taken is an error before anything starts.
+pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
+}
+
+/// Serves until `stop` ends, then finishes the requests that are open.
+pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serving HTTP")
+}
