@@ -1,0 +1,99 @@
+//! `duto demo`: pipelines with everything they need, started here and ended with this process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use duto_servers::{Postgres, PostgresSettings};
+use tokio::task::JoinSet;
+
+use super::pipeline_file::{Loaded, load};
+use super::run::{Plan, run_pipeline, stop_on_signals};
+use super::{exit_code, generate};
+use crate::generate::GenerateSettings;
+use crate::log;
+
+/// Runs pipelines with a private PostgreSQL, the embedded log and generated records.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Pipeline files.
+    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml"])]
+    pub files: Vec<PathBuf>,
+    /// Where the databases and the log are kept.
+    #[arg(long, value_name = "FOLDER", default_value = ".duto")]
+    pub folder: PathBuf,
+    /// The share of malformed records.
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.01)]
+    pub bad: f64,
+    /// Records a second for each pipeline.
+    #[arg(long, value_name = "N", default_value_t = 50.0)]
+    pub rate: f64,
+}
+
+pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
+    std::fs::create_dir_all(&args.folder).with_context(|| format!("making the folder {}", args.folder.display()))?;
+    let folder = args.folder.canonicalize()?;
+    println!("starting a private PostgreSQL in {}", folder.join("postgres").display());
+    let postgres = tokio::task::block_in_place(|| Postgres::start(&folder.join("postgres"), PostgresSettings::default()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    tokio::spawn(stop_on_signals(stop.clone()));
+    let mut parts: JoinSet<anyhow::Result<i32>> = JoinSet::new();
+    for file in &args.files {
+        let mut loaded = match load(file) {
+            Ok(loaded) => loaded,
+            Err(code) => return Ok(code),
+        };
+        let database = loaded.pipeline.database.name.clone();
+        tokio::task::block_in_place(|| postgres.create_database(&database))?;
+        let url = postgres.url(&database);
+        loaded.pipeline.database.url = Some(url.clone());
+        loaded.pipeline.source.kafka.clear();
+        let log = log::open(None, &[], &folder.join("log"))?;
+        introduce(&loaded, &args, file, &url);
+        start_generator(&mut parts, &loaded, &log, &args, &stop);
+        let plan = Plan { listen: None, ingest: true, worker: true, serve: true, until_caught_up: false };
+        parts.spawn(run_pipeline(loaded, log, plan, stop.clone()));
+    }
+    let mut code = exit_code::FINE;
+    while let Some(ended) = parts.join_next().await {
+        code = code.max(ended.context("a part of the demo failed")??);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+    drop(postgres);
+    Ok(code)
+}
+
+fn introduce(loaded: &Loaded, args: &DemoArgs, file: &std::path::Path, url: &str) {
+    let pipeline = &loaded.pipeline;
+    let (file, folder) = (file.display(), args.folder.display());
+    println!("\n{}: {} records a second, {}% of them malformed", pipeline.name, args.rate, args.bad * 100.0);
+    if let Some(listen) = &pipeline.listen {
+        println!("  health    http://{listen}/health\n  metrics   http://{listen}/metrics");
+        for endpoint in &pipeline.ingest {
+            println!("  send one  curl -X {} http://{listen}{} -d '...'", endpoint.method, endpoint.path);
+        }
+    }
+    for table in &pipeline.tables {
+        println!("  rows      psql {url} -c 'TABLE {} LIMIT 5'", table.name);
+    }
+    println!("  rejects   DATABASE_URL={url} duto rejects ls {file}");
+    println!("  status    DATABASE_URL={url} duto status {file} --log-folder {folder}/log");
+}
+
+fn start_generator(
+    parts: &mut JoinSet<anyhow::Result<i32>>,
+    loaded: &Loaded,
+    log: &Arc<dyn log::Log>,
+    args: &DemoArgs,
+    stop: &Arc<AtomicBool>,
+) {
+    let (pipeline, log) = (loaded.pipeline.clone(), log.clone());
+    let settings = GenerateSettings {
+        rate_per_second: Some(args.rate),
+        bad_fraction: args.bad,
+        shutdown: stop.clone(),
+        ..GenerateSettings::default()
+    };
+    parts.spawn_blocking(move || generate::send(&pipeline, log.as_ref(), settings, None, false).map(|_| exit_code::FINE));
+}

@@ -1,0 +1,106 @@
+//! The command line: a file a command, a line each below.
+
+pub mod check; // duto check FILE...
+pub mod completions; // duto completions SHELL
+pub mod config; // duto config show FILE
+pub mod ddl; // duto ddl FILE
+pub mod demo; // duto demo
+pub mod exit_code; // what a process answers
+pub mod generate; // duto generate FILE
+pub mod pipeline_file; // reading the file that a command names
+pub mod position; // duto position show|set FILE
+pub mod rejects; // duto rejects ls|show FILE
+pub mod run; // duto run FILE...
+pub mod schema; // duto schema
+pub mod status; // duto status FILE
+pub mod table; // columns of text on a terminal
+pub mod test; // duto test FILE...
+mod test_case; // one example of a file
+
+use clap::{Parser, Subcommand};
+
+use crate::worker::stages::Stages;
+
+/// Moves events from a log into PostgreSQL exactly once, and shows them live.
+#[derive(Debug, Parser)]
+#[command(name = "duto", version, max_term_width = 110)]
+pub struct Cli {
+    /// What is logged: error, warn, info, debug (a line a batch) or trace (a line an event), or directives such as `info,duto::load=debug`.
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// How it is logged.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The form of a line of the log, on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say everything that is wrong with pipeline files, and what a good one promises
+    Check(check::CheckArgs),
+    /// Run the tests of pipeline files, without any server
+    Test(test::TestArgs),
+    /// Load, take records and serve, until told to stop
+    Run(run::RunArgs),
+    /// Run pipelines with a private PostgreSQL, the embedded log and generated records
+    Demo(demo::DemoArgs),
+    /// Send plausible records to a pipeline's topic
+    Generate(generate::GenerateArgs),
+    /// Show how far each partition is
+    Status(status::StatusArgs),
+    /// Show what was not stored, and why
+    Rejects(rejects::RejectsArgs),
+    /// Show a position, or deliberately move one
+    Position(position::PositionArgs),
+    /// Print the SQL of a pipeline's tables
+    Ddl(ddl::DdlArgs),
+    /// Show the settings of a pipeline as they are in effect
+    Config(config::ConfigArgs),
+    /// Print the JSON Schema of the pipeline file
+    Schema(schema::SchemaArgs),
+    /// Print a shell's completion script
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs a command to its end; the answer is the exit code.
+pub fn run(cli: Cli) -> i32 {
+    match cli.command {
+        Command::Check(args) => check::run(&args, &|pipeline| Stages::plan(pipeline).err().unwrap_or_default()),
+        Command::Test(args) => test::run(&args),
+        Command::Run(args) => in_runtime(run::run(args)),
+        Command::Demo(args) => in_runtime(demo::run(args)),
+        Command::Generate(args) => generate::run(&args),
+        Command::Status(args) => in_runtime(status::run(args)),
+        Command::Rejects(args) => in_runtime(rejects::run(args)),
+        Command::Position(args) => in_runtime(position::run(args)),
+        Command::Ddl(args) => ddl::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Schema(args) => schema::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Runs a command that waits for servers. An error is printed with its causes.
+fn in_runtime(command: impl Future<Output = anyhow::Result<i32>>) -> i32 {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let code = runtime.block_on(command).unwrap_or_else(|error| failed(&error));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    code
+}
+
+/// Says what went wrong; the answer is the exit code.
+pub fn failed(error: &anyhow::Error) -> i32 {
+    eprintln!("error: {error:#}");
+    exit_code::FAILED
+}

@@ -1,0 +1,51 @@
+//! Reads a pipeline file for a command that needs a good one.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::check;
+use super::exit_code;
+use crate::definition::{self, Pipeline};
+use crate::log::{self, Log};
+use crate::worker::stages::Stages;
+
+/// A good file, planned.
+pub struct Loaded {
+    pub pipeline: Pipeline,
+    pub stages: Arc<Stages>,
+}
+
+/// Which log a command talks to.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogArgs {
+    /// Folder of the embedded log, which is used where no Kafka is named.
+    #[arg(long, value_name = "FOLDER", default_value = ".duto/log")]
+    pub log_folder: PathBuf,
+}
+
+/// The file's pipeline with its SQL planned. All its problems go to standard error; the error is the exit code.
+pub fn load(file: &Path) -> Result<Loaded, i32> {
+    let name = file.display().to_string();
+    let text = check::read(file).ok_or(exit_code::FAILED)?;
+    let planned = definition::parse(&name, &text, &check::environment).and_then(|pipeline| {
+        let stages = Stages::plan(&pipeline)?;
+        Ok(Loaded { pipeline, stages: Arc::new(stages) })
+    });
+    planned.map_err(|problems| {
+        let color = std::io::stderr().is_terminal() && check::environment("NO_COLOR").is_none();
+        eprint!("{}", definition::render(&problems, &name, &text, color));
+        exit_code::BAD_FILE
+    })
+}
+
+/// The log that the pipeline's file names, else Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded one.
+pub fn open_log(pipeline: &Pipeline, args: &LogArgs) -> anyhow::Result<Arc<dyn Log>> {
+    let settings = &pipeline.source.kafka;
+    let named = settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
+    let servers = named.or_else(|| check::environment("KAFKA_BOOTSTRAP_SERVERS")).filter(|servers| !servers.is_empty());
+    let others: Vec<(String, String)> = settings.iter().filter(|(key, _)| key != "bootstrap.servers").cloned().collect();
+    log::open(servers.as_deref(), &others, &args.log_folder).context("opening the log")
+}

@@ -1,0 +1,204 @@
+//! `duto run FILE...`: every part of the named pipelines in one process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+
+use super::exit_code;
+use super::pipeline_file::{Loaded, LogArgs, load, open_log};
+use crate::load::connect::Connector;
+use crate::log::{Log, NewTopic};
+use crate::serve::{self, Served};
+use crate::worker::progress::Progress;
+use crate::worker::{Worker, WorkerError};
+
+/// A stop finishes what is in flight, but not for ever.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const LOG_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Runs pipelines until told to stop.
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// Pipeline files.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Serve HTTP here instead of at the address that the file declares.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<String>,
+    /// Only these parts.
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "PARTS")]
+    pub only: Vec<Part>,
+    /// Store everything that is in the log now, then end. Nothing is served unless --listen says so.
+    #[arg(long)]
+    pub until_caught_up: bool,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// A part of a pipeline that can run by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// The HTTP endpoints that take records
+    Ingest,
+    /// Loading
+    Worker,
+    /// Health and metrics
+    Serve,
+}
+
+pub async fn run(args: RunArgs) -> anyhow::Result<i32> {
+    let mut loaded = Vec::new();
+    for file in &args.files {
+        match load(file) {
+            Ok(one) => loaded.push(one),
+            Err(code) => return Ok(code),
+        }
+    }
+    if args.listen.is_some() && loaded.len() > 1 {
+        bail!("--listen names one address, but {} pipelines are to run: declare `listen:` in each file", loaded.len());
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    tokio::spawn(stop_on_signals(stop.clone()));
+    let mut parts = JoinSet::new();
+    for one in loaded {
+        let log = open_log(&one.pipeline, &args.log)?;
+        parts.spawn(run_pipeline(one, log, Plan::of(&args), stop.clone()));
+    }
+    let mut code = exit_code::FINE;
+    while let Some(ended) = parts.join_next().await {
+        let ended = ended.context("a pipeline's task failed")??;
+        code = code.max(ended);
+        // One that cannot go on ends the process; the others finish what is in flight.
+        stop.store(true, Ordering::Relaxed);
+    }
+    Ok(code)
+}
+
+/// Which parts run, and where.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub listen: Option<String>,
+    pub ingest: bool,
+    pub worker: bool,
+    pub serve: bool,
+    pub until_caught_up: bool,
+}
+
+impl Plan {
+    fn of(args: &RunArgs) -> Self {
+        let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+        Self {
+            listen: args.listen.clone(),
+            ingest: wanted(Part::Ingest),
+            worker: wanted(Part::Worker),
+            serve: wanted(Part::Serve) && (!args.until_caught_up || args.listen.is_some()),
+            until_caught_up: args.until_caught_up,
+        }
+    }
+}
+
+/// Runs one pipeline's parts; the answer is the exit code.
+pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, stop: Arc<AtomicBool>) -> anyhow::Result<i32> {
+    let progress = Arc::new(Progress::default());
+    let name = loaded.pipeline.name.clone();
+    if !plan.ingest || plan.until_caught_up {
+        loaded.pipeline.ingest.clear();
+    }
+    let ingests = !loaded.pipeline.ingest.is_empty();
+    let server = match plan.listen.clone().or_else(|| loaded.pipeline.listen.clone()) {
+        Some(address) if plan.serve || ingests => {
+            Some(tokio::spawn(serve_http(&loaded, &log, &progress, &address, plan.worker, stop.clone()).await?))
+        }
+        _ => None,
+    };
+    let mut code = exit_code::FINE;
+    if plan.worker {
+        let worker = Worker { pipeline: loaded.pipeline, stages: loaded.stages, log, progress, until_caught_up: plan.until_caught_up };
+        if let Err(error) = worker.run(stop.clone()).await {
+            code = if matches!(error, WorkerError::GaveUp(_)) { exit_code::UNAVAILABLE } else { exit_code::FAILED };
+            tracing::error!(pipeline = name, "{error}");
+            if ingests && server.is_some() && code == exit_code::UNAVAILABLE {
+                tracing::warn!(pipeline = name, "the worker ended, but records are still taken and kept in the log");
+                wait_for(&stop).await;
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    } else {
+        wait_for(&stop).await;
+    }
+    if let Some(server) = server {
+        server.await.context("the HTTP server's task failed")??;
+    }
+    Ok(code)
+}
+
+async fn serve_http(
+    loaded: &Loaded,
+    log: &Arc<dyn Log>,
+    progress: &Arc<Progress>,
+    address: &str,
+    has_worker: bool,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
+    let pipeline = loaded.pipeline.clone();
+    let source = &pipeline.source;
+    let topic = NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention };
+    let producer = tokio::task::block_in_place(|| {
+        log.create_topic(&topic, LOG_TIMEOUT)?;
+        log.producer()
+    })
+    .with_context(|| format!("making topic {}", topic.name))?;
+    let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
+    let listener = serve::bind(address).await?;
+    tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
+    let served = Served {
+        pipeline,
+        stages: loaded.stages.clone(),
+        progress: progress.clone(),
+        connector,
+        log: log.clone(),
+        producer: producer.into(),
+        has_worker,
+    };
+    let router = serve::router(Arc::new(served));
+    Ok(serve::serve(listener, router, async move { wait_for(&stop).await }))
+}
+
+/// Ends when the flag is set.
+pub async fn wait_for(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The first signal asks for a clean stop; a second one, or too long a stop, ends the process at once.
+#[expect(clippy::disallowed_methods, reason = "the second signal gives up what is in flight on purpose; the database rolls it back")]
+pub async fn stop_on_signals(stop: Arc<AtomicBool>) {
+    signalled().await;
+    tracing::info!("stopping: what is in flight is finished first");
+    stop.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = signalled() => {}
+        () = tokio::time::sleep(STOP_PATIENCE) => tracing::error!("the stop took longer than {STOP_PATIENCE:?}; nothing is lost, a new start goes on from the same position"),
+    }
+    std::process::exit(exit_code::INTERRUPTED);
+}
+
+/// Ends at SIGINT or SIGTERM.
+pub async fn signalled() {
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        // Without handlers the signals end the process by themselves.
+        _ => std::future::pending().await,
+    }
+}

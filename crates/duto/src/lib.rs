@@ -1,0 +1,15 @@
+//! duto moves events from a log into PostgreSQL exactly once. The modules stand in the order in which a record meets them.
+
+pub mod definition; // the pipeline file, parsed
+pub mod generate; // plausible records, and bad ones
+pub mod ingest; // HTTP endpoints that take records
+pub mod log; // Kafka, or the embedded log
+pub mod batch; // records as bytes, with their places
+pub mod decode; // bytes to columns
+pub mod check; // rules in SQL
+pub mod transform; // columns to rows, by SQL
+pub mod reject; // why a record was not stored
+pub mod load; // rows into PostgreSQL, exactly once
+pub mod worker; // the log through the stages into the load
+pub mod serve; // health and metrics
+pub mod commands; // the command line

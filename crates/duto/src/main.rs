@@ -1,0 +1,27 @@
+//! The program. What it does is in the library; here are the log's lines and the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use duto::commands::{self, Cli, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(&cli);
+    ExitCode::from(commands::run(cli).clamp(0, 255) as u8)
+}
+
+/// Lines go to standard error, so that standard output is only what a command answers.
+fn start_logging(cli: &Cli) {
+    // librdkafka's own remarks are repeated by what we log of them.
+    let directives = format!("{},librdkafka=off,rdkafka=off", cli.log_level);
+    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match cli.log_format {
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => {
+            lines.with_ansi(std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr())).init()
+        }
+    }
+}
