@@ -1,0 +1,9 @@
+//! What the end-to-end tests share. They run the real program against a real Kafka, the embedded log and a real PostgreSQL; nothing is
+//! skipped for want of a server.
+
+pub mod orders; // messages of the sales topic, and what must become of each
+pub mod log; // the log under test
+pub mod pipeline; // a copy of the sales pipeline of a test's own
+pub mod scale; // how much a fault run does
+pub mod verify; // rows, rejects and ledger against a sequential model
+pub mod worker; // the program as a process

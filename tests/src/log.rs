@@ -1,0 +1,104 @@
+//! The log under test, and what was put into it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use duto::log::{Log, LogError, NewTopic, OutgoingRecord, Producer};
+use duto_servers::{ScratchFolder, shared};
+
+use crate::orders::Message;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which log a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogKind {
+    Kafka,
+    Embedded,
+}
+
+/// A topic of the test's own.
+pub struct TestLog {
+    pub kind: LogKind,
+    pub topic: String,
+    pub bootstrap_servers: String,
+    /// Of the embedded log; Kafka leaves it empty.
+    pub folder: ScratchFolder,
+    log: Arc<dyn Log>,
+    producer: Box<dyn Producer>,
+}
+
+/// A message and the place that the log gave it.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    pub partition: i32,
+    pub offset: i64,
+    pub message: Message,
+}
+
+impl TestLog {
+    pub fn create(kind: LogKind, purpose: &str, partitions: i32) -> Result<TestLog> {
+        let bootstrap_servers = match kind {
+            LogKind::Kafka => shared::kafka_bootstrap_servers()?,
+            LogKind::Embedded => String::new(),
+        };
+        Self::create_at(kind, purpose, partitions, bootstrap_servers)
+    }
+
+    /// On a broker of the test's own.
+    pub fn create_at(kind: LogKind, purpose: &str, partitions: i32, bootstrap_servers: String) -> Result<TestLog> {
+        let folder = ScratchFolder::create(purpose)?;
+        let topic = shared::unique_name(purpose);
+        let log = duto::log::open(Some(&bootstrap_servers), &[], &folder.path().join("log"))?;
+        log.create_topic(&NewTopic { name: topic.clone(), partitions, retention: None }, TIMEOUT)?;
+        let producer = log.producer()?;
+        Ok(TestLog { kind, topic, bootstrap_servers, folder, log, producer })
+    }
+
+    pub fn log(&self) -> &dyn Log {
+        self.log.as_ref()
+    }
+
+    /// The embedded log's folder, as the program takes it.
+    pub fn log_folder(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Sends all messages and waits until each is durable. Answers where they are.
+    pub fn send(&self, messages: &[Message]) -> Result<Vec<Placed>> {
+        let places: Arc<Mutex<Vec<Option<Result<(i32, i64), LogError>>>>> = Arc::new(Mutex::new(vec![None; messages.len()]));
+        for (index, message) in messages.iter().enumerate() {
+            loop {
+                let places = places.clone();
+                let outcome = Box::new(move |sent: Result<duto::log::Sent, LogError>| {
+                    places.lock().expect("no holder panics")[index] = Some(sent.map(|sent| (sent.partition, sent.offset)));
+                });
+                let record = OutgoingRecord {
+                    topic: &self.topic,
+                    partition: None,
+                    key: Some(message.key.as_bytes()),
+                    payload: Some(&message.payload),
+                    headers: &[],
+                };
+                match self.producer.send(record, outcome) {
+                    Ok(()) => break,
+                    Err(LogError::QueueFull) => std::thread::sleep(Duration::from_millis(2)),
+                    Err(error) => return Err(error).context("sending"),
+                }
+            }
+        }
+        self.producer.flush(TIMEOUT)?;
+        let mut placed = Vec::with_capacity(messages.len());
+        let places = places.lock().expect("no holder panics");
+        for (message, place) in messages.iter().zip(places.iter()) {
+            match place {
+                Some(Ok((partition, offset))) => placed.push(Placed { partition: *partition, offset: *offset, message: message.clone() }),
+                Some(Err(error)) => bail!("a message was not taken: {error}"),
+                None => bail!("a message has no outcome"),
+            }
+        }
+        Ok(placed)
+    }
+}

@@ -1,0 +1,76 @@
+//! A copy of the sales pipeline with a topic, a group and a database of the test's own. Everything else is the product's file.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::log::TestLog;
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The copied file, and what the program's environment must say.
+pub struct TestPipeline {
+    pub file: PathBuf,
+    pub environment: Vec<(String, String)>,
+    pub log_folder: PathBuf,
+}
+
+/// What a test changes.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub batch_records: usize,
+    pub workers: usize,
+    /// A static member's name.
+    pub instance: Option<String>,
+    pub session_timeout: String,
+    pub retries: String,
+    /// More replacements in the file's text: what stands there, and what shall.
+    pub replace: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch_records: 10_000,
+            workers: 2,
+            instance: None,
+            session_timeout: "6s".into(),
+            retries: "forever".into(),
+            replace: Vec::new(),
+        }
+    }
+}
+
+impl TestPipeline {
+    /// Copies `pipelines/sales/pipeline.yaml`.
+    pub fn sales(log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
+        let path = root().join("pipelines/sales/pipeline.yaml");
+        let mut text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let mut source = format!("topic: {}\n  session_timeout: {}", log.topic, settings.session_timeout);
+        if let Some(instance) = &settings.instance {
+            source.push_str(&format!("\n  instance: {instance}"));
+        }
+        let mut replacements =
+            vec![("topic: sales".to_owned(), source), ("group: sales-group".to_owned(), format!("group: {}-group", log.topic))];
+        replacements.extend(settings.replace.iter().cloned());
+        for (from, to) in &replacements {
+            ensure!(text.contains(from.as_str()), "{} has no {from:?} any more", path.display());
+            text = text.replacen(from.as_str(), to, 1);
+        }
+        let name = settings.instance.clone().unwrap_or_else(|| "pipeline".to_owned());
+        let file = log.folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&file, text)?;
+        let environment = [
+            ("KAFKA_BOOTSTRAP_SERVERS", log.bootstrap_servers.clone()),
+            ("DATABASE_URL", database_url.to_owned()),
+            ("BATCH_SIZE", settings.batch_records.to_string()),
+            ("WORKERS", settings.workers.to_string()),
+            ("DB_RETRIES", settings.retries.clone()),
+        ];
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(TestPipeline { file, environment, log_folder: log.log_folder() })
+    }
+}

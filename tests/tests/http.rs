@@ -1,0 +1,84 @@
+//! The HTTP side of a running pipeline: records in, health and metrics out.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use duto_servers::free_port;
+use duto_servers::shared::TestDatabase;
+use duto_tests::log::{LogKind, TestLog};
+use duto_tests::pipeline::{Settings, TestPipeline};
+use duto_tests::verify::connect;
+use duto_tests::worker::{Worker, command};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One request; answers the status and the body.
+fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head and a body")?;
+    let status = head.split(' ').nth(1).context("an answer has a status")?.parse()?;
+    Ok((status, body.to_owned()))
+}
+
+fn wait_until_it_answers(port: u16) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while request(port, "GET", "/livez", "").is_err() {
+        ensure!(Instant::now() < deadline, "nothing answers on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_posted_is_stored_and_counted() -> Result<()> {
+    let database = TestDatabase::create("http")?;
+    let log = TestLog::create(LogKind::Embedded, "http", 2)?;
+    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
+    let port = free_port()?;
+    let worker = Worker::start(&pipeline, &["--listen", &format!("127.0.0.1:{port}")])?;
+    wait_until_it_answers(port)?;
+
+    let order = r#"{"order_number": 123, "order_items": [{"item_id": 0, "qty": 2, "value_unit": 50.0}, {"item_id": 1, "qty": 1, "value_unit": 100.0}]}"#;
+    let (status, body) = request(port, "POST", "/orders", order)?;
+    ensure!(status == 202, "{status}: {body}");
+    let (status, body) = request(port, "POST", "/orders", r#"{"order_items": [{"qty": true}]}"#)?;
+    ensure!(status == 422, "{status}: {body}");
+    for problem in ["order_number is missing", "order_items[0].qty must be an integer, got true", "order_items[0].value_unit is missing"] {
+        ensure!(body.contains(problem), "not told: {problem}; {body}");
+    }
+    let (status, body) = request(port, "POST", "/orders", r#"[{"order_number": 124, "order_items": []}, {"order_number": 125}]"#)?;
+    ensure!(status == 207 && body.contains("\"accepted\":1"), "{status}: {body}");
+
+    let client = connect(&database.url()).await?;
+    let deadline = Instant::now() + PATIENCE;
+    while client.query_one("SELECT count(*) FROM sales", &[]).await.map_or(0, |row| row.get::<_, i64>(0)) < 2 {
+        ensure!(Instant::now() < deadline, "the orders were not stored:\n{}", worker.tail());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let total: String = client.query_one("SELECT total_value::text FROM sales WHERE order_number = 123", &[]).await?.get(0);
+    ensure!(total == "200.00", "the total is {total}");
+
+    let (status, body) = request(port, "GET", "/health", "")?;
+    ensure!(status == 200 && body.contains("\"status\":\"healthy\""), "{status}: {body}");
+    ensure!(request(port, "GET", "/readyz", "")?.0 == 200, "it is ready");
+    let (status, metrics) = request(port, "GET", "/metrics", "")?;
+    ensure!(status == 200, "{status}: {metrics}");
+    for line in ["duto_stored_total", "duto_rejected_total", "duto_commit_seconds_bucket", "duto_database_up", "duto_database_size_bytes"] {
+        ensure!(metrics.contains(line), "{line} is not among the metrics:\n{metrics}");
+    }
+    let (code, table, said) =
+        command(&pipeline, &["status", &pipeline.file.display().to_string(), "--log-folder", &pipeline.log_folder.display().to_string()])?;
+    ensure!(code == 0 && table.contains("partition") && table.lines().count() == 3, "{table}{said}");
+    ensure!(worker.stop(PATIENCE)?.success(), "it did not end cleanly");
+    Ok(())
+}
