@@ -1,0 +1,35 @@
+# Thin: what each target does stands in scripts/ or in the binary. CARGO_TARGET_DIR is honoured.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench lint fmt clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target words; do printf '%-8s %s\n' "$$target" "$$words"; done
+
+setup: ## install what is missing for the build, the demo and the tests
+	@scripts/setup
+
+build: ## compile, and leave bin/duto
+	@scripts/setup build
+	@scripts/build
+
+demo: build ## run all pipelines on private servers, with generators, and print one address
+	@bin/duto demo
+
+test: setup ## all checks and tests, on a real Kafka and a real PostgreSQL
+	@scripts/test
+
+bench: setup build ## drain rate and latency against raw COPY, as a table
+	@bench/run
+
+lint: ## clippy, formatting, and the checks of paths and addresses
+	@cargo fmt --all -- --check
+	@cargo clippy --release --workspace --all-targets -- -D warnings
+	@scripts/check-architecture
+	@scripts/check-addresses
+
+fmt: ## format every Rust file
+	@cargo fmt --all
+
+clean: ## remove what was built, and the demo's data
+	@cargo clean
+	@rm -rf bin .duto

@@ -1,0 +1,165 @@
+"""From the send of an order to the moment at which a query on another connection sees its row."""
+
+import multiprocessing
+import socket
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+import senders
+from child import Child
+from database import Server
+from drain import CONSUMER
+from pipeline import PARTITIONS, Duto
+from topic import create_topic
+
+LOOK_S = 0.001
+WARM_UP = 300
+START_LIMIT_S = 60
+# A consumer that cannot keep up is given so long after the last send.
+LATE_LIMIT_S = 60
+IDLE_S = 10
+SEEN = "SELECT order_number FROM sales WHERE order_number > %s"
+
+# Sends orders first..first+count at a rate, in the background; the future answers when each was sent, in monotonic ns.
+Send = Callable[[int, int, float], "Future[list[int]]"]
+
+
+@dataclass
+class LatencyRun:
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    idle_cpu_percent: float | None = None
+
+
+@dataclass
+class Stream:
+    """How many orders are sent, and how quickly."""
+
+    per_second: float
+    seconds: float
+
+    def count(self) -> int:
+        return int(self.per_second * self.seconds)
+
+
+def of_duto_on_kafka(server: Server, duto: Duto, topic: str, stream: Stream) -> LatencyRun:
+    """Also what the worker uses when nothing comes."""
+    create_topic(duto.kafka, topic, PARTITIONS)
+    with server.fresh_database() as url, _sender() as pool, duto.start(topic, topic, url, free_port()) as worker:
+        run = _measure(url, worker, stream, lambda *what: pool.submit(senders.send_to_kafka, duto.kafka, topic, *what))
+        run.idle_cpu_percent = _idle_cpu_percent(worker)
+        worker.stop()
+    return run
+
+
+def of_duto_on_embedded_log(server: Server, duto: Duto, topic: str, stream: Stream) -> LatencyRun:
+    """Sent by POST, since nothing else writes that log from outside: HTTP is part of the time."""
+    port = free_port()
+    with server.fresh_database() as url, _sender() as pool, duto.start(topic, topic, url, port, duto.folder / f"{topic}-log") as worker:
+        _wait_for_port(port, worker)
+        run = _measure(url, worker, stream, lambda *what: pool.submit(senders.send_by_http, port, "/orders", *what))
+        worker.stop()
+    return run
+
+
+def of_old_style(server: Server, duto: Duto, ddl: str, topic: str, stream: Stream) -> LatencyRun:
+    create_topic(duto.kafka, topic, PARTITIONS)
+    command = [sys.executable, "-B", str(CONSUMER), topic, topic]
+    log = duto.folder / "old_style.log"
+    with server.fresh_database(ddl) as url, _sender() as pool, Child(command, duto.environment() | {"DATABASE_URL": url}, log) as consumer:
+        run = _measure(url, consumer, stream, lambda *what: pool.submit(senders.send_to_kafka, duto.kafka, topic, *what))
+        consumer.stop()
+    return run
+
+
+def percentile(ordered: list[float], percent: float) -> float:
+    """The nearest-rank percentile."""
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(int(rank), 1) - 1]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def _sender():
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def _measure(url: str, store: Child, stream: Stream, send: Send) -> LatencyRun:
+    """A few orders first, until they are seen: whoever has to connect, to join a group or to make a table does it then."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        _wait_for_table(connection, store)
+        _sent_and_seen(connection, store, send(1, WARM_UP, stream.per_second), 1, WARM_UP)
+        first, count = WARM_UP + 1, stream.count()
+        sent, seen = _sent_and_seen(connection, store, send(first, count, stream.per_second), first, count)
+        stored = connection.execute("SELECT count(*) FROM sales").fetchone()[0]
+    if stored != WARM_UP + count:
+        raise SystemExit(f"bench: {store.name()} stored {stored} rows of {WARM_UP + count}")
+    ordered = sorted((seen[first + index] - at) / 1e6 for index, at in enumerate(sent))
+    return LatencyRun(percentile(ordered, 50), percentile(ordered, 99), ordered[-1])
+
+
+def _sent_and_seen(connection, store: Child, sending: "Future[list[int]]", first: int, count: int) -> tuple[list[int], dict[int, int]]:
+    """When each order was sent, and when the first query that answered it was back, in monotonic ns."""
+    seen: dict[int, int] = {}
+    all_up_to = first - 1
+    sent_at = None
+    while len(seen) < count:
+        look_began_ns = time.monotonic_ns()
+        rows = connection.execute(SEEN, (all_up_to,), prepare=True, binary=True).fetchall()
+        now = time.monotonic_ns()
+        for (number,) in rows:
+            seen.setdefault(number, now)
+        while all_up_to + 1 in seen:
+            all_up_to += 1
+        if sending.done():
+            sending.result()
+            sent_at = sent_at or now
+            if now - sent_at > LATE_LIMIT_S * 1e9:
+                raise SystemExit(f"bench: {store.name()} stored {len(seen)} of {count} within {LATE_LIMIT_S} s: {store.said()}")
+        store.require_running()
+        # A look at a long disorder takes long: never more than half of the time is spent on looking.
+        time.sleep(max(LOOK_S, (now - look_began_ns) / 1e9))
+    return sending.result(), seen
+
+
+def _wait_for_table(connection, store: Child):
+    deadline = time.monotonic() + START_LIMIT_S
+    while connection.execute("SELECT to_regclass('public.sales') IS NULL").fetchone()[0]:
+        store.require_running()
+        if time.monotonic() > deadline:
+            raise SystemExit(f"bench: {store.name()} made no table within {START_LIMIT_S} s: {store.said()}")
+        time.sleep(0.05)
+
+
+def _wait_for_port(port: int, store: Child):
+    deadline = time.monotonic() + START_LIMIT_S
+    while True:
+        store.require_running()
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"bench: {store.name()} does not listen: {store.said()}") from None
+            time.sleep(0.05)
+
+
+def _idle_cpu_percent(worker: Child) -> float:
+    time.sleep(2)
+    before = worker.cpu_seconds()
+    time.sleep(IDLE_S)
+    worker.require_running()
+    return (worker.cpu_seconds() - before) / IDLE_S * 100

@@ -1,0 +1,175 @@
+"""`make bench`: how quickly duto stores what is in Kafka, how soon a record is seen, and what that costs, beside a raw COPY of the same
+rows and beside a consumer in the old style. One command, one table.
+
+Everything runs on one machine in the same minutes, and each run stands between two runs of the raw COPY: on a busy or another machine the
+figures differ, the ratios hardly. What a run has stored is checked, to the sum, and a difference ends the bench.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import latency
+import table
+from database import Server
+from drain import DrainRun, drain_by_duto, drain_by_old_style
+from pipeline import PARTITIONS, Duto
+from raw_copy import CopyRun, RawCopy
+from report import lines, notes
+from samples import Facts, Samples
+from topic import Orders, create_topic, delete_topic, read_orders
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL_BATCH = 100
+
+
+def main():
+    options = parse_options()
+    server = Server(required_variable("DUTO_TEST_POSTGRES"))
+    server.require_durable()
+    with tempfile.TemporaryDirectory(prefix="duto-bench-") as folder:
+        duto = Duto(options.duto, options.pipeline, required_variable("DUTO_TEST_KAFKA"), Path(folder))
+        samples, copy, facts = measure(options, server, duto)
+    text = table.markdown(lines(samples, copy, facts), notes(samples, facts))
+    print(f"\n{text}")
+    keep_json({"facts": asdict(facts), "raw_copy": copy.as_json(), **asdict(samples)})
+    if options.write:
+        table.write(ROOT / "README.md", text)
+
+
+def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Samples, RawCopy, Facts]:
+    """All runs, in the order in which the table shows them."""
+    samples, ddl = Samples(), duto.ddl()
+    topic, orders = preload(options, duto, samples)
+    copy = RawCopy(server, ddl, orders)
+    say(f"raw COPY: the {copy.form} form is the faster one")
+    measure_drains(options, server, duto, ddl, samples, copy, (topic, orders))
+    measure_latencies(options, server, duto, ddl, samples)
+    if options.backlog:
+        measure_backlog(options, server, duto, samples)
+    facts = Facts(
+        messages=options.messages,
+        message_bytes=orders.message_bytes,
+        partitions=PARTITIONS,
+        old_style_messages=options.old_style_messages,
+        repeats=options.repeats,
+        backlog=options.backlog,
+        rate=options.rate,
+        copy_form=copy.form,
+        one_row_commit_ms=server.commit_ms(),
+        postgres=server.version(),
+        cores=len(os.sched_getaffinity(0)),
+        load_average=os.getloadavg()[0],
+    )
+    return samples, copy, facts
+
+
+def preload(options: argparse.Namespace, duto: Duto, samples: Samples) -> tuple[str, Orders]:
+    """Fills as many topics as there are repeats, of which the first one stays."""
+    for number in range(options.repeats):
+        topic = f"bench-sales-{number}"
+        create_topic(duto.kafka, topic, PARTITIONS)
+        usage = duto.preload(topic, options.messages)
+        samples.preload_rows_per_second.append(options.messages / usage.seconds)
+        say(f"preload: {options.messages / usage.seconds:,.0f} rows/s")
+        if number > 0:
+            delete_topic(duto.kafka, topic)
+    return "bench-sales-0", read_orders(duto.kafka, "bench-sales-0", options.messages)
+
+
+def measure_drains(options, server: Server, duto: Duto, ddl: str, samples: Samples, copy: RawCopy, source: tuple[str, Orders]):
+    """Every drain stands between two raw COPYs."""
+    topic, orders = source
+    check = orders.check()
+    drains: dict[str, Callable[[str], DrainRun]] = {
+        "drain": lambda group: drain_by_duto(server, duto, topic, group, check, None),
+        "drain_small_batch": lambda group: drain_by_duto(server, duto, topic, group, check, SMALL_BATCH),
+        "drain_old_style": lambda group: drain_by_old_style(server, duto, ddl, topic, group, orders, options.old_style_messages),
+    }
+    before = copy.run()
+    for number in range(options.repeats):
+        for name, drain in drains.items():
+            run = drain(f"{name}-{number}")
+            after = copy.run()
+            getattr(samples, name).append(run)
+            samples.copy_around.setdefault(name, []).append((before.rows_per_second, after.rows_per_second))
+            say(f"{name}: {run.rows_per_second_whole:,.0f} rows/s, raw COPY {describe_copies(before, after)}")
+            before = after
+
+
+def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Samples):
+    stream = latency.Stream(options.rate, options.seconds)
+    runs: dict[str, Callable[[str], latency.LatencyRun]] = {
+        "latency_kafka": lambda topic: latency.of_duto_on_kafka(server, duto, topic, stream),
+        "latency_embedded": lambda topic: latency.of_duto_on_embedded_log(server, duto, topic, stream),
+        "latency_old_style": lambda topic: latency.of_old_style(server, duto, ddl, topic, stream),
+    }
+    for number in range(options.repeats):
+        for name, measure_one in runs.items():
+            run = measure_one(f"{name}-{number}".replace("_", "-"))
+            getattr(samples, name).append(run)
+            say(f"{name}: p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms, max {run.max_ms:.1f} ms")
+
+
+def measure_backlog(options, server: Server, duto: Duto, samples: Samples):
+    """Once: what memory a long backlog takes is no matter of chance."""
+    topic = "bench-backlog"
+    create_topic(duto.kafka, topic, PARTITIONS)
+    duto.preload(topic, options.backlog)
+    check = read_orders(duto.kafka, topic, options.backlog).check()
+    run = drain_by_duto(server, duto, topic, topic, check, None)
+    samples.drain_backlog.append(run)
+    say(f"backlog of {options.backlog:,}: {run.peak_rss_mb:.0f} MB")
+
+
+def parse_options() -> argparse.Namespace:
+    options = argparse.ArgumentParser(description="Measures duto against a raw COPY and a consumer in the old style.")
+    options.add_argument("--messages", type=int, default=500_000, help="messages to store (%(default)s)")
+    options.add_argument("--old-style-messages", type=int, default=30_000, help="messages for the old-style consumer (%(default)s)")
+    options.add_argument("--repeats", type=int, default=3, help="how often each thing is run (%(default)s)")
+    options.add_argument("--rate", type=float, default=1000.0, help="messages a second for the latencies (%(default)s)")
+    options.add_argument("--seconds", type=float, default=20.0, help="how long the latencies are measured (%(default)s)")
+    options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
+    options.add_argument("--write", action="store_true", help="put the table into README.md")
+    options.add_argument("--duto", type=Path, default=ROOT / "bin" / "duto", help="the program (bin/duto)")
+    options.add_argument("--pipeline", type=Path, default=ROOT / "pipelines" / "sales" / "pipeline.yaml", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if min(chosen.messages, chosen.old_style_messages, chosen.repeats) < 1:
+        options.error("there must be messages and repeats")
+    chosen.old_style_messages = min(chosen.old_style_messages, chosen.messages)
+    if not chosen.duto.is_file():
+        options.error(f"{chosen.duto.name} is not built: make build")
+    return chosen
+
+
+def required_variable(name: str) -> str:
+    if not os.environ.get(name):
+        raise SystemExit(f"bench: {name} is not set; scripts/bench starts the servers and sets it")
+    return os.environ[name]
+
+
+def describe_copies(before: CopyRun, after: CopyRun) -> str:
+    return f"{before.rows_per_second:,.0f} before and {after.rows_per_second:,.0f} after"
+
+
+def keep_json(samples: dict[str, Any]):
+    folder = Path(os.environ.get("DUTO_CACHE") or Path.home() / ".cache" / "duto") / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"samples-{time.strftime('%Y%m%d-%H%M%S')}.json"
+    file.write_text(json.dumps(samples, indent=2) + "\n")
+    say(f"all samples: {file}")
+
+
+def say(text: str):
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""What was measured, run by run."""
+
+from dataclasses import dataclass, field
+
+from drain import DrainRun
+from latency import LatencyRun
+
+
+@dataclass
+class Samples:
+    """Every run, by what was run. The names are those of the JSON file."""
+
+    preload_rows_per_second: list[float] = field(default_factory=list)
+    drain: list[DrainRun] = field(default_factory=list)
+    drain_small_batch: list[DrainRun] = field(default_factory=list)
+    drain_old_style: list[DrainRun] = field(default_factory=list)
+    drain_backlog: list[DrainRun] = field(default_factory=list)
+    latency_kafka: list[LatencyRun] = field(default_factory=list)
+    latency_embedded: list[LatencyRun] = field(default_factory=list)
+    latency_old_style: list[LatencyRun] = field(default_factory=list)
+    # For each drain, by the name above: the speeds of the raw COPY just before and just after it.
+    copy_around: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+
+@dataclass
+class Facts:
+    """Under which circumstances."""
+
+    messages: int
+    message_bytes: float
+    partitions: int
+    old_style_messages: int
+    repeats: int
+    backlog: int
+    rate: float
+    copy_form: str
+    one_row_commit_ms: float
+    postgres: str
+    cores: int
+    load_average: float

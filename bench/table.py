@@ -1,0 +1,61 @@
+"""The one table: figures, and how they compare with the yardstick and with the old style."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+@dataclass
+class Line:
+    """A figure; a comparison that would say nothing is None."""
+
+    figure: str
+    value: str
+    to_copy: float | None = None
+    to_old_style: float | None = None
+
+
+def per_second(figure: str, values: list[float], to_copy: list[float] | None = None, old_style: list[float] | None = None) -> Line:
+    """A speed. `to_copy` has a ratio for each run, against the COPY runs just before and after it."""
+    value = median(values)
+    return Line(figure, f"{value:,.0f} rows/s", median(to_copy) if to_copy else None, value / median(old_style) if old_style else None)
+
+
+def amount(figure: str, values: list[float], unit: str, old_style: list[float] | None = None, copy: list[float] | None = None) -> Line:
+    """A cost: the lower, the better, also in the comparisons."""
+    value = median(values)
+    text = f"{value:.1f} {unit}" if value < 100 else f"{value:,.0f} {unit}"
+    return Line(figure, text, value / median(copy) if copy else None, value / median(old_style) if old_style else None)
+
+
+def markdown(lines: list[Line], notes: str) -> str:
+    rows = [("figure", "value", "to raw COPY", "to the Python consumer")]
+    rows += [(line.figure, line.value, _ratio(line.to_copy), _ratio(line.to_old_style)) for line in lines]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    texts = [_row(row, widths) for row in rows]
+    rule = f"| {'-' * widths[0]} | " + " | ".join("-" * (width - 1) + ":" for width in widths[1:]) + " |"
+    return "\n".join([texts[0], rule, *texts[1:], "", notes])
+
+
+def write(readme: Path, text: str):
+    """Puts the table between the marks of a README."""
+    before, begin, rest = readme.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"bench: {readme.name} has no {BEGIN} ... {END}")
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def _row(cells: tuple[str, ...], widths: list[int]) -> str:
+    padded = [cells[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    return "| " + " | ".join(padded) + " |"
+
+
+def _ratio(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    if ratio >= 10:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
