@@ -1,6 +1,6 @@
 # Thin: what each target does stands in scripts/ or in the binary. CARGO_TARGET_DIR is honoured.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench lint fmt clean
+.PHONY: help setup build demo test faults bench lint fmt clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target words; do printf '%-8s %s\n' "$$target" "$$words"; done
@@ -17,6 +17,9 @@ demo: build ## run all pipelines on private servers, with generators, and print 
 
 test: setup ## all checks and tests, on a real Kafka and a real PostgreSQL
 	@scripts/test
+
+faults: setup build ## the full matrix of faults; a bounded part of it is in `make test`
+	@scripts/faults
 
 bench: setup build ## drain rate and latency against raw COPY, as a table
 	@bench/run

@@ -16,7 +16,8 @@ def notes(samples: Samples, facts: Facts) -> str:
     commits = [run.commits for run in samples.drain if run.commits]
     text = [
         f"Medians of {facts.repeats}. {facts.messages:,} messages of {facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
-        f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of {facts.cores} cores.",
+        f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of",
+        f"{facts.cores} cores.",
         f"Raw COPY ({facts.copy_form}) is one connection and one transaction, its rows prepared before the clock starts; every other",
         "run stands between two of them. The Python consumer ([bench/old_style_consumer.py](bench/old_style_consumer.py)) stores",
         f"{facts.old_style_messages:,} of the messages: ten threads, an INSERT a message, a commit a hundred. A whole run is from the",

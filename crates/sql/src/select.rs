@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt32Array, new_empty_array,
+};
 use arrow::compute::{concat, filter_record_batch, prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
@@ -132,45 +134,60 @@ impl Select {
     pub fn run(&self, records: &RecordBatch, clock_micros: i64) -> SelectOutput {
         let (pieces, failed) = run_in_halves(records.num_rows(), |range| self.evaluate(records, range, clock_micros));
         let failed = failed.into_iter().map(|(row, failure)| FailedRow { row, column: failure.name, message: failure.message }).collect();
-        let mut row_record = Vec::with_capacity(records.num_rows());
-        for piece in &pieces {
-            row_record.extend_from_slice(&piece.row_record);
-        }
-        let columns = (0..self.output.len()).map(|place| self.joined(&pieces, place)).collect();
+        let Piece { columns, row_record } = self.joined(pieces);
         SelectOutput { columns, row_record, failed }
     }
 
-    fn joined(&self, pieces: &[Piece], place: usize) -> ArrayRef {
-        match pieces {
-            [] => new_empty_array(&self.output[place].data_type),
-            [piece] => Arc::clone(&piece.columns[place]),
-            pieces => {
-                let columns: Vec<_> = pieces.iter().map(|piece| piece.columns[place].as_ref()).collect();
-                concat(&columns).unwrap_or_else(|_| new_empty_array(&self.output[place].data_type))
-            }
+    fn joined(&self, mut pieces: Vec<Piece>) -> Piece {
+        if pieces.len() == 1 {
+            return pieces.remove(0);
+        }
+        let column = |place: usize| {
+            let columns: Vec<_> = pieces.iter().map(|piece| piece.columns[place].as_ref()).collect();
+            // Concatenating fails for no columns at all, and for more text than 2 GiB, which a batch does not hold.
+            concat(&columns).unwrap_or_else(|_| new_empty_array(&self.output[place].data_type))
+        };
+        Piece {
+            columns: (0..self.output.len()).map(column).collect(),
+            row_record: pieces.iter().flat_map(|piece| &piece.row_record).copied().collect(),
         }
     }
 
     fn evaluate(&self, records: &RecordBatch, range: Range<usize>, clock_micros: i64) -> Result<Piece, Failure> {
         let first = range.start as u32;
         let slice = records.slice(range.start, range.len());
-        let (mut batch, mut rows) = self.batch(&slice, clock_micros)?;
+        let (batch, mut rows) = self.batch(&slice, clock_micros)?;
+        rows.iter_mut().for_each(|row| *row += first);
+        match self.rows_of(batch.clone(), &rows) {
+            // `a AND b` may evaluate b where a is FALSE for other rows alone. One row by itself never does, so the elements of the one
+            // record that is left get their chance before it is lost.
+            Err(_) if range.len() == 1 && batch.num_rows() > 1 => {
+                let part = |range: Range<usize>| self.rows_of(batch.slice(range.start, range.len()), &rows[range]);
+                let (pieces, failed) = run_in_halves(batch.num_rows(), part);
+                failed.into_iter().next().map_or_else(|| Ok(self.joined(pieces)), |(_, failure)| Err(failure))
+            }
+            result => result,
+        }
+    }
+
+    fn rows_of(&self, mut batch: RecordBatch, rows: &[u32]) -> Result<Piece, Failure> {
+        let mut row_record = rows.to_vec();
         if let Some(condition) = &self.condition {
             let passed = condition.evaluate(&batch).and_then(|passed| passed.into_array(batch.num_rows())).map_err(unnamed)?;
-            let passed = passed.as_boolean();
-            let passed = if passed.null_count() > 0 { prep_null_mask_filter(passed) } else { passed.clone() };
+            // Where the condition is NULL whatever the record, none passes.
+            let passed = passed.as_boolean_opt().cloned().unwrap_or_else(|| BooleanArray::from(vec![false; rows.len()]));
+            let passed = if passed.null_count() > 0 { prep_null_mask_filter(&passed) } else { passed };
             if passed.true_count() < batch.num_rows() {
                 batch = filter_record_batch(&batch, &passed).map_err(|error| unnamed(error.into()))?;
-                rows = rows.into_iter().zip(passed.values()).filter_map(|(row, passed)| passed.then_some(row)).collect();
+                row_record = row_record.into_iter().zip(passed.values()).filter_map(|(row, passed)| passed.then_some(row)).collect();
             }
         }
-        rows.iter_mut().for_each(|row| *row += first);
         let mut columns = Vec::with_capacity(self.expressions.len());
         for (expression, output) in self.expressions.iter().zip(&self.output) {
             let column = expression.evaluate(&batch).and_then(|value| value.into_array(batch.num_rows()));
             columns.push(column.map_err(|error| Failure { name: output.name.clone(), message: reason(&error) })?);
         }
-        Ok(Piece { columns, row_record: rows })
+        Ok(Piece { columns, row_record })
     }
 
     /// The batch that the expressions see, and for each of its rows the record.

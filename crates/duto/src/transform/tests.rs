@@ -224,7 +224,7 @@ fn problems_stand_where_the_file_has_them() {
         ("v: TEXT", "SELECT txt AS v FROM record", "txt", "unknown column \"txt\"", "did you mean \"text\"?"),
         ("value: TEXT", "SELECT text AS valu FROM record", "valu", "one has no column \"valu\"", "did you mean \"value\"?"),
         (
-            "v: TEXT, Zip: TEXT",
+            "v: TEXT, '\"Zip\"': TEXT",
             "SELECT text AS Zip, text AS v FROM record",
             "Zip",
             "one has no column \"zip\"",

@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 use crate::definition::Pipeline;
 use crate::load::connect::{Connection, Connector};
 use crate::load::ensure;
-use crate::load::failure::Failure;
+use crate::load::failure::{Failure, Scope};
 use crate::load::position;
 use crate::load::target::Target;
 use crate::log::{ConsumerSettings, Log, NewTopic};
@@ -66,8 +66,7 @@ impl Worker {
     /// Runs until `stop` is set, until caught up, or until it cannot go on.
     pub async fn run(self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
         let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
-        let mut connection = connect_patiently(&connector, &self.pipeline, &self.progress, &stop).await?;
-        ensure::ensure(&mut connection, &self.pipeline).await?;
+        let connection = connect_patiently(&connector, &self.pipeline, &self.progress, &stop).await?;
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
         let target = Target::new(&self.pipeline, self.stages.written(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
@@ -128,32 +127,43 @@ impl Worker {
     }
 }
 
-/// Connects within the retry limit of the file.
-pub async fn connect_patiently(
-    connector: &Connector,
-    pipeline: &Pipeline,
-    progress: &Progress,
-    stop: &AtomicBool,
-) -> Result<Connection, WorkerError> {
+/// Connects and makes the tables, within the retry limit of the file.
+async fn connect_patiently(connector: &Connector, pipeline: &Pipeline, progress: &Progress, stop: &AtomicBool) -> Result<Connection, WorkerError> {
     let mut patience = Patience::new(&pipeline.database);
     loop {
-        let failure = match connector.connect().await {
+        let problem = match connect_and_ensure(connector, pipeline).await {
             Ok(connection) => return Ok(connection),
-            Err(failure) => failure,
+            Err(problem) => problem,
         };
-        progress.database_trouble(&failure.to_string());
-        let pause = match &failure {
-            Failure::Lost(_) => patience.after_loss(),
-            _ => return Err(anyhow!("connecting to {}: {failure}", connector.target()).into()),
+        let pause = match transient(&problem) {
+            Some(Failure::Lost(_)) => patience.after_loss(),
+            Some(_) => Some(patience.after_conflict()),
+            None => return Err(problem.into()),
         };
+        progress.database_trouble(&format!("{problem:#}"));
         match pause {
             Some(pause) if !stop.load(Ordering::Relaxed) => {
-                tracing::warn!(pipeline = pipeline.name, database = connector.target(), reason = %failure, retry_in = ?pause, "the database cannot be reached");
+                tracing::warn!(pipeline = pipeline.name, reason = %format!("{problem:#}"), retry_in = ?pause, "the database cannot be used yet");
                 tokio::time::sleep(pause).await;
             }
-            _ => return Err(WorkerError::GaveUp(format!("connecting to {}: {failure}", connector.target()))),
+            _ => return Err(WorkerError::GaveUp(format!("{problem:#}"))),
         }
     }
+}
+
+async fn connect_and_ensure(connector: &Connector, pipeline: &Pipeline) -> anyhow::Result<Connection> {
+    let mut connection = connector.connect().await.with_context(|| format!("connecting to {}", connector.target()))?;
+    ensure::ensure(&mut connection, pipeline).await?;
+    Ok(connection)
+}
+
+/// What passes by itself: a connection that is lost, a lock, a conflict.
+fn transient(problem: &anyhow::Error) -> Option<Failure> {
+    let failure = problem.chain().find_map(|cause| {
+        let by_client = || cause.downcast_ref::<tokio_postgres::Error>().map(|error| Failure::of(error, Scope::Own));
+        cause.downcast_ref::<Failure>().cloned().or_else(by_client)
+    });
+    failure.filter(|failure| matches!(failure, Failure::Lost(_) | Failure::Again(_)))
 }
 
 /// Waits until every partition's position reached its goal, whoever loads it.

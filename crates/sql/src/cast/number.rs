@@ -89,22 +89,65 @@ pub(super) fn from_decimal(values: &ArrayRef, to: &DataType) -> Result<ArrayRef,
 fn narrow(values: &ArrayRef, from_scale: i8, precision: u8, scale: i8) -> Result<ArrayRef, String> {
     let to = DataType::Decimal128(precision, scale);
     let places = u32::try_from(i32::from(from_scale) - i32::from(scale)).unwrap_or(0);
-    let Some(divisor) = 10i128.checked_pow(places) else { return by_arrow(values, &to) };
+    let Some(divisor) = 10u128.checked_pow(places) else { return by_arrow(values, &to) };
     let half = divisor / 2;
-    let Some(limit) = 10i128.checked_pow(u32::from(precision)) else { return by_arrow(values, &to) };
+    let Some(limit) = 10u128.checked_pow(u32::from(precision)) else { return by_arrow(values, &to) };
     let round = |value: i128| {
-        let quotient = value / divisor;
-        let rest = value - quotient * divisor;
-        let rounded = if rest >= half {
-            quotient + 1
-        } else if rest <= -half {
-            quotient - 1
-        } else {
-            quotient
-        };
-        if rounded.abs() < limit { Ok(rounded) } else { Err(()) }
+        let magnitude = value.unsigned_abs();
+        let quotient = divide_by_power_of_ten(magnitude, places, divisor);
+        let rest = magnitude - quotient * divisor;
+        let rounded = if rest >= half { quotient + 1 } else { quotient };
+        if rounded >= limit {
+            return Err(());
+        }
+        // Below the limit, so far below what an i128 holds.
+        Ok(if value < 0 { -(rounded as i128) } else { rounded as i128 })
     };
     let decimals: Result<Decimal128Array, ()> = values.as_primitive::<Decimal128Type>().try_unary(round);
     let decimals = decimals.map_err(|()| does_not_fit(values, &to))?;
     Ok(Arc::new(decimals.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?))
+}
+
+/// A division of 128 bits costs several times one of 64. Ten to a power is five to that power, shifted: what is left after the shift
+/// mostly fits 64 bits.
+fn divide_by_power_of_ten(magnitude: u128, places: u32, divisor: u128) -> u128 {
+    match (u64::try_from(magnitude >> places), 5u64.checked_pow(places)) {
+        (Ok(shifted), Some(fives)) => u128::from(shifted / fives),
+        _ => magnitude / divisor,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_places_round_half_away_from_zero() {
+        let cases = [
+            (1_005_000_000_000_000_000, Some(101)),
+            (-1_005_000_000_000_000_000, Some(-101)),
+            (1_004_999_999_999_999_999, Some(100)),
+            (99_999_999_994_999_999_999_999_999, Some(9_999_999_999)),
+            (99_999_999_995_000_000_000_000_000, None),
+            (i128::MAX, None),
+            (i128::MIN + 1, None),
+            (0, Some(0)),
+        ];
+        for (value, expected) in cases {
+            let one = Decimal128Array::from(vec![value]).with_precision_and_scale(38, 18).expect("a decimal");
+            let cast = narrow(&(Arc::new(one) as ArrayRef), 18, 10, 2).ok();
+            assert_eq!(cast.map(|cast| cast.as_primitive::<Decimal128Type>().value(0)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_short_division_is_the_long_one() {
+        for places in [0, 1, 16, 18, 27, 28, 30] {
+            let divisor = 10u128.pow(places);
+            for magnitude in [0, 1, divisor - 1, divisor, divisor + 1, u128::from(u64::MAX), u128::from(u64::MAX) << places, 10u128.pow(38)]
+            {
+                assert_eq!(divide_by_power_of_ten(magnitude, places, divisor), magnitude / divisor, "{magnitude} / 10^{places}");
+            }
+        }
+    }
 }

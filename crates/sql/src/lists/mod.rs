@@ -3,15 +3,17 @@
 
 mod fold;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::take;
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::logical_expr::{ColumnarValue, Expr};
 use datafusion::physical_expr::PhysicalExpr;
 
 use crate::compile::reason;
+use crate::halves::{Failure, run_in_halves};
 use crate::native::call;
 
 /// What is made of a list.
@@ -129,6 +131,23 @@ fn evaluate(lambda: &Lambda, list: &ListArray, elements: &ArrayRef, captured: &[
     }
     let options = RecordBatchOptions::new().with_row_count(Some(elements.len()));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&lambda.schema), columns, &options).map_err(|error| error.to_string())?;
-    let value = lambda.body.evaluate(&batch).map_err(|error| reason(&error))?;
-    value.to_array(elements.len()).map_err(|error| error.to_string())
+    let computed = compute(lambda, &batch);
+    // See `Select::evaluate`: the elements of one record alone are tried one by one before it is lost.
+    if computed.is_err() && rows == 1 && elements.len() > 1 {
+        let part = |range: Range<usize>| {
+            compute(lambda, &batch.slice(range.start, range.len())).map_err(|message| Failure { name: String::new(), message })
+        };
+        let (parts, failed) = run_in_halves(elements.len(), part);
+        if let Some((_, failure)) = failed.into_iter().next() {
+            return Err(failure.message);
+        }
+        let parts: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+        return concat(&parts).map_err(|error| error.to_string());
+    }
+    computed
+}
+
+fn compute(lambda: &Lambda, elements: &RecordBatch) -> Result<ArrayRef, String> {
+    let value = lambda.body.evaluate(elements).map_err(|error| reason(&error))?;
+    value.into_array(elements.num_rows()).map_err(|error| error.to_string())
 }

@@ -55,6 +55,27 @@ fn a_failing_element_fails_its_record_alone() {
     assert_eq!((output.failed[0].row, output.failed[0].column.as_str(), output.failed[0].message.as_str()), (0, "q", "division by zero"));
 }
 
+/// AND guards what stands behind it, for records, for elements in a lambda and for unnested elements.
+#[test]
+fn and_guards_its_right_side() {
+    let batch = records(&[
+        r#"{"id": 1, "qty": 0, "items": [{"qty": 0, "value_unit": "1"}, {"qty": 2, "value_unit": "1"}, {"qty": 50, "value_unit": "1"}]}"#,
+        r#"{"id": 2, "qty": 4, "items": [{"qty": 3, "value_unit": "1"}]}"#,
+        r#"{"id": 3, "qty": 20, "items": []}"#,
+    ]);
+    let cases = [
+        ("SELECT id FROM record WHERE qty <> 0 AND 10 / qty > 1", vec!["2"]),
+        ("SELECT CASE WHEN qty = 0 THEN false ELSE 10 / qty > 1 END AS v FROM record", vec!["false", "true", "false"]),
+        ("SELECT list_count(items, i -> i.qty <> 0 AND 10 / i.qty > 1) AS v FROM record", vec!["1", "1", "0"]),
+        ("SELECT item.qty AS v FROM record, UNNEST(items) AS item WHERE item.qty <> 0 AND 10 / item.qty > 1", vec!["2", "3"]),
+    ];
+    for (sql, expected) in cases {
+        let output = planned(sql).run(&batch, CLOCK);
+        assert_eq!(output.failed, [], "{sql}");
+        assert_eq!(printed(&output.columns[0]), expected, "{sql}");
+    }
+}
+
 #[test]
 fn one_overflow_among_ten_thousand() {
     let schema = Schema::new(vec![Field::new("n", DataType::Int64, false)]);
