@@ -22,7 +22,7 @@ faults: setup build ## the full matrix of faults; a bounded part of it is in `ma
 	@scripts/faults
 
 bench: setup build ## drain rate and latency against raw COPY, as a table
-	@bench/run
+	@scripts/bench
 
 lint: ## clippy, formatting, and the checks of paths and addresses
 	@cargo fmt --all -- --check

@@ -24,7 +24,7 @@ def notes(samples: Samples, facts: Facts) -> str:
         "start of the process to its end, with connecting and joining the group;",
         f"duto commits {min(commits)} to {max(commits)} times in it.",
         "Latency is from before the send to the return of the first query that sees the row; a commit of one row takes",
-        f"{facts.one_row_commit_ms:.2f} ms here. What a run has stored is checked, to the sum.",
+        f"{facts.one_row_commit_ms:.2f} ms here, and the comparison is that of the p50. What a run has stored is checked, to the sum.",
     ]
     return textwrap.fill(" ".join(text), 120, break_long_words=False, break_on_hyphens=False)
 

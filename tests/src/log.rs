@@ -19,6 +19,9 @@ pub enum LogKind {
     Embedded,
 }
 
+/// Where a message went, once that is known.
+type Place = Option<Result<(i32, i64), LogError>>;
+
 /// A topic of the test's own.
 pub struct TestLog {
     pub kind: LogKind,
@@ -68,7 +71,7 @@ impl TestLog {
 
     /// Sends all messages and waits until each is durable. Answers where they are.
     pub fn send(&self, messages: &[Message]) -> Result<Vec<Placed>> {
-        let places: Arc<Mutex<Vec<Option<Result<(i32, i64), LogError>>>>> = Arc::new(Mutex::new(vec![None; messages.len()]));
+        let places: Arc<Mutex<Vec<Place>>> = Arc::new(Mutex::new(vec![None; messages.len()]));
         for (index, message) in messages.iter().enumerate() {
             loop {
                 let places = places.clone();

@@ -6,6 +6,9 @@ use clap::Parser;
 use duto::commands::{self, Cli, LogFormat};
 use tracing_subscriber::EnvFilter;
 
+/// What libraries say of their own inner life; of librdkafka's remarks we log those that matter ourselves.
+const QUIET: &str = "librdkafka=off,rdkafka=off,sqlparser=off,datafusion=off,tokio_postgres=info,postgres_types=info,hyper=info";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(&cli);
@@ -14,9 +17,8 @@ fn main() -> ExitCode {
 
 /// Lines go to standard error, so that standard output is only what a command answers.
 fn start_logging(cli: &Cli) {
-    // librdkafka's own remarks are repeated by what we log of them.
-    let directives = format!("{},librdkafka=off,rdkafka=off", cli.log_level);
-    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new("info,librdkafka=off,rdkafka=off"));
+    let directives = format!("{},{QUIET}", cli.log_level);
+    let filter = EnvFilter::try_new(&directives).unwrap_or_else(|_| EnvFilter::new(format!("info,{QUIET}")));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match cli.log_format {
         LogFormat::Json => lines.json().init(),

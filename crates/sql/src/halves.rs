@@ -20,7 +20,7 @@ pub fn run_in_halves<T>(rows: usize, run: impl Fn(Range<usize>) -> Result<T, Fai
         done.extend(guarded(0..0, &run));
         return (done, failed);
     }
-    let mut open = vec![0..rows];
+    let mut open: Vec<_> = std::iter::once(0..rows).collect();
     while let Some(range) = open.pop() {
         match guarded(range.clone(), &run) {
             Ok(result) => done.push(result),

@@ -10,6 +10,7 @@ pub mod generate; // duto generate FILE
 pub mod pipeline_file; // reading the file that a command names
 pub mod position; // duto position show|set FILE
 pub mod rejects; // duto rejects ls|show FILE
+mod replay; // duto rejects replay FILE
 pub mod run; // duto run FILE...
 pub mod schema; // duto schema
 pub mod status; // duto status FILE

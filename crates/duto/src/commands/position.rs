@@ -112,7 +112,8 @@ async fn set(loaded: &Loaded, args: &SetArgs) -> anyhow::Result<i32> {
     Ok(exit_code::FINE)
 }
 
-fn target(loaded: &Loaded, log: &dyn crate::log::Log) -> anyhow::Result<Target> {
+/// The load's statements for an operator's command; the topic must be there.
+pub fn target(loaded: &Loaded, log: &dyn crate::log::Log) -> anyhow::Result<Target> {
     let topic = &loaded.pipeline.source.topic;
     let (cluster_id, found) =
         tokio::task::block_in_place(|| Ok::<_, crate::log::LogError>((log.cluster_id(LOG_TIMEOUT)?, log.topic(topic, LOG_TIMEOUT)?)))?;

@@ -1,4 +1,4 @@
-//! `duto rejects ls|show FILE`: what was not stored, and why.
+//! `duto rejects ls|show|replay FILE`: what was not stored, and why.
 
 use std::path::PathBuf;
 
@@ -24,6 +24,8 @@ pub enum RejectsCommand {
     Ls(LsArgs),
     /// Show one reject with its record
     Show(ShowArgs),
+    /// Send open rejects through the pipeline again, as it is now
+    Replay(super::replay::ReplayArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +58,7 @@ pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
     let file = match &args.command {
         RejectsCommand::Ls(args) => &args.file,
         RejectsCommand::Show(args) => &args.file,
+        RejectsCommand::Replay(args) => return super::replay::run(args).await,
     };
     let loaded = match load(file) {
         Ok(loaded) => loaded,
@@ -71,6 +74,7 @@ pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
     match args.command {
         RejectsCommand::Ls(args) => ls(&connection, &connector, name, &args).await,
         RejectsCommand::Show(args) => show(&connection, &connector, name, &args).await,
+        RejectsCommand::Replay(args) => super::replay::run(&args).await,
     }
 }
 

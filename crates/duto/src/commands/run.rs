@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use crate::load::connect::Connector;
+use crate::load::pool::Pool;
 use crate::log::{Log, NewTopic};
 use crate::serve::{self, Served};
 use crate::worker::progress::Progress;
@@ -154,17 +155,11 @@ async fn serve_http(
     })
     .with_context(|| format!("making topic {}", topic.name))?;
     let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
+    let pool = Pool::new(&pipeline, connector, has_worker)?;
     let listener = serve::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
-    let served = Served {
-        pipeline,
-        stages: loaded.stages.clone(),
-        progress: progress.clone(),
-        connector,
-        log: log.clone(),
-        producer: producer.into(),
-        has_worker,
-    };
+    let served =
+        Served { pipeline, stages: loaded.stages.clone(), progress: progress.clone(), pool, log: log.clone(), producer: producer.into() };
     let router = serve::router(Arc::new(served));
     Ok(serve::serve(listener, router, async move { wait_for(&stop).await }))
 }

@@ -1,12 +1,14 @@
 //! Connections to PostgreSQL: one way to make them, the same session settings in each.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use postgres_openssl::MakeTlsConnector;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, config::SslMode};
+use tokio_postgres::{Client, Config, Statement, config::SslMode};
 
 use super::failure::{Failure, Scope};
 use crate::definition::Database;
@@ -27,6 +29,8 @@ pub struct Connector {
 pub struct Connection {
     pub client: Client,
     socket: JoinHandle<()>,
+    /// Statements that come with every batch, prepared once.
+    prepared: Mutex<HashMap<String, Statement>>,
     /// The server process that serves this connection.
     pub backend_pid: i32,
 }
@@ -34,6 +38,19 @@ pub struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.socket.abort();
+    }
+}
+
+impl Connection {
+    /// The statement, prepared on this connection at its first use.
+    pub async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self.client.prepare(sql).await?;
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
+        Ok(statement)
     }
 }
 
@@ -97,7 +114,7 @@ impl Connector {
             // An error here reaches whoever waits on the client: there is nothing to add.
             let _ = connection.await;
         });
-        let mut connection = Connection { client, socket, backend_pid: 0 };
+        let mut connection = Connection { client, socket, prepared: Mutex::default(), backend_pid: 0 };
         let session = "SET TimeZone = 'UTC'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
         self.within(connection.client.batch_execute(session)).await?;
         let row = self.within(connection.client.query_one("SELECT pg_backend_pid()", &[])).await?;

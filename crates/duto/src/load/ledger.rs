@@ -23,29 +23,36 @@ struct Counts {
 
 /// One INSERT for each partition of the batch. The texts in it are quoted; the rest are numbers.
 pub fn insert_statements(target: &Target, batch: &Prepared, outcomes: &[Outcome]) -> String {
-    let mut statements = String::new();
-    for range in &batch.ranges {
-        let counts = count(batch, range, outcomes);
-        let records = counts.stored + counts.repeated + counts.rejected + counts.filtered;
-        let _ = write!(
-            statements,
-            "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered, not_stored, outcomes, worker) \
-             VALUES ({}, {}, {}, 'load', {}, {}, {records}, {}, {}, {}, {}, '{{{}}}', '{}', {});",
-            literal(&target.pipeline),
-            literal(&target.topic),
-            range.partition,
-            range.from,
-            range.to,
-            counts.stored,
-            counts.repeated,
-            counts.rejected,
-            counts.filtered,
-            counts.not_stored,
-            counts.letters,
-            literal(&target.worker),
-        );
-    }
-    statements
+    batch.ranges.iter().map(|range| insert_statement(target, batch, range, outcomes, "load")).collect()
+}
+
+fn insert_statement(target: &Target, batch: &Prepared, range: &OffsetRange, outcomes: &[Outcome], kind: &str) -> String {
+    let counts = count(batch, range, outcomes);
+    let records = counts.stored + counts.repeated + counts.rejected + counts.filtered;
+    format!(
+        "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered, not_stored, outcomes, worker) \
+         VALUES ({}, {}, {}, '{kind}', {}, {}, {records}, {}, {}, {}, {}, '{{{}}}', '{}', {});",
+        literal(&target.pipeline),
+        literal(&target.topic),
+        range.partition,
+        range.from,
+        range.to,
+        counts.stored,
+        counts.repeated,
+        counts.rejected,
+        counts.filtered,
+        counts.not_stored,
+        counts.letters,
+        literal(&target.worker),
+    )
+}
+
+/// One INSERT for a replay of one partition's rejects: its range is that of their offsets.
+pub fn replay_statement(target: &Target, batch: &Prepared, outcomes: &[Outcome]) -> String {
+    let offsets = || batch.batch.records.iter().map(|head| head.offset);
+    let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else { return String::new() };
+    let partition = batch.batch.records[0].partition;
+    insert_statement(target, batch, &OffsetRange { partition, from: first, to: last + 1, leader_epoch: -1 }, outcomes, "replay")
 }
 
 /// The outcomes of a batch that turned out to be committed after its connection was lost.

@@ -3,6 +3,7 @@
 pub mod prepared; // a batch that is ready
 pub mod transaction; // the transaction, on one screen
 pub mod position; // the fence and the place
+pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position
 pub mod rejects; // duto.reject
 pub mod ledger; // duto.batch
@@ -12,5 +13,6 @@ pub mod target; // the statements
 pub mod copy; // binary COPY
 mod numeric;
 pub mod connect; // connections and their timeouts
+pub mod pool; // connections for those who ask now and then
 pub mod ddl; // CREATE TABLE
 pub mod ensure; // tables that fit the file

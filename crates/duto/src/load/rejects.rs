@@ -136,6 +136,24 @@ pub async fn close_passed(
     by.within(on.client.execute(close, &[&passed])).await.map(|_| ())
 }
 
+/// After a replay: what is in the tables now, or belongs in none, is closed; the rest stays open. Each try is on record.
+pub async fn close_replayed(on: &Connection, by: &Connector, ids: &[i64], outcomes: &[Outcome]) -> Result<(), Failure> {
+    let words: Vec<&str> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Stored => "stored",
+            Outcome::Repeated => "repeated",
+            Outcome::Filtered => "filtered",
+            Outcome::Rejected => "rejected",
+        })
+        .collect();
+    let close = "WITH tried AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS t (id, outcome)),
+         closed AS (UPDATE duto.reject r SET status = 'replayed', last_at = now() FROM tried WHERE r.id = tried.id AND tried.outcome <> 'rejected' RETURNING r.id)
+         INSERT INTO duto.replay (reject_id, outcome, reason)
+         SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END FROM tried JOIN duto.reject r ON r.id = tried.id";
+    by.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
+}
+
 /// PostgreSQL's text cannot hold a NUL: it is written as `\0`.
 fn storable(text: &str) -> String {
     text.replace('\0', "\\0")

@@ -121,7 +121,7 @@ async fn write_direct(on: &Connection, by: &Connector, table: &TableTarget, rows
 }
 
 /// Stores what is not there yet; a record none of whose rows was stored is a repeat.
-async fn write_staged(
+pub(super) async fn write_staged(
     on: &Connection,
     by: &Connector,
     table: &TableTarget,
@@ -150,7 +150,7 @@ async fn write_staged(
 
 pub(super) async fn copy(on: &Connection, by: &Connector, statement: &str, rows: Vec<u8>) -> Result<u64, Failure> {
     by.within_scope(Scope::Data, async {
-        let sink = on.client.copy_in::<_, Bytes>(statement).await?;
+        let sink = on.client.copy_in::<_, Bytes>(&on.prepared(statement).await?).await?;
         futures_util::pin_mut!(sink);
         sink.send(Bytes::from(rows)).await?;
         sink.finish().await

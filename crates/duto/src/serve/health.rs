@@ -46,10 +46,11 @@ async fn problems(served: &Served) -> Vec<String> {
     let mut problems: Vec<String> = condition.ended.iter().map(|reason| format!("the worker ended: {reason}")).collect();
     problems.extend(condition.halted.values().map(|reason| format!("halted: {reason}")));
     problems.extend(condition.paused.values().map(|reason| format!("paused: {reason}")));
-    match tokio::time::timeout(DATABASE_TIMEOUT, served.connector.connect()).await {
+    let target = served.pool.connector.target();
+    match tokio::time::timeout(DATABASE_TIMEOUT, served.pool.get()).await {
         Ok(Ok(_)) => {}
-        Ok(Err(failure)) => problems.push(format!("the database {}: {failure}", served.connector.target())),
-        Err(_) => problems.push(format!("the database {} does not answer", served.connector.target())),
+        Ok(Err(failure)) => problems.push(format!("the database {target}: {failure}")),
+        Err(_) => problems.push(format!("the database {target} does not answer")),
     }
     problems
 }

@@ -96,17 +96,16 @@ struct Database {
 impl Database {
     async fn look(served: &Served) -> Self {
         let nothing = Self { up: false, query_seconds: 0.0, connections: 0.0, size_bytes: 0.0, open_rejects: 0.0 };
-        let Ok(connection) = served.connector.connect().await else { return nothing };
+        let Ok(connection) = served.pool.get().await else { return nothing };
         let statement =
             "SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'duto:%' AND datname = current_database()),
              pg_database_size(current_database()), (SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND status = 'open')";
         let started = Instant::now();
-        let asked = served.connector.within(connection.client.query_one(statement, &[&served.pipeline.name])).await;
+        let asked = served.pool.connector.within(connection.client.query_one(statement, &[&served.pipeline.name])).await;
         let query_seconds = started.elapsed().as_secs_f64();
         let Ok(row) = asked else { return Self { up: true, query_seconds, ..nothing } };
         let number = |column: usize| row.get::<_, i64>(column) as f64;
-        // This look is one of the connections.
-        Self { up: true, query_seconds, connections: number(0) - 1.0, size_bytes: number(1), open_rejects: number(2) }
+        Self { up: true, query_seconds, connections: number(0), size_bytes: number(1), open_rejects: number(2) }
     }
 }
 

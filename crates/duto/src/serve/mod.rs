@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 
 use crate::definition::Pipeline;
 use crate::ingest;
-use crate::load::connect::Connector;
+use crate::load::pool::Pool;
 use crate::log::{Log, Producer};
 use crate::worker::progress::Progress;
 use crate::worker::stages::Stages;
@@ -21,11 +21,9 @@ pub struct Served {
     pub pipeline: Pipeline,
     pub stages: Arc<Stages>,
     pub progress: Arc<Progress>,
-    pub connector: Connector,
+    pub pool: Pool,
     pub log: Arc<dyn Log>,
     pub producer: Arc<dyn Producer>,
-    /// Whether this process also loads; without a worker, readiness asks the database alone.
-    pub has_worker: bool,
 }
 
 /// All routes of a pipeline, in the order in which a person meets them.

@@ -123,7 +123,8 @@ fn sales() {
 #[test]
 fn columns_take_only_what_they_hold() {
     let long = "a".repeat(300);
-    let cases: &[(&str, &str, &str, Result<&str, (&str, &str)>)] = &[
+    type Case<'a> = (&'a str, &'a str, &'a str, Result<&'a str, (&'a str, &'a str)>);
+    let cases: &[Case<'_>] = &[
         ("v: SMALLINT", "SELECT amount AS v FROM record", r#""amount": 2.5"#, Ok("3")),
         ("v: SMALLINT", "SELECT amount AS v FROM record", r#""amount": 40000"#, Err(("integer_range", "v 40000 does not fit SMALLINT"))),
         ("v: INTEGER", "SELECT ratio AS v FROM record", r#""ratio": 2.5"#, Ok("2")),

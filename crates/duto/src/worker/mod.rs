@@ -128,7 +128,12 @@ impl Worker {
 }
 
 /// Connects and makes the tables, within the retry limit of the file.
-async fn connect_patiently(connector: &Connector, pipeline: &Pipeline, progress: &Progress, stop: &AtomicBool) -> Result<Connection, WorkerError> {
+async fn connect_patiently(
+    connector: &Connector,
+    pipeline: &Pipeline,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Connection, WorkerError> {
     let mut patience = Patience::new(&pipeline.database);
     loop {
         let problem = match connect_and_ensure(connector, pipeline).await {

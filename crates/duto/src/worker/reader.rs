@@ -28,6 +28,8 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 const COPY_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks at positions that nobody loads at the moment.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// Between two lines about trouble with the log.
+const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 const POLL_RECORDS: usize = 5_000;
 
 /// How reading ended.
@@ -60,6 +62,7 @@ pub struct Reader {
     claim_again_at: Instant,
     copied_at: Instant,
     looked_at: Instant,
+    trouble_at: Option<Instant>,
     fatal: Option<String>,
 }
 
@@ -90,6 +93,7 @@ impl Reader {
             claim_again_at: Instant::now(),
             copied_at: Instant::now(),
             looked_at: Instant::now(),
+            trouble_at: None,
             fatal: None,
         }
     }
@@ -164,10 +168,16 @@ impl Reader {
                 self.drop_lanes_of(&[partition]);
                 self.halt(partition, true, &reason);
             }
-            Event::Trouble(reason) => {
-                tracing::warn!(pipeline = self.shared.pipeline.name, reason, "the log is in trouble; the client goes on trying")
-            }
+            Event::Trouble(reason) => self.report_trouble(&reason),
             Event::Fatal(reason) => self.fatal = Some(reason),
+        }
+    }
+
+    /// The client repeats itself several times a second while a broker is away: one line a while is enough.
+    fn report_trouble(&mut self, reason: &str) {
+        if self.trouble_at.is_none_or(|at| at.elapsed() >= TROUBLE_INTERVAL) {
+            self.trouble_at = Some(Instant::now());
+            tracing::warn!(pipeline = self.shared.pipeline.name, reason, "the log is in trouble; the client goes on trying");
         }
     }
 

@@ -5,6 +5,7 @@ mod runner;
 use std::path::Path;
 
 use duto::definition::{parse, render};
+use duto::worker::stages::Stages;
 
 /// Only what these files are meant to find set; everything else is unset.
 fn environment(name: &str) -> Option<String> {
@@ -18,6 +19,17 @@ fn environment(name: &str) -> Option<String> {
 #[test]
 fn definition() {
     runner::run(Path::new("tests/golden/definition"), &|file_name, text| match parse(file_name, text, &environment) {
+        Ok(_) => "no problem\n".to_string(),
+        Err(problems) => render(&problems, file_name, text, false),
+    });
+}
+
+/// The SQL of a file that is otherwise good: problems are shown in the file's own lines.
+#[test]
+fn sql() {
+    runner::run(Path::new("tests/golden/sql"), &|file_name, text| match parse(file_name, text, &environment)
+        .and_then(|pipeline| Stages::plan(&pipeline))
+    {
         Ok(_) => "no problem\n".to_string(),
         Err(problems) => render(&problems, file_name, text, false),
     });

@@ -1,18 +1,22 @@
-//! `duto-test-servers -- COMMAND...`: starts a Kafka and a PostgreSQL, runs the command with their addresses in its environment, ends
-//! them, and answers the command's exit code. A test run shares the two instead of starting them per test.
+//! `duto-test-servers [--durable] -- COMMAND...`: starts a Kafka and a PostgreSQL, runs the command with their addresses in its
+//! environment, ends them, and answers the command's exit code. A test run shares the two instead of starting them per test. With
+//! `--durable` PostgreSQL syncs its commits, which tests do without: the bench measures nothing else.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
-use duto_servers::{Kafka, ScratchFolder, shared};
+use duto_servers::{Kafka, Postgres, PostgresSettings, ScratchFolder, shared};
 
 fn main() -> ExitCode {
-    let command: Vec<String> = std::env::args().skip(1).skip_while(|argument| argument == "--").collect();
+    let mut arguments = std::env::args().skip(1).peekable();
+    let durable = arguments.next_if(|argument| argument == "--durable").is_some();
+    let command: Vec<String> = arguments.skip_while(|argument| argument == "--").collect();
     if command.is_empty() {
-        eprintln!("usage: duto-test-servers -- COMMAND [ARGUMENT...]");
+        eprintln!("usage: duto-test-servers [--durable] -- COMMAND [ARGUMENT...]");
         return ExitCode::from(2);
     }
-    match run(&command) {
+    match run(&command, durable) {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {
             eprintln!("duto-test-servers: {problem:#}");
@@ -21,12 +25,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &[String]) -> Result<u8> {
+fn run(command: &[String], durable: bool) -> Result<u8> {
     let folder = ScratchFolder::create("servers")?;
     let kafka_folder = folder.path().join("kafka");
     let (kafka, postgres) = std::thread::scope(|scope| {
         let kafka = scope.spawn(|| Kafka::start(&kafka_folder));
-        let postgres = shared::start_postgres(folder.path());
+        let postgres = start_postgres(folder.path(), durable);
         (kafka.join(), postgres)
     });
     let kafka = kafka.map_err(|_| anyhow!("the thread that starts Kafka panicked"))?.context("cannot start Kafka")?;
@@ -41,4 +45,8 @@ fn run(command: &[String]) -> Result<u8> {
     // Ended by a signal: as a shell says it.
     let by_signal = || std::os::unix::process::ExitStatusExt::signal(&status).map_or(1, |signal| 128 + signal);
     Ok(status.code().unwrap_or_else(by_signal).clamp(0, 255) as u8)
+}
+
+fn start_postgres(folder: &Path, durable: bool) -> Result<Postgres> {
+    if durable { Postgres::start(&folder.join("cluster"), PostgresSettings::default()) } else { shared::start_postgres(folder) }
 }
