@@ -167,7 +167,7 @@ async fn serve_http(
 /// Ends when the flag is set.
 pub async fn wait_for(stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 

@@ -20,7 +20,7 @@ pub fn run(shared: &Arc<Shared>, lanes: &[Arc<Lane>], stop: &AtomicBool) {
     let mut lag_at = Instant::now();
     let mut report = Report::new();
     while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(250));
         if topic_at.elapsed() >= TOPIC_INTERVAL {
             topic_at = Instant::now();
             look_at_topic(shared);
