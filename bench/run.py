@@ -30,6 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 SMALL_BATCH = 100
 
 
+# A broker that has just started answers a hundred times slower than one that is warm.
+KAFKA_WARM_UP_S = 30.0
+
+
 def main():
     options = parse_options()
     server = Server(required_variable("DUTO_TEST_POSTGRES"))
@@ -111,6 +115,8 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
         "latency_embedded": lambda topic: latency.of_duto_on_embedded_log(server, duto, topic, stream),
         "latency_old_style": lambda topic: latency.of_old_style(server, duto, ddl, topic, stream),
     }
+    # Kafka's Java compiles itself during the first thousands of requests: nobody's latency should be that.
+    latency.of_duto_on_kafka(server, duto, "latency-warm-up", latency.Stream(options.rate, KAFKA_WARM_UP_S))
     for number in range(options.repeats):
         for name, measure_one in runs.items():
             run = measure_one(f"{name}-{number}".replace("_", "-"))

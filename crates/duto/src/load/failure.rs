@@ -21,7 +21,13 @@ pub enum Failure {
     /// Some records of the range were rejected earlier and resolved since: they count as repeated.
     #[error("records of this range were resolved by a replay")]
     Resolved(Vec<(i32, i64)>),
-    /// A lock or a conflict with another transaction: the same again.
+    /// A lock was not given in time: whoever holds it may be a dead backend of ours.
+    #[error("{0}")]
+    Locked(String),
+    /// Another transaction changed the row first, which only REPEATABLE READ and SERIALIZABLE say so.
+    #[error("{0}")]
+    Serialization(String),
+    /// Something that passes by itself, such as a deadlock or a cancelled statement: the same again.
     #[error("{0}")]
     Again(String),
     /// Nothing that the data could have caused: wait, and say so.
@@ -61,6 +67,8 @@ impl Failure {
         let code = refused.code().code();
         let said = format!("{} (SQLSTATE {code})", message(refused));
         match class(code) {
+            Class::Locked => Self::Locked(said),
+            Class::Serialization => Self::Serialization(said),
             Class::Again => Self::Again(said),
             Class::Lost => Self::Lost(said),
             Class::Data if scope == Scope::Data && names_a_constraint(code, refused) => Self::Poison(Refusal {
@@ -77,6 +85,8 @@ impl Failure {
 
 enum Class {
     Data,
+    Locked,
+    Serialization,
     Again,
     Lost,
     Other,
@@ -86,7 +96,9 @@ fn class(code: &str) -> Class {
     match code {
         "22001" | "22003" | "22007" | "22008" | "22021" | "22023" | "22P02" | "22P05" | "23502" | "23503" | "23505" | "23514" | "23P01"
         | "54000" => Class::Data,
-        "40001" | "40P01" | "55P03" | "57014" | "25P04" => Class::Again,
+        "55P03" => Class::Locked,
+        "40001" => Class::Serialization,
+        "40P01" | "57014" | "25P04" => Class::Again,
         "25P03" | "25006" => Class::Lost,
         _ if code.starts_with("08") || code.starts_with("57P0") => Class::Lost,
         _ => Class::Other,
@@ -132,7 +144,7 @@ mod tests {
             assert!(matches!(class(code), Class::Data), "{code} is about a row");
         }
         for code in ["40001", "40P01", "55P03", "57014", "25P04"] {
-            assert!(matches!(class(code), Class::Again), "{code} passes by itself");
+            assert!(matches!(class(code), Class::Again | Class::Locked | Class::Serialization), "{code} passes by itself");
         }
         for code in ["08006", "08000", "57P01", "57P02", "57P03", "25P03", "25006"] {
             assert!(matches!(class(code), Class::Lost), "{code} ends the connection");

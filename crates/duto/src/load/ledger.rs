@@ -1,58 +1,80 @@
 //! `duto.batch`: what each transaction did, offset by offset.
 
 use std::collections::HashMap;
-use std::fmt::Write;
+
+use futures_util::future::join_all;
+use futures_util::join;
+use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use super::prepared::{OffsetRange, Outcome, Prepared};
-use super::target::{Target, literal};
+use super::target::Target;
 
 /// The outcomes of one partition's records.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
-    stored: u32,
-    repeated: u32,
-    rejected: u32,
-    filtered: u32,
-    /// The offsets that were not stored, as the inside of an array literal.
-    not_stored: String,
+    stored: i32,
+    repeated: i32,
+    rejected: i32,
+    filtered: i32,
+    not_stored: Vec<i64>,
     /// One letter for each of `not_stored`: `d` repeated, `r` rejected, `f` filtered.
     letters: String,
 }
 
-/// One INSERT for each partition of the batch. The texts in it are quoted; the rest are numbers.
-pub fn insert_statements(target: &Target, batch: &Prepared, outcomes: &[Outcome]) -> String {
-    batch.ranges.iter().map(|range| insert_statement(target, batch, range, outcomes, "load")).collect()
+/// A row of the ledger: what a transaction did with one partition.
+#[derive(Debug)]
+pub struct LedgerRow {
+    kind: &'static str,
+    partition: i32,
+    from: i64,
+    to: i64,
+    counts: Counts,
 }
 
-fn insert_statement(target: &Target, batch: &Prepared, range: &OffsetRange, outcomes: &[Outcome], kind: &str) -> String {
-    let counts = count(batch, range, outcomes);
-    let records = counts.stored + counts.repeated + counts.rejected + counts.filtered;
-    format!(
-        "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered, not_stored, outcomes, worker) \
-         VALUES ({}, {}, {}, '{kind}', {}, {}, {records}, {}, {}, {}, {}, '{{{}}}', '{}', {});",
-        literal(&target.pipeline),
-        literal(&target.topic),
-        range.partition,
-        range.from,
-        range.to,
-        counts.stored,
-        counts.repeated,
-        counts.rejected,
-        counts.filtered,
-        counts.not_stored,
-        counts.letters,
-        literal(&target.worker),
-    )
+/// The ledger's rows of a load, one a partition.
+pub fn of_load(batch: &Prepared, outcomes: &[Outcome]) -> Vec<LedgerRow> {
+    let row = |range: &OffsetRange| LedgerRow {
+        kind: "load",
+        partition: range.partition,
+        from: range.from,
+        to: range.to,
+        counts: count(batch, range.partition, outcomes),
+    };
+    batch.ranges.iter().map(row).collect()
 }
 
-/// One INSERT for a replay of one partition's rejects: its range is that of their offsets.
-pub fn replay_statement(target: &Target, batch: &Prepared, outcomes: &[Outcome]) -> String {
+/// The ledger's row of a replay of one partition's rejects: its range is that of their offsets.
+pub fn of_replay(batch: &Prepared, outcomes: &[Outcome]) -> Vec<LedgerRow> {
     let offsets = || batch.batch.records.iter().map(|head| head.offset);
-    let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else { return String::new() };
-    let partition = batch.batch.records[0].partition;
-    insert_statement(target, batch, &OffsetRange { partition, from: first, to: last + 1, leader_epoch: -1 }, outcomes, "replay")
+    let (Some(first), Some(from), Some(last)) = (batch.batch.records.first(), offsets().min(), offsets().max()) else { return Vec::new() };
+    vec![LedgerRow { kind: "replay", partition: first.partition, from, to: last + 1, counts: count(batch, first.partition, outcomes) }]
+}
+
+const INSERT: &str =
+    "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered,
+     not_stored, outcomes, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+/// Writes the rows and commits, in one round trip. SELECT fails in a transaction that failed, where COMMIT alone would answer Ok and roll back.
+pub async fn write_and_commit(on: &Connection, by: &Connector, target: &Target, rows: &[LedgerRow]) -> Result<(), Failure> {
+    by.within(async {
+        let insert = &on.prepared(INSERT).await?;
+        let inserts = rows.iter().map(|row| async move {
+            let LedgerRow { kind, partition, from, to, counts } = row;
+            let records = counts.stored + counts.repeated + counts.rejected + counts.filtered;
+            let Counts { stored, repeated, rejected, filtered, not_stored, letters } = counts;
+            let Target { pipeline, topic, worker, .. } = target;
+            let values: [&(dyn ToSql + Sync); 14] =
+                [pipeline, topic, partition, kind, from, to, &records, stored, repeated, rejected, filtered, not_stored, letters, worker];
+            on.client.execute(insert, &values).await
+        });
+        // The first poll of each sends it, so they leave in this order.
+        let (inserted, committed) = join!(join_all(inserts), on.client.simple_query("SELECT 1; COMMIT"));
+        inserted.into_iter().collect::<Result<Vec<u64>, _>>()?;
+        committed.map(|_| ())
+    })
+    .await
 }
 
 /// The outcomes of a batch that turned out to be committed after its connection was lost.
@@ -78,12 +100,9 @@ pub async fn read_outcomes(on: &Connection, by: &Connector, target: &Target, bat
     Ok(outcomes)
 }
 
-fn count(batch: &Prepared, range: &OffsetRange, outcomes: &[Outcome]) -> Counts {
+fn count(batch: &Prepared, partition: i32, outcomes: &[Outcome]) -> Counts {
     let mut counts = Counts::default();
-    for (head, outcome) in batch.batch.records.iter().zip(outcomes) {
-        if head.partition != range.partition {
-            continue;
-        }
+    for (head, outcome) in batch.batch.records.iter().zip(outcomes).filter(|(head, _)| head.partition == partition) {
         let (counter, letter) = match outcome {
             Outcome::Stored => {
                 counts.stored += 1;
@@ -94,8 +113,7 @@ fn count(batch: &Prepared, range: &OffsetRange, outcomes: &[Outcome]) -> Counts 
             Outcome::Filtered => (&mut counts.filtered, 'f'),
         };
         *counter += 1;
-        let comma = if counts.letters.is_empty() { "" } else { "," };
-        let _ = write!(counts.not_stored, "{comma}{}", head.offset);
+        counts.not_stored.push(head.offset);
         counts.letters.push(letter);
     }
     counts

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::connect::{APPLICATION_NAME_PREFIX, Connection, Connector};
 use super::failure::Failure;
 use super::prepared::OffsetRange;
-use super::target::{Target, literal};
+use super::target::Target;
 
 /// A row of `duto.position`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,19 +41,10 @@ const COLUMNS: &str = "partition, cluster_id, topic_id, leader_epoch, next, fenc
 /// How long a claim waits for the holder of the row before it looks who that is.
 const CLAIM_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Moves one position, as a statement for the head of the transaction. No row is changed when the fence or the place is another.
-pub fn advance_statement(target: &Target, range: &OffsetRange, fence: Uuid) -> String {
-    format!(
-        "UPDATE duto.position SET next = {}, leader_epoch = greatest(leader_epoch, {}), updated_at = clock_timestamp() \
-         WHERE pipeline = {} AND topic = {} AND partition = {} AND fence = '{fence}' AND next = {};",
-        range.to,
-        range.leader_epoch,
-        literal(&target.pipeline),
-        literal(&target.topic),
-        range.partition,
-        range.from,
-    )
-}
+/// Moves one position. No row is changed when the fence or the place is another, nor outside of the transaction that set `duto.batch` to $8:
+/// the statement is sent behind BEGIN without waiting for it, and must not stand alone if BEGIN is cancelled.
+pub const ADVANCE: &str = "UPDATE duto.position SET next = $1, leader_epoch = greatest(leader_epoch, $2), updated_at = clock_timestamp()
+     WHERE pipeline = $3 AND topic = $4 AND partition = $5 AND fence = $6 AND next = $7 AND current_setting('duto.batch', true) = $8";
 
 /// Draws a new fence for a partition and answers where it stands; None where it has no position yet. From here on no transaction of an earlier owner can
 /// commit. A backend of ours that sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended.
@@ -66,7 +57,7 @@ pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: 
         by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
         match by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &fence])).await {
             Ok(row) => return Ok(row.map(|row| read(&row))),
-            Err(Failure::Again(said)) if said.contains("55P03") => end_holders(on, by, target, partition).await?,
+            Err(Failure::Locked(_)) => end_holders(on, by, target, partition).await?,
             Err(failure) => return Err(failure),
         }
     }
@@ -111,7 +102,7 @@ pub async fn resolve(
             by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
             match by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &range.partition])).await {
                 Ok(row) => break row,
-                Err(Failure::Again(said)) if said.contains("55P03") => end_holders(on, by, target, range.partition).await?,
+                Err(Failure::Locked(_)) => end_holders(on, by, target, range.partition).await?,
                 Err(failure) => return Err(failure),
             }
         };

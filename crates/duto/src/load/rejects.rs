@@ -1,15 +1,14 @@
 //! `duto.reject`: the records that were not stored, as the bytes they came as, beside their reasons.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
-use tokio_postgres::SimpleQueryRow;
+use tokio_postgres::Row;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
-use super::prepared::{OffsetRange, Outcome, Prepared};
-use super::target::{Target, literal};
+use super::prepared::{Outcome, Prepared};
+use super::target::Target;
 
 /// Of a longer payload so much is kept, beside its length and its digest.
 pub const KEPT_PAYLOAD_BYTES: usize = 64 * 1024;
@@ -80,31 +79,33 @@ pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Pre
     Err(Failure::Pause(format!("{} rejects were sent but {written} were written: something changes duto.reject", batch.rejects.len())))
 }
 
-/// The SELECT of the rejects that an earlier reading of these ranges left behind: usually none.
-pub fn known_statement(target: &Target, ranges: &[OffsetRange]) -> String {
-    let mut statement = format!(
-        "SELECT id, partition, \"offset\", status FROM duto.reject WHERE pipeline = {} AND cluster_id = {} AND topic = {} AND topic_id = {} AND (false",
-        literal(&target.pipeline),
-        literal(&target.cluster_id),
-        literal(&target.topic),
-        literal(&target.topic_id),
-    );
-    for OffsetRange { partition, from, to, .. } in ranges {
-        let _ = write!(statement, " OR (partition = {partition} AND \"offset\" >= {from} AND \"offset\" < {to})");
-    }
-    statement.push_str(");");
-    statement
+/// The rejects that an earlier reading of these ranges left behind: usually none. $5 to $7 are the ranges.
+pub const SELECT_KNOWN: &str = r#"SELECT r.id, r.partition, r."offset", r.status = 'open'
+     FROM unnest($5::integer[], $6::bigint[], $7::bigint[]) AS range (partition, low, high)
+     JOIN duto.reject r ON r.partition = range.partition AND r."offset" >= range.low AND r."offset" < range.high
+     WHERE r.pipeline = $1 AND r.cluster_id = $2 AND r.topic = $3 AND r.topic_id = $4"#;
+
+/// Rejects of a range that are on record.
+#[derive(Debug, Default)]
+pub struct KnownRejects {
+    /// Their ids, by partition and offset.
+    pub open: HashMap<(i32, i64), i64>,
+    pub resolved: Vec<(i32, i64)>,
 }
 
-/// Reads a row of [`known_statement`].
-pub fn read_known(row: &SimpleQueryRow, open: &mut HashMap<(i32, i64), i64>, resolved: &mut Vec<(i32, i64)>) {
-    let number = |column: usize| row.get(column).and_then(|text| text.parse::<i64>().ok());
-    if let (Some(id), Some(partition), Some(offset)) = (number(0), number(1), number(2)) {
-        if row.get(3) == Some("open") {
-            open.insert((partition as i32, offset), id);
-        } else {
-            resolved.push((partition as i32, offset));
+impl KnownRejects {
+    /// Reads the rows of [`SELECT_KNOWN`].
+    pub fn read(rows: &[Row]) -> Self {
+        let mut known = Self::default();
+        for row in rows {
+            let place = (row.get(1), row.get(2));
+            if row.get(3) {
+                known.open.insert(place, row.get(0));
+            } else {
+                known.resolved.push(place);
+            }
         }
+        known
     }
 }
 

@@ -131,8 +131,7 @@ async fn write_all(
     }
     rejects::write(on, by, target, batch).await?;
     rejects::close_replayed(on, by, ids, outcomes).await?;
-    let end = format!("{} SELECT 1; COMMIT", ledger::replay_statement(target, batch, outcomes));
-    by.within(on.client.simple_query(&end)).await.map(|_| ())
+    ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, outcomes)).await
 }
 
 /// The position's row first: `next` stays, but nobody else may load, rewind or replay the partition meanwhile.

@@ -39,7 +39,7 @@ impl Target {
     pub fn new(pipeline: &Pipeline, written: &[Vec<usize>], cluster_id: String, topic_id: String, worker: String) -> Self {
         let database = &pipeline.database;
         let begin = format!(
-            "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL synchronous_commit = on; SET LOCAL TimeZone = 'UTC';",
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL synchronous_commit = on; SET LOCAL TimeZone = 'UTC';",
             database.lock_timeout.as_millis(),
             database.statement_timeout.as_millis(),
         );

@@ -3,13 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use futures_util::SinkExt;
-use tokio_postgres::SimpleQueryMessage;
+use futures_util::future::join_all;
+use futures_util::{SinkExt, join};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
 use super::prepared::{Outcome, Prepared, PreparedTable};
+use super::rejects::KnownRejects;
 use super::target::{TableTarget, Target};
 use super::{ledger, position, rejects};
 
@@ -52,9 +54,7 @@ pub async fn load(
         }
         rejects::write(on, by, target, batch).await?;
         rejects::close_passed(on, by, &known.open, batch, &outcomes).await?;
-        // SELECT fails in a transaction that failed, where COMMIT alone would answer Ok and roll back.
-        let end = format!("{} SELECT 1; COMMIT", ledger::insert_statements(target, batch, &outcomes));
-        by.within(on.client.simple_query(&end)).await?;
+        ledger::write_and_commit(on, by, target, &ledger::of_load(batch, &outcomes)).await?;
         Ok(Committed { outcomes })
     };
     let result = attempt.await;
@@ -64,14 +64,8 @@ pub async fn load(
     }
 }
 
-/// Rejects of this range that are on record from an earlier reading of it.
-struct KnownRejects {
-    /// Their ids, by partition and offset.
-    open: HashMap<(i32, i64), i64>,
-    resolved: Vec<(i32, i64)>,
-}
-
-/// BEGIN, then every position forward, in partition order, if it is where we left it and still ours.
+/// BEGIN, then every position forward, in partition order, if it is where we left it and still ours. One round trip: what follows BEGIN
+/// does nothing without it, see [`position::ADVANCE`]. COMMIT is never sent before the positions' row counts are in.
 async fn begin_at_position(
     on: &Connection,
     by: &Connector,
@@ -79,34 +73,35 @@ async fn begin_at_position(
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
 ) -> Result<KnownRejects, Failure> {
-    let mut statements = target.begin.clone();
-    let settings = statements.matches(';').count();
-    for range in &batch.ranges {
-        let fence = fences.get(&range.partition).ok_or(Failure::Fenced)?;
-        statements.push_str(&position::advance_statement(target, range, *fence));
-    }
-    statements.push_str(&rejects::known_statement(target, &batch.ranges));
-    let answers = by.within(on.client.simple_query(&statements)).await.map_err(|failure| match failure {
-        // REPEATABLE READ as the database's default answers so where READ COMMITTED answers no row.
-        Failure::Again(said) if said.contains("40001") => Failure::Fenced,
-        other => other,
-    })?;
-    let mut completed = 0;
-    let mut moved = 0;
-    let mut known = KnownRejects { open: HashMap::new(), resolved: Vec::new() };
-    for answer in answers {
-        match answer {
-            SimpleQueryMessage::CommandComplete(rows) => {
-                if (settings..settings + batch.ranges.len()).contains(&completed) {
-                    moved += rows;
-                }
-                completed += 1;
-            }
-            SimpleQueryMessage::Row(row) => rejects::read_known(&row, &mut known.open, &mut known.resolved),
-            _ => {}
-        }
-    }
-    if moved == batch.ranges.len() as u64 { Ok(known) } else { Err(Failure::Fenced) }
+    let fences: Vec<Uuid> =
+        batch.ranges.iter().map(|range| fences.get(&range.partition).copied().ok_or(Failure::Fenced)).collect::<Result<_, _>>()?;
+    let mark = Uuid::new_v4().to_string();
+    let begin = format!("{} SET LOCAL duto.batch = '{mark}'", target.begin);
+    let (partitions, lows): (Vec<i32>, Vec<i64>) = batch.ranges.iter().map(|range| (range.partition, range.from)).unzip();
+    let highs: Vec<i64> = batch.ranges.iter().map(|range| range.to).collect();
+    let Target { pipeline, topic, cluster_id, topic_id, .. } = target;
+    let (moved, known) = by
+        .within(async {
+            let (advance, select_known) = (&on.prepared(position::ADVANCE).await?, on.prepared(rejects::SELECT_KNOWN).await?);
+            let mark = &mark;
+            let advances = batch.ranges.iter().zip(&fences).map(|(range, fence)| async move {
+                let values: [&(dyn ToSql + Sync); 8] =
+                    [&range.to, &range.leader_epoch, pipeline, topic, &range.partition, fence, &range.from, mark];
+                on.client.execute(advance, &values).await
+            });
+            let values: [&(dyn ToSql + Sync); 7] = [pipeline, cluster_id, topic, topic_id, &partitions, &lows, &highs];
+            // The first poll of each sends it, so they leave in this order.
+            let (begun, moved, known) = join!(on.client.batch_execute(&begin), join_all(advances), on.client.query(&select_known, &values));
+            begun?;
+            Ok((moved.into_iter().collect::<Result<Vec<u64>, _>>()?, known?))
+        })
+        .await
+        .map_err(|failure| match failure {
+            // REPEATABLE READ as the database's default answers so where READ COMMITTED answers no row.
+            Failure::Serialization(_) => Failure::Fenced,
+            other => other,
+        })?;
+    if moved.iter().all(|rows| *rows == 1) { Ok(KnownRejects::read(&known)) } else { Err(Failure::Fenced) }
 }
 
 async fn write_direct(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable) -> Result<(), Failure> {

@@ -146,7 +146,7 @@ impl Committer {
                 tracing::warn!(pipeline = self.shared.pipeline.name, reason, retry_in = ?pause, attempt = patience.losses(), "the database connection was lost");
                 tokio::time::sleep(pause).await;
             }
-            Failure::Again(reason) => {
+            Failure::Again(reason) | Failure::Locked(reason) | Failure::Serialization(reason) => {
                 let pause = patience.after_conflict();
                 tracing::debug!(pipeline = self.shared.pipeline.name, reason, retry_in = ?pause, "the transaction is tried again");
                 tokio::time::sleep(pause).await;
