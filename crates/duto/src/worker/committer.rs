@@ -38,6 +38,8 @@ struct Committer {
 /// Runs until the lane closes. A batch that cannot be settled within the retry limit ends the worker.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     let mut committer = Committer { shared, lane, connection: None, path: Path::Direct, clean_batches: 0 };
+    // While the group is joined; if it fails, the first batch says so.
+    committer.connection = committer.shared.connector.connect().await.ok();
     while let Some(mut work) = committer.lane.next().await {
         let lane = committer.lane.clone();
         let epoch = work.epoch();

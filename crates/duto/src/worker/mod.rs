@@ -81,7 +81,8 @@ impl Worker {
         let preparers: Vec<_> = lanes.iter().map(|lane| spawn_preparer(&shared, lane)).collect::<Result<_, _>>()?;
         let reader = Reader::new(shared.clone(), lanes.clone(), consumer, inbox, Handle::current(), stop.clone());
         let reader = spawn_thread("reader", move || reader.run())?;
-        let watcher = spawn_thread("watch", {
+        // Not waited for at the end: it only looks, and may be in the middle of a question to the log.
+        spawn_thread("watch", {
             let (shared, lanes, stop) = (shared.clone(), lanes.clone(), stop.clone());
             move || watch::run(&shared, &lanes, &stop)
         })?;
@@ -96,8 +97,7 @@ impl Worker {
         for committer in committers {
             let _ = committer.await;
         }
-        let _ =
-            tokio::task::spawn_blocking(move || (preparers.into_iter().for_each(|preparer| drop(preparer.join())), watcher.join())).await;
+        let _ = tokio::task::spawn_blocking(move || preparers.into_iter().for_each(|preparer| drop(preparer.join()))).await;
         match ended.map_err(|_| anyhow!("the reader failed; please report this"))? {
             Ended::Stopped => caught_up,
             Ended::GaveUp(reason) => {

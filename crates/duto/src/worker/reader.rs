@@ -19,7 +19,7 @@ use crate::load::position::{self, Position};
 use crate::log::{Consumer, Event, Start};
 
 /// How long one wait for records may last: so quickly messages and a stop are noticed.
-const POLL: Duration = Duration::from_millis(200);
+const POLL: Duration = Duration::from_millis(50);
 /// How long a full lane is waited for before its partitions are paused for the others' sake.
 const ROOM_PATIENCE: Duration = Duration::from_millis(250);
 /// How long a lane may take to finish what is in flight before it is dropped.
