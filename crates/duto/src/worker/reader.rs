@@ -1,5 +1,7 @@
 //! Reads the log into the lanes, and answers the group's wishes. One thread, which owns the membership.
 
+mod claiming;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,15 +10,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
-use super::claims::{Claim, NotClaimed, claim};
 use super::lane::Lane;
 use super::patience::Patience;
 use super::shared::{Message, Shared};
 use crate::batch::Batch;
 use crate::load::connect::Connection;
-use crate::load::failure::Failure;
-use crate::load::position::{self, Position};
-use crate::log::{Consumer, Event, Start};
+use crate::log::{Consumer, Event};
 
 /// How long one wait for records may last: so quickly messages and a stop are noticed.
 const POLL: Duration = Duration::from_millis(50);
@@ -26,8 +25,6 @@ const ROOM_PATIENCE: Duration = Duration::from_millis(250);
 const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two copies of the positions into the group's committed offsets.
 const COPY_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two looks at positions that nobody loads at the moment.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 /// Between two lines about trouble with the log.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 const POLL_RECORDS: usize = 5_000;
@@ -243,126 +240,6 @@ impl Reader {
             tracing::warn!(pipeline = self.shared.pipeline.name, %error, "giving partitions up");
         }
         self.publish_partitions();
-    }
-
-    fn halt(&mut self, partition: i32, reading: bool, reason: &str) {
-        tracing::error!(
-            pipeline = self.shared.pipeline.name,
-            partition,
-            reason,
-            "halted: `duto position` shows and, deliberately, moves a position"
-        );
-        self.unclaimed.remove(&partition);
-        self.halted.insert(partition, reading);
-        self.shared.progress.halted(partition, reason);
-        if reading {
-            let _ = self.consumer.pause(&[partition]);
-        }
-    }
-
-    /// Claims what was assigned, as soon as the database answers; until then those partitions wait and the membership stays alive.
-    fn claim_waiting(&mut self) {
-        if self.unclaimed.is_empty() || Instant::now() < self.claim_again_at {
-            return;
-        }
-        match self.claim_all() {
-            Ok(()) => self.patience = Patience::new(&self.shared.pipeline.database),
-            Err(NotClaimed::Database(Failure::Lost(reason))) => {
-                self.control = None;
-                self.shared.progress.database_trouble(&reason);
-                match self.patience.after_loss() {
-                    Some(pause) => {
-                        tracing::warn!(pipeline = self.shared.pipeline.name, reason, retry_in = ?pause, "the database cannot be reached to claim partitions");
-                        self.claim_again_at = Instant::now() + pause;
-                    }
-                    None => self.fatal = Some(reason),
-                }
-            }
-            Err(problem) => {
-                let pause = self.patience.after_pause();
-                tracing::error!(pipeline = self.shared.pipeline.name, %problem, retry_in = ?pause, "partitions cannot be claimed");
-                self.claim_again_at = Instant::now() + pause;
-            }
-        }
-    }
-
-    fn claim_all(&mut self) -> Result<(), NotClaimed> {
-        let shared = self.shared.clone();
-        if self.control.is_none() {
-            self.control = Some(self.runtime.block_on(shared.connector.connect())?);
-        }
-        let mut starts = Vec::new();
-        let mut answers_the_group = false;
-        let mut result = Ok(());
-        for (partition, reading) in self.unclaimed.clone() {
-            let Some(control) = &self.control else { break };
-            match self.runtime.block_on(claim(&shared, control, partition, self.seen.contains(&partition))) {
-                Err(problem) => {
-                    result = Err(problem);
-                    break;
-                }
-                Ok(Claim::Halt(reason)) => self.halt(partition, reading, &reason),
-                Ok(Claim::Ours(position)) => {
-                    let start = Start { partition, offset: position.next, leader_epoch: position.leader_epoch };
-                    self.take_over(position);
-                    if reading {
-                        self.consumer.seek(start)?;
-                        self.consumer.resume(&[partition])?;
-                    } else {
-                        starts.push(start);
-                    }
-                }
-            }
-            answers_the_group |= !reading;
-        }
-        if answers_the_group {
-            // Also with no start at all: the group waits for an answer.
-            self.consumer.assign(&starts)?;
-        }
-        self.publish_partitions();
-        result
-    }
-
-    fn take_over(&mut self, position: Position) {
-        let partition = position.partition;
-        self.unclaimed.remove(&partition);
-        self.seen.insert(partition);
-        self.paused.remove(&partition);
-        self.shared.progress.unhalted(partition);
-        let lane = (0..self.lanes.len()).min_by_key(|lane| self.lanes[*lane].partition_count()).unwrap_or(0);
-        self.lanes[lane].add(partition, position.next, position.fence, position.leader_epoch);
-        self.lane_of.insert(partition, lane);
-    }
-
-    /// Every so often: what an operator moved is claimed anew, and halted partitions are looked at again.
-    fn look_at_positions(&mut self) {
-        if self.looked_at.elapsed() < LOOK_INTERVAL {
-            return;
-        }
-        self.looked_at = Instant::now();
-        self.unclaimed.extend(std::mem::take(&mut self.halted));
-        let idle: Vec<usize> = (0..self.lanes.len()).filter(|lane| self.lanes[*lane].is_idle()).collect();
-        let shared = self.shared.clone();
-        let read = async {
-            let control = match self.control.take() {
-                Some(control) => control,
-                None => shared.connector.connect().await?,
-            };
-            let positions = position::read_all(&control, &shared.connector, &shared.target).await?;
-            Ok::<_, Failure>((control, positions))
-        };
-        match self.runtime.block_on(read) {
-            Err(failure) => shared.progress.database_trouble(&failure.to_string()),
-            Ok((control, positions)) => {
-                self.control = Some(control);
-                for lane in idle {
-                    if self.lanes[lane].is_idle() && self.lanes[lane].disagrees(&positions) {
-                        tracing::warn!(pipeline = shared.pipeline.name, "a position was moved by somebody else");
-                        self.reset_lane(lane);
-                    }
-                }
-            }
-        }
     }
 
     /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the others go on.
