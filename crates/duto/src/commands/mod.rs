@@ -73,6 +73,9 @@ pub enum Command {
 
 /// Runs a command to its end; the answer is the exit code.
 pub fn run(cli: Cli) -> i32 {
+    if !matches!(cli.command, Command::Run(_) | Command::Demo(_) | Command::Generate(_)) {
+        end_quietly_with_the_reader();
+    }
     match cli.command {
         Command::Check(args) => check::run(&args, &|pipeline| Stages::plan(pipeline).err().unwrap_or_default()),
         Command::Test(args) => test::run(&args),
@@ -87,6 +90,12 @@ pub fn run(cli: Cli) -> i32 {
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// A command that only answers ends without a word when its reader has seen enough, as in `duto rejects ls FILE | head`.
+fn end_quietly_with_the_reader() {
+    // SAFETY: no handler of ours is replaced, and no other thread runs yet.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// Runs a command that waits for servers. An error is printed with its causes.

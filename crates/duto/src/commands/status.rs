@@ -40,7 +40,8 @@ struct PartitionStatus {
 
 impl PartitionStatus {
     fn lag(&self) -> Option<i64> {
-        Some(self.end? - self.position.unwrap_or(0))
+        // The position is asked for after the end, and may have passed it.
+        Some((self.end? - self.position.unwrap_or(0)).max(0))
     }
 }
 
