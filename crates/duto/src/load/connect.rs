@@ -31,8 +31,6 @@ pub struct Connection {
     socket: JoinHandle<()>,
     /// Statements that come with every batch, prepared once.
     prepared: Mutex<HashMap<String, Statement>>,
-    /// The server process that serves this connection.
-    pub backend_pid: i32,
 }
 
 impl Drop for Connection {
@@ -114,11 +112,9 @@ impl Connector {
             // An error here reaches whoever waits on the client: there is nothing to add.
             let _ = connection.await;
         });
-        let mut connection = Connection { client, socket, prepared: Mutex::default(), backend_pid: 0 };
+        let connection = Connection { client, socket, prepared: Mutex::default() };
         let session = "SET TimeZone = 'UTC'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
         self.within(connection.client.batch_execute(session)).await?;
-        let row = self.within(connection.client.query_one("SELECT pg_backend_pid()", &[])).await?;
-        connection.backend_pid = row.get(0);
         Ok(connection)
     }
 

@@ -100,11 +100,6 @@ impl Lane {
         self.lock().parts.iter().map(|(partition, part)| (*partition, part.committed, part.read)).collect()
     }
 
-    /// The fences that this lane holds.
-    pub fn fences(&self) -> HashMap<i32, Uuid> {
-        self.lock().parts.iter().map(|(partition, part)| (*partition, part.fence)).collect()
-    }
-
     /// Appends records. Those of partitions that are not the lane's, and offsets that were read before, are dropped: both do arrive after a rebalance.
     /// Answers partitions whose leader epoch went back: from there on nothing of them was taken.
     pub fn append<'a>(&self, records: impl Iterator<Item = RecordRef<'a>>) -> Vec<i32> {
