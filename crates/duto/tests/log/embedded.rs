@@ -1,6 +1,5 @@
 //! What only the embedded log has: its file, its lock, retention, a full disk, several processes, and kills.
 
-mod log_fixture;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -11,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use duto::log::{LogError, NewTopic, OutgoingRecord, Start};
-use log_fixture::{Folder, Reader, TIMEOUT, first, new_topic, send, send_numbers, settings};
+use super::fixture::{Folder, Reader, TIMEOUT, first, new_topic, send, send_numbers, settings};
 
 const TOPIC: &str = "killed";
 

@@ -1,5 +1,4 @@
 //! What the tests of the logs share: a log of either kind, topics of their own, and reading until something happened.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,11 +1,10 @@
 //! What only Kafka has: rebalances, transactions, leader epochs, static members, topics made anew.
 
-mod log_fixture;
 
 use std::time::{Duration, Instant};
 
 use duto::log::{Event, LogError, OutgoingRecord, Start, open};
-use log_fixture::{Folder, Reader, TIMEOUT, first, kafka, kafka_servers, new_topic, send, send_numbers, settings, unique};
+use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, kafka_servers, new_topic, send, send_numbers, settings, unique};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;

@@ -1,6 +1,5 @@
 //! A member that was silent for longer than the session's timeout learns, when it wakes, that its partitions are gone.
 
-mod log_fixture;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use duto::log::Event;
-use log_fixture::{Reader, kafka, new_topic, settings, unique};
+use super::fixture::{Reader, kafka, new_topic, settings, unique};
 
 /// Names the topic and the group for [`a_member_says_what_it_is_assigned`] when it runs as a process of its own.
 const ROLE: &str = "DUTO_TEST_MEMBER";

@@ -1,13 +1,12 @@
 //! What both logs must do alike.
 
-mod log_fixture;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use duto::batch::decode_headers;
 use duto::log::{Log, NewTopic, OutgoingRecord, Start};
-use log_fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, send_numbers, settings, unique};
+use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, send_numbers, settings, unique};
 
 /// Each case runs on both.
 macro_rules! on_both {

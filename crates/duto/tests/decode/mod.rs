@@ -1,0 +1,2 @@
+mod json_test_suite; // every case of JSONTestSuite
+mod reference; // random documents against a slow reference

@@ -1,0 +1,5 @@
+mod fixture; // a log of either kind
+mod both; // what both logs keep
+mod embedded; // what only the embedded log has
+mod kafka; // what only Kafka has
+mod lost; // a broker that goes away

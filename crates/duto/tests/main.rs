@@ -1,0 +1,5 @@
+//! What needs a server, a folder of files or a long run of cases. One binary, because each one links everything.
+
+mod golden; // pipeline files, good and bad, with the whole message
+mod decode; // the decoder against a reference and the public suite
+mod log; // Kafka and the embedded log, side by side

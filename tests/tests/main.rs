@@ -1,0 +1,7 @@
+//! End to end: the program as a process, against real servers. One binary, because each one links everything.
+
+mod bad_input; // records that are not what the pipeline declares
+mod database_trouble; // PostgreSQL killed, unreachable or full
+mod exactly_once; // workers killed, stopped, joining and leaving
+mod http; // records in, health and metrics out
+mod operator; // positions, rejects and replays by hand
