@@ -1,12 +1,11 @@
 //! What both logs must do alike.
 
-
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, send_numbers, settings, unique};
 use duto::batch::decode_headers;
 use duto::log::{Log, NewTopic, OutgoingRecord, Start};
-use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, send_numbers, settings, unique};
 
 /// Each case runs on both.
 macro_rules! on_both {

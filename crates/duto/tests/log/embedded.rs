@@ -1,6 +1,5 @@
 //! What only the embedded log has: its file, its lock, retention, a full disk, several processes, and kills.
 
-
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -9,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use duto::log::{LogError, NewTopic, OutgoingRecord, Start};
 use super::fixture::{Folder, Reader, TIMEOUT, first, new_topic, send, send_numbers, settings};
+use duto::log::{LogError, NewTopic, OutgoingRecord, Start};
 
 const TOPIC: &str = "killed";
 

@@ -1,10 +1,9 @@
 //! What only Kafka has: rebalances, transactions, leader epochs, static members, topics made anew.
 
-
 use std::time::{Duration, Instant};
 
-use duto::log::{Event, LogError, OutgoingRecord, Start, open};
 use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, kafka_servers, new_topic, send, send_numbers, settings, unique};
+use duto::log::{Event, LogError, OutgoingRecord, Start, open};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;

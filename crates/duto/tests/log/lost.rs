@@ -1,13 +1,12 @@
 //! A member that was silent for longer than the session's timeout learns, when it wakes, that its partitions are gone.
 
-
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use duto::log::Event;
 use super::fixture::{Reader, kafka, new_topic, settings, unique};
+use duto::log::Event;
 
 /// Names the topic and the group for [`a_member_says_what_it_is_assigned`] when it runs as a process of its own.
 const ROLE: &str = "DUTO_TEST_MEMBER";
