@@ -15,6 +15,7 @@ pub mod identifier;
 pub mod ingest;
 mod keys;
 mod listen;
+pub mod once;
 mod parse;
 mod pipeline;
 pub mod problem;
@@ -41,6 +42,7 @@ pub use column_type::ColumnType;
 pub use database::Database;
 pub use generate::Generate;
 pub use ingest::IngestEndpoint;
+pub use once::Once;
 pub use parse::parse;
 pub use problem::Problem;
 pub use promise::{Promise, promise};
@@ -50,7 +52,7 @@ pub use schema::json_schema;
 pub use settings::settings;
 pub use source::Source;
 pub use span::{Span, SqlText};
-pub use table::{Column, Repeat, Table};
+pub use table::{Column, Index, Repeat, Table};
 pub use tests::{Expectation, Given, PipelineTest};
 pub use text::TextCleaning;
 
@@ -68,6 +70,8 @@ pub struct Pipeline {
     pub checks: Vec<Check>,
     /// `tables:`, in the order in which they are written: the `once` table first, then foreign-key order.
     pub tables: Vec<Table>,
+    /// `once:`, whose table is the first of `tables`.
+    pub once: Option<Once>,
     pub ingest: Vec<IngestEndpoint>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,

@@ -1,6 +1,7 @@
 //! `tables:`, where the rows go.
 
 mod column;
+mod indexes;
 mod reference;
 
 use serde_json::{Value as Json, json};
@@ -11,6 +12,7 @@ use super::schema::keys_schema;
 use super::walk::{Fields, Walk, sql};
 use super::yaml::{Content, Entry, Node};
 use super::{ColumnType, Pipeline, Problem, Span, SqlText, identifier};
+pub use indexes::Index;
 pub(super) use reference::Declared;
 
 /// One table of the pipeline, and the SELECT over one record that fills it.
@@ -19,6 +21,8 @@ pub struct Table {
     /// As PostgreSQL folds it.
     pub name: String,
     pub columns: Vec<Column>,
+    /// Beside those that keys imply.
+    pub indexes: Vec<Index>,
     pub repeat: Repeat,
     /// A projection of one record: expressions, WHERE, at most one UNNEST of a list of the record.
     pub select: SqlText,
@@ -94,6 +98,12 @@ static KEYS: Keys = Keys {
             value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": { "type": "string" } })),
         },
         Key {
+            name: "indexes",
+            about: "indexes beside those of keys, each a name and its columns: idx_events_timestamp: [timestamp]",
+            presence: Presence::Optional,
+            value: Value::Other(indexes::schema),
+        },
+        Key {
             name: "repeat",
             about: "what a row does whose key is already there: ignore (the first stays), update (the last wins), append (every row is a row)",
             presence: Presence::Required,
@@ -106,7 +116,7 @@ static KEYS: Keys = Keys {
             value: Value::Sql,
         },
     ],
-    later: &["indexes", "time_partition"],
+    later: &["time_partition"],
     note: "",
 };
 
@@ -139,6 +149,7 @@ fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
     let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
     let mut columns = read_columns(&fields);
     read_primary_key(&fields, &mut columns);
+    let indexes = indexes::read(&fields, &columns);
     let repeat = fields.word("repeat").map(|word| match word {
         "ignore" => Repeat::Ignore,
         "update" => Repeat::Update,
@@ -149,7 +160,7 @@ fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
         .filter(|entry| !entry.value.is_unset())
         .and_then(|entry| sql(walk, &fields.named("select"), entry))
         .unwrap_or_default();
-    let table = Table { name, columns, repeat: repeat.unwrap_or(Repeat::Append), select, span: entry.key_span };
+    let table = Table { name, columns, indexes, repeat: repeat.unwrap_or(Repeat::Append), select, span: entry.key_span };
     if repeat.is_some_and(|repeat| repeat != Repeat::Append) && table.key().is_empty() && !table.columns.is_empty() {
         let span = fields.span("repeat").unwrap_or(entry.key_span);
         let message = format!("the table {} has no key by which a repeat could be known", table.name);

@@ -14,21 +14,20 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i32 = 10_957;
 
-/// Writes the given rows of the columns. With `record`, one more INTEGER column follows: each row's record in its batch.
+/// Writes the given rows of the columns. `with_row` adds an INTEGER column: the row's own number, by which it is known again.
 /// The arrays have the types that [`ColumnType::arrow`] names.
-pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32>, record: Option<&[u32]>) -> Vec<u8> {
+pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32>, with_row: bool) -> Vec<u8> {
     let fields: Vec<Column<'_>> = columns.iter().map(|(column_type, array)| Column::new(*column_type, array)).collect();
-    let field_count = (fields.len() + usize::from(record.is_some())) as i16;
+    let field_count = (fields.len() + usize::from(with_row)) as i16;
     let mut out = Vec::with_capacity(SIGNATURE.len() + rows.size_hint().0 * (fields.len() * 12 + 2) + 2);
     out.extend_from_slice(SIGNATURE);
     for row in rows {
-        let row = row as usize;
         out.extend_from_slice(&field_count.to_be_bytes());
         for field in &fields {
-            field.write(row, &mut out);
+            field.write(row as usize, &mut out);
         }
-        if let Some(record) = record {
-            write_sized(&mut out, &(record[row] as i32).to_be_bytes());
+        if with_row {
+            write_sized(&mut out, &(row as i32).to_be_bytes());
         }
     }
     out.extend_from_slice(&(-1i16).to_be_bytes());
@@ -140,10 +139,10 @@ mod tests {
             (ColumnType::BigInt, Arc::new(Int64Array::from(vec![Some(1), None]))),
             (ColumnType::Text, Arc::new(StringArray::from(vec![Some("a"), Some("bc")]))),
         ];
-        let encoded = encode(&columns, [1u32, 0].into_iter(), Some(&[7, 8]));
+        let encoded = encode(&columns, [1u32, 0].into_iter(), true);
         let mut expected = SIGNATURE.to_vec();
-        expected.extend_from_slice(&[0, 3, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 8]);
-        expected.extend_from_slice(&[0, 3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'a', 0, 0, 0, 4, 0, 0, 0, 7]);
+        expected.extend_from_slice(&[0, 3, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 1]);
+        expected.extend_from_slice(&[0, 3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'a', 0, 0, 0, 4, 0, 0, 0, 0]);
         expected.extend_from_slice(&[255, 255]);
         assert_eq!(encoded, expected);
     }

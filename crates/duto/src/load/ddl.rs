@@ -1,11 +1,21 @@
 //! The SQL of a pipeline's tables: what `duto ddl` prints and what a worker runs when a table is missing.
 
 use super::target::quote;
-use crate::definition::{Column, Pipeline, Table};
+use crate::definition::{Column, Index, Pipeline, Table};
 
 /// The pipeline's tables as a script that a person can run.
 pub fn script(pipeline: &Pipeline) -> String {
-    pipeline.tables.iter().map(|table| create_table(table) + ";\n").collect::<Vec<_>>().join("\n")
+    let statements = |table: &Table| {
+        let indexes = table.indexes.iter().map(|index| create_index(table, index) + ";\n").collect::<String>();
+        create_table(table) + ";\n" + &indexes
+    };
+    pipeline.tables.iter().map(statements).collect::<Vec<_>>().join("\n")
+}
+
+/// `CREATE INDEX IF NOT EXISTS ...`.
+pub fn create_index(table: &Table, index: &Index) -> String {
+    let columns: Vec<String> = index.columns.iter().map(|column| name(column)).collect();
+    format!("CREATE INDEX IF NOT EXISTS {} ON {} ({})", name(&index.name), name(&table.name), columns.join(", "))
 }
 
 /// `CREATE TABLE IF NOT EXISTS ...`, one column a line.

@@ -9,6 +9,8 @@ use crate::definition::{Column, ColumnType, Pipeline, Table};
 
 /// The layout of the schema `duto` that this program knows.
 const SCHEMA_VERSION: i32 = 1;
+/// An index on a table of more rows takes longer than writers should wait.
+const MANY_ROWS: f64 = 1_000_000.0;
 /// One at a time makes tables, whichever pipeline: an arbitrary number of ours.
 const ADVISORY_LOCK: i64 = 0x6475_746f;
 
@@ -31,6 +33,7 @@ pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<
         own_table(&transaction, pipeline, table).await?;
         transaction.batch_execute(&ddl::create_table(table)).await.with_context(|| format!("making table {}", table.name))?;
         fit_table(&transaction, table).await?;
+        fit_indexes(&transaction, table).await?;
     }
     transaction.commit().await.context("making the tables")
 }
@@ -82,6 +85,23 @@ async fn fit_table(transaction: &tokio_postgres::Transaction<'_>, table: &Table)
         return Ok(());
     }
     bail!("table {} differs from the pipeline file. Change the file, or run:\n  {}", table.name, differences.join("\n  "))
+}
+
+/// Makes missing indexes, but not on a table whose load it would hold up: there the operator does it.
+async fn fit_indexes(transaction: &tokio_postgres::Transaction<'_>, table: &Table) -> anyhow::Result<()> {
+    for index in &table.indexes {
+        let statement = "SELECT to_regclass($1) IS NULL, (SELECT reltuples FROM pg_class WHERE oid = to_regclass($2))::float8";
+        let row = transaction.query_one(statement, &[&quote(&index.name), &quote(&table.name)]).await?;
+        let (missing, rows): (bool, f64) = (row.get(0), row.get(1));
+        let create = ddl::create_index(table, index);
+        if missing && rows > MANY_ROWS {
+            let create = create.replacen("CREATE INDEX IF NOT EXISTS", "CREATE INDEX CONCURRENTLY", 1);
+            tracing::warn!(table = table.name, index = index.name, "the table has many rows and lacks this index; run: {create};");
+        } else if missing {
+            transaction.batch_execute(&create).await.with_context(|| format!("making index {}", index.name))?;
+        }
+    }
+    Ok(())
 }
 
 fn difference(table: &Table, column: &Column, found: &Found) -> Vec<String> {

@@ -12,9 +12,9 @@ pub enum Failure {
     /// The connection is gone, or did not answer in time. After COMMIT was sent its outcome is unknown.
     #[error("the connection to PostgreSQL was lost: {0}")]
     Lost(String),
-    /// A row's key is there already: take the staged path.
+    /// A row's key is there already: take the staged path for this table, by its place among the pipeline's.
     #[error("a key is there already")]
-    Repeat,
+    Repeat(usize),
     /// A row that PostgreSQL refuses: find its record.
     #[error("{}", .0.reason)]
     Poison(Refusal),

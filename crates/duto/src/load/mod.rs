@@ -2,6 +2,7 @@
 
 pub mod prepared; // a batch that is ready
 pub mod transaction; // the transaction, on one screen
+pub mod rows; // rows into their tables, directly or by a stage
 pub mod position; // the fence and the place
 pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position

@@ -1,10 +1,12 @@
 //! Finds the records whose rows PostgreSQL refuses. Only they become rejects; their neighbours are stored.
 
+use std::collections::HashSet;
+
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Refusal, Scope};
-use super::prepared::{Prepared, PreparedTable};
+use super::prepared::{Outcome, Prepared, PreparedTable};
+use super::rows::copy;
 use super::target::{TableTarget, Target};
-use super::transaction::copy;
 use crate::reject::{Reject, Stage};
 
 /// A batch of more records than this, all refused by the same constraint, is not the data's fault.
@@ -36,18 +38,25 @@ pub async fn find(on: &Connection, by: &Connector, target: &Target, batch: &Prep
 
 async fn probe_tables(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<Vec<(u32, Refusal)>, Failure> {
     let mut refused: Vec<(u32, Refusal)> = Vec::new();
-    for (table, rows) in target.tables.iter().zip(&batch.tables) {
+    let mut repeated = HashSet::new();
+    for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
         by.within(on.client.batch_execute(&table.create_stage)).await?;
-        // Of a record that an earlier table refused nothing is written here either.
-        let remaining: Vec<u32> =
-            rows.rows.iter().copied().filter(|row| refused.iter().all(|(record, _)| *record != rows.record[*row as usize])).collect();
+        // Of a record that an earlier table refused, or that the `once` table knows, nothing is written here either.
+        let is_refused = |record: u32| refused.iter().any(|(other, _)| *other == record);
+        let remaining = match index {
+            0 => rows.rows.clone(),
+            _ => rows.rows_of(|record| may_write(batch, record) && !is_refused(record) && !repeated.contains(&record)),
+        };
         let mut parts = vec![remaining];
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
             match probe(on, by, table, rows, &part).await {
-                Ok(()) => {}
+                Ok(stored) if index == 0 && target.has_once => {
+                    repeated.extend(part.iter().filter(|row| !stored.contains(row)).map(|row| rows.record[*row as usize]));
+                }
+                Ok(_) => {}
                 Err(Failure::Poison(refusal)) if part.len() == 1 => refused.push((rows.record[part[0] as usize], refusal)),
                 Err(Failure::Poison(_)) => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -63,16 +72,25 @@ async fn probe_tables(on: &Connection, by: &Connector, target: &Target, batch: &
     Ok(refused)
 }
 
-/// Writes some rows; they stay for the parts that follow if they pass. Deferred constraints are asked at once.
-async fn probe(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, part: &[u32]) -> Result<(), Failure> {
+/// Whether the record writes anything at all, as far as it was known before.
+fn may_write(batch: &Prepared, record: u32) -> bool {
+    batch.outcomes[record as usize] == Outcome::Stored
+}
+
+/// Writes some rows; they stay for the parts that follow if they pass, and those that the table did not have are answered. Deferred
+/// constraints are asked at once.
+async fn probe(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, part: &[u32]) -> Result<HashSet<u32>, Failure> {
     by.within(on.client.batch_execute("SAVEPOINT probe; SET CONSTRAINTS ALL IMMEDIATE")).await?;
     let attempt = async {
-        copy(on, by, &table.copy_stage, rows.encode_rows(part)).await?;
+        copy(on, by, &table.copy_stage, rows.encode(part, true)).await?;
         by.within_scope(Scope::Data, on.client.query(&table.insert, &[])).await
     };
     match attempt.await {
         // The stage must not hold these rows when the next part comes.
-        Ok(_) => by.within(on.client.batch_execute(&format!("TRUNCATE {}", table.stage))).await,
+        Ok(stored) => {
+            by.within(on.client.batch_execute(&format!("TRUNCATE {}", table.stage))).await?;
+            Ok(stored.iter().map(|row| row.get::<_, i32>(0) as u32).collect())
+        }
         Err(Failure::Lost(reason)) => Err(Failure::Lost(reason)),
         Err(failure) => {
             by.within(on.client.batch_execute("ROLLBACK TO SAVEPOINT probe")).await?;

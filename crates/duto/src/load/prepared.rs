@@ -7,7 +7,7 @@ use arrow::datatypes::Int64Type;
 
 use super::copy;
 use crate::batch::Batch;
-use crate::definition::{ColumnType, Repeat, Table};
+use crate::definition::{ColumnType, Pipeline, Repeat, Table};
 use crate::reject::{Reject, Stage};
 use crate::transform::TableRows;
 
@@ -51,9 +51,12 @@ pub struct PreparedTable {
     pub columns: Vec<(ColumnType, ArrayRef)>,
     /// Where in `columns` the key stands; empty for `repeat: append`.
     pub keys: Vec<usize>,
+    pub repeat: Repeat,
     /// For each row of `columns`, its record.
     pub record: Vec<u32>,
-    /// The rows to write, in key order.
+    /// The rows of records that may write, in their own order; a key may stand there more than once.
+    candidates: Vec<u32>,
+    /// The rows to write, in key order, one row a key.
     pub rows: Vec<u32>,
 }
 
@@ -72,12 +75,13 @@ impl Prepared {
     pub fn new(
         batch: Batch,
         ranges: Vec<OffsetRange>,
-        definitions: &[Table],
+        pipeline: &Pipeline,
         written: &[Vec<usize>],
         rows: Vec<TableRows>,
         mut rejects: Vec<Reject>,
         verdicts: &Verdicts,
     ) -> Self {
+        let definitions = &pipeline.tables;
         let mut tables: Vec<PreparedTable> = Vec::with_capacity(rows.len());
         for ((definition, written), rows) in definitions.iter().zip(written).zip(rows) {
             tables.push(PreparedTable::new(definition, written, rows));
@@ -97,14 +101,20 @@ impl Prepared {
         for reject in &rejects {
             outcomes[reject.record as usize] = Outcome::Rejected;
         }
-        for (definition, table) in definitions.iter().zip(&mut tables) {
+        for table in &mut tables {
             // Before repeats are dropped: a row that is refused must not stand in the way of one that is not.
-            let (record, rows) = (&table.record, &mut table.rows);
+            let (record, rows) = (&table.record, &mut table.candidates);
             rows.retain(|row| {
                 let record = record[*row as usize];
                 outcomes[record as usize] != Outcome::Rejected && !verdicts.resolved.contains(&record)
             });
-            table.keep_one_row_a_key(definition.repeat);
+        }
+        for index in 0..tables.len() {
+            if index == 1 && pipeline.once.is_some() {
+                keep_candidates_of_first(&mut tables, batch.len());
+            }
+            let table = &mut tables[index];
+            table.rows = table.one_row_a_key(table.candidates.clone());
         }
         for table in &tables {
             for row in &table.rows {
@@ -112,6 +122,36 @@ impl Prepared {
             }
         }
         Self { batch, ranges, tables, rejects, outcomes }
+    }
+
+    /// What became of each record, now that the stored rows are known: a record is stored if any of its rows was.
+    pub fn outcomes_of(&self, stored: &[Vec<u32>]) -> Vec<Outcome> {
+        let mut outcomes = self.outcomes.clone();
+        outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Stored).for_each(|outcome| *outcome = Outcome::Repeated);
+        for (table, rows) in self.tables.iter().zip(stored) {
+            rows.iter().for_each(|row| outcomes[table.record[*row as usize] as usize] = Outcome::Stored);
+        }
+        outcomes
+    }
+
+    /// The rows of a table that records may write whose row of the first table, the `once` table, was stored.
+    pub fn rows_of_admitted(&self, table: usize, stored_in_first: &[u32]) -> Vec<u32> {
+        let (first, table) = (&self.tables[0], &self.tables[table]);
+        if stored_in_first.len() == first.rows.len() {
+            return table.rows.clone();
+        }
+        let admitted = first.records_of(stored_in_first, self.batch.len());
+        table.rows_of(|record| admitted[record as usize])
+    }
+}
+
+/// Only a record whose row of the first table is to be written writes anything into the others.
+fn keep_candidates_of_first(tables: &mut [PreparedTable], records: usize) {
+    let Some((first, others)) = tables.split_first_mut() else { return };
+    let admitted = first.records_of(&first.rows, records);
+    for table in others {
+        let record = &table.record;
+        table.candidates.retain(|row| admitted[record[*row as usize] as usize]);
     }
 }
 
@@ -125,7 +165,19 @@ impl PreparedTable {
             .filter_map(|key| written.iter().position(|index| definition.columns[*index].name == key.name))
             .collect();
         let count = rows.record.len() as u32;
-        Self { columns, keys, record: rows.record, rows: (0..count).collect() }
+        Self { columns, keys, repeat: definition.repeat, record: rows.record, candidates: (0..count).collect(), rows: Vec::new() }
+    }
+
+    /// The rows to write if only these records may.
+    pub fn rows_of(&self, admitted: impl Fn(u32) -> bool) -> Vec<u32> {
+        self.one_row_a_key(self.candidates.iter().copied().filter(|row| admitted(self.record[*row as usize])).collect())
+    }
+
+    /// For each record of the batch, whether it has one of these rows.
+    fn records_of(&self, rows: &[u32], records: usize) -> Vec<bool> {
+        let mut has_row = vec![false; records];
+        rows.iter().for_each(|row| has_row[self.record[*row as usize] as usize] = true);
+        has_row
     }
 
     /// A key that is NULL would never be found again, so the record could be stored twice.
@@ -135,7 +187,7 @@ impl PreparedTable {
             if array.null_count() == 0 {
                 continue;
             }
-            rejects.extend(self.rows.iter().filter(|row| array.is_null(**row as usize)).map(|row| Reject {
+            rejects.extend(self.candidates.iter().filter(|row| array.is_null(**row as usize)).map(|row| Reject {
                 record: self.record[*row as usize],
                 stage: Stage::Transform,
                 path: column.name.clone(),
@@ -147,39 +199,34 @@ impl PreparedTable {
     }
 
     /// The first row of a key stays, or the last where the table is updated; then all in key order, against deadlocks.
-    fn keep_one_row_a_key(&mut self, repeat: Repeat) {
-        let last_wins = repeat == Repeat::Update;
-        if repeat == Repeat::Append || self.keys.is_empty() {
-            return;
+    fn one_row_a_key(&self, mut rows: Vec<u32>) -> Vec<u32> {
+        let last_wins = self.repeat == Repeat::Update;
+        if self.repeat == Repeat::Append || self.keys.is_empty() {
+            return rows;
         }
         if self.keys.len() == 1 && self.columns[self.keys[0]].0 == ColumnType::BigInt {
-            let values = self.columns[self.keys[0]].1.as_primitive::<Int64Type>().values().clone();
-            self.rows.sort_by_key(|row| (values[*row as usize], if last_wins { u32::MAX - *row } else { *row }));
-            self.rows.dedup_by_key(|row| values[*row as usize]);
-            return;
+            let values = self.columns[self.keys[0]].1.as_primitive::<Int64Type>().values();
+            rows.sort_by_key(|row| (values[*row as usize], if last_wins { u32::MAX - *row } else { *row }));
+            rows.dedup_by_key(|row| values[*row as usize]);
+            return rows;
         }
         let key_columns: Vec<(ColumnType, ArrayRef)> = self.keys.iter().map(|key| self.columns[*key].clone()).collect();
-        let mut seen = HashSet::with_capacity(self.rows.len());
-        let mut kept: Vec<(Vec<u8>, u32)> = Vec::with_capacity(self.rows.len());
+        let mut keyed: Vec<(Vec<u8>, u32)> = Vec::with_capacity(rows.len());
         let mut bytes = Vec::new();
-        let rows: Vec<u32> = if last_wins { self.rows.iter().rev().copied().collect() } else { std::mem::take(&mut self.rows) };
         for row in rows {
             copy::key_bytes(&key_columns, row as usize, &mut bytes);
-            if seen.insert(bytes.clone()) {
-                kept.push((bytes.clone(), row));
-            }
+            keyed.push((bytes.clone(), row));
         }
-        kept.sort();
-        self.rows = kept.into_iter().map(|(_, row)| row).collect();
+        keyed.sort_unstable_by(|(left, left_row), (right, right_row)| {
+            let in_order = left_row.cmp(right_row);
+            left.cmp(right).then(if last_wins { in_order.reverse() } else { in_order })
+        });
+        keyed.dedup_by(|(next, _), (kept, _)| next == kept);
+        keyed.into_iter().map(|(_, row)| row).collect()
     }
 
-    /// The rows as binary COPY; with their records for the staged path.
-    pub fn encode(&self, with_record: bool) -> Vec<u8> {
-        copy::encode(&self.columns, self.rows.iter().copied(), with_record.then_some(self.record.as_slice()))
-    }
-
-    /// A part of the rows, as binary COPY with their records.
-    pub fn encode_rows(&self, rows: &[u32]) -> Vec<u8> {
-        copy::encode(&self.columns, rows.iter().copied(), Some(&self.record))
+    /// Some rows as binary COPY; with their numbers for the staged path.
+    pub fn encode(&self, rows: &[u32], with_row: bool) -> Vec<u8> {
+        copy::encode(&self.columns, rows.iter().copied(), with_row)
     }
 }

@@ -7,8 +7,8 @@ use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use super::poison;
 use super::prepared::{Outcome, Prepared, Verdicts};
+use super::rows::{self, Path};
 use super::target::{Target, literal};
-use super::transaction::write_staged;
 use super::{ledger, rejects};
 use crate::batch::{Batch, Place};
 use crate::definition::{Pipeline, Repeat};
@@ -101,37 +101,28 @@ async fn attempt(
         ids.push(row.get::<_, i64>(0));
     }
     let (prepared, _) = tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
-    let mut outcomes = prepared.outcomes.clone();
-    match write_all(on, by, target, &prepared, &ids, &mut outcomes).await {
+    let outcomes = match write_all(on, by, target, &prepared, &ids).await {
         Err(failure) => return Err((failure, Some(prepared))),
-        Ok(()) => {
-            for outcome in outcomes {
-                match outcome {
-                    Outcome::Stored => replayed.stored += 1,
-                    Outcome::Repeated => replayed.repeated += 1,
-                    Outcome::Filtered => replayed.filtered += 1,
-                    Outcome::Rejected => replayed.rejected += 1,
-                }
-            }
+        Ok(outcomes) => outcomes,
+    };
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Stored => replayed.stored += 1,
+            Outcome::Repeated => replayed.repeated += 1,
+            Outcome::Filtered => replayed.filtered += 1,
+            Outcome::Rejected => replayed.rejected += 1,
         }
     }
     Ok(replayed)
 }
 
-async fn write_all(
-    on: &Connection,
-    by: &Connector,
-    target: &Target,
-    batch: &Prepared,
-    ids: &[i64],
-    outcomes: &mut [Outcome],
-) -> Result<(), Failure> {
-    for (table, rows) in target.tables.iter().zip(&batch.tables) {
-        write_staged(on, by, table, rows, outcomes).await?;
-    }
+async fn write_all(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, ids: &[i64]) -> Result<Vec<Outcome>, Failure> {
+    let stored = rows::write(on, by, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
+    let outcomes = batch.outcomes_of(&stored);
     rejects::write(on, by, target, batch).await?;
-    rejects::close_replayed(on, by, ids, outcomes).await?;
-    ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, outcomes)).await
+    rejects::close_replayed(on, by, ids, &outcomes).await?;
+    ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, &outcomes)).await?;
+    Ok(outcomes)
 }
 
 /// The position's row first: `next` stays, but nobody else may load, rewind or replay the partition meanwhile.

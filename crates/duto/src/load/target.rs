@@ -12,6 +12,8 @@ pub struct Target {
     /// Who writes, for the ledger: host, process and a random word.
     pub worker: String,
     pub tables: Vec<TableTarget>,
+    /// The first table decides which records are repeats.
+    pub has_once: bool,
     /// The settings at the head of each transaction.
     pub begin: String,
 }
@@ -25,10 +27,10 @@ pub struct TableTarget {
     pub stage: String,
     /// COPY straight into the table.
     pub copy: String,
-    /// A temporary table with the written columns and the record.
+    /// A temporary table with the written columns and the row's number in the batch.
     pub create_stage: String,
     pub copy_stage: String,
-    /// From the stage into the table; answers the records whose row was stored.
+    /// From the stage into the table; answers the numbers of the rows that were stored.
     pub insert: String,
     /// How many rows of the stage are in no way in the table: none, unless something swallowed them.
     pub swallowed: String,
@@ -44,7 +46,17 @@ impl Target {
             database.statement_timeout.as_millis(),
         );
         let tables = pipeline.tables.iter().zip(written).map(|(table, written)| TableTarget::new(table, written)).collect();
-        Self { pipeline: pipeline.name.clone(), topic: pipeline.source.topic.clone(), cluster_id, topic_id, worker, tables, begin }
+        let has_once = pipeline.once.is_some();
+        Self {
+            pipeline: pipeline.name.clone(),
+            topic: pipeline.source.topic.clone(),
+            cluster_id,
+            topic_id,
+            worker,
+            tables,
+            has_once,
+            begin,
+        }
     }
 }
 
@@ -60,14 +72,14 @@ impl TableTarget {
             |left: &str, right: &str| keys.iter().map(|key| format!("{left}.{key} = {right}.{key}")).collect::<Vec<_>>().join(" AND ");
         let insert = match table.repeat {
             Repeat::Append => format!(
-                "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} ORDER BY duto_record RETURNING 1)
-                 SELECT duto_record FROM {stage} WHERE (SELECT count(*) FROM stored) = (SELECT count(*) FROM {stage})"
+                "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} ORDER BY duto_row RETURNING 1)
+                 SELECT duto_row FROM {stage} WHERE (SELECT count(*) FROM stored) = (SELECT count(*) FROM {stage})"
             ),
             Repeat::Ignore => format!(
                 "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} s
                    WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE {there}) ORDER BY {key_list}
                    ON CONFLICT ({key_list}) DO NOTHING RETURNING {key_list})
-                 SELECT s.duto_record FROM stored JOIN {stage} s ON {joined}",
+                 SELECT s.duto_row FROM stored JOIN {stage} s ON {joined}",
                 there = same_key("t", "s"),
                 joined = same_key("stored", "s"),
             ),
@@ -79,7 +91,7 @@ impl TableTarget {
                 format!(
                     "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} ORDER BY {key_list}
                        ON CONFLICT ({key_list}) DO UPDATE SET {set} RETURNING {key_list})
-                     SELECT s.duto_record FROM stored JOIN {stage} s ON {joined}",
+                     SELECT s.duto_row FROM stored JOIN {stage} s ON {joined}",
                     joined = same_key("stored", "s"),
                 )
             }
@@ -92,9 +104,9 @@ impl TableTarget {
         Self {
             copy: format!("COPY {name} ({list}) FROM STDIN (FORMAT binary)"),
             create_stage: format!(
-                "CREATE TEMP TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS SELECT {list}, 0::integer AS duto_record FROM {name} WITH NO DATA"
+                "CREATE TEMP TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS SELECT {list}, 0::integer AS duto_row FROM {name} WITH NO DATA"
             ),
-            copy_stage: format!("COPY {stage} ({list}, duto_record) FROM STDIN (FORMAT binary)"),
+            copy_stage: format!("COPY {stage} ({list}, duto_row) FROM STDIN (FORMAT binary)"),
             insert,
             swallowed,
             stage,

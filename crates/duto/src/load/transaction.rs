@@ -1,34 +1,26 @@
 //! The exactly-once transaction: position, rows, rejects and ledger change together, or not at all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::{SinkExt, join};
+use futures_util::join;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connect::{Connection, Connector};
-use super::failure::{Failure, Scope};
-use super::prepared::{Outcome, Prepared, PreparedTable};
+use super::failure::Failure;
+use super::prepared::{Outcome, Prepared};
 use super::rejects::KnownRejects;
-use super::target::{TableTarget, Target};
+use super::rows::{self, Path, StoredRows};
+use super::target::Target;
 use super::{ledger, position, rejects};
-
-/// How rows get into their tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Path {
-    /// COPY straight into the table: fails with [`Failure::Repeat`] when a key is there already.
-    Direct,
-    /// COPY into a temporary table, and from there what is not there yet.
-    Staged,
-}
 
 /// What a committed batch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// One a record of the batch.
     pub outcomes: Vec<Outcome>,
+    pub stored: StoredRows,
 }
 
 /// Loads one batch. The fence is compared and the position moved first, in the same transaction as everything that follows, so that a
@@ -40,22 +32,17 @@ pub async fn load(
     target: &Target,
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
-    path: Path,
+    paths: &[Path],
 ) -> Result<Committed, Failure> {
     let attempt = async {
         let known = begin_at_position(on, by, target, batch, fences).await?;
         batch.excludes(&known.resolved)?;
-        let mut outcomes = batch.outcomes.clone();
-        for (table, rows) in target.tables.iter().zip(&batch.tables) {
-            match path {
-                Path::Direct => write_direct(on, by, table, rows).await?,
-                Path::Staged => write_staged(on, by, table, rows, &mut outcomes).await?,
-            }
-        }
+        let stored = rows::write(on, by, target, batch, paths).await?;
+        let outcomes = batch.outcomes_of(&stored);
         rejects::write(on, by, target, batch).await?;
         rejects::close_passed(on, by, &known.open, batch, &outcomes).await?;
         ledger::write_and_commit(on, by, target, &ledger::of_load(batch, &outcomes)).await?;
-        Ok(Committed { outcomes })
+        Ok(Committed { outcomes, stored })
     };
     let result = attempt.await;
     match &result {
@@ -102,64 +89,4 @@ async fn begin_at_position(
             other => other,
         })?;
     if moved.iter().all(|rows| *rows == 1) { Ok(KnownRejects::read(&known)) } else { Err(Failure::Fenced) }
-}
-
-async fn write_direct(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable) -> Result<(), Failure> {
-    if rows.rows.is_empty() {
-        return Ok(());
-    }
-    let written = copy(on, by, &table.copy, rows.encode(false)).await.map_err(|failure| match failure {
-        Failure::Poison(refusal) if refusal.sqlstate == "23505" => Failure::Repeat,
-        other => other,
-    })?;
-    expect_rows(table, written, rows.rows.len() as u64)
-}
-
-/// Stores what is not there yet; a record none of whose rows was stored is a repeat.
-pub(super) async fn write_staged(
-    on: &Connection,
-    by: &Connector,
-    table: &TableTarget,
-    rows: &PreparedTable,
-    outcomes: &mut [Outcome],
-) -> Result<(), Failure> {
-    if rows.rows.is_empty() {
-        return Ok(());
-    }
-    by.within(on.client.batch_execute(&table.create_stage)).await?;
-    let staged = copy(on, by, &table.copy_stage, rows.encode(true)).await?;
-    expect_rows(table, staged, rows.rows.len() as u64)?;
-    let stored = by.within_scope(Scope::Data, on.client.query(&table.insert, &[])).await?;
-    let stored: HashSet<u32> = stored.iter().map(|row| row.get::<_, i32>(0) as u32).collect();
-    let swallowed: i64 = by.within(on.client.query_one(&table.swallowed, &[])).await?.get(0);
-    let expected_all = table.repeat != crate::definition::Repeat::Ignore;
-    if swallowed > 0 || (expected_all && stored.len() < rows.rows.len()) {
-        return expect_rows(table, stored.len() as u64, rows.rows.len() as u64);
-    }
-    for row in &rows.rows {
-        let record = rows.record[*row as usize];
-        outcomes[record as usize] = if stored.contains(&record) { Outcome::Stored } else { Outcome::Repeated };
-    }
-    Ok(())
-}
-
-pub(super) async fn copy(on: &Connection, by: &Connector, statement: &str, rows: Vec<u8>) -> Result<u64, Failure> {
-    by.within_scope(Scope::Data, async {
-        let sink = on.client.copy_in::<_, Bytes>(&on.prepared(statement).await?).await?;
-        futures_util::pin_mut!(sink);
-        sink.send(Bytes::from(rows)).await?;
-        sink.finish().await
-    })
-    .await
-}
-
-/// A trigger that swallows rows would lose them without a word.
-fn expect_rows(table: &TableTarget, written: u64, sent: u64) -> Result<(), Failure> {
-    if written == sent {
-        return Ok(());
-    }
-    Err(Failure::Pause(format!(
-        "table {}: {sent} rows were sent but {written} were written: a trigger or a rule of the table swallows rows; remove it, or let it raise an error",
-        table.name
-    )))
 }

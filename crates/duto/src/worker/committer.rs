@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::lane::{Lane, Work};
+use super::paths::Paths;
 use super::patience::Patience;
 use super::progress::Progress;
 use super::shared::{Message, Shared};
@@ -13,14 +14,12 @@ use crate::load::ledger;
 use crate::load::poison;
 use crate::load::position::{self, Resolution};
 use crate::load::prepared::{Outcome, Verdicts};
-use crate::load::transaction::{self, Path};
-
-/// After so many batches without a repeat, rows are copied straight into their tables again.
-const CLEAN_BATCHES_UNTIL_DIRECT: u32 = 20;
+use crate::load::rows::StoredRows;
+use crate::load::transaction;
 
 /// How a batch ended.
 enum Settled {
-    Committed(Vec<Outcome>),
+    Committed(Vec<Outcome>, Option<StoredRows>),
     /// Somebody else has a partition of it, or the lane was reset.
     Fenced,
     GaveUp(String),
@@ -31,13 +30,12 @@ struct Committer {
     shared: Arc<Shared>,
     lane: Arc<Lane>,
     connection: Option<Connection>,
-    path: Path,
-    clean_batches: u32,
+    paths: Paths,
 }
 
 /// Runs until the lane closes. A batch that cannot be settled within the retry limit ends the worker.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
-    let mut committer = Committer { shared, lane, connection: None, path: Path::Direct, clean_batches: 0 };
+    let mut committer = Committer { paths: Paths::new(shared.target.tables.len()), shared, lane, connection: None };
     // While the group is joined; if it fails, the first batch says so.
     committer.connection = committer.shared.connector.connect().await.ok();
     while let Some(mut work) = committer.lane.next().await {
@@ -53,10 +51,12 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
             }
         };
         match settled {
-            Settled::Committed(outcomes) => {
+            Settled::Committed(outcomes, stored) => {
                 committer.shared.progress.batch_committed(&work.prepared, &outcomes, started.elapsed());
                 lane.committed(&work);
-                committer.choose_path(&outcomes);
+                if let Some(stored) = stored {
+                    committer.paths.learn(&work.prepared, &stored);
+                }
             }
             Settled::Fenced => {
                 lane.dropped();
@@ -78,7 +78,7 @@ impl Committer {
         let mut unknown = false;
         loop {
             let failure = match self.attempt(work, unknown).await {
-                Ok(Some(outcomes)) => return Settled::Committed(outcomes),
+                Ok(Some((outcomes, stored))) => return Settled::Committed(outcomes, stored),
                 Ok(None) => {
                     // The lost transaction is known not to be there: the same again.
                     unknown = false;
@@ -88,9 +88,8 @@ impl Committer {
             };
             match failure {
                 Failure::Fenced => return Settled::Fenced,
-                Failure::Repeat => self.stay_staged(),
+                Failure::Repeat(table) => self.paths.repeated(table),
                 Failure::Poison(refusal) => {
-                    self.stay_staged();
                     if let Err(failure) = self.find_poison(work, &mut verdicts, &refusal.reason).await {
                         match self.wait_out(failure, &mut patience, &mut unknown).await {
                             None => {}
@@ -114,7 +113,7 @@ impl Committer {
     }
 
     /// One try. None means that a transaction whose outcome was unknown is not in the database.
-    async fn attempt(&mut self, work: &Work, unknown: bool) -> Result<Option<Vec<Outcome>>, Failure> {
+    async fn attempt(&mut self, work: &Work, unknown: bool) -> Result<Option<(Vec<Outcome>, Option<StoredRows>)>, Failure> {
         let shared = self.shared.clone();
         if self.connection.is_none() {
             self.connection = Some(shared.connector.connect().await?);
@@ -123,7 +122,9 @@ impl Committer {
         let target = &shared.target;
         if unknown {
             return match position::resolve(connection, &shared.connector, target, &work.prepared.ranges, &work.fences).await? {
-                Resolution::Committed => ledger::read_outcomes(connection, &shared.connector, target, &work.prepared).await.map(Some),
+                Resolution::Committed => ledger::read_outcomes(connection, &shared.connector, target, &work.prepared)
+                    .await
+                    .map(|outcomes| Some((outcomes, None))),
                 Resolution::NotCommitted => Ok(None),
                 Resolution::Fenced => Err(Failure::Fenced),
             };
@@ -131,8 +132,9 @@ impl Committer {
         if !shared.topic_is_confirmed() {
             tokio::task::block_in_place(|| shared.ask_about_topic()).map_err(|error| Failure::Again(error.to_string()))?;
         }
-        let committed = transaction::load(connection, &shared.connector, target, &work.prepared, &work.fences, self.path).await?;
-        Ok(Some(committed.outcomes))
+        let committed =
+            transaction::load(connection, &shared.connector, target, &work.prepared, &work.fences, self.paths.of_tables()).await?;
+        Ok(Some((committed.outcomes, Some(committed.stored))))
     }
 
     /// Waits as the failure asks for; Some when there is nothing more to wait for.
@@ -182,21 +184,5 @@ impl Committer {
         let ranges = std::mem::take(&mut work.prepared.ranges);
         let prepare = || self.shared.stages.prepare(batch, ranges, verdicts);
         (work.prepared, _) = tokio::task::block_in_place(prepare);
-    }
-
-    fn stay_staged(&mut self) {
-        self.path = Path::Staged;
-        self.clean_batches = 0;
-    }
-
-    fn choose_path(&mut self, outcomes: &[Outcome]) {
-        if outcomes.contains(&Outcome::Repeated) {
-            self.clean_batches = 0;
-        } else if !outcomes.is_empty() {
-            self.clean_batches += 1;
-        }
-        if self.clean_batches >= CLEAN_BATCHES_UNTIL_DIRECT {
-            self.path = Path::Direct;
-        }
     }
 }

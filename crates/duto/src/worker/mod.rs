@@ -7,6 +7,7 @@ pub mod claims; // the fence before the first record
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
+pub mod paths; // straight, or by a stage
 pub mod patience; // retries
 pub mod progress; // what was done
 pub mod shared; // what the threads share

@@ -55,7 +55,7 @@ impl Stages {
         };
         let mut all = rejects;
         all.extend(transformed.rejects);
-        let prepared = Prepared::new(batch, ranges, &self.pipeline.tables, &self.written, transformed.tables, all, verdicts);
+        let prepared = Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed.tables, all, verdicts);
         (prepared, StageSeconds { decode, transform: started.elapsed().as_secs_f64() - decode })
     }
 
