@@ -8,6 +8,7 @@ pub mod batch; // records as bytes, with their places
 pub mod decode; // bytes to columns
 pub mod check; // rules in SQL
 pub mod transform; // columns to rows, by SQL
+pub mod rollup; // what stored rows add to counters
 pub mod reject; // why a record was not stored
 pub mod load; // rows into PostgreSQL, exactly once
 pub mod worker; // the log through the stages into the load

@@ -28,7 +28,7 @@ pub use cast::{assignable, cast};
 pub use condition::{Condition, ConditionOutput, plan_condition};
 pub use halves::{Failure, run_in_halves};
 pub use problem::SqlProblem;
-pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_select};
+pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select};
 pub use type_name::type_name;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use arrow::compute::{concat, filter_record_batch, prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::compile::{compile, reason};
@@ -105,12 +106,25 @@ pub fn plan_select(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>
     built.map_err(|message| vec![text.problem("sql.plan", &At(Span::empty()), message)])
 }
 
+/// Plans one expression over rows of this schema: a SELECT of one column without a name.
+pub fn plan_expression(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
+    plan_as_select(sql, record, |planner, node| planner.plan(node))
+}
+
 /// A condition is the one column of a SELECT without a name.
 pub(crate) fn plan_condition_as_select(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
+    plan_as_select(sql, record, |planner, node| planner.boolean(node))
+}
+
+fn plan_as_select(
+    sql: &str,
+    record: &Schema,
+    plan: impl for<'a> FnOnce(&mut Planner<'a>, &Expr) -> Option<Planned>,
+) -> Result<Select, Vec<SqlProblem>> {
     let text = SourceText(sql);
     let node = parse_expression(text)?;
     let mut planner = Planner::new(text, Scope::of_record(record));
-    let planned = planner.boolean(&node);
+    let planned = plan(&mut planner, &node);
     let Some(planned) = planned.filter(|_| planner.problems.is_empty()) else { return Err(planner.problems) };
     let (data_type, nullable) = (planned.data_type.clone(), planned.nullable);
     let output = OutputColumn { name: String::new(), data_type, nullable, literal: false, start: 0, end: sql.len() };
@@ -128,6 +142,11 @@ impl Select {
     pub fn uses(&self, place: usize) -> bool {
         let unnested = self.unnest.iter().flat_map(|unnest| &unnest.sources);
         self.sources.iter().chain(unnested).any(|source| *source == ColumnSource::Record(place))
+    }
+
+    /// Whether it reads the clock, so that its answer is another tomorrow.
+    pub fn reads_clock(&self) -> bool {
+        self.sources.contains(&ColumnSource::Clock)
     }
 
     /// The rows of a batch of records, which may lack columns behind those that are used; `clock_micros` is what now() answers, in microseconds since 1970 UTC.

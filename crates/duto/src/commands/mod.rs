@@ -11,6 +11,7 @@ pub mod pipeline_file; // reading the file that a command names
 pub mod position; // duto position show|set FILE
 pub mod rejects; // duto rejects ls|show FILE
 mod replay; // duto rejects replay FILE
+pub mod rollups; // duto rollups ls|verify FILE
 pub mod run; // duto run FILE...
 pub mod schema; // duto schema
 pub mod status; // duto status FILE
@@ -59,6 +60,8 @@ pub enum Command {
     Status(status::StatusArgs),
     /// Show what was not stored, and why
     Rejects(rejects::RejectsArgs),
+    /// Show the counters that are kept, and whether they are right
+    Rollups(rollups::RollupsArgs),
     /// Show a position, or deliberately move one
     Position(position::PositionArgs),
     /// Print the SQL of a pipeline's tables
@@ -84,6 +87,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Generate(args) => generate::run(&args),
         Command::Status(args) => in_runtime(status::run(args)),
         Command::Rejects(args) => in_runtime(rejects::run(args)),
+        Command::Rollups(args) => in_runtime(rollups::run(args)),
         Command::Position(args) => in_runtime(position::run(args)),
         Command::Ddl(args) => ddl::run(&args),
         Command::Config(args) => config::run(&args),

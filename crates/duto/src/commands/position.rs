@@ -118,5 +118,5 @@ pub fn target(loaded: &Loaded, log: &dyn crate::log::Log) -> anyhow::Result<Targ
     let (cluster_id, found) =
         tokio::task::block_in_place(|| Ok::<_, crate::log::LogError>((log.cluster_id(LOG_TIMEOUT)?, log.topic(topic, LOG_TIMEOUT)?)))?;
     let Some(found) = found else { bail!("topic {topic} is not in the log") };
-    Ok(Target::new(&loaded.pipeline, loaded.stages.written(), cluster_id, found.id, "operator".to_owned()))
+    Ok(Target::new(&loaded.pipeline, loaded.stages.written(), loaded.stages.rollups(), cluster_id, found.id, "operator".to_owned()))
 }

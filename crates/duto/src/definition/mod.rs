@@ -23,6 +23,7 @@ mod promise;
 mod quantity;
 pub mod record;
 mod render;
+pub mod rollups;
 mod schema;
 mod settings;
 pub mod source;
@@ -32,6 +33,7 @@ pub mod table;
 pub mod tests;
 pub mod text;
 mod values;
+pub mod views;
 mod walk;
 mod words;
 mod yaml;
@@ -48,6 +50,7 @@ pub use problem::Problem;
 pub use promise::{Promise, promise};
 pub use record::{Field, Kind, RecordDefinition, Rules};
 pub use render::{render, render_json};
+pub use rollups::{By, Measure, Operation, Rollup};
 pub use schema::json_schema;
 pub use settings::settings;
 pub use source::Source;
@@ -55,6 +58,7 @@ pub use span::{Span, SqlText};
 pub use table::{Column, Index, Repeat, Table};
 pub use tests::{Expectation, Given, PipelineTest};
 pub use text::TextCleaning;
+pub use views::View;
 
 /// One pipeline: everything its file declares, with the environment already filled in.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +76,10 @@ pub struct Pipeline {
     pub tables: Vec<Table>,
     /// `once:`, whose table is the first of `tables`.
     pub once: Option<Once>,
+    /// `rollups:`, in the file's order.
+    pub rollups: Vec<Rollup>,
+    /// `views:`, in the file's order.
+    pub views: Vec<View>,
     pub ingest: Vec<IngestEndpoint>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::keys::{Key, Keys};
 use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
-use super::{agreement, batch, checks, database, generate, ingest, listen, once, pipeline, record, source, table, tests, text, yaml};
+use super::{
+    agreement, batch, checks, database, generate, ingest, listen, once, pipeline, record, rollups, source, table, tests, text, views, yaml,
+};
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
 pub(super) struct Section {
@@ -15,7 +17,7 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 15] = [
     pipeline::SECTION,
     listen::SECTION,
     source::SECTION,
@@ -26,13 +28,15 @@ const SECTIONS: [Section; 13] = [
     checks::SECTION,
     table::SECTION,
     once::SECTION,
+    rollups::SECTION,
+    views::SECTION,
     ingest::SECTION,
     generate::SECTION,
     tests::SECTION,
 ];
 
 /// Sections of the language that this version does not have.
-const LATER: &[&str] = &["rollups", "views", "endpoints", "dashboard", "publish", "deliver", "pull", "files", "time_partition"];
+const LATER: &[&str] = &["endpoints", "dashboard", "publish", "deliver", "pull", "files", "time_partition"];
 
 /// What the top of the file is called in messages.
 pub(super) const FILE: &str = "the file";

@@ -45,6 +45,14 @@ impl SqlText {
         Span { start: first, end: last.max(first) }
     }
 
+    /// The part `start..end` as SQL of its own: what stands before becomes blank, so that places stay as they are.
+    pub fn part(&self, start: usize, end: usize) -> Self {
+        let blank = |character: char| if character == '\n' { "\n".to_owned() } else { " ".repeat(character.len_utf8()) };
+        let before: String = self.text.get(..start).unwrap_or_default().chars().map(blank).collect();
+        let text = before + self.text.get(start..end).unwrap_or_default();
+        Self { text, span: self.span_of(start, end), line_starts: self.line_starts.clone(), detours: self.detours.clone() }
+    }
+
     /// `within` chooses the edge of a detour in which the offset lies; its second argument says whether it lies at its very start.
     fn place(&self, offset: usize, within: impl Fn(Span, bool) -> usize) -> usize {
         let offset = offset.min(self.text.len());

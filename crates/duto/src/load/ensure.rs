@@ -8,11 +8,11 @@ use super::target::quote;
 use crate::definition::{Column, ColumnType, Pipeline, Table};
 
 /// The layout of the schema `duto` that this program knows.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 /// An index on a table of more rows takes longer than writers should wait.
 const MANY_ROWS: f64 = 1_000_000.0;
 /// One at a time makes tables, whichever pipeline: an arbitrary number of ours.
-const ADVISORY_LOCK: i64 = 0x6475_746f;
+pub(super) const ADVISORY_LOCK: i64 = 0x6475_746f;
 
 /// Makes the schema `duto` and the pipeline's tables, or says what stands in the way. Safe to run from several workers at once.
 pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<()> {

@@ -3,6 +3,10 @@
 pub mod prepared; // a batch that is ready
 pub mod transaction; // the transaction, on one screen
 pub mod rows; // rows into their tables, directly or by a stage
+pub mod rollups; // what stored rows add to counters
+pub mod register; // rollups and views become the database's
+pub mod fill; // rows that were there before their rollup
+pub mod verify; // rollups against their tables
 pub mod position; // the fence and the place
 pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position

@@ -44,7 +44,8 @@ pub async fn move_position(on: &mut Connection, target: &Target, wanted: &Move<'
     if !wanted.really {
         return Ok(format!("{what}. Nothing was changed: say --yes to do it"));
     }
-    let write = "INSERT INTO duto.position (pipeline, topic, partition, cluster_id, topic_id, leader_epoch, next, fence) VALUES ($1, $2, $3, $4, $5, -1, $6, $7)
+    let write = "INSERT INTO duto.position (pipeline, topic, partition, cluster_id, topic_id, leader_epoch, next, fence, rollups)
+         VALUES ($1, $2, $3, $4, $5, -1, $6, $7, coalesce((SELECT rollups FROM duto.pipeline WHERE pipeline = $1), ''))
          ON CONFLICT (pipeline, topic, partition) DO UPDATE
          SET cluster_id = $4, topic_id = $5, leader_epoch = -1, next = $6, fence = $7, updated_at = clock_timestamp()";
     transaction

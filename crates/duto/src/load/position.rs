@@ -51,11 +51,15 @@ pub const ADVANCE: &str = "UPDATE duto.position SET next = $1, leader_epoch = gr
 pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<Option<Position>, Failure> {
     let fence = Uuid::new_v4();
     let statement = format!(
-        "UPDATE duto.position SET fence = $4, updated_at = clock_timestamp() WHERE pipeline = $1 AND topic = $2 AND partition = $3 RETURNING {COLUMNS}"
+        "UPDATE duto.position SET fence = $4, updated_at = clock_timestamp() WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND rollups = $5 RETURNING {COLUMNS}"
     );
     loop {
         by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
-        match by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &fence])).await {
+        match by
+            .within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &fence, &target.rollups.digest]))
+            .await
+        {
+            Ok(None) => return registered(on, by, target, partition).await.map(|()| None),
             Ok(row) => return Ok(row.map(|row| read(&row))),
             Err(Failure::Locked(_)) => end_holders(on, by, target, partition).await?,
             Err(failure) => return Err(failure),
@@ -63,18 +67,34 @@ pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: 
     }
 }
 
+/// Fails unless the partition, if it has a position, counts what this program's file declares: a worker with other rollups would leave
+/// rows out of them.
+pub async fn registered(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<(), Failure> {
+    let statement = "SELECT coalesce((SELECT rollups FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3),
+         (SELECT rollups FROM duto.pipeline WHERE pipeline = $1), $4) = $4";
+    let same = by.within(on.client.query_one(statement, &[&target.pipeline, &target.topic, &partition, &target.rollups.digest])).await?;
+    if same.get(0) {
+        return Ok(());
+    }
+    Err(Failure::Pause(format!(
+        "the pipeline {} was started with other rollups since: rows that this process stored would be missing from them; start it again with the file of today",
+        target.pipeline
+    )))
+}
+
 /// Writes the first position of a partition, already claimed. Another worker may have been quicker: then claim again.
 pub async fn begin(on: &Connection, by: &Connector, target: &Target, partition: i32, next: i64) -> Result<Option<Position>, Failure> {
     let statement = format!(
-        "INSERT INTO duto.position (pipeline, topic, partition, cluster_id, topic_id, leader_epoch, next, fence)
-         VALUES ($1, $2, $3, $4, $5, -1, $6, $7) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
+        "WITH registered AS (SELECT 1 FROM duto.pipeline WHERE pipeline = $1 AND rollups = $8 FOR SHARE)
+         INSERT INTO duto.position (pipeline, topic, partition, cluster_id, topic_id, leader_epoch, next, fence, rollups)
+         SELECT $1, $2, $3, $4, $5, -1, $6, $7, $8 FROM registered ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
     );
     let fence = Uuid::new_v4();
     let row = by
-        .within(
-            on.client
-                .query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &target.cluster_id, &target.topic_id, &next, &fence]),
-        )
+        .within(on.client.query_opt(
+            &statement,
+            &[&target.pipeline, &target.topic, &partition, &target.cluster_id, &target.topic_id, &next, &fence, &target.rollups.digest],
+        ))
         .await?;
     Ok(row.map(|row| read(&row)))
 }

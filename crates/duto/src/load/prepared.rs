@@ -9,6 +9,7 @@ use super::copy;
 use crate::batch::Batch;
 use crate::definition::{ColumnType, Pipeline, Repeat, Table};
 use crate::reject::{Reject, Stage};
+use crate::rollup::Evaluated;
 use crate::transform::TableRows;
 
 /// The offsets of one partition that a batch covers.
@@ -41,6 +42,8 @@ pub struct Prepared {
     /// In the pipeline's order of tables.
     pub tables: Vec<PreparedTable>,
     pub rejects: Vec<Reject>,
+    /// For each rollup, its expressions over the rows of its table.
+    pub rollups: Vec<Evaluated>,
     /// A record's outcome so far: Stored means that it has rows to write.
     pub outcomes: Vec<Outcome>,
 }
@@ -121,7 +124,12 @@ impl Prepared {
                 outcomes[table.record[*row as usize] as usize] = Outcome::Stored;
             }
         }
-        Self { batch, ranges, tables, rejects, outcomes }
+        Self { batch, ranges, tables, rejects, rollups: Vec::new(), outcomes }
+    }
+
+    /// The shard of its counters: a partition whose position the transaction holds.
+    pub fn shard(&self) -> Option<i32> {
+        self.batch.records.iter().map(|head| head.partition).min()
     }
 
     /// What became of each record, now that the stored rows are known: a record is stored if any of its rows was.

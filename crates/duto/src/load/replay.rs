@@ -9,7 +9,7 @@ use super::poison;
 use super::prepared::{Outcome, Prepared, Verdicts};
 use super::rows::{self, Path};
 use super::target::{Target, literal};
-use super::{ledger, rejects};
+use super::{ledger, position, rejects, rollups};
 use crate::batch::{Batch, Place};
 use crate::definition::{Pipeline, Repeat};
 use crate::worker::stages::Stages;
@@ -87,6 +87,7 @@ async fn attempt(
 ) -> Result<Replayed, (Failure, Option<Prepared>)> {
     let early = |failure| (failure, None);
     by.within(on.client.batch_execute(&lock_statements(target, partition))).await.map_err(early)?;
+    position::registered(on, by, target, partition).await.map_err(early)?;
     let rows = read_open(on, by, target, partition, choice).await.map_err(early)?;
     let whole: Vec<&Row> = rows.iter().filter(|row| !row.get::<_, bool>(5)).collect();
     let mut replayed = Replayed { cut: rows.len() - whole.len(), last: rows.last().map(|row| row.get(0)), ..Replayed::default() };
@@ -101,7 +102,7 @@ async fn attempt(
         ids.push(row.get::<_, i64>(0));
     }
     let (prepared, _) = tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
-    let outcomes = match write_all(on, by, target, &prepared, &ids).await {
+    let outcomes = match write_all(on, by, target, stages, &prepared, &ids).await {
         Err(failure) => return Err((failure, Some(prepared))),
         Ok(outcomes) => outcomes,
     };
@@ -116,9 +117,17 @@ async fn attempt(
     Ok(replayed)
 }
 
-async fn write_all(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, ids: &[i64]) -> Result<Vec<Outcome>, Failure> {
+async fn write_all(
+    on: &Connection,
+    by: &Connector,
+    target: &Target,
+    stages: &Stages,
+    batch: &Prepared,
+    ids: &[i64],
+) -> Result<Vec<Outcome>, Failure> {
     let stored = rows::write(on, by, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
     let outcomes = batch.outcomes_of(&stored);
+    rollups::write(on, by, target, stages.rollups(), batch, &stored).await?;
     rejects::write(on, by, target, batch).await?;
     rejects::close_replayed(on, by, ids, &outcomes).await?;
     ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, &outcomes)).await?;

@@ -19,8 +19,33 @@ CREATE TABLE IF NOT EXISTS duto.position (
     next bigint NOT NULL,
     fence uuid NOT NULL,
     updated_at timestamptz NOT NULL DEFAULT now(),
+    rollups text NOT NULL DEFAULT '',
     PRIMARY KEY (pipeline, topic, partition)
 ) WITH (fillfactor = 20);
+
+CREATE TABLE IF NOT EXISTS duto.pipeline (
+    pipeline text PRIMARY KEY,
+    rollups text NOT NULL,
+    views text NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS duto.rollup (
+    pipeline text NOT NULL,
+    name text NOT NULL,
+    definition text NOT NULL,
+    tables text[] NOT NULL,
+    state text NOT NULL CHECK (state IN ('filling', 'ready')),
+    registered_at timestamptz NOT NULL DEFAULT now(),
+    filled_at timestamptz,
+    PRIMARY KEY (pipeline, name)
+);
+
+CREATE TABLE IF NOT EXISTS duto.view (
+    pipeline text NOT NULL,
+    name text NOT NULL,
+    place integer NOT NULL,
+    PRIMARY KEY (pipeline, name)
+);
 
 CREATE TABLE IF NOT EXISTS duto.batch (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,6 +1,8 @@
 //! The SQL of a pipeline's load, written once when the worker starts.
 
+use super::rollups::RollupTargets;
 use crate::definition::{Pipeline, Repeat, Table};
+use crate::rollup::Rollups;
 
 /// Everything that a load needs to know beside the batch.
 #[derive(Debug, Clone)]
@@ -14,6 +16,7 @@ pub struct Target {
     pub tables: Vec<TableTarget>,
     /// The first table decides which records are repeats.
     pub has_once: bool,
+    pub rollups: RollupTargets,
     /// The settings at the head of each transaction.
     pub begin: String,
 }
@@ -38,7 +41,14 @@ pub struct TableTarget {
 
 impl Target {
     /// `written` names, for each table, the columns that its rows hold.
-    pub fn new(pipeline: &Pipeline, written: &[Vec<usize>], cluster_id: String, topic_id: String, worker: String) -> Self {
+    pub fn new(
+        pipeline: &Pipeline,
+        written: &[Vec<usize>],
+        rollups: &Rollups,
+        cluster_id: String,
+        topic_id: String,
+        worker: String,
+    ) -> Self {
         let database = &pipeline.database;
         let begin = format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL synchronous_commit = on; SET LOCAL TimeZone = 'UTC';",
@@ -48,6 +58,7 @@ impl Target {
         let tables = pipeline.tables.iter().zip(written).map(|(table, written)| TableTarget::new(table, written)).collect();
         let has_once = pipeline.once.is_some();
         Self {
+            rollups: RollupTargets::new(rollups),
             pipeline: pipeline.name.clone(),
             topic: pipeline.source.topic.clone(),
             cluster_id,

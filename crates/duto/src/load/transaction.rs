@@ -13,7 +13,8 @@ use super::prepared::{Outcome, Prepared};
 use super::rejects::KnownRejects;
 use super::rows::{self, Path, StoredRows};
 use super::target::Target;
-use super::{ledger, position, rejects};
+use super::{ledger, position, rejects, rollups};
+use crate::rollup::Rollups;
 
 /// What a committed batch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +27,12 @@ pub struct Committed {
 /// Loads one batch. The fence is compared and the position moved first, in the same transaction as everything that follows, so that a
 /// worker that lost its partitions writes nothing. After [`Failure::Lost`] the outcome is unknown: ask [`position::resolve`].
 /// After any other failure nothing was written and the connection is ready for the next transaction.
+#[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
 pub async fn load(
     on: &mut Connection,
     by: &Connector,
     target: &Target,
+    counters: &Rollups,
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
     paths: &[Path],
@@ -39,6 +42,7 @@ pub async fn load(
         batch.excludes(&known.resolved)?;
         let stored = rows::write(on, by, target, batch, paths).await?;
         let outcomes = batch.outcomes_of(&stored);
+        rollups::write(on, by, target, counters, batch, &stored).await?;
         rejects::write(on, by, target, batch).await?;
         rejects::close_passed(on, by, &known.open, batch, &outcomes).await?;
         ledger::write_and_commit(on, by, target, &ledger::of_load(batch, &outcomes)).await?;

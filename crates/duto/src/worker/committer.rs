@@ -132,8 +132,16 @@ impl Committer {
         if !shared.topic_is_confirmed() {
             tokio::task::block_in_place(|| shared.ask_about_topic()).map_err(|error| Failure::Again(error.to_string()))?;
         }
-        let committed =
-            transaction::load(connection, &shared.connector, target, &work.prepared, &work.fences, self.paths.of_tables()).await?;
+        let committed = transaction::load(
+            connection,
+            &shared.connector,
+            target,
+            shared.stages.rollups(),
+            &work.prepared,
+            &work.fences,
+            self.paths.of_tables(),
+        )
+        .await?;
         Ok(Some((committed.outcomes, Some(committed.stored))))
     }
 

@@ -25,7 +25,10 @@ use crate::definition::Pipeline;
 use crate::load::connect::{Connection, Connector};
 use crate::load::ensure;
 use crate::load::failure::{Failure, Scope};
+use crate::load::fill;
 use crate::load::position;
+use crate::load::register::{Fill, register};
+use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
 use crate::log::{ConsumerSettings, Log, NewTopic};
 use lane::{Lane, Limits};
@@ -67,9 +70,11 @@ impl Worker {
     /// Runs until `stop` is set, until caught up, or until it cannot go on.
     pub async fn run(self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
         let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
-        let connection = connect_patiently(&connector, &self.pipeline, &self.progress, &stop).await?;
+        let rollups = RollupTargets::new(self.stages.rollups());
+        let (connection, fill) = connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
+        let filling = fill.map(|fill| spawn_fill(&connector, &self.pipeline.name, fill));
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
-        let target = Target::new(&self.pipeline, self.stages.written(), cluster_id, topic_id, worker_name());
+        let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
         let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress);
@@ -89,7 +94,12 @@ impl Worker {
         })?;
 
         let caught_up = match goal {
-            Some(goal) => wait_until_caught_up(&shared, &lanes, connection, &goal, &stop, &reader).await,
+            Some(goal) => {
+                if let Some(filling) = filling {
+                    let _ = filling.await;
+                }
+                wait_until_caught_up(&shared, &lanes, connection, &goal, &stop, &reader).await
+            }
             None => Ok(()),
         };
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
@@ -132,13 +142,14 @@ impl Worker {
 async fn connect_patiently(
     connector: &Connector,
     pipeline: &Pipeline,
+    rollups: &RollupTargets,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<Connection, WorkerError> {
+) -> Result<(Connection, Option<Fill>), WorkerError> {
     let mut patience = Patience::new(&pipeline.database);
     loop {
-        let problem = match connect_and_ensure(connector, pipeline).await {
-            Ok(connection) => return Ok(connection),
+        let problem = match connect_and_ensure(connector, pipeline, rollups).await {
+            Ok(done) => return Ok(done),
             Err(problem) => problem,
         };
         let pause = match transient(&problem) {
@@ -157,10 +168,25 @@ async fn connect_patiently(
     }
 }
 
-async fn connect_and_ensure(connector: &Connector, pipeline: &Pipeline) -> anyhow::Result<Connection> {
+async fn connect_and_ensure(
+    connector: &Connector,
+    pipeline: &Pipeline,
+    rollups: &RollupTargets,
+) -> anyhow::Result<(Connection, Option<Fill>)> {
     let mut connection = connector.connect().await.with_context(|| format!("connecting to {}", connector.target()))?;
     ensure::ensure(&mut connection, pipeline).await?;
-    Ok(connection)
+    let fill = register(&mut connection, connector, pipeline, rollups).await?;
+    Ok((connection, fill))
+}
+
+/// Counts what was there before, beside the load.
+fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
+    let (connector, pipeline) = (connector.clone(), pipeline.to_owned());
+    tokio::spawn(async move {
+        if let Err(failure) = fill::run(&connector, &pipeline, fill).await {
+            tracing::error!(pipeline, %failure, "rollups are not filled yet; the next start begins again");
+        }
+    })
 }
 
 /// What passes by itself: a connection that is lost, a lock, a conflict.

@@ -10,6 +10,7 @@ use crate::decode::Decoder;
 use crate::definition::{Pipeline, Problem};
 use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
 use crate::reject::{Reject, Stage};
+use crate::rollup::Rollups;
 use crate::transform::{Transform, Transformed, with_meta};
 
 /// A pipeline's stages, ready to run.
@@ -19,6 +20,7 @@ pub struct Stages {
     checks: Checks,
     transform: Transform,
     written: Vec<Vec<usize>>,
+    rollups: Rollups,
 }
 
 /// How long a batch spent in each stage.
@@ -34,8 +36,9 @@ impl Stages {
         let decoder = Decoder::new(pipeline);
         match (Checks::plan(pipeline), Transform::plan(pipeline)) {
             (Ok(checks), Ok(transform)) => {
-                let written = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
-                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written })
+                let written: Vec<Vec<usize>> = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
+                let rollups = Rollups::plan(pipeline, &written)?;
+                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written, rollups })
             }
             (checks, transform) => Err(checks.err().into_iter().chain(transform.err()).flatten().collect()),
         }
@@ -44,6 +47,11 @@ impl Stages {
     /// For each table, the columns that its rows hold, as indexes into the table's columns.
     pub fn written(&self) -> &[Vec<usize>] {
         &self.written
+    }
+
+    /// What stored rows add to counters.
+    pub fn rollups(&self) -> &Rollups {
+        &self.rollups
     }
 
     /// Brings a batch as far as it comes without the database.
@@ -55,7 +63,10 @@ impl Stages {
         };
         let mut all = rejects;
         all.extend(transformed.rejects);
-        let prepared = Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed.tables, all, verdicts);
+        let (rollups, uncountable) = self.rollups.evaluate(&transformed.tables, now_micros());
+        all.extend(uncountable);
+        let mut prepared = Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed.tables, all, verdicts);
+        prepared.rollups = rollups;
         (prepared, StageSeconds { decode, transform: started.elapsed().as_secs_f64() - decode })
     }
 

@@ -1,0 +1,177 @@
+//! Rollups and views become the database's. A rollup that is new, or another than before, is made while no load can commit: from then
+//! on every load counts its rows, and what was there before is counted from a snapshot of that moment, see [`super::fill`].
+
+use anyhow::Context;
+use tokio_postgres::Transaction;
+
+use super::connect::{Connection, Connector};
+use super::ensure::ADVISORY_LOCK;
+use super::rollups::{RollupTarget, RollupTargets};
+use super::target::quote;
+use crate::definition::Pipeline;
+
+/// Rollups that must be filled from rows that were there before them.
+pub struct Fill {
+    pub rollups: Vec<RollupTarget>,
+    /// In a transaction whose snapshot holds exactly the rows that no load counted.
+    pub snapshot: Connection,
+}
+
+/// How long a load in flight may hold its position.
+const LOCK_TIMEOUT: &str = "10s";
+/// Keeps two processes from filling one pipeline: an arbitrary class of ours, beside the pipeline's hash.
+const FILLER_LOCK: i32 = 0x6475_7466;
+
+/// Makes what is missing and drops what is no longer declared. None when every rollup is filled, or another process fills it.
+pub async fn register(on: &mut Connection, by: &Connector, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<Option<Fill>> {
+    let transaction = on.client.transaction().await.context("beginning to make the rollups")?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
+    let known = Known::read(&transaction, pipeline).await?;
+    let views = views_digest(pipeline, declared);
+    let snapshot = match known.fills && known.rollups == declared.digest {
+        true => filler(by, pipeline).await?,
+        false => None,
+    };
+    let same_rollups = known.rollups == declared.digest && snapshot.is_none();
+    if same_rollups && known.views == views {
+        return Ok(None);
+    }
+    drop_views(&transaction, pipeline).await?;
+    let mut fill = None;
+    if !same_rollups {
+        take_positions(&transaction, pipeline, declared).await?;
+        let unfilled = make_rollups(&transaction, pipeline, declared).await?;
+        if !unfilled.is_empty() {
+            let connection = match snapshot {
+                Some(connection) => Some(connection),
+                None => filler(by, pipeline).await?,
+            };
+            let connection = connection.context("another process is filling rollups of this pipeline: start again when it is done")?;
+            // The first statement takes the snapshot, and it must be taken before the positions are free.
+            connection.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT 1").await?;
+            fill = Some(Fill { rollups: unfilled, snapshot: connection });
+        }
+    }
+    make_views(&transaction, pipeline, declared).await?;
+    let write = "INSERT INTO duto.pipeline VALUES ($1, $2, $3) ON CONFLICT (pipeline) DO UPDATE SET rollups = $2, views = $3";
+    transaction.execute(write, &[&pipeline.name, &declared.digest, &views]).await?;
+    transaction.commit().await.context("making the rollups")?;
+    Ok(fill)
+}
+
+/// What the database has of the pipeline.
+#[derive(Default)]
+struct Known {
+    rollups: String,
+    views: String,
+    /// A rollup is not filled: another process does it, or one that did it is gone.
+    fills: bool,
+}
+
+impl Known {
+    async fn read(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyhow::Result<Self> {
+        let statement = "SELECT rollups, views, EXISTS (SELECT 1 FROM duto.rollup r WHERE r.pipeline = p.pipeline AND state = 'filling')
+             FROM duto.pipeline p WHERE pipeline = $1";
+        let row = transaction.query_opt(statement, &[&pipeline.name]).await?;
+        Ok(row.map_or_else(
+            // Never what a worker would have: it must be registered, if only with no rollup.
+            || Self { rollups: "none".to_owned(), ..Self::default() },
+            |row| Self { rollups: row.get(0), views: row.get(1), fills: row.get(2) },
+        ))
+    }
+}
+
+/// A connection that alone fills this pipeline's rollups; None while another does.
+async fn filler(by: &Connector, pipeline: &Pipeline) -> anyhow::Result<Option<Connection>> {
+    let connection = by.connect().await?;
+    let lock = "SELECT pg_try_advisory_lock($1, hashtext($2))";
+    let locked: bool = connection.client.query_one(lock, &[&FILLER_LOCK, &pipeline.name]).await?.get(0);
+    Ok(locked.then_some(connection))
+}
+
+/// Waits for every load in flight and draws new fences: whoever claims from now on must count what is declared here.
+async fn take_positions(transaction: &Transaction<'_>, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<()> {
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")).await?;
+    let lock = "SELECT 1 FROM duto.position WHERE pipeline = $1 ORDER BY topic, partition FOR UPDATE";
+    transaction.query(lock, &[&pipeline.name]).await.context("waiting for loads in flight")?;
+    let fence = "UPDATE duto.position SET fence = gen_random_uuid(), rollups = $2, updated_at = clock_timestamp() WHERE pipeline = $1";
+    transaction.execute(fence, &[&pipeline.name, &declared.digest]).await?;
+    Ok(())
+}
+
+/// Drops what is not declared any more or was not filled, makes what is missing; answers the rollups whose tables hold rows already.
+async fn make_rollups(transaction: &Transaction<'_>, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<Vec<RollupTarget>> {
+    let known = transaction
+        .query("SELECT name, definition, state = 'ready', tables FROM duto.rollup WHERE pipeline = $1", &[&pipeline.name])
+        .await?;
+    let mut kept: Vec<String> = Vec::new();
+    for row in &known {
+        let (name, definition, ready, tables): (String, String, bool, Vec<String>) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        if ready && declared.rollups.iter().any(|rollup| rollup.name == name && rollup.definition == definition) {
+            kept.push(name);
+            continue;
+        }
+        for table in tables {
+            transaction.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await.with_context(|| format!("dropping rollup {name}"))?;
+        }
+        transaction.execute("DELETE FROM duto.rollup WHERE pipeline = $1 AND name = $2", &[&pipeline.name, &name]).await?;
+    }
+    let mut unfilled = Vec::new();
+    for rollup in declared.rollups.iter().filter(|rollup| !kept.contains(&rollup.name)) {
+        transaction
+            .batch_execute(&rollup.create)
+            .await
+            .with_context(|| format!("making rollup {} (rollups need PostgreSQL 15 or newer, for NULLS NOT DISTINCT)", rollup.name))?;
+        let has_rows: bool = transaction.query_one(&format!("SELECT EXISTS (SELECT 1 FROM {})", rollup.base), &[]).await?.get(0);
+        let state = if has_rows { "filling" } else { "ready" };
+        let write = "INSERT INTO duto.rollup (pipeline, name, definition, tables, state) VALUES ($1, $2, $3, $4, $5)";
+        transaction.execute(write, &[&pipeline.name, &rollup.name, &rollup.definition, &rollup.tables, &state]).await?;
+        if has_rows {
+            unfilled.push(rollup.clone());
+        }
+    }
+    Ok(unfilled)
+}
+
+/// The pipeline's views, those of rollups first, each with its statement.
+fn views(pipeline: &Pipeline, declared: &RollupTargets) -> Vec<(String, String)> {
+    let of_rollups = declared.rollups.iter().map(|rollup| (rollup.name.clone(), rollup.view.clone()));
+    let of_file =
+        pipeline.views.iter().map(|view| (view.name.clone(), format!("CREATE VIEW {} AS {}", quote(&view.name), view.select.text)));
+    of_rollups.chain(of_file).collect()
+}
+
+/// The views as a script that a person can run.
+pub fn views_script(pipeline: &Pipeline) -> String {
+    let view = |(name, select): (&str, &str)| format!("CREATE VIEW {} AS\n{};\n", quote(name), select.trim().trim_end_matches(';'));
+    pipeline.views.iter().map(|declared| view((&declared.name, &declared.select.text))).collect::<Vec<_>>().join("\n")
+}
+
+fn views_digest(pipeline: &Pipeline, declared: &RollupTargets) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    views(pipeline, declared).iter().for_each(|(name, statement)| hash.update(format!("{name}\0{statement}\0")));
+    hex::encode(hash.finalize())
+}
+
+async fn drop_views(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyhow::Result<()> {
+    let names = transaction.query("DELETE FROM duto.view WHERE pipeline = $1 RETURNING name, place", &[&pipeline.name]).await?;
+    let mut names: Vec<(i32, String)> = names.iter().map(|row| (row.get(1), row.get(0))).collect();
+    names.sort();
+    for (_, name) in names.iter().rev() {
+        let drop = format!("DROP VIEW IF EXISTS {}", quote(name));
+        transaction
+            .batch_execute(&drop)
+            .await
+            .with_context(|| format!("the view {name} is to change, but something else is built on it"))?;
+    }
+    Ok(())
+}
+
+async fn make_views(transaction: &Transaction<'_>, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<()> {
+    for (place, (name, statement)) in (0i32..).zip(views(pipeline, declared)) {
+        transaction.batch_execute(&statement).await.with_context(|| format!("making view {name}"))?;
+        transaction.execute("INSERT INTO duto.view VALUES ($1, $2, $3)", &[&pipeline.name, &name, &place]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The statements of rollups, and writing what a batch adds to them in its own transaction.
+//!
+//! A rollup is a table `duto.rollup_<name>` with a row for each group and shard. A shard is a source partition: its position's lock is
+//! held while it is written, so no two writers ever meet at one counter. A distinct count has a table `duto.set_<name>_<measure>` with
+//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up.
+
+use arrow::datatypes::DataType;
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+use tokio_postgres::types::ToSql;
+
+use super::connect::{Connection, Connector};
+use super::failure::Failure;
+use super::prepared::Prepared;
+use super::target::{Target, quote};
+use crate::definition::{Measure, Operation};
+use crate::rollup::{Columns, Rollups};
+
+mod columns;
+mod sql;
+
+pub use sql::{FILLED_SETS_SHARD, RollupTarget, SetTarget};
+
+/// All rollups of a pipeline, and what tells them from others.
+#[derive(Debug, Clone, Default)]
+pub struct RollupTargets {
+    pub rollups: Vec<RollupTarget>,
+    /// The digest of all definitions: only workers of one digest load a pipeline.
+    pub digest: String,
+}
+
+impl RollupTargets {
+    pub fn new(rollups: &Rollups) -> Self {
+        let rollups: Vec<RollupTarget> = rollups.plans.iter().map(RollupTarget::new).collect();
+        let mut hash = Sha256::new();
+        rollups.iter().for_each(|rollup| hash.update(format!("{}\0", rollup.definition)));
+        let digest = if rollups.is_empty() { String::new() } else { hex::encode(hash.finalize()) };
+        Self { rollups, digest }
+    }
+}
+
+/// Adds what the stored rows count. The statements leave in one round trip, in one order for all writers.
+pub async fn write(
+    on: &Connection,
+    by: &Connector,
+    target: &Target,
+    rollups: &Rollups,
+    batch: &Prepared,
+    stored: &[Vec<u32>],
+) -> Result<(), Failure> {
+    let Some(shard) = batch.shard() else { return Ok(()) };
+    let mut statements: Vec<(&str, Columns)> = Vec::new();
+    for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {
+        let Some(delta) = plan.delta(evaluated, &stored[plan.table]) else { continue };
+        statements.push((&rollup.upsert, delta.counters));
+        let sets = rollup.sets.iter().map(|set| set.insert.as_str()).zip(delta.sets);
+        statements.extend(sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())));
+    }
+    by.within(async {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for (statement, _) in &statements {
+            prepared.push(on.prepared(statement).await?);
+        }
+        let sent = prepared.iter().zip(&statements).map(|(statement, (_, columns))| async move {
+            let values: Vec<&(dyn ToSql + Sync)> =
+                std::iter::once(&shard as &(dyn ToSql + Sync)).chain(columns.iter().map(|column| column as &(dyn ToSql + Sync))).collect();
+            on.client.execute(statement, &values).await
+        });
+        // The first poll of each sends it, so they leave in this order.
+        join_all(sent).await.into_iter().collect::<Result<Vec<u64>, _>>().map(|_| ())
+    })
+    .await
+}
+
+/// A name in the schema `duto`, no longer than PostgreSQL takes: a long one ends in a digest.
+fn own_name(parts: &[&str]) -> String {
+    const MOST_BYTES: usize = 63;
+    let name = parts.join("_");
+    if name.len() <= MOST_BYTES {
+        return name;
+    }
+    let digest = hex::encode(Sha256::digest(name.as_bytes()));
+    let kept: String = name
+        .chars()
+        .scan(0, |bytes, character| {
+            *bytes += character.len_utf8();
+            (*bytes <= MOST_BYTES - 9).then_some(character)
+        })
+        .collect();
+    format!("{kept}_{}", &digest[..8])
+}
+
+/// The PostgreSQL type in which a value of this type is counted by.
+fn sql_type(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "boolean",
+        DataType::Int8 | DataType::Int16 => "smallint",
+        DataType::Int32 => "integer",
+        DataType::Int64 => "bigint",
+        DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric",
+        DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::Date32 => "date",
+        DataType::Timestamp(_, None) => "timestamp",
+        DataType::Timestamp(_, Some(_)) => "timestamptz",
+        _ => "text",
+    }
+}
+
+/// The type of a sum: PostgreSQL sums small integers as BIGINT and everything else exact as NUMERIC.
+fn sum_type(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 => "bigint",
+        _ => "numeric",
+    }
+}
+
+fn is_distinct(measure: &Measure) -> bool {
+    matches!(measure.operation, Operation::CountDistinct(_))
+}
+
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    names.into_iter().map(quote).collect()
+}

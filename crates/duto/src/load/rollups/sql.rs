@@ -1,0 +1,261 @@
+//! One rollup's tables, its view, and the statements that fill them.
+
+use super::columns::{self, Counter};
+use super::{is_distinct, own_name, quoted, sql_type};
+use crate::definition::Operation;
+use crate::load::target::quote;
+use crate::rollup::RollupPlan;
+
+/// The shard of what was counted from rows that were there before the rollup.
+pub const FILLED_SHARD: i32 = -1;
+/// The shard of distinct values that were there before: they are counted in transactions of their own.
+pub const FILLED_SETS_SHARD: i32 = -2;
+/// The name of the shard's column.
+const SHARD: &str = "duto_shard";
+
+/// The statements of one rollup.
+#[derive(Debug, Clone)]
+pub struct RollupTarget {
+    pub name: String,
+    /// Everything that decides what is counted: another text is another rollup.
+    pub definition: String,
+    /// The base table, quoted.
+    pub base: String,
+    /// Its tables, quoted, with their schema.
+    pub tables: Vec<String>,
+    /// Their CREATE statements.
+    pub create: String,
+    /// `CREATE VIEW ...`.
+    pub view: String,
+    /// Adds counters: $1 is the shard, then one text array a column.
+    pub upsert: String,
+    /// One for each distinct count.
+    pub sets: Vec<SetTarget>,
+    /// Counts the rows that are there into [`FILLED_SHARD`].
+    pub fill: String,
+    /// The view's columns, computed from the base table.
+    pub recompute: String,
+}
+
+/// The statements of one distinct count.
+#[derive(Debug, Clone)]
+pub struct SetTarget {
+    /// Adds values and counts the new ones: $1 is the shard, then one text array a column.
+    pub insert: String,
+    /// The different values that are there, as texts, with what they are grouped by.
+    pub select: String,
+}
+
+impl RollupTarget {
+    pub(super) fn new(plan: &RollupPlan) -> Self {
+        let rollup = &plan.rollup;
+        let parts = Parts::new(plan);
+        let (sets, create_sets): (Vec<SetTarget>, Vec<(String, String)>) =
+            rollup.measures.iter().enumerate().filter(|(_, measure)| is_distinct(measure)).map(|(index, _)| parts.set(plan, index)).unzip();
+        let counters: Vec<String> =
+            parts.counters.iter().map(|counter| format!("{} {}{}", counter.name, counter.sql_type, counter.constraint)).collect();
+        let columns: Vec<String> = parts.by_columns().chain([format!("{SHARD} integer NOT NULL")]).chain(counters).collect();
+        let table = &parts.table;
+        let create = format!(
+            "CREATE TABLE {table} ({}) WITH (fillfactor = 50); CREATE UNIQUE INDEX ON {table} ({}) NULLS NOT DISTINCT;",
+            columns.join(", "),
+            parts.key().join(", ")
+        );
+        Self {
+            name: rollup.name.clone(),
+            definition: definition(plan),
+            base: quote(&rollup.from),
+            tables: std::iter::once(table.clone()).chain(create_sets.iter().map(|(name, _)| name.clone())).collect(),
+            create: create_sets.into_iter().fold(create, |create, (_, set)| create + " " + &set),
+            view: parts.view(plan),
+            upsert: parts.upsert(plan),
+            sets,
+            fill: parts.fill(plan),
+            recompute: parts.recompute(plan),
+        }
+    }
+}
+
+/// What decides what is counted, in one text.
+fn definition(plan: &RollupPlan) -> String {
+    let rollup = &plan.rollup;
+    let by = rollup
+        .by
+        .iter()
+        .zip(plan.by_types())
+        .map(|(by, data_type)| format!("{} {} = {}", by.name, sql_type(data_type), by.expression.text.trim()));
+    let measures = rollup.measures.iter().enumerate().map(|(index, measure)| {
+        let types: Vec<&str> = plan.argument_types(index).into_iter().map(sql_type).collect();
+        format!("{} ({}) = {}", measure.name, types.join(", "), measure.text)
+    });
+    let parts: Vec<String> = by.chain(["|".to_owned()]).chain(measures).collect();
+    format!("{} from {} by {}", rollup.name, rollup.from, parts.join("; "))
+}
+
+/// The pieces of which the statements are made.
+struct Parts {
+    table: String,
+    /// Quoted names and types of what the rows are grouped by.
+    by: Vec<(String, &'static str)>,
+    counters: Vec<Counter>,
+    /// Of those the ones that a delta brings.
+    sent: Vec<Counter>,
+}
+
+impl Parts {
+    fn new(plan: &RollupPlan) -> Self {
+        let rollup = &plan.rollup;
+        let by = rollup.by.iter().zip(plan.by_types()).map(|(by, data_type)| (quote(&by.name), sql_type(data_type))).collect();
+        let rows = Counter {
+            name: "duto_rows".to_owned(),
+            sql_type: "bigint",
+            constraint: " NOT NULL DEFAULT 0",
+            merged: "r.duto_rows + excluded.duto_rows".to_owned(),
+            from_base: "count(*)".to_owned(),
+        };
+        let (mut counters, mut sent) = (vec![rows.clone()], vec![rows]);
+        for (index, measure) in rollup.measures.iter().enumerate() {
+            let of_measure = columns::of_measure(measure, &plan.argument_types(index));
+            if !is_distinct(measure) {
+                sent.extend(of_measure.iter().cloned());
+            }
+            counters.extend(of_measure);
+        }
+        Self { table: format!("duto.{}", quote(&own_name(&["rollup", &rollup.name]))), by, counters, sent }
+    }
+
+    fn by_names(&self) -> Vec<String> {
+        self.by.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    fn by_columns(&self) -> impl Iterator<Item = String> + '_ {
+        self.by.iter().map(|(name, sql_type)| format!("{name} {sql_type}"))
+    }
+
+    /// What tells one row of the table from another.
+    fn key(&self) -> Vec<String> {
+        let mut key = self.by_names();
+        key.push(SHARD.to_owned());
+        key
+    }
+
+    fn upsert(&self, _: &RollupPlan) -> String {
+        let types: Vec<&str> =
+            self.by.iter().map(|(_, sql_type)| *sql_type).chain(self.sent.iter().map(|counter| counter.sql_type)).collect();
+        let names: Vec<String> = self.by_names().into_iter().chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
+        let merged: Vec<String> = self.sent.iter().map(|counter| format!("{} = {}", counter.name, counter.merged)).collect();
+        format!(
+            "INSERT INTO {} AS r ({}, {SHARD}) SELECT {}, $1::integer FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
+            self.table,
+            names.join(", "),
+            from_texts(&types).join(", "),
+            unnested(types.len()),
+            self.key().join(", "),
+            merged.join(", ")
+        )
+    }
+
+    fn view(&self, plan: &RollupPlan) -> String {
+        let measures =
+            plan.rollup.measures.iter().enumerate().map(|(index, measure)| columns::over_shards(measure, &plan.argument_types(index)));
+        let columns: Vec<String> = self.by_names().into_iter().chain(measures).collect();
+        format!("CREATE VIEW {} AS SELECT {} FROM {}{}", quote(&plan.rollup.name), columns.join(", "), self.table, grouped(self.by.len()))
+    }
+
+    /// What the rows are grouped by, over the base table, as values of the rollup's columns.
+    fn by_over_base(&self, plan: &RollupPlan) -> Vec<String> {
+        let by = plan.rollup.by.iter().zip(plan.by_types());
+        by.map(|(by, data_type)| format!("{}::{}", columns::sql(&by.expression), sql_type(data_type))).collect()
+    }
+
+    fn fill(&self, plan: &RollupPlan) -> String {
+        let names: Vec<String> = self.by_names().into_iter().chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
+        let values: Vec<String> =
+            self.by_over_base(plan).into_iter().chain(self.sent.iter().map(|counter| counter.from_base.clone())).collect();
+        format!(
+            "INSERT INTO {} ({}, {SHARD}) SELECT {}, {FILLED_SHARD} FROM {}{}",
+            self.table,
+            names.join(", "),
+            values.join(", "),
+            quote(&plan.rollup.from),
+            grouped(self.by.len())
+        )
+    }
+
+    fn recompute(&self, plan: &RollupPlan) -> String {
+        let named = |values: Vec<String>, names: Vec<String>| {
+            values.into_iter().zip(names).map(|(value, name)| format!("{value} AS {name}")).collect::<Vec<_>>()
+        };
+        let measures =
+            plan.rollup.measures.iter().enumerate().map(|(index, measure)| columns::over_base(measure, &plan.argument_types(index)));
+        let mut select = named(self.by_over_base(plan), self.by_names());
+        select.extend(named(measures.collect(), quoted(plan.rollup.measures.iter().map(|measure| measure.name.as_str()))));
+        format!("SELECT {} FROM {}{}", select.join(", "), quote(&plan.rollup.from), grouped(self.by.len()))
+    }
+
+    /// The statements of a distinct count, and its table with the CREATE statement.
+    fn set(&self, plan: &RollupPlan, index: usize) -> (SetTarget, (String, String)) {
+        let rollup = &plan.rollup;
+        let measure = &rollup.measures[index];
+        let value_type = plan.argument_types(index).first().map_or("text", |data_type| sql_type(data_type));
+        let table = format!("duto.{}", quote(&own_name(&["set", &rollup.name, &measure.name])));
+        let (by, count) = (self.by_names(), quote(&measure.name));
+        let key: Vec<String> = by.iter().cloned().chain(["duto_value".to_owned()]).collect();
+        let columns: Vec<String> =
+            self.by_columns().chain([format!("duto_value {value_type} NOT NULL"), format!("{SHARD} integer NOT NULL")]).collect();
+        let create = format!(
+            "CREATE TABLE {table} ({}); CREATE UNIQUE INDEX ON {table} ({}) NULLS NOT DISTINCT;",
+            columns.join(", "),
+            key.join(", ")
+        );
+        let types: Vec<&str> = self.by.iter().map(|(_, sql_type)| *sql_type).chain([value_type]).collect();
+        let list = |names: &[String]| names.iter().map(|name| format!("{name}, ")).collect::<String>();
+        let returned = if by.is_empty() { "1".to_owned() } else { by.join(", ") };
+        let groups = if by.is_empty() { " HAVING count(*) > 0".to_owned() } else { format!(" GROUP BY {}", by.join(", ")) };
+        let insert = format!(
+            "WITH new AS (INSERT INTO {table} ({}, {SHARD}) SELECT {}, $1::integer FROM {} ON CONFLICT ({}) DO NOTHING RETURNING {returned})
+             INSERT INTO {} AS r ({}{SHARD}, {count}) SELECT {}$1::integer, count(*) FROM new{groups}
+             ON CONFLICT ({}) DO UPDATE SET {count} = r.{count} + excluded.{count}",
+            key.join(", "),
+            from_texts(&types).join(", "),
+            unnested(types.len()),
+            key.join(", "),
+            self.table,
+            list(&by),
+            list(&by),
+            self.key().join(", ")
+        );
+        (SetTarget { insert, select: self.select_values(plan, index) }, (table, create))
+    }
+
+    fn select_values(&self, plan: &RollupPlan, index: usize) -> String {
+        let measure = &plan.rollup.measures[index];
+        let Operation::CountDistinct(value) = &measure.operation else { return String::new() };
+        let value = columns::sql(value);
+        let texts: Vec<String> =
+            self.by_over_base(plan).into_iter().chain([value.clone()]).map(|value| format!("({value})::text")).collect();
+        let passes = measure.filter.as_ref().map_or(String::new(), |filter| format!(" AND {}", columns::sql(filter)));
+        format!("SELECT DISTINCT {} FROM {} WHERE {value} IS NOT NULL{passes}", texts.join(", "), quote(&plan.rollup.from))
+    }
+}
+
+/// The columns of [`unnested`], each as a value of its type.
+fn from_texts(types: &[&str]) -> Vec<String> {
+    types.iter().enumerate().map(|(index, sql_type)| format!("d.c{index}::{sql_type}")).collect()
+}
+
+/// Text arrays from $2 on as rows with the columns c0, c1, ...
+fn unnested(columns: usize) -> String {
+    let arrays: Vec<String> = (0..columns).map(|index| format!("${}::text[]", index + 2)).collect();
+    let names: Vec<String> = (0..columns).map(|index| format!("c{index}")).collect();
+    format!("unnest({}) AS d ({})", arrays.join(", "), names.join(", "))
+}
+
+/// ` GROUP BY` the first columns.
+fn grouped(columns: usize) -> String {
+    if columns == 0 {
+        return String::new();
+    }
+    let places: Vec<String> = (1..=columns).map(|place| place.to_string()).collect();
+    format!(" GROUP BY {}", places.join(", "))
+}

@@ -1,0 +1,52 @@
+//! Rows of one group, known by the bytes of what they are grouped by.
+
+use std::collections::HashMap;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::DataType;
+use arrow::row::{RowConverter, Rows, SortField};
+
+/// Values of some columns as bytes that compare as the values do, NULL first.
+pub(super) fn comparable(columns: &[ArrayRef]) -> Option<Rows> {
+    let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+    RowConverter::new(fields).ok()?.convert_columns(columns).ok()
+}
+
+/// The groups of some rows.
+pub(super) struct Groups {
+    /// For each of the rows, its group.
+    pub of_row: Vec<usize>,
+    /// For each group, its first row.
+    pub first: Vec<u32>,
+}
+
+impl Groups {
+    /// Groups these rows by the columns. No column means one group.
+    pub fn new(by: &[ArrayRef], rows: &[u32]) -> Self {
+        let Some(keys) = comparable(by).filter(|_| !by.is_empty()) else {
+            return Self { of_row: vec![0; rows.len()], first: rows.first().copied().into_iter().collect() };
+        };
+        let mut known: HashMap<&[u8], usize> = HashMap::new();
+        let keys: Vec<_> = rows.iter().map(|row| keys.row(*row as usize)).collect();
+        let (mut of_row, mut first) = (Vec::with_capacity(rows.len()), Vec::new());
+        for (row, key) in rows.iter().zip(&keys) {
+            let group = *known.entry(key.data()).or_insert_with(|| {
+                first.push(*row);
+                first.len() - 1
+            });
+            of_row.push(group);
+        }
+        Self { of_row, first }
+    }
+}
+
+/// These rows of a column as PostgreSQL prints their values. None for a row is NULL, as is a value that has no text.
+pub(super) fn texts(column: &ArrayRef, rows: &[Option<u32>]) -> Vec<Option<String>> {
+    let chosen = take(column, &UInt32Array::from(rows.to_vec()), None)
+        .and_then(|chosen| duto_sql::cast(&chosen, &DataType::Utf8).map_err(arrow::error::ArrowError::CastError));
+    match chosen {
+        Ok(texts) => arrow::array::AsArray::as_string::<i32>(&texts).iter().map(|text| text.map(str::to_owned)).collect(),
+        Err(_) => vec![None; rows.len()],
+    }
+}

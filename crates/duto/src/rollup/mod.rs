@@ -1,0 +1,187 @@
+//! `rollups:`, what stored rows add to counters. Pure: the expressions are evaluated over a batch's rows, and grouped when it is known
+//! which of them were stored.
+
+mod expression; // one expression over a table's rows
+mod group; // rows of one group
+mod sum; // figures of a group
+mod delta; // what a batch adds
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema};
+
+use crate::definition::{Measure, Operation, Pipeline, Problem, Rollup, SqlText};
+use crate::reject::Reject;
+use crate::transform::TableRows;
+pub use delta::{Columns, Delta};
+use expression::Expression;
+
+/// A pipeline's rollups, planned.
+#[derive(Debug, Default)]
+pub struct Rollups {
+    pub plans: Vec<RollupPlan>,
+}
+
+/// One rollup, planned against the columns that its table's SELECT gives.
+#[derive(Debug)]
+pub struct RollupPlan {
+    pub rollup: Rollup,
+    /// The table's place among the pipeline's.
+    pub table: usize,
+    by: Vec<Expression>,
+    measures: Vec<MeasurePlan>,
+    schema: Schema,
+}
+
+#[derive(Debug)]
+struct MeasurePlan {
+    operation: Operation,
+    filter: Option<Expression>,
+    /// Of the operation, in its order.
+    arguments: Vec<Expression>,
+}
+
+/// The expressions of one rollup for every row of its table.
+#[derive(Debug, Clone)]
+pub struct Evaluated {
+    by: Vec<ArrayRef>,
+    measures: Vec<EvaluatedMeasure>,
+}
+
+#[derive(Debug, Clone)]
+struct EvaluatedMeasure {
+    /// None lets every row pass.
+    passes: Option<BooleanArray>,
+    arguments: Vec<ArrayRef>,
+}
+
+impl Rollups {
+    /// Plans every expression over the columns that are written; all problems are told at once.
+    pub fn plan(pipeline: &Pipeline, written: &[Vec<usize>]) -> Result<Self, Vec<Problem>> {
+        let (mut plans, mut problems) = (Vec::new(), Vec::new());
+        for rollup in &pipeline.rollups {
+            let Some(place) = pipeline.tables.iter().position(|table| table.name == rollup.from) else { continue };
+            let columns = written.get(place).into_iter().flatten().filter_map(|index| pipeline.tables[place].columns.get(*index));
+            let fields: Vec<Field> = columns.map(|column| Field::new(&column.name, column.column_type.arrow(), !column.not_null)).collect();
+            match RollupPlan::new(rollup, place, Schema::new(fields)) {
+                Ok(plan) => plans.push(plan),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(Self { plans }) } else { Err(problems) }
+    }
+
+    /// Every rollup's expressions over the rows of its table. A record for which one fails is a reject.
+    pub fn evaluate(&self, tables: &[TableRows], clock_micros: i64) -> (Vec<Evaluated>, Vec<Reject>) {
+        let mut rejects = Vec::new();
+        let evaluated = self.plans.iter().map(|plan| plan.evaluate(&tables[plan.table], clock_micros, &mut rejects)).collect();
+        (evaluated, rejects)
+    }
+}
+
+impl RollupPlan {
+    fn new(rollup: &Rollup, table: usize, schema: Schema) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut expression = |name: &str, sql: &SqlText| match Expression::plan(name, sql, &schema) {
+            Ok(expression) => Some(expression),
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        };
+        let by: Vec<Expression> = rollup.by.iter().filter_map(|by| expression(&by.name, &by.expression)).collect();
+        let mut measures = Vec::new();
+        for measure in &rollup.measures {
+            let arguments: Vec<Expression> = arguments_of(&measure.operation).filter_map(|sql| expression(&measure.name, sql)).collect();
+            let filter = measure.filter.as_ref().and_then(|sql| expression(&measure.name, sql));
+            measures.push(MeasurePlan { operation: measure.operation.clone(), filter, arguments });
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        problems.extend(rollup.by.iter().zip(&by).filter_map(|(by, planned)| ungroupable(&by.expression, &planned.data_type)));
+        for (measure, planned) in rollup.measures.iter().zip(&measures) {
+            problems.extend(unmeasurable(measure, planned));
+        }
+        if problems.is_empty() { Ok(Self { rollup: rollup.clone(), table, by, measures, schema }) } else { Err(problems) }
+    }
+
+    /// The types of the columns by which rows are grouped, as Arrow has them.
+    pub fn by_types(&self) -> impl Iterator<Item = &DataType> {
+        self.by.iter().map(|by| &by.data_type)
+    }
+
+    /// The types of a measure's arguments.
+    pub fn argument_types(&self, measure: usize) -> Vec<&DataType> {
+        self.measures[measure].arguments.iter().map(|argument| &argument.data_type).collect()
+    }
+
+    fn evaluate(&self, rows: &TableRows, clock_micros: i64, rejects: &mut Vec<Reject>) -> Evaluated {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.record.len()));
+        let schema = std::sync::Arc::new(self.schema.clone());
+        // The columns are those that were planned for; nullability is checked when rows are prepared.
+        let batch = RecordBatch::try_new_with_options(schema, rows.columns.clone(), &options)
+            .unwrap_or_else(|_| RecordBatch::new_empty(std::sync::Arc::new(self.schema.clone())));
+        let mut run = |expression: &Expression| expression.run(&batch, &rows.record, &self.rollup.name, clock_micros, rejects);
+        let by = self.by.iter().map(&mut run).collect();
+        let measures = self
+            .measures
+            .iter()
+            .map(|measure| EvaluatedMeasure {
+                passes: measure.filter.as_ref().map(|filter| expression::passed(&run(filter))),
+                arguments: measure.arguments.iter().map(&mut run).collect(),
+            })
+            .collect();
+        Evaluated { by, measures }
+    }
+}
+
+fn arguments_of(operation: &Operation) -> impl Iterator<Item = &SqlText> {
+    let (first, second) = match operation {
+        Operation::Count => (None, None),
+        Operation::Sum(value) | Operation::Min(value) | Operation::Max(value) | Operation::CountDistinct(value) => (Some(value), None),
+        Operation::Last { value, order } => (Some(value), Some(order)),
+    };
+    first.into_iter().chain(second)
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Float32 | DataType::Float64)
+}
+
+fn ungroupable(sql: &SqlText, data_type: &DataType) -> Option<Problem> {
+    let problem = |message: &str| Some(Problem::new("rollup.by.type", sql.span, message.to_owned()));
+    match data_type {
+        float if is_float(float) => {
+            problem("rows cannot be grouped by a REAL or DOUBLE PRECISION: equal values may differ in their last digit")
+        }
+        DataType::Binary | DataType::Struct(_) | DataType::List(_) | DataType::Null => {
+            problem("rows cannot be grouped by a value of this type")
+        }
+        _ => None,
+    }
+}
+
+fn unmeasurable(measure: &Measure, planned: &MeasurePlan) -> Option<Problem> {
+    let problem =
+        |message: &str, help: &str| Some(Problem::new("rollup.measure.type", measure.span, message.to_owned()).help(help.to_owned()));
+    if planned.filter.as_ref().is_some_and(|filter| filter.data_type != DataType::Boolean) {
+        return problem("the FILTER is not a condition", "it must be TRUE or FALSE for each row: FILTER (WHERE a = 1)");
+    }
+    let first = planned.arguments.first().map(|argument| &argument.data_type);
+    match (&planned.operation, first) {
+        (Operation::Sum(_), Some(float)) if is_float(float) => {
+            problem("the sum of a REAL or DOUBLE PRECISION depends on the order of its rows", "write `sum(CAST(... AS NUMERIC))`")
+        }
+        (Operation::Sum(_), Some(other)) if !other.is_numeric() => problem("only numbers can be summed", "count(*) counts rows"),
+        (Operation::CountDistinct(_) | Operation::Last { .. }, Some(float)) if is_float(float) => {
+            problem("values of REAL or DOUBLE PRECISION cannot be told apart reliably", "write `CAST(... AS NUMERIC)`")
+        }
+        (_, Some(DataType::Binary | DataType::Struct(_) | DataType::List(_) | DataType::Null)) => {
+            problem("a value of this type cannot be measured", "use a number, a text, a date or a time")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
