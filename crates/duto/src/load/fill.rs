@@ -22,10 +22,15 @@ pub async fn run(by: &Connector, pipeline: &str, fill: Fill) -> Result<(), Failu
             fill_set(&snapshot, &writer, by, set).await?;
         }
         sent(snapshot.client.batch_execute(&rollup.fill).await)?;
-        let ready = "UPDATE duto.rollup SET state = 'ready', filled_at = clock_timestamp() WHERE pipeline = $1 AND name = $2";
-        sent(snapshot.client.execute(ready, &[&pipeline, &rollup.name]).await)?;
     }
     sent(snapshot.client.batch_execute("COMMIT").await)?;
+    // The snapshot is older than the rollups' own rows, so it cannot change them. A crash in between leaves the rollup to be made anew.
+    for rollup in &rollups {
+        let ready =
+            "UPDATE duto.rollup SET state = 'ready', filled_at = clock_timestamp() WHERE pipeline = $1 AND name = $2 AND definition = $3";
+        let values: [&(dyn ToSql + Sync); 3] = [&pipeline, &rollup.name, &rollup.definition];
+        by.within(writer.client.execute(ready, &values)).await?;
+    }
     let names: Vec<&str> = rollups.iter().map(|rollup: &RollupTarget| rollup.name.as_str()).collect();
     tracing::info!(pipeline, rollups = names.join(", "), "rows that were there before are counted");
     Ok(())
