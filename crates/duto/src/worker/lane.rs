@@ -14,6 +14,10 @@ use crate::batch::{Batch, RecordRef};
 use crate::load::position::Position;
 use crate::load::prepared::{OffsetRange, Prepared};
 
+/// A batch that is not full goes out so long after the one before it. A record that comes alone does not wait for it; of a stream each
+/// transaction takes several records along, which costs the log and the database less than it costs the records.
+const LINGER: Duration = Duration::from_millis(4);
+
 /// The shared state of one lane.
 pub struct Lane {
     pub number: usize,
@@ -48,6 +52,8 @@ struct State {
     preparing: bool,
     /// A batch is on its way into the database.
     committing: bool,
+    /// When the last batch was taken.
+    taken_at: Option<Instant>,
     /// Drawn anew by every reset: work of an earlier epoch is thrown away.
     epoch: u64,
     closed: bool,
@@ -154,13 +160,20 @@ impl Lane {
             if state.closed {
                 return None;
             }
-            if state.ready.is_none() && (state.has_full_batch(&self.limits) || (!state.committing && state.has_any())) {
-                let taken = state.take();
-                state.preparing = true;
-                self.changed.notify_all();
-                return Some(taken);
+            let is_wanted = state.ready.is_none() && (state.has_full_batch(&self.limits) || (!state.committing && state.has_any()));
+            if !is_wanted {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let lingers = if state.has_full_batch(&self.limits) { Duration::ZERO } else { state.linger_left() };
+            if !lingers.is_zero() {
+                state = self.changed.wait_timeout(state, lingers).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
+            let taken = state.take();
+            state.preparing = true;
+            self.changed.notify_all();
+            return Some(taken);
         }
     }
 
@@ -340,12 +353,18 @@ impl State {
         self.pending.len() > 1 || self.pending_records >= limits.batch_records
     }
 
+    /// How long a batch that is not full has to wait yet.
+    fn linger_left(&self) -> Duration {
+        self.taken_at.map_or(Duration::ZERO, |at| LINGER.saturating_sub(at.elapsed()))
+    }
+
     fn has_any(&self) -> bool {
         self.pending_records > 0 || self.parts.values().any(|part| part.taken < part.read)
     }
 
     /// Takes the batch that waits longest.
     fn take(&mut self) -> Taken {
+        self.taken_at = Some(Instant::now());
         let batch = self.pending.pop_front().unwrap_or_default();
         self.pending_records -= batch.len();
         self.pending_bytes -= batch.bytes.len();
