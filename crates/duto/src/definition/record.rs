@@ -1,5 +1,6 @@
 //! `record:`, what a body on the topic must look like.
 
+mod dependence;
 mod hints;
 mod rules;
 mod shape;
@@ -57,6 +58,16 @@ pub struct Rules {
     pub example: Option<serde_json::Value>,
     /// How the generator makes this value.
     pub generate: Option<GenerateHint>,
+    /// The generator leaves the key out unless another field has one of these values.
+    pub generate_when: Option<When>,
+}
+
+/// A field and the values, as JSON, with which another one is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct When {
+    pub field: String,
+    pub values: Vec<String>,
+    pub span: Span,
 }
 
 /// How the generator makes a value where its type and rules do not say enough.
@@ -74,6 +85,14 @@ pub enum GenerateHint {
     Length { low: u32, high: u32 },
     /// With this probability (0 to 1) an optional key is there.
     Probability(f64),
+    /// A random UUID.
+    Uuid,
+    /// The prefix and a number between the two, inclusive, of at least so many digits.
+    Numbered { prefix: String, from: u64, to: u64, digits: usize },
+    /// A random UUID that stays with the value of another field, renewed with this probability (0 to 1).
+    KeptBy { field: String, renewed: f64 },
+    /// The exact product of these numbers of the record, each a path such as `product.price`.
+    ProductOf(Vec<String>),
 }
 
 impl RecordDefinition {

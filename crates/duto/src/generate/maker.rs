@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::decode::rounded_units;
 use crate::definition::column_type::UNCONSTRAINED_SCALE;
-use crate::definition::record::GenerateHint;
+use crate::definition::record::{GenerateHint, When};
 use crate::definition::{ColumnType, Field, Kind, Problem};
 
 /// How often an optional key is there when nothing is said.
@@ -24,7 +24,12 @@ pub struct FieldMaker {
     /// The numbers behind the last one below this field.
     pub end: usize,
     pub name: String,
+    /// From the top of the record; empty within a list.
+    pub path: String,
+    /// Whether another field looks at its value, or at one below it.
+    pub remembered: bool,
     pub probability: f64,
+    pub when: Option<When>,
     pub maker: Maker,
 }
 
@@ -63,6 +68,22 @@ pub enum Maker {
         most: u32,
     },
     Object(Vec<FieldMaker>),
+    /// One of these JSON objects; by its fields where one of them is to be bad.
+    OneObjectOf {
+        objects: Vec<String>,
+        fields: Vec<FieldMaker>,
+    },
+    Numbered {
+        prefix: String,
+        from: u64,
+        to: u64,
+        digits: usize,
+    },
+    KeptBy {
+        field: String,
+        renewed: f64,
+    },
+    ProductOf(Vec<String>),
     List {
         element: Box<FieldMaker>,
         least: u32,
@@ -73,8 +94,58 @@ pub enum Maker {
 /// The makers of a record's fields, or every problem that its hints have.
 pub fn makers(fields: &[Field]) -> Result<Vec<FieldMaker>, Vec<Problem>> {
     let mut problems = Vec::new();
-    let makers = object(fields, &mut 0, &mut problems);
+    let looked_at: Vec<String> = fields.iter().flat_map(looked_at).collect();
+    let mut makers = object(fields, &mut 0, &mut problems);
+    let mut known = Vec::new();
+    set_paths(&mut makers, "", &looked_at, &mut known);
+    for field in fields {
+        unknown_paths(field, &known, &mut problems);
+    }
     if problems.is_empty() { Ok(makers) } else { Err(problems) }
+}
+
+/// The paths that a field, or one below it, depends on.
+fn looked_at(field: &Field) -> Vec<String> {
+    let mut paths: Vec<String> = field.rules.generate_when.iter().map(|when| when.field.clone()).collect();
+    match &field.rules.generate {
+        Some(GenerateHint::KeptBy { field, .. }) => paths.push(field.clone()),
+        Some(GenerateHint::ProductOf(factors)) => paths.extend(factors.iter().cloned()),
+        _ => {}
+    }
+    if let Kind::Object(fields) = &field.kind {
+        paths.extend(fields.iter().flat_map(looked_at));
+    }
+    paths
+}
+
+/// Gives every field outside of lists its path, in the order in which they are written.
+fn set_paths(makers: &mut [FieldMaker], above: &str, looked_at: &[String], known: &mut Vec<String>) {
+    for maker in makers {
+        maker.path = if above.is_empty() { maker.name.clone() } else { format!("{above}.{}", maker.name) };
+        let below = format!("{}.", maker.path);
+        maker.remembered = looked_at.iter().any(|path| *path == maker.path || path.starts_with(&below));
+        known.push(maker.path.clone());
+        let path = maker.path.clone();
+        if let Maker::Object(fields) | Maker::OneObjectOf { fields, .. } = &mut maker.maker {
+            set_paths(fields, &path, looked_at, known);
+        }
+    }
+}
+
+/// A value can depend only on what is written before it.
+fn unknown_paths(field: &Field, known: &[String], problems: &mut Vec<Problem>) {
+    let own = known.iter().position(|path| *path == field.name).unwrap_or(known.len());
+    for path in looked_at(field) {
+        if !known[..own].contains(&path) {
+            let span = field.rules.generate_when.as_ref().filter(|when| when.field == path).map_or(field.span, |when| when.span);
+            let problem = Problem::new(
+                "generate.path.unknown",
+                span,
+                format!("`{}` is made from `{path}`, which does not stand before it", field.name),
+            );
+            problems.push(problem.help("name a field of the record that stands before this one, such as product.price"));
+        }
+    }
 }
 
 fn object(fields: &[Field], next: &mut usize, problems: &mut Vec<Problem>) -> Vec<FieldMaker> {
@@ -89,10 +160,19 @@ fn field_maker(field: &Field, next: &mut usize, problems: &mut Vec<Problem>) -> 
         (Some(GenerateHint::Probability(probability)), false) => *probability,
         // Who says how a value is made wants to see it.
         (Some(_), false) => 1.0,
+        (None, false) if field.rules.generate_when.is_some() => 1.0,
         (None, false) => DEFAULT_PROBABILITY,
     };
     let made = match &field.kind {
-        Kind::Object(fields) => Ok(Maker::Object(object(fields, next, problems))),
+        Kind::Object(fields) => {
+            let fields = object(fields, next, problems);
+            Ok(match &field.rules.generate {
+                Some(GenerateHint::OneOf(objects)) if !objects.is_empty() => {
+                    Maker::OneObjectOf { objects: objects.iter().map(Value::to_string).collect(), fields }
+                }
+                _ => Maker::Object(fields),
+            })
+        }
         Kind::List(element) => {
             let element = Box::new(field_maker(element, next, problems));
             elements(field).map(|(least, most)| Maker::List { element, least, most })
@@ -106,7 +186,16 @@ fn field_maker(field: &Field, next: &mut usize, problems: &mut Vec<Problem>) -> 
         problems.push(problem);
         Maker::Boolean
     });
-    FieldMaker { number, end: *next, name: field.name.clone(), probability: probability.clamp(0.0, 1.0), maker }
+    FieldMaker {
+        number,
+        end: *next,
+        name: field.name.clone(),
+        path: String::new(),
+        remembered: false,
+        probability: probability.clamp(0.0, 1.0),
+        when: field.rules.generate_when.clone(),
+        maker,
+    }
 }
 
 /// How many elements a list gets, least and most.
@@ -138,6 +227,12 @@ fn hinted(field: &Field, column_type: ColumnType) -> Result<Option<Maker>, Probl
             return Err(Problem::new("generate.one_of.empty", field.span, format!("`{}` has no value to choose from", field.name)));
         }
         Some(GenerateHint::OneOf(values)) => Maker::OneOf(values.iter().map(Value::to_string).collect()),
+        Some(GenerateHint::Uuid) => Maker::Uuid,
+        Some(GenerateHint::Numbered { prefix, from, to, digits }) => {
+            Maker::Numbered { prefix: prefix.clone(), from: *from, to: *to, digits: *digits }
+        }
+        Some(GenerateHint::KeptBy { field, renewed }) => Maker::KeptBy { field: field.clone(), renewed: *renewed },
+        Some(GenerateHint::ProductOf(paths)) => Maker::ProductOf(paths.clone()),
         Some(GenerateHint::Length { .. } | GenerateHint::Probability(_)) | None => return Ok(None),
     }))
 }

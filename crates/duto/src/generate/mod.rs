@@ -3,6 +3,7 @@
 mod damage;
 mod latency;
 mod maker;
+mod memory;
 mod pace;
 mod retry;
 mod run;
@@ -22,6 +23,7 @@ use crate::decode::key_of;
 use crate::definition::{Pipeline, Problem, RecordDefinition, TextCleaning};
 use damage::Damage;
 use maker::FieldMaker;
+use memory::Memory;
 use write::Writer;
 
 /// Makes the bodies of one pipeline's topic.
@@ -33,6 +35,7 @@ pub struct Generator {
     key: Option<String>,
     max_depth: usize,
     random: StdRng,
+    memory: Memory,
     /// Records made so far, from which sequences count.
     made: u64,
 }
@@ -55,12 +58,12 @@ impl Generator {
         let fields = maker::makers(&record.fields)?;
         let damages = damage::possible(&record.fields, cleaning);
         let random = seed.map_or_else(rand::make_rng, StdRng::seed_from_u64);
-        Ok(Self { fields, damages, key, max_depth, random, made: 0 })
+        Ok(Self { fields, damages, key, max_depth, random, memory: Memory::default(), made: 0 })
     }
 
     /// The next good body.
     pub fn next_payload(&mut self) -> Vec<u8> {
-        let mut writer = Writer::new(&mut self.random, self.made, None);
+        let mut writer = Writer::new(&mut self.random, &mut self.memory, self.made, None);
         writer.object(&self.fields);
         self.made += 1;
         writer.into_bytes()
@@ -84,7 +87,7 @@ impl Generator {
     }
 
     fn damaged(&mut self, damage: &Damage) -> Vec<u8> {
-        let mut writer = Writer::new(&mut self.random, self.made, damage.in_field.as_ref());
+        let mut writer = Writer::new(&mut self.random, &mut self.memory, self.made, damage.in_field.as_ref());
         writer.object(&self.fields);
         self.made += 1;
         let body = writer.into_bytes();

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use super::damage::{Change, FieldDamage};
 use super::maker::{FieldMaker, Maker};
+use super::memory::Memory;
+use crate::definition::record::When;
 
 const WORDS: [&str; 16] = [
     "azul", "norte", "café", "river", "stone", "manhã", "copper", "lima", "vento", "paper", "harbor", "sol", "ponte", "meadow", "rua",
@@ -26,11 +28,13 @@ pub struct Writer<'a> {
     /// The place in the innermost list.
     index: u32,
     damage: Option<&'a FieldDamage>,
+    memory: &'a mut Memory,
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(random: &'a mut StdRng, record: u64, damage: Option<&'a FieldDamage>) -> Self {
-        Self { body: String::with_capacity(256), random, record, index: 0, damage }
+    pub fn new(random: &'a mut StdRng, memory: &'a mut Memory, record: u64, damage: Option<&'a FieldDamage>) -> Self {
+        memory.begin();
+        Self { body: String::with_capacity(256), random, record, index: 0, damage, memory }
     }
 
     pub fn into_bytes(self) -> Vec<u8> {
@@ -42,7 +46,8 @@ impl<'a> Writer<'a> {
         let start = self.body.len();
         for field in fields {
             let on_the_way = self.on_the_way(field);
-            if !on_the_way && !self.random.random_bool(field.probability) {
+            let is_there = self.is_wanted(field) && self.random.random_bool(field.probability);
+            if !on_the_way && !is_there {
                 continue;
             }
             match self.change(field) {
@@ -59,11 +64,47 @@ impl<'a> Writer<'a> {
                 }
                 None => {
                     self.name(start, &field.name);
-                    self.value(&field.maker);
+                    let value = self.body.len();
+                    self.field_value(field, on_the_way);
+                    self.remember(field, value);
                 }
             }
         }
         self.body.push('}');
+    }
+
+    /// Whether the field's condition holds, if it has one.
+    fn is_wanted(&self, field: &FieldMaker) -> bool {
+        let holds = |when: &When| self.memory.value(&when.field).is_some_and(|value| when.values.iter().any(|wanted| wanted == value));
+        field.when.as_ref().is_none_or(holds)
+    }
+
+    fn field_value(&mut self, field: &FieldMaker, on_the_way: bool) {
+        match &field.maker {
+            Maker::OneObjectOf { fields, .. } if on_the_way => self.object(fields),
+            Maker::KeptBy { field: other, renewed } => {
+                let with = self.memory.value(other).unwrap_or_default().to_owned();
+                let (renew, fresh) = (self.random.random_bool(*renewed), self.uuid());
+                let kept = self.memory.kept(field.number, &with, renew, || fresh);
+                self.quoted(&kept);
+            }
+            maker => self.value(maker),
+        }
+    }
+
+    fn remember(&mut self, field: &FieldMaker, start: usize) {
+        if !field.remembered || field.path.is_empty() {
+            return;
+        }
+        let json = self.body.get(start..).unwrap_or_default();
+        match field.maker {
+            Maker::OneObjectOf { .. } => self.memory.remember_object(&field.path, json),
+            _ => self.memory.remember(&field.path, json),
+        }
+    }
+
+    fn uuid(&mut self) -> String {
+        uuid::Builder::from_random_bytes(self.random.random()).into_uuid().to_string()
     }
 
     fn name(&mut self, start: usize, name: &str) {
@@ -82,7 +123,7 @@ impl<'a> Writer<'a> {
                 let units = self.random.random_range(*low..=*high);
                 self.units(units, *decimals, *quoted);
             }
-            Maker::OneOf(values) => {
+            Maker::OneOf(values) | Maker::OneObjectOf { objects: values, .. } => {
                 let choice = self.random.random_range(0..values.len().max(1));
                 self.body.push_str(values.get(choice).map_or("null", String::as_str));
             }
@@ -94,9 +135,22 @@ impl<'a> Writer<'a> {
             Maker::Today => self.quoted(&Utc::now().format("%Y-%m-%d").to_string()),
             Maker::Now => self.quoted(&Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)),
             Maker::Uuid => {
-                let uuid = uuid::Builder::from_random_bytes(self.random.random()).into_uuid();
-                self.quoted(&uuid.to_string());
+                let uuid = self.uuid();
+                self.quoted(&uuid);
             }
+            Maker::Numbered { prefix, from, to, digits } => {
+                let number = self.random.random_range(*from..=*to);
+                self.quoted(&format!("{prefix}{number:0digits$}"));
+            }
+            // Of a list's element nothing is kept.
+            Maker::KeptBy { .. } => {
+                let uuid = self.uuid();
+                self.quoted(&uuid);
+            }
+            Maker::ProductOf(paths) => match self.memory.product(paths) {
+                Some((units, decimals)) => self.units(units, decimals, false),
+                None => self.body.push('0'),
+            },
             Maker::Document => {
                 let count = self.random.random_range(1..100);
                 let _ = write!(self.body, "{{\"count\": {count}, \"tags\": [\"a\", \"b\"]}}");

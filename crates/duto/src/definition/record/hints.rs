@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::dependence::{RENEWED, read_kept_by, read_numbered, read_product};
 use super::rules::{describe, is_number};
 use super::shape::Position;
 use super::{GenerateHint, Kind, Rules};
@@ -56,20 +57,51 @@ pub(super) static HINT_KEYS: Keys = Keys {
             presence: Presence::Optional,
             value: Value::Other(|| json!({ "type": ["number", "string"] })),
         },
+        Key { name: "uuid", about: "true: a random UUID", presence: Presence::Optional, value: Value::Boolean },
+        Key {
+            name: "numbered",
+            about: "a text and a number behind it, between these two: USER001..USER100",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "kept_by",
+            about: "a random UUID that stays with the value of this field, which stands before it",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        RENEWED,
+        Key {
+            name: "product_of",
+            about: "the exact product of these numbers of the record, each a path such as product.price",
+            presence: Presence::Optional,
+            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": { "type": "string" } })),
+        },
+        Key {
+            name: "when",
+            about: "the key is there only when a field before it has this value, or one of these: { event_type: purchase }",
+            presence: Presence::Optional,
+            value: Value::Other(|| json!({ "type": "object", "minProperties": 1, "maxProperties": 1 })),
+        },
     ],
     later: &[],
     note: "",
 };
 
-const HINTS: [&str; 6] = ["sequence", "index", "between", "one_of", "length", "probability"];
+const HINTS: [&str; 10] = ["sequence", "index", "between", "one_of", "length", "probability", "uuid", "numbered", "kept_by", "product_of"];
 
 /// Reads the hint of one value; None if there is none or it was wrong.
 pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules: &Rules, position: Position) -> Option<GenerateHint> {
     let entry = field.entry("generate")?;
     let hint = field.section("generate")?;
     let walk = field.walk();
+    // `when` says whether the key is there, and may stand alone.
+    let only_when = hint.entry("when").is_some();
     let given: Vec<_> = HINTS.into_iter().filter(|name| hint.entry(name).is_some()).collect();
     let [name] = given.as_slice() else {
+        if given.is_empty() && only_when {
+            return None;
+        }
         let message = match given.as_slice() {
             [] => format!("{title}: generate says nothing"),
             _ => format!("{title}: generate says {} at once", given.join(" and ")),
@@ -78,11 +110,14 @@ pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules:
         return None;
     };
     let number = matches!(kind, Kind::Scalar(scalar) if is_number(*scalar));
+    let text = matches!(kind, Kind::Scalar(ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Uuid));
     let (suits, what) = match *name {
         "sequence" | "between" => (number, "makes a number"),
         "index" => (number && position.in_list, "makes a number in a list's element"),
         "length" => (matches!(kind, Kind::List(_)), "is for a list"),
-        "one_of" => (matches!(kind, Kind::Scalar(_)), "is for a single value"),
+        "one_of" => (!matches!(kind, Kind::List(_)), "is for a single value or an object"),
+        "uuid" | "numbered" | "kept_by" => (text, "makes a text"),
+        "product_of" => (number, "makes a number"),
         _ => (!position.required, "is for an optional field, whose name ends in ?"),
     };
     let span = hint.entry(name).map_or(entry.key_span, |hint| hint.key_span);
@@ -100,6 +135,10 @@ pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules:
         "between" => read_between(&hint, title, kind, rules),
         "one_of" => read_one_of(&hint, title, kind),
         "length" => read_length(&hint, title, rules),
+        "uuid" => hint.boolean("uuid").filter(|wanted| *wanted).map(|_| GenerateHint::Uuid),
+        "numbered" => read_numbered(&hint, title),
+        "kept_by" => read_kept_by(&hint, title),
+        "product_of" => read_product(&hint),
         _ => read_probability(&hint, title),
     }
 }
@@ -167,6 +206,7 @@ fn read_one_of(hint: &Fields<'_, '_>, title: &str, kind: &Kind) -> Option<Genera
             Kind::Scalar(ColumnType::Boolean) => value.is_boolean(),
             Kind::Scalar(scalar) if is_number(*scalar) => value.is_number(),
             Kind::Scalar(ColumnType::Jsonb) => true,
+            Kind::Object(_) => value.is_object(),
             _ => value.is_string(),
         };
         if !suits {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::dependence::read_when;
 use super::hints::{HINT_KEYS, read_hint};
 use super::shape::Position;
 use super::{Kind, Rules};
@@ -134,9 +135,11 @@ pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, posi
         min_length: if is_text || is_list { fields.integer("min_length") } else { None },
         example: fields.value("example").and_then(|node| to_json(fields.walk(), node)),
         generate: None,
+        generate_when: None,
     };
     check_contradictions(fields, title, kind, &rules);
     rules.generate = read_hint(fields, title, kind, &rules, position);
+    rules.generate_when = fields.entry("generate").and_then(|_| read_when(&fields.section("generate")?, title, position.required));
     rules
 }
 
