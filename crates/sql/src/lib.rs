@@ -21,12 +21,14 @@ mod field; // a key of an object
 mod type_name; // PostgreSQL's names for Arrow's types
 mod compile; // expressions into what runs
 mod halves; // evaluating in halves until the failing rows are found
+mod postgres; // PostgreSQL's own SQL, looked at
 mod select; // a table's SELECT
 mod condition; // a check's condition
 
 pub use cast::{assignable, cast};
 pub use condition::{Condition, ConditionOutput, plan_condition};
 pub use halves::{Failure, run_in_halves};
+pub use postgres::{ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
 pub use problem::SqlProblem;
 pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select};
 pub use type_name::type_name;

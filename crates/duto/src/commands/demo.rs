@@ -18,7 +18,7 @@ use crate::log;
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Pipeline files.
-    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml"])]
+    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml", "pipelines/ecommerce/pipeline.yaml"])]
     pub files: Vec<PathBuf>,
     /// Where the databases and the log are kept.
     #[arg(long, value_name = "FOLDER", default_value = ".duto")]
@@ -69,7 +69,10 @@ fn introduce(loaded: &Loaded, args: &DemoArgs, file: &std::path::Path, url: &str
     let (file, folder) = (file.display(), args.folder.display());
     println!("\n{}: {} records a second, {}% of them malformed", pipeline.name, args.rate, args.bad * 100.0);
     if let Some(listen) = &pipeline.listen {
-        println!("  health    http://{listen}/health\n  metrics   http://{listen}/metrics");
+        if pipeline.dashboard.is_some() {
+            println!("  page      http://{listen}/");
+        }
+        println!("  docs      http://{listen}/docs\n  health    http://{listen}/health\n  metrics   http://{listen}/metrics");
         for endpoint in &pipeline.ingest {
             println!("  send one  curl -X {} http://{listen}{} -d '...'", endpoint.method, endpoint.path);
         }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::{Log, NewTopic};
+use crate::serve::endpoints::Answers;
 use crate::serve::{self, Served};
 use crate::worker::progress::Progress;
 use crate::worker::{Worker, WorkerError};
@@ -155,13 +157,33 @@ async fn serve_http(
     })
     .with_context(|| format!("making topic {}", topic.name))?;
     let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
-    let pool = Pool::new(&pipeline, connector, has_worker)?;
+    let readers = Pool::of_readers(&pipeline, connector.clone(), has_worker)?;
+    let pool = Pool::new(connector)?;
     let listener = serve::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
-    let served =
-        Served { pipeline, stages: loaded.stages.clone(), progress: progress.clone(), pool, log: log.clone(), producer: producer.into() };
-    let router = serve::router(Arc::new(served));
-    Ok(serve::serve(listener, router, async move { wait_for(&stop).await }))
+    let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
+    tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.name.clone(), ending.clone()));
+    let served = Served {
+        pipeline,
+        stages: loaded.stages.clone(),
+        progress: progress.clone(),
+        pool,
+        readers,
+        changes,
+        answers: Answers::default(),
+        stop: ending.clone(),
+        log: log.clone(),
+        producer: producer.into(),
+    };
+    let served = Arc::new(served);
+    tokio::spawn(serve::advice::look(served.clone()));
+    let router = serve::router(served);
+    let stopped = async move {
+        wait_for(&stop).await;
+        // Streams end now; a request that is open is finished.
+        ending.cancel();
+    };
+    Ok(serve::serve(listener, router, stopped))
 }
 
 /// Ends when the flag is set.

@@ -8,7 +8,9 @@ pub mod batch;
 pub mod checks;
 pub mod column_type;
 pub mod database;
+pub mod dashboard;
 mod decimal;
+pub mod endpoints;
 mod environment;
 pub mod generate;
 pub mod identifier;
@@ -41,7 +43,9 @@ mod yaml;
 pub use batch::Batching;
 pub use checks::Check;
 pub use column_type::ColumnType;
+pub use dashboard::Dashboard;
 pub use database::Database;
+pub use endpoints::{Endpoint, Parameter, Shape};
 pub use generate::Generate;
 pub use ingest::IngestEndpoint;
 pub use once::Once;
@@ -80,6 +84,9 @@ pub struct Pipeline {
     pub rollups: Vec<Rollup>,
     /// `views:`, in the file's order.
     pub views: Vec<View>,
+    /// `endpoints:`, in the file's order.
+    pub endpoints: Vec<Endpoint>,
+    pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,

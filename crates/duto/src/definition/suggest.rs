@@ -6,7 +6,7 @@ pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str
 }
 
 /// The same, or else the whole list, introduced by `intro`.
-pub(super) fn did_you_mean_or_list<'a>(word: &str, intro: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
+pub fn did_you_mean_or_list<'a>(word: &str, intro: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
     did_you_mean(word, candidates.clone()).unwrap_or_else(|| {
         let all: Vec<_> = candidates.into_iter().collect();
         format!("{intro} {}", all.join(", "))

@@ -23,6 +23,8 @@ pub struct Connector {
     tls: MakeTlsConnector,
     /// Every single wait of a load ends after so long, whatever the server does.
     pub wait_timeout: Duration,
+    /// More settings of each session.
+    session: &'static str,
 }
 
 /// A connection, and the task that serves its socket. Dropping it closes the socket at once, also in the middle of a statement.
@@ -75,7 +77,7 @@ impl Connector {
         config.connect_timeout(database.connect_timeout);
         config.keepalives(true).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         let wait_timeout = database.statement_timeout + database.lock_timeout;
-        Ok(Self { config, tls: tls(database)?, wait_timeout })
+        Ok(Self { config, tls: tls(database)?, wait_timeout, session: "" })
     }
 
     /// The database's name, for messages.
@@ -87,6 +89,13 @@ impl Connector {
     pub fn with_database(&self, name: &str) -> Self {
         let mut other = self.clone();
         other.config.dbname(name);
+        other
+    }
+
+    /// The same, for those who only read: PostgreSQL refuses anything else, and no query runs longer than an answer may take.
+    pub fn read_only(&self) -> Self {
+        let mut other = self.clone();
+        other.session = "; SET default_transaction_read_only = on; SET statement_timeout = '15s'";
         other
     }
 
@@ -114,7 +123,7 @@ impl Connector {
         });
         let connection = Connection { client, socket, prepared: Mutex::default() };
         let session = "SET TimeZone = 'UTC'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
-        self.within(connection.client.batch_execute(session)).await?;
+        self.within(connection.client.batch_execute(&format!("{session}{}", self.session))).await?;
         Ok(connection)
     }
 

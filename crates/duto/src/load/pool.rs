@@ -13,6 +13,8 @@ use crate::definition::Pipeline;
 const WAIT: Duration = Duration::from_secs(3);
 /// The lanes' connections have company: the reader's, and the one that looks for the goal of `--until-caught-up`.
 const OTHERS: usize = 2;
+/// For health, metrics and positions.
+const OWN: usize = 2;
 
 /// A bounded number of connections, made when they are asked for.
 #[derive(Clone)]
@@ -24,10 +26,18 @@ pub struct Pool {
 struct Maker(Connector);
 
 impl Pool {
-    /// What `database.max_connections` leaves beside the load connections, but at least one.
-    pub fn new(pipeline: &Pipeline, connector: Connector, has_worker: bool) -> anyhow::Result<Self> {
-        let taken = if has_worker { pipeline.batch.workers + OTHERS } else { 0 };
-        let size = pipeline.database.max_connections.saturating_sub(taken).max(1);
+    /// For health, metrics and positions.
+    pub fn new(connector: Connector) -> anyhow::Result<Self> {
+        Self::of_size(connector, OWN)
+    }
+
+    /// For endpoints: what `database.max_connections` leaves beside all others, but at least one. They only read.
+    pub fn of_readers(pipeline: &Pipeline, connector: Connector, has_worker: bool) -> anyhow::Result<Self> {
+        let taken = OWN + if has_worker { pipeline.batch.workers + OTHERS } else { 0 };
+        Self::of_size(connector.read_only(), pipeline.database.max_connections.saturating_sub(taken).max(1))
+    }
+
+    fn of_size(connector: Connector, size: usize) -> anyhow::Result<Self> {
         let pool = managed::Pool::builder(Maker(connector.clone()))
             .max_size(size)
             .wait_timeout(Some(WAIT))

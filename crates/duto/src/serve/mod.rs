@@ -1,5 +1,11 @@
-//! The HTTP server of a pipeline: how it is, what it counts, and the endpoints that take records.
+//! The HTTP server of a pipeline: its page, its answers, what changed, how it is, what it counts, and the endpoints that take records.
 
+pub mod page; // /, /docs and their files
+pub mod endpoints; // GET /api/...
+pub mod changes; // what a commit touched
+pub mod live; // /duto/live
+pub mod advice; // the index that an endpoint lacks
+pub mod openapi; // /openapi.json
 pub mod health; // /livez, /readyz, /health
 pub mod metrics; // /metrics
 
@@ -8,6 +14,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::definition::Pipeline;
 use crate::ingest;
@@ -15,6 +22,8 @@ use crate::load::pool::Pool;
 use crate::log::{Log, Producer};
 use crate::worker::progress::Progress;
 use crate::worker::stages::Stages;
+use changes::Changes;
+use endpoints::Answers;
 
 /// What the endpoints of one pipeline look at.
 pub struct Served {
@@ -22,13 +31,27 @@ pub struct Served {
     pub stages: Arc<Stages>,
     pub progress: Arc<Progress>,
     pub pool: Pool,
+    /// Connections that only read.
+    pub readers: Pool,
+    pub changes: Arc<Changes>,
+    pub answers: Answers,
+    /// Ends the open streams.
+    pub stop: CancellationToken,
     pub log: Arc<dyn Log>,
     pub producer: Arc<dyn Producer>,
 }
 
 /// All routes of a pipeline, in the order in which a person meets them.
 pub fn router(served: Arc<Served>) -> Router {
-    Router::new().merge(ingest::routes(&served)).merge(health::routes()).merge(metrics::routes()).with_state(served)
+    Router::new()
+        .merge(page::routes(&served))
+        .merge(endpoints::routes(&served))
+        .merge(live::routes())
+        .merge(openapi::routes())
+        .merge(ingest::routes(&served))
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .with_state(served)
 }
 
 /// Binds the address now, so that a port that is taken is an error before anything starts.

@@ -13,7 +13,7 @@ use crate::load::failure::Failure;
 use crate::load::ledger;
 use crate::load::poison;
 use crate::load::position::{self, Resolution};
-use crate::load::prepared::{Outcome, Verdicts};
+use crate::load::prepared::{Outcome, Prepared, Verdicts};
 use crate::load::rows::StoredRows;
 use crate::load::transaction;
 
@@ -53,6 +53,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
         match settled {
             Settled::Committed(outcomes, stored) => {
                 committer.shared.progress.batch_committed(&work.prepared, &outcomes, started.elapsed());
+                committer.tell_changes(&work.prepared, stored.as_deref());
                 lane.committed(&work);
                 if let Some(stored) = stored {
                     committer.paths.learn(&work.prepared, &stored);
@@ -173,6 +174,14 @@ impl Committer {
             }
         }
         None
+    }
+
+    /// Tells those who show the tables which of them have new rows; where nobody knows, all.
+    fn tell_changes(&self, batch: &Prepared, stored: Option<&[Vec<u32>]>) {
+        let tables = self.shared.pipeline.tables.iter().enumerate();
+        let changed =
+            tables.filter(|(index, _)| stored.is_none_or(|stored| !stored[*index].is_empty())).map(|(_, table)| table.name.as_str());
+        self.shared.progress.changes.committed(changed, batch.ranges.iter().map(|range| (range.partition, range.to)));
     }
 
     async fn find_poison(&mut self, work: &mut Work, verdicts: &mut Verdicts, reason: &str) -> Result<(), Failure> {

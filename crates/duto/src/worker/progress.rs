@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::load::prepared::{Outcome, Prepared};
 use crate::reject::Stage;
+use crate::serve::changes::Changes;
 
 use super::stages::StageSeconds;
 
@@ -25,6 +26,8 @@ pub struct Progress {
     pub transform_seconds: Histogram,
     pub commit_seconds: Histogram,
     condition: Mutex<Condition>,
+    /// What was committed, for those who show it.
+    pub changes: Arc<Changes>,
 }
 
 /// The stages that reject, in the order in which a record meets them.
@@ -75,6 +78,7 @@ impl Default for Progress {
             transform_seconds: Histogram::new(0.000_1),
             commit_seconds: Histogram::new(0.000_1),
             condition: Mutex::default(),
+            changes: Arc::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::check::Checks;
 use crate::decode::Decoder;
 use crate::definition::{Pipeline, Problem};
 use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
+use crate::query::Queries;
 use crate::reject::{Reject, Stage};
 use crate::rollup::Rollups;
 use crate::transform::{Transform, Transformed, with_meta};
@@ -21,6 +22,7 @@ pub struct Stages {
     transform: Transform,
     written: Vec<Vec<usize>>,
     rollups: Rollups,
+    queries: Queries,
 }
 
 /// How long a batch spent in each stage.
@@ -34,13 +36,13 @@ impl Stages {
     /// Plans the SQL. Answers every problem of the file's SQL at once.
     pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
         let decoder = Decoder::new(pipeline);
-        match (Checks::plan(pipeline), Transform::plan(pipeline)) {
-            (Ok(checks), Ok(transform)) => {
+        match (Checks::plan(pipeline), Transform::plan(pipeline), Queries::plan(pipeline)) {
+            (Ok(checks), Ok(transform), Ok(queries)) => {
                 let written: Vec<Vec<usize>> = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
                 let rollups = Rollups::plan(pipeline, &written)?;
-                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written, rollups })
+                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written, rollups, queries })
             }
-            (checks, transform) => Err(checks.err().into_iter().chain(transform.err()).flatten().collect()),
+            (checks, transform, queries) => Err(checks.err().into_iter().chain(transform.err()).chain(queries.err()).flatten().collect()),
         }
     }
 
@@ -52,6 +54,11 @@ impl Stages {
     /// What stored rows add to counters.
     pub fn rollups(&self) -> &Rollups {
         &self.rollups
+    }
+
+    /// The endpoints.
+    pub fn queries(&self) -> &Queries {
+        &self.queries
     }
 
     /// Brings a batch as far as it comes without the database.

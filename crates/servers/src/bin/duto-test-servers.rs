@@ -1,12 +1,12 @@
 //! `duto-test-servers [--durable] -- COMMAND...`: starts a Kafka and a PostgreSQL, runs the command with their addresses in its
 //! environment, ends them, and answers the command's exit code. A test run shares the two instead of starting them per test. With
-//! `--durable` PostgreSQL syncs its commits, which tests do without: the bench measures nothing else.
+//! `--durable` PostgreSQL syncs its commits and Kafka has the heap that it ships with, which tests do without: the bench measures nothing else.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, anyhow};
-use duto_servers::{Kafka, Postgres, PostgresSettings, ScratchFolder, shared};
+use duto_servers::{Kafka, KafkaSettings, Postgres, PostgresSettings, ScratchFolder, shared};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
@@ -29,7 +29,7 @@ fn run(command: &[String], durable: bool) -> Result<u8> {
     let folder = ScratchFolder::create("servers")?;
     let kafka_folder = folder.path().join("kafka");
     let (kafka, postgres) = std::thread::scope(|scope| {
-        let kafka = scope.spawn(|| Kafka::start(&kafka_folder));
+        let kafka = scope.spawn(|| Kafka::start_with(&kafka_folder, KafkaSettings { as_shipped: durable, ..KafkaSettings::default() }));
         let postgres = start_postgres(folder.path(), durable);
         (kafka.join(), postgres)
     });

@@ -1,4 +1,4 @@
-//! Apache Kafka for tests and the bench: one combined KRaft node, ready in about ten seconds, with a small heap.
+//! Apache Kafka for tests and the bench: one combined KRaft node, ready in about ten seconds.
 
 mod jars;
 mod readiness;
@@ -17,6 +17,18 @@ use crate::free_port;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// What `kafka-server-start.sh` and `kafka-run-class.sh` give Java.
+const AS_SHIPPED: &[&str] = &[
+    "-Xms1G",
+    "-Xmx1G",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:MaxInlineLevel=15",
+];
+const SMALL: &[&str] = &["-Xms128m", "-Xmx512m"];
 
 /// How a broker is run.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +38,8 @@ pub struct KafkaSettings {
     pub proxy_port: Option<u16>,
     /// Anything of server.properties; it wins over what is set here.
     pub configuration: Vec<(String, String)>,
+    /// With the heap and the collector of Kafka's own start script, which a bench must compare with; tests need less.
+    pub as_shipped: bool,
 }
 
 /// A broker and its data. It ends with this value, and with this process.
@@ -148,7 +162,7 @@ impl Kafka {
 
     fn java(&self) -> Result<Command> {
         let mut command = Command::new(jars::java());
-        command.current_dir(&self.folder).args(["-Xms128m", "-Xmx512m", "-Djava.awt.headless=true"]);
+        command.current_dir(&self.folder).args(if self.settings.as_shipped { AS_SHIPPED } else { SMALL }).arg("-Djava.awt.headless=true");
         command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]);
         command.arg("-cp").arg(jars::folder()?.join("*"));
         Ok(command)

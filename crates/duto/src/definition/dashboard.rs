@@ -1,0 +1,96 @@
+//! `dashboard:`, a page over the endpoints.
+
+mod panel;
+
+use serde_json::{Value as Json, json};
+
+use super::keys::{Key, Keys, Presence, Value};
+use super::parse::Section;
+use super::schema::keys_schema;
+use super::values::to_json;
+use super::walk::Fields;
+use super::yaml::Node;
+use super::{Pipeline, Problem};
+
+/// A page of panels, as the page reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dashboard {
+    /// A text, or one a language.
+    pub title: Json,
+    /// Of numbers, dates and, where the reader's language is not there, of texts: `pt-BR`.
+    pub locale: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Each with its defaults filled in.
+    pub panels: Vec<Json>,
+}
+
+pub(super) const SECTION: Section = Section {
+    key: Key { name: "dashboard", about: "a page over the endpoints, at /", presence: Presence::Optional, value: Value::Keys(&KEYS) },
+    read,
+};
+
+static KEYS: Keys = Keys {
+    of: "dashboard",
+    keys: &[
+        Key {
+            name: "title",
+            about: "a text, or one a language: { pt-BR: Vendas, en: Sales }",
+            presence: Presence::Required,
+            value: Value::Other(text_schema),
+        },
+        Key { name: "locale", about: "of numbers and dates: pt-BR", presence: Presence::Default("en"), value: Value::Text },
+        Key { name: "currency", about: "of amounts, as ISO 4217 has it: BRL", presence: Presence::Default("USD"), value: Value::Text },
+        Key {
+            name: "panels",
+            about: "the panels, in order",
+            presence: Presence::Required,
+            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": keys_schema(&panel::KEYS) })),
+        },
+    ],
+    later: &[],
+    note: "",
+};
+
+pub(super) fn text_schema() -> Json {
+    json!({ "oneOf": [{ "type": "string" }, { "type": "object", "additionalProperties": { "type": "string" }, "minProperties": 1 }] })
+}
+
+fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
+    if file.value("dashboard").is_none() {
+        return;
+    }
+    let Some(fields) = file.section("dashboard") else { return };
+    let walk = file.walk();
+    let title = fields.value("title").and_then(|node| text(&fields, "title", node));
+    let mut panels = Vec::new();
+    for item in fields.value("panels").and_then(|node| walk.list("dashboard.panels", node)).unwrap_or_default() {
+        panels.extend(panel::read(walk, item, pipeline));
+    }
+    if let (Some(title), Some(locale), Some(currency)) = (title, fields.text("locale"), fields.text("currency")) {
+        if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            let span = fields.span("currency").unwrap_or_default();
+            walk.report(
+                Problem::new("dashboard.currency", span, "a currency has three capital letters").help("for example BRL, EUR or USD"),
+            );
+        }
+        pipeline.dashboard = Some(Dashboard { title, locale, currency, panels });
+    }
+}
+
+/// A text, or one a language.
+pub(super) fn text(fields: &Fields<'_, '_>, name: &str, node: &Node) -> Option<Json> {
+    let walk = fields.walk();
+    let value = to_json(walk, node)?;
+    let good = match &value {
+        Json::String(_) => true,
+        Json::Object(languages) => !languages.is_empty() && languages.values().all(Json::is_string),
+        _ => false,
+    };
+    if !good {
+        let problem = Problem::new("dashboard.text", node.span, format!("{} must be a text, or one a language", fields.named(name)));
+        walk.report(problem.help("for example { pt-BR: Vendas, en: Sales }"));
+        return None;
+    }
+    Some(value)
+}

@@ -1,0 +1,152 @@
+//! `views:` and `endpoints:`, PostgreSQL's SQL over the tables. Pure: what each reads, and its statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use duto_sql::{PostgresQuery, analyse_postgres, with_parameters};
+
+use crate::definition::{Endpoint, Pipeline, Problem, Shape, SqlText};
+use crate::transform::problem_of;
+
+/// A pipeline's endpoints, ready to be asked.
+#[derive(Debug, Clone, Default)]
+pub struct Queries {
+    /// In the file's order.
+    pub endpoints: Vec<EndpointQuery>,
+}
+
+/// One endpoint's statement.
+#[derive(Debug, Clone)]
+pub struct EndpointQuery {
+    pub endpoint: Endpoint,
+    /// The SELECT, with $1, $2, ... for its parameters.
+    pub select: String,
+    /// The same as one value: a JSON text.
+    pub statement: String,
+    /// The parameters in the order of their numbers, as places among the endpoint's.
+    pub order: Vec<usize>,
+    /// The pipeline's tables whose rows decide the answer.
+    pub tables: BTreeSet<String>,
+    /// Whether the answer is another a moment later, though nothing was stored.
+    pub reads_clock: bool,
+}
+
+impl Queries {
+    /// Looks at every SELECT; all problems are told at once.
+    pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
+        let mut known = Known::of(pipeline);
+        let mut problems = Vec::new();
+        for view in &pipeline.views {
+            match known.look(&view.select) {
+                Ok((query, reads)) => {
+                    problems.extend(query.parameters.first().map(|place| {
+                        let span = view.select.span_of(place.start, place.end);
+                        Problem::new("view.parameter", span, format!("a view has no parameters, and :{} is one", place.name))
+                    }));
+                    known.relations.insert(view.name.clone(), reads);
+                }
+                Err(found) => {
+                    problems.extend(found);
+                    known.relations.insert(view.name.clone(), Reads::default());
+                }
+            }
+        }
+        let mut endpoints = Vec::new();
+        for endpoint in &pipeline.endpoints {
+            match known.look(&endpoint.select).and_then(|(query, reads)| EndpointQuery::new(endpoint, &query, reads)) {
+                Ok(query) => endpoints.push(query),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(Self { endpoints }) } else { Err(problems) }
+    }
+}
+
+/// What a relation's rows depend on.
+#[derive(Debug, Clone, Default)]
+struct Reads {
+    tables: BTreeSet<String>,
+    clock: bool,
+}
+
+/// Everything that may be read.
+struct Known {
+    relations: BTreeMap<String, Reads>,
+}
+
+impl Known {
+    fn of(pipeline: &Pipeline) -> Self {
+        let on = |table: &str| Reads { tables: BTreeSet::from([table.to_owned()]), clock: false };
+        let tables = pipeline.tables.iter().map(|table| (table.name.clone(), on(&table.name)));
+        let rollups = pipeline.rollups.iter().map(|rollup| (rollup.name.clone(), on(&rollup.from)));
+        Self { relations: tables.chain(rollups).collect() }
+    }
+
+    fn look(&self, sql: &SqlText) -> Result<(PostgresQuery, Reads), Vec<Problem>> {
+        let query = analyse_postgres(&sql.text)
+            .map_err(|problems| problems.into_iter().map(|problem| problem_of(sql, problem)).collect::<Vec<_>>())?;
+        let mut reads = Reads { clock: query.reads_clock, ..Reads::default() };
+        let mut problems = Vec::new();
+        for relation in &query.relations {
+            match relation.schema.as_deref() {
+                // What duto keeps changes with every commit, whatever the table.
+                Some("duto") => reads.tables.extend(self.relations.values().flat_map(|reads| reads.tables.iter().cloned())),
+                None | Some("public") => match self.relations.get(&relation.name) {
+                    Some(other) => {
+                        reads.tables.extend(other.tables.iter().cloned());
+                        reads.clock |= other.clock;
+                    }
+                    None => problems.push(self.unknown(sql, relation)),
+                },
+                // Catalogues and other people's tables: nobody says when they change.
+                Some(_) => reads.clock = true,
+            }
+        }
+        if problems.is_empty() { Ok((query, reads)) } else { Err(problems) }
+    }
+
+    fn unknown(&self, sql: &SqlText, relation: &duto_sql::Relation) -> Problem {
+        let span = sql.span_of(relation.start, relation.end);
+        let problem = Problem::new("sql.relation.unknown", span, format!("unknown table \"{}\"", relation.name));
+        let names = self.relations.keys().map(String::as_str);
+        problem.help(crate::definition::suggest::did_you_mean_or_list(&relation.name, "the tables, rollups and views are", names))
+    }
+}
+
+impl EndpointQuery {
+    fn new(endpoint: &Endpoint, query: &PostgresQuery, reads: Reads) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let place_of = |name: &str| endpoint.parameters.iter().position(|parameter| parameter.name == name);
+        let mut order: Vec<usize> = Vec::new();
+        for place in &query.parameters {
+            match place_of(&place.name) {
+                Some(parameter) if !order.contains(&parameter) => order.push(parameter),
+                Some(_) => {}
+                None => {
+                    let span = endpoint.select.span_of(place.start, place.end);
+                    let names = endpoint.parameters.iter().map(|parameter| parameter.name.as_str());
+                    let problem = Problem::new("endpoint.parameter.unknown", span, format!("unknown parameter :{}", place.name));
+                    problems.push(problem.help(crate::definition::suggest::did_you_mean_or_list(&place.name, "the parameters are", names)));
+                }
+            }
+        }
+        for (index, parameter) in endpoint.parameters.iter().enumerate().filter(|(index, _)| !order.contains(index)) {
+            let message = format!("the SELECT does not use :{}", endpoint.parameters[index].name);
+            problems.push(Problem::new("endpoint.parameter.unused", parameter.span, message).help("use it, or take it away"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let select = with_parameters(&endpoint.select.text, &query.parameters, |name| {
+            let number = place_of(name).and_then(|place| order.iter().position(|other| *other == place)).unwrap_or_default();
+            let sql_type = place_of(name).map_or_else(String::new, |place| endpoint.parameters[place].column_type.to_string());
+            format!("(${}::text::{sql_type})", number + 1)
+        });
+        let select = select.trim().trim_end_matches(';').to_owned();
+        // PostgreSQL writes the JSON, so that a NUMERIC keeps its digits. The line break ends a comment.
+        let statement = match endpoint.shape {
+            Shape::Rows => format!("SELECT coalesce(json_agg(row_to_json(duto_row)), '[]')::text FROM (\n{select}\n) duto_row"),
+            Shape::Row => format!("SELECT row_to_json(duto_row)::text FROM (\n{select}\n) duto_row LIMIT 1"),
+        };
+        Ok(Self { endpoint: endpoint.clone(), select, statement, order, tables: reads.tables, reads_clock: reads.clock })
+    }
+}
