@@ -2,8 +2,11 @@
 //! skipped for want of a server.
 
 pub mod orders; // messages of the sales topic, and what must become of each
+pub mod events; // messages of the e-commerce topic
+pub mod event_model; // tables, views and endpoints against a sequential model of the events
 pub mod log; // the log under test
-pub mod pipeline; // a copy of the sales pipeline of a test's own
+pub mod pipeline; // a copy of a pipeline of a test's own
 pub mod scale; // how much a fault run does
 pub mod verify; // rows, rejects and ledger against a sequential model
 pub mod worker; // the program as a process
+pub mod http; // requests to it

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use duto::log::{Log, LogError, NewTopic, OutgoingRecord, Producer};
 use duto_servers::{ScratchFolder, shared};
 
-use crate::orders::Message;
+use crate::orders::{Meaning, Message};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -35,10 +35,10 @@ pub struct TestLog {
 
 /// A message and the place that the log gave it.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct Placed<M = Meaning> {
     pub partition: i32,
     pub offset: i64,
-    pub message: Message,
+    pub message: Message<M>,
 }
 
 impl TestLog {
@@ -70,7 +70,7 @@ impl TestLog {
     }
 
     /// Sends all messages and waits until each is durable. Answers where they are.
-    pub fn send(&self, messages: &[Message]) -> Result<Vec<Placed>> {
+    pub fn send<M: Clone>(&self, messages: &[Message<M>]) -> Result<Vec<Placed<M>>> {
         let places: Arc<Mutex<Vec<Place>>> = Arc::new(Mutex::new(vec![None; messages.len()]));
         for (index, message) in messages.iter().enumerate() {
             loop {

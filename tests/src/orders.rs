@@ -5,11 +5,11 @@ use rand::{RngExt, SeedableRng};
 
 /// A message, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct Message<M = Meaning> {
     /// Repeats have the key of the order that they repeat, so that they come after it in the same partition.
     pub key: String,
     pub payload: Vec<u8>,
-    pub meaning: Meaning,
+    pub meaning: M,
 }
 
 /// What a message is by itself.

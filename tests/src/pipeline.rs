@@ -1,4 +1,4 @@
-//! A copy of the sales pipeline with a topic, a group and a database of the test's own. Everything else is the product's file.
+//! A copy of a pipeline with a topic, a group and a database of the test's own. Everything else is the product's file.
 
 use std::path::PathBuf;
 
@@ -47,14 +47,23 @@ impl Default for Settings {
 impl TestPipeline {
     /// Copies `pipelines/sales/pipeline.yaml`.
     pub fn sales(log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
-        let path = root().join("pipelines/sales/pipeline.yaml");
+        Self::copy_of("pipelines/sales/pipeline.yaml", "sales", "sales-group", log, database_url, settings)
+    }
+
+    /// Copies `pipelines/ecommerce/pipeline.yaml`.
+    pub fn ecommerce(log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
+        Self::copy_of("pipelines/ecommerce/pipeline.yaml", "ecommerce-events", "ecommerce-consumer-group", log, database_url, settings)
+    }
+
+    fn copy_of(file: &str, topic: &str, group: &str, log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
+        let path = root().join(file);
         let mut text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         let mut source = format!("topic: {}\n  session_timeout: {}", log.topic, settings.session_timeout);
         if let Some(instance) = &settings.instance {
             source.push_str(&format!("\n  instance: {instance}"));
         }
         let mut replacements =
-            vec![("topic: sales".to_owned(), source), ("group: sales-group".to_owned(), format!("group: {}-group", log.topic))];
+            vec![(format!("topic: {topic}"), source), (format!("group: {group}"), format!("group: {}-group", log.topic))];
         replacements.extend(settings.replace.iter().cloned());
         for (from, to) in &replacements {
             ensure!(text.contains(from.as_str()), "{} has no {from:?} any more", path.display());

@@ -1,43 +1,17 @@
 //! The HTTP side of a running pipeline: records in, health and metrics out.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use duto_servers::free_port;
 use duto_servers::shared::TestDatabase;
+use duto_tests::http::{request, wait_until_it_answers};
 use duto_tests::log::{LogKind, TestLog};
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::verify::connect;
 use duto_tests::worker::{Worker, command};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// One request; answers the status and the body.
-fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head and a body")?;
-    let status = head.split(' ').nth(1).context("an answer has a status")?.parse()?;
-    Ok((status, body.to_owned()))
-}
-
-fn wait_until_it_answers(port: u16) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while request(port, "GET", "/livez", "").is_err() {
-        ensure!(Instant::now() < deadline, "nothing answers on port {port}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_posted_is_stored_and_counted() -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod bad_input; // records that are not what the pipeline declares
 mod database_trouble; // PostgreSQL killed, unreachable or full
+mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
 mod http; // records in, health and metrics out
 mod operator; // positions, rejects and replays by hand

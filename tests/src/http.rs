@@ -1,0 +1,51 @@
+//! Plain HTTP to a running program.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    /// As they came, a line each.
+    pub headers: String,
+    pub body: String,
+}
+
+/// One request with a JSON body; answers the status and the body.
+pub fn request(port: u16, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    let answer = request_with(port, method, path, &[("Content-Type", "application/json")], body)?;
+    Ok((answer.status, answer.body))
+}
+
+/// One request on a connection of its own.
+pub fn request_with(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head and a body")?;
+    let status = head.split(' ').nth(1).context("an answer has a status")?.parse()?;
+    Ok(Answer { status, headers: head.to_owned(), body: body.to_owned() })
+}
+
+/// Waits until the program listens.
+pub fn wait_until_it_answers(port: u16) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while request(port, "GET", "/livez", "").is_err() {
+        ensure!(Instant::now() < deadline, "nothing answers on port {port}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
