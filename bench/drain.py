@@ -1,4 +1,4 @@
-"""How quickly a full topic is stored: by duto, and by the old-style consumer."""
+"""How quickly a full topic is stored: by duto, and by consumers in Python."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from database import Server, require
 from pipeline import RUN_LIMIT_S, Duto
 from topic import Orders
 
-CONSUMER = Path(__file__).with_name("old_style_consumer.py")
+OLD_STYLE = Path(__file__).with_name("old_style_consumer.py")
+TUNED = Path(__file__).with_name("tuned_consumer.py")
 # The first commit holds what was read before it, so its records count for nothing here.
 BETWEEN_COMMITS = """
     WITH batch AS (SELECT xid, sum(records) AS records, max(committed_at) AS at FROM duto.batch WHERE kind = 'load' GROUP BY xid),
@@ -49,13 +50,13 @@ def drain_by_duto(server: Server, duto: Duto, topic: str, group: str, orders_che
     return _drain_run(rows, usage, postgres_cpu, steady, commits)
 
 
-def drain_by_old_style(server: Server, duto: Duto, ddl: str, topic: str, group: str, orders: Orders, count: int) -> DrainRun:
+def drain_by_python(server: Server, duto: Duto, ddl: str, consumer: Path, topic: str, group: str, orders: Orders, count: int) -> DrainRun:
     """The first messages that the consumer is given; whichever they are, each row must be right."""
-    command = [sys.executable, "-B", str(CONSUMER), topic, group, "--count", str(count)]
+    command = [sys.executable, "-B", str(consumer), topic, group, "--count", str(count)]
     with server.fresh_database(ddl) as url:
         environment = duto.environment() | {"DATABASE_URL": url}
-        usage, postgres_cpu = _with_postgres_cpu(server, lambda: run(command, environment, duto.folder / "old_style.log", RUN_LIMIT_S))
-        _require_rows_of(url, orders, count)
+        usage, postgres_cpu = _with_postgres_cpu(server, lambda: run(command, environment, duto.folder / f"{consumer.stem}.log", RUN_LIMIT_S))
+        _require_rows_of(url, orders, count, consumer.stem)
     return _drain_run(count, usage, postgres_cpu, None, None)
 
 
@@ -70,10 +71,10 @@ def _drain_run(rows: int, usage: Usage, postgres_cpu: float, steady: float | Non
     return DrainRun(rows, rows / usage.seconds, steady, commits, usage.cpu_seconds * per_row, postgres_cpu * per_row, usage.peak_rss_mb)
 
 
-def _require_rows_of(url: str, orders: Orders, count: int):
+def _require_rows_of(url: str, orders: Orders, count: int, consumer: str):
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT order_number, total_value FROM sales").fetchall()
     cents = Decimal("0.01")
     wrong = [number for number, total in rows if orders.totals.get(number, Decimal(-1)).quantize(cents) != total]
     if len(rows) != count or wrong:
-        raise SystemExit(f"bench: the old-style consumer stored {len(rows)} rows of {count}, {len(wrong)} of them wrong")
+        raise SystemExit(f"bench: {consumer} stored {len(rows)} rows of {count}, {len(wrong)} of them wrong")

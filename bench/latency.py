@@ -14,7 +14,7 @@ import psycopg
 import senders
 from child import Child
 from database import Server
-from drain import CONSUMER
+from drain import TUNED
 from pipeline import PARTITIONS, Duto
 from topic import create_topic
 
@@ -70,10 +70,10 @@ def of_duto_on_embedded_log(server: Server, duto: Duto, topic: str, stream: Stre
     return run
 
 
-def of_old_style(server: Server, duto: Duto, ddl: str, topic: str, stream: Stream) -> LatencyRun:
+def of_tuned(server: Server, duto: Duto, ddl: str, topic: str, stream: Stream) -> LatencyRun:
     create_topic(duto.kafka, topic, PARTITIONS)
-    command = [sys.executable, "-B", str(CONSUMER), topic, topic]
-    log = duto.folder / "old_style.log"
+    command = [sys.executable, "-B", str(TUNED), topic, topic]
+    log = duto.folder / "tuned.log"
     with server.fresh_database(ddl) as url, _sender() as pool, Child(command, duto.environment() | {"DATABASE_URL": url}, log) as consumer:
         run = _measure(url, consumer, stream, lambda *what: pool.submit(senders.send_to_kafka, duto.kafka, topic, *what))
         consumer.stop()

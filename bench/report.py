@@ -9,7 +9,7 @@ from table import Line, amount, per_second
 
 
 def lines(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
-    return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts)]
+    return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts), *_ecommerce(samples)]
 
 
 def notes(samples: Samples, facts: Facts) -> str:
@@ -19,12 +19,14 @@ def notes(samples: Samples, facts: Facts) -> str:
         f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of",
         f"{facts.cores} cores.",
         f"Raw COPY ({facts.copy_form}) is one connection and one transaction, its rows prepared before the clock starts; every other",
-        "run stands between two of them. The Python consumer ([bench/old_style_consumer.py](bench/old_style_consumer.py)) stores",
-        f"{facts.old_style_messages:,} of the messages: ten threads, an INSERT a message, a commit a hundred. A whole run is from the",
+        "run stands between two of them. The Python consumers store",
+        f"{facts.old_style_messages:,} of the messages, with ten threads and an INSERT a message: in the old style",
+        "([bench/old_style_consumer.py](bench/old_style_consumer.py)) by the usual libraries, with a commit a message; tuned",
+        "([bench/tuned_consumer.py](bench/tuned_consumer.py)) by C clients, prepared, with a commit a hundred. A whole run is from the",
         "start of the process to its end, with connecting and joining the group;",
         f"duto commits {min(commits)} to {max(commits)} times in it.",
         "Latency is from before the send to the return of the first query that sees the row; a commit of one row takes",
-        f"{facts.one_row_commit_ms:.2f} ms here, and the comparison is that of the p50. What a run has stored is checked, to the sum.",
+        f"{facts.one_row_commit_ms:.2f} ms here. What a run has stored is checked, to the sum.",
     ]
     return textwrap.fill(" ".join(text), 120, break_long_words=False, break_on_hyphens=False)
 
@@ -48,23 +50,22 @@ def _speeds(samples: Samples, copy: RawCopy) -> list[Line]:
         speed("`BATCH_SIZE=100`, first to last commit", "drain_small_batch", steady),
         speed("... whole run", "drain_small_batch", whole),
         speed("Python consumer in the old style, whole run", "drain_old_style", whole),
+        speed("... tuned, whole run", "drain_tuned", whole),
         per_second("`duto generate`, whole run", samples.preload_rows_per_second),
     ]
 
 
 def _latencies(samples: Samples, facts: Facts) -> list[Line]:
-    def line(figure: str, runs: list, old: list | None) -> Line:
+    def line(figure: str, runs: list) -> Line:
         parts = [amount(figure, [getattr(run, part) for run in runs], "ms") for part in ("p50_ms", "p99_ms", "max_ms")]
         value = " / ".join(part.value.removesuffix(" ms") for part in parts) + " ms"
-        ratio = amount(figure, [run.p50_ms for run in runs], "ms", [run.p50_ms for run in old]).to_old_style if old else None
-        return Line(figure, value, None, ratio)
+        return Line(figure, value)
 
     rate = f"{facts.rate:,.0f}/s"
-    old = samples.latency_old_style
     return [
-        line(f"send to visible at {rate}, Kafka, p50 / p99 / max", samples.latency_kafka, old),
-        line(f"POST to visible at {rate}, embedded log, p50 / p99 / max", samples.latency_embedded, old),
-        line(f"send to visible at {rate}, Python consumer, p50 / p99 / max", old, old),
+        line(f"send to visible at {rate}, Kafka, p50 / p99 / max", samples.latency_kafka),
+        line(f"POST to visible at {rate}, embedded log, p50 / p99 / max", samples.latency_embedded),
+        line(f"send to visible at {rate}, tuned Python consumer, p50 / p99 / max", samples.latency_tuned),
     ]
 
 
@@ -85,6 +86,28 @@ def _costs(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
         found.append(amount(figure, _each(samples.drain_backlog, "peak_rss_mb"), "MB", _each(old, "peak_rss_mb")))
     found.append(amount("peak memory of the Python consumer", _each(old, "peak_rss_mb"), "MB", _each(old, "peak_rss_mb")))
     found.append(amount("CPU of an idle `duto run`, of one core", _each(samples.latency_kafka, "idle_cpu_percent"), "%"))
+    return found
+
+
+def _ecommerce(samples: Samples) -> list[Line]:
+    figures = samples.ecommerce
+
+    def speed(figure: str, values: list[float]) -> Line:
+        line = per_second(figure, values, [value / copied for value, copied in zip(values, figures.raw_copy, strict=True)])
+        line.value = line.value.replace("rows/s", "events/s")
+        return line
+
+    found = [
+        speed("raw COPY of the rows of `ecommerce`, three tables", figures.raw_copy),
+        speed("`ecommerce` with all its rollups, first to last commit", figures.full),
+        speed("... whole run", figures.full_whole),
+        speed("... with counters alone", figures.without_distinct),
+        speed("... without rollups", figures.without_rollups),
+    ]
+    if figures.answers:
+        answers = figures.answers
+        figure = f"an endpoint over {answers.events:,} events, {answers.loaded_per_second:,.0f}/s arriving, p50 / p99 / max"
+        found.append(Line(figure, f"{answers.p50_ms:.1f} / {answers.p99_ms:.1f} / {answers.max_ms:.1f} ms"))
     return found
 
 

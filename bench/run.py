@@ -1,5 +1,5 @@
 """`make bench`: how quickly duto stores what is in Kafka, how soon a record is seen, and what that costs, beside a raw COPY of the same
-rows and beside a consumer in the old style. One command, one table.
+rows and beside consumers in Python. One command, one table.
 
 Everything runs on one machine in the same minutes, and each run stands between two runs of the raw COPY: on a busy or another machine the
 figures differ, the ratios hardly. What a run has stored is checked, to the sum, and a difference ends the bench.
@@ -16,10 +16,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ecommerce
 import latency
 import table
 from database import Server
-from drain import DrainRun, drain_by_duto, drain_by_old_style
+from drain import OLD_STYLE, TUNED, DrainRun, drain_by_duto, drain_by_python
 from pipeline import PARTITIONS, Duto
 from raw_copy import CopyRun, RawCopy
 from report import lines, notes
@@ -41,6 +42,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="duto-bench-") as folder:
         duto = Duto(options.duto, options.pipeline, required_variable("DUTO_TEST_KAFKA"), Path(folder))
         samples, copy, facts = measure(options, server, duto)
+        file = ROOT / "pipelines" / "ecommerce" / "pipeline.yaml"
+        samples.ecommerce = ecommerce.measure(server, duto, file, options.events, options.repeats, options.history, options.seconds, say)
     text = table.markdown(lines(samples, copy, facts), notes(samples, facts))
     print(f"\n{text}")
     keep_json({"facts": asdict(facts), "raw_copy": copy.as_json(), **asdict(samples)})
@@ -95,7 +98,8 @@ def measure_drains(options, server: Server, duto: Duto, ddl: str, samples: Sampl
     drains: dict[str, Callable[[str], DrainRun]] = {
         "drain": lambda group: drain_by_duto(server, duto, topic, group, check, None),
         "drain_small_batch": lambda group: drain_by_duto(server, duto, topic, group, check, SMALL_BATCH),
-        "drain_old_style": lambda group: drain_by_old_style(server, duto, ddl, topic, group, orders, options.old_style_messages),
+        "drain_old_style": lambda group: drain_by_python(server, duto, ddl, OLD_STYLE, topic, group, orders, options.old_style_messages),
+        "drain_tuned": lambda group: drain_by_python(server, duto, ddl, TUNED, topic, group, orders, options.old_style_messages),
     }
     before = copy.run()
     for number in range(options.repeats):
@@ -113,7 +117,7 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
     runs: dict[str, Callable[[str], latency.LatencyRun]] = {
         "latency_kafka": lambda topic: latency.of_duto_on_kafka(server, duto, topic, stream),
         "latency_embedded": lambda topic: latency.of_duto_on_embedded_log(server, duto, topic, stream),
-        "latency_old_style": lambda topic: latency.of_old_style(server, duto, ddl, topic, stream),
+        "latency_tuned": lambda topic: latency.of_tuned(server, duto, ddl, topic, stream),
     }
     # Kafka's Java compiles itself during the first thousands of requests: nobody's latency should be that.
     latency.of_duto_on_kafka(server, duto, "latency-warm-up", latency.Stream(options.rate, KAFKA_WARM_UP_S))
@@ -136,13 +140,15 @@ def measure_backlog(options, server: Server, duto: Duto, samples: Samples):
 
 
 def parse_options() -> argparse.Namespace:
-    options = argparse.ArgumentParser(description="Measures duto against a raw COPY and a consumer in the old style.")
+    options = argparse.ArgumentParser(description="Measures duto against a raw COPY and consumers in Python.")
     options.add_argument("--messages", type=int, default=500_000, help="messages to store (%(default)s)")
-    options.add_argument("--old-style-messages", type=int, default=30_000, help="messages for the old-style consumer (%(default)s)")
+    options.add_argument("--old-style-messages", type=int, default=30_000, help="messages for the consumers in Python (%(default)s)")
     options.add_argument("--repeats", type=int, default=3, help="how often each thing is run (%(default)s)")
     options.add_argument("--rate", type=float, default=1000.0, help="messages a second for the latencies (%(default)s)")
     options.add_argument("--seconds", type=float, default=20.0, help="how long the latencies are measured (%(default)s)")
     options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
+    options.add_argument("--events", type=int, default=300_000, help="e-commerce events to store (%(default)s)")
+    options.add_argument("--history", type=int, default=5_000_000, help="stored events behind which endpoints are asked; 0: not (%(default)s)")
     options.add_argument("--write", action="store_true", help="put the table into README.md")
     options.add_argument("--duto", type=Path, default=ROOT / "bin" / "duto", help="the program (bin/duto)")
     options.add_argument("--pipeline", type=Path, default=ROOT / "pipelines" / "sales" / "pipeline.yaml", help=argparse.SUPPRESS)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from drain import DrainRun
+from ecommerce import Figures
 from latency import LatencyRun
 
 
@@ -14,10 +15,12 @@ class Samples:
     drain: list[DrainRun] = field(default_factory=list)
     drain_small_batch: list[DrainRun] = field(default_factory=list)
     drain_old_style: list[DrainRun] = field(default_factory=list)
+    drain_tuned: list[DrainRun] = field(default_factory=list)
     drain_backlog: list[DrainRun] = field(default_factory=list)
     latency_kafka: list[LatencyRun] = field(default_factory=list)
     latency_embedded: list[LatencyRun] = field(default_factory=list)
-    latency_old_style: list[LatencyRun] = field(default_factory=list)
+    latency_tuned: list[LatencyRun] = field(default_factory=list)
+    ecommerce: Figures = field(default_factory=Figures)
     # For each drain, by the name above: the speeds of the raw COPY just before and just after it.
     copy_around: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
