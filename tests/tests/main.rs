@@ -5,4 +5,5 @@ mod database_trouble; // PostgreSQL killed, unreachable or full
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
 mod http; // records in, health and metrics out
+mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand

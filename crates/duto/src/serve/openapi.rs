@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::types::Type;
 
 use super::Served;
-use crate::definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape};
+use crate::definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE};
+use crate::definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning};
 
 /// The columns of each endpoint's SELECT, as far as the database could be asked.
 pub type Columns = HashMap<String, Vec<(String, Type)>>;
@@ -52,7 +53,7 @@ pub fn document(pipeline: &Pipeline, columns: &Columns) -> Value {
         "info": { "title": pipeline.name, "version": env!("CARGO_PKG_VERSION"), "description": format!("The HTTP side of the pipeline {}.", pipeline.name) },
         "paths": paths,
         "components": { "schemas": {
-            "Record": object_schema(&pipeline.record.fields),
+            "Record": object_schema(&pipeline.record.fields, &pipeline.text),
             "Error": { "type": "object", "required": ["error"], "properties": { "error": { "type": "string" } } },
             "Problems": {
                 "type": "object", "required": ["error", "problems"],
@@ -127,7 +128,8 @@ fn parameter_of(parameter: &Parameter, in_path: &[&str]) -> Value {
 }
 
 fn takes(pipeline: &str) -> Value {
-    let many = json!({ "type": "array", "items": of("Record") });
+    // Any array is taken: an element that is no record is refused alone, with the status 207.
+    let many = json!({ "type": "array", "description": "Records; one that is not what is declared is refused alone", "items": {} });
     json!({
         "operationId": format!("send_{pipeline}"),
         "description": "One record, an array of them, or one a line (application/x-ndjson). It is answered when the log has them durably.",
@@ -174,8 +176,8 @@ fn answer_schema(column_type: &Type) -> Value {
     }
 }
 
-fn object_schema(fields: &[Field]) -> Value {
-    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field))).collect();
+fn object_schema(fields: &[Field], cleaning: &TextCleaning) -> Value {
+    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field, cleaning))).collect();
     let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name.as_str()).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
@@ -184,12 +186,12 @@ fn object_schema(fields: &[Field]) -> Value {
     schema
 }
 
-fn field_schema(field: &Field) -> Value {
+fn field_schema(field: &Field, cleaning: &TextCleaning) -> Value {
     let rules = &field.rules;
     let mut schema = match &field.kind {
         Kind::Scalar(column_type) => scalar_schema(*column_type),
-        Kind::Object(fields) => object_schema(fields),
-        Kind::List(element) => json!({ "type": "array", "items": field_schema(element) }),
+        Kind::Object(fields) => object_schema(fields, cleaning),
+        Kind::List(element) => json!({ "type": "array", "items": field_schema(element, cleaning) }),
     };
     let number = |text: &Option<String>| text.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
     for (name, value) in [("minimum", number(&rules.minimum)), ("maximum", number(&rules.maximum)), ("example", rules.example.clone())] {
@@ -203,10 +205,31 @@ fn field_schema(field: &Field) -> Value {
             schema[name] = json!(value);
         }
     }
+    if least == "minLength" && rules.min_length.is_some_and(|least| least > 0) && cleaning.trim {
+        // What is left when white space is taken away.
+        schema["pattern"] = json!("[^\\s\\x00\\x85]");
+    }
     if !rules.allowed.is_empty() {
         schema["enum"] = json!(rules.allowed);
     }
+    if field.required { schema } else { or_null(schema) }
+}
+
+/// A field that may be missing may also be null.
+fn or_null(mut schema: Value) -> Value {
+    if let Some(single) = schema.get("type").filter(|single| single.is_string()).cloned() {
+        schema["type"] = json!([single, "null"]);
+    }
+    if let Some(allowed) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        allowed.push(Value::Null);
+    }
     schema
+}
+
+/// A NUMERIC of so many digits, of which so many stand behind the point.
+fn numeric_schema(precision: u8, scale: i8) -> Value {
+    let beyond = 10_f64.powi(i32::from(precision) - i32::from(scale));
+    json!({ "type": "number", "exclusiveMinimum": -beyond, "exclusiveMaximum": beyond })
 }
 
 fn scalar_schema(column_type: ColumnType) -> Value {
@@ -215,7 +238,9 @@ fn scalar_schema(column_type: ColumnType) -> Value {
         ColumnType::SmallInt => json!({ "type": "integer", "minimum": i16::MIN, "maximum": i16::MAX }),
         ColumnType::Integer | ColumnType::Serial => json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }),
         ColumnType::BigInt | ColumnType::BigSerial => json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
-        ColumnType::Real | ColumnType::DoublePrecision | ColumnType::Numeric(_) => json!({ "type": "number" }),
+        ColumnType::Numeric(Some((precision, scale))) => numeric_schema(precision, scale),
+        ColumnType::Numeric(None) => numeric_schema(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
+        ColumnType::Real | ColumnType::DoublePrecision => json!({ "type": "number" }),
         ColumnType::Date => json!({ "type": "string", "format": "date" }),
         ColumnType::Timestamp | ColumnType::Timestamptz => json!({ "type": "string", "format": "date-time" }),
         ColumnType::Uuid => json!({ "type": "string", "format": "uuid" }),
