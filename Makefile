@@ -15,7 +15,7 @@ build: ## compile, and leave bin/duto
 demo: build ## run all pipelines on private servers, with generators, and print one address
 	@bin/duto demo
 
-test: setup ## all checks and tests, on a real Kafka and a real PostgreSQL
+test: setup ## all checks and tests, on a real Kafka, PostgreSQL and Chromium
 	@scripts/test
 
 faults: setup build ## the full matrix of faults; a bounded part of it is in `make test`
