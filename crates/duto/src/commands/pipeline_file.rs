@@ -14,6 +14,8 @@ use crate::worker::stages::Stages;
 
 /// A good file, planned.
 pub struct Loaded {
+    /// As it was given.
+    pub file: String,
     pub pipeline: Pipeline,
     pub stages: Arc<Stages>,
 }
@@ -32,7 +34,7 @@ pub fn load(file: &Path) -> Result<Loaded, i32> {
     let text = check::read(file).ok_or(exit_code::FAILED)?;
     let planned = definition::parse(&name, &text, &check::environment).and_then(|pipeline| {
         let stages = Stages::plan(&pipeline)?;
-        Ok(Loaded { pipeline, stages: Arc::new(stages) })
+        Ok(Loaded { file: name.clone(), pipeline, stages: Arc::new(stages) })
     });
     planned.map_err(|problems| {
         let color = std::io::stderr().is_terminal() && check::environment("NO_COLOR").is_none();

@@ -38,7 +38,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     };
     let pipeline = for_replay(&loaded.pipeline, args.force);
     let Ok(stages) = Stages::plan(&pipeline) else { bail!("the pipeline's SQL cannot be planned for a replay") };
-    let loaded = Loaded { pipeline, stages: Arc::new(stages) };
+    let loaded = Loaded { pipeline, stages: Arc::new(stages), ..loaded };
     let log = open_log(&loaded.pipeline, &args.log)?;
     let target = position::target(&loaded, log.as_ref())?;
     let connector = Connector::new(&loaded.pipeline.database, "replay")?;

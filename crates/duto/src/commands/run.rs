@@ -164,6 +164,7 @@ async fn serve_http(
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
     tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.name.clone(), ending.clone()));
     let served = Served {
+        file: loaded.file.clone(),
         pipeline,
         stages: loaded.stages.clone(),
         progress: progress.clone(),

@@ -115,8 +115,11 @@ impl Connector {
         let patience = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
         let (client, connection) = tokio::time::timeout(patience, connecting)
             .await
-            .map_err(|_| Failure::Lost(format!("no answer within {patience:?}")))?
-            .map_err(|error| Failure::of(&error, Scope::Own))?;
+            .map_err(|_| Failure::Lost(format!("{} gave no answer within {patience:?}", self.target())))?
+            .map_err(|error| match Failure::of(&error, Scope::Own) {
+                Failure::Lost(reason) => Failure::Lost(format!("{}: {reason}", self.target())),
+                other => other,
+            })?;
         let socket = tokio::spawn(async move {
             // An error here reaches whoever waits on the client: there is nothing to add.
             let _ = connection.await;

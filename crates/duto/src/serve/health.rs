@@ -11,6 +11,8 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::Served;
+use crate::definition::Pipeline;
+use crate::load::failure::Failure;
 
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -46,11 +48,22 @@ async fn problems(served: &Served) -> Vec<String> {
     let mut problems: Vec<String> = condition.ended.iter().map(|reason| format!("the worker ended: {reason}")).collect();
     problems.extend(condition.halted.values().map(|reason| format!("halted: {reason}")));
     problems.extend(condition.paused.values().map(|reason| format!("paused: {reason}")));
-    let target = served.pool.connector.target();
-    match tokio::time::timeout(DATABASE_TIMEOUT, served.pool.get()).await {
-        Ok(Ok(_)) => {}
-        Ok(Err(failure)) => problems.push(format!("the database {target}: {failure}")),
-        Err(_) => problems.push(format!("the database {target} does not answer")),
+    match tokio::time::timeout(DATABASE_TIMEOUT, not_made(served)).await {
+        Ok(Ok(missing)) => problems.extend(missing.iter().map(|name| format!("{name} is not made yet"))),
+        Ok(Err(failure)) => problems.push(format!("the database: {failure}")),
+        Err(_) => problems.push(format!("the database {} does not answer", served.pool.connector.target())),
     }
     problems
+}
+
+/// The tables and views that the pipeline declares and the database does not have: a worker makes them when it starts.
+async fn not_made(served: &Served) -> Result<Vec<String>, Failure> {
+    let Pipeline { tables, rollups, views, .. } = &served.pipeline;
+    let tables = tables.iter().map(|table| table.name.as_str());
+    let names: Vec<&str> =
+        tables.chain(rollups.iter().map(|rollup| rollup.name.as_str())).chain(views.iter().map(|view| view.name.as_str())).collect();
+    let statement = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL";
+    let connection = served.pool.get().await?;
+    let missing = served.pool.connector.within(connection.client.query(statement, &[&names])).await?;
+    Ok(missing.iter().map(|row| row.get(0)).collect())
 }

@@ -23,6 +23,8 @@ use super::Served;
 const COALESCED: Duration = Duration::from_millis(500);
 /// Answers that read the clock are new every second.
 const TICK: Duration = Duration::from_secs(1);
+/// The rejects are counted within this time, or told as they were: a database that hangs must not hold up what the page hears.
+const REJECTS_WITHIN: Duration = Duration::from_millis(500);
 /// Lag and rejects, which also tells the page that the server lives.
 const PULSE: Duration = Duration::from_secs(2);
 
@@ -46,6 +48,8 @@ struct Viewer {
     pulse_at: Instant,
     /// What was stored at the last pulse, and when.
     stored: (u64, Instant),
+    /// Open rejects, and those of the last hour, as they were counted last.
+    rejects: (i64, i64),
 }
 
 impl Viewer {
@@ -60,6 +64,7 @@ impl Viewer {
             tick_at: now + TICK,
             pulse_at: now,
             stored: (records(&served), now),
+            rejects: (0, 0),
             served,
         }
     }
@@ -113,7 +118,10 @@ impl Viewer {
         self.stored = (total, at);
         let condition = self.served.progress.condition();
         let lag: i64 = condition.lag.values().sum();
-        let (rejects, last_hour) = rejects(&self.served).await.unwrap_or_default();
+        if let Ok(Some(counted)) = tokio::time::timeout(REJECTS_WITHIN, rejects(&self.served)).await {
+            self.rejects = counted;
+        }
+        let (rejects, last_hour) = self.rejects;
         let troubles: Vec<String> = condition
             .halted
             .values()

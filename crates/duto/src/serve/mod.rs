@@ -27,6 +27,8 @@ use endpoints::Answers;
 
 /// What the endpoints of one pipeline look at.
 pub struct Served {
+    /// The pipeline file's path, as it was given.
+    pub file: String,
     pub pipeline: Pipeline,
     pub stages: Arc<Stages>,
     pub progress: Arc<Progress>,

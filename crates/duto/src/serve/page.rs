@@ -43,7 +43,7 @@ async fn dashboard(State(served): State<Arc<Served>>) -> Response {
     let send = served.pipeline.ingest.first().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path));
     Json(json!({
         "pipeline": served.pipeline.name, "title": dashboard.title, "locale": dashboard.locale, "currency": dashboard.currency,
-        "panels": dashboard.panels, "send": send,
+        "panels": dashboard.panels, "send": send, "file": served.file,
     }))
     .into_response()
 }
