@@ -22,11 +22,20 @@ pub async fn find(on: &Connection, by: &Connector, target: &Target, batch: &Prep
         _ => by.within(on.client.batch_execute("ROLLBACK")).await?,
     }
     let refused = found?;
+    let alike = |one: &Refusal, other: &Refusal| {
+        (&one.sqlstate, &one.table, &one.column, &one.constraint) == (&other.sqlstate, &other.table, &other.column, &other.constraint)
+    };
+    let mut asked: Vec<&Refusal> = Vec::new();
+    for (_, refusal) in &refused {
+        if !asked.iter().any(|other| alike(refusal, other)) {
+            owned_by_data(on, by, target, refusal).await?;
+            asked.push(refusal);
+        }
+    }
     if let Some((_, refusal)) = refused.first() {
-        owned_by_data(on, by, refusal).await?;
         let records = batch.tables.iter().map(|table| table.rows.len()).max().unwrap_or(0);
-        let alike = refused.iter().all(|(_, other)| other.constraint == refusal.constraint && other.sqlstate == refusal.sqlstate);
-        if records > FEW_RECORDS && refused.len() >= records && alike {
+        let all_alike = refused.iter().all(|(_, other)| other.constraint == refusal.constraint && other.sqlstate == refusal.sqlstate);
+        if records > FEW_RECORDS && refused.len() >= records && all_alike {
             return Err(Failure::Pause(format!(
                 "every one of {records} records is refused alike, so it is not the data: {}",
                 refusal.reason
@@ -100,8 +109,8 @@ async fn probe(on: &Connection, by: &Connector, table: &TableTarget, rows: &Prep
 }
 
 /// 23502 and 23505 are the data's only if every column of the constraint is declared and none is fed by a sequence: a sequence behind
-/// its table would otherwise reject every record.
-async fn owned_by_data(on: &Connection, by: &Connector, refusal: &Refusal) -> Result<(), Failure> {
+/// its table, or what a trigger does to the operator's own columns or tables, would otherwise reject every record.
+async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal: &Refusal) -> Result<(), Failure> {
     let columns: Vec<String> = match (refusal.sqlstate.as_str(), &refusal.constraint, &refusal.column) {
         ("23505", Some(constraint), _) => {
             let statement = "SELECT a.attname::text FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
@@ -112,16 +121,26 @@ async fn owned_by_data(on: &Connection, by: &Connector, refusal: &Refusal) -> Re
         _ => return Ok(()),
     };
     let Some(table) = &refusal.table else { return Ok(()) };
-    let statement = "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1)) AND attname = ANY($2)
-         AND (attidentity <> '' OR pg_get_serial_sequence(quote_ident($1), attname) IS NOT NULL)";
-    let fed_by_sequence: i64 = by.within(on.client.query_one(statement, &[table, &columns])).await?.get(0);
-    if fed_by_sequence == 0 {
-        return Ok(());
+    // Of a partitioned table the error names the partition, the pipeline the whole.
+    let statement = "SELECT coalesce((SELECT relname::text FROM pg_class WHERE oid = pg_partition_root(to_regclass(quote_ident($1)))), $1),
+         (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1)) AND attname = ANY($2)
+            AND (attidentity <> '' OR pg_get_serial_sequence(quote_ident($1), attname) IS NOT NULL))";
+    let row = by.within(on.client.query_one(statement, &[table, &columns])).await?;
+    let (table, fed_by_sequence): (String, i64) = (row.get(0), row.get(1));
+    if fed_by_sequence > 0 {
+        return Err(Failure::Pause(format!(
+            "{}: the column is fed by a sequence, which is behind its table: set it forward with setval",
+            refusal.reason
+        )));
     }
-    Err(Failure::Pause(format!(
-        "{}: the column is fed by a sequence, which is behind its table: set it forward with setval",
-        refusal.reason
-    )))
+    let declared = target.tables.iter().find(|known| known.name == table).map_or(&[][..], |known| &known.declared);
+    match columns.iter().find(|column| !declared.contains(column)) {
+        None => Ok(()),
+        Some(column) => Err(Failure::Pause(format!(
+            "{}: column {column} of table {table} is not declared in the pipeline file, so the record is not at fault",
+            refusal.reason
+        ))),
+    }
 }
 
 fn reject(record: u32, refusal: Refusal) -> Reject {

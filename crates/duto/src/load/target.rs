@@ -25,6 +25,8 @@ pub struct Target {
 #[derive(Debug, Clone)]
 pub struct TableTarget {
     pub name: String,
+    /// The names of all columns that the file declares, also those that its rows leave to the database.
+    pub declared: Vec<String>,
     pub repeat: Repeat,
     /// The temporary table's name, quoted.
     pub stage: String,
@@ -122,6 +124,7 @@ impl TableTarget {
             swallowed,
             stage,
             name: table.name.clone(),
+            declared: table.columns.iter().map(|column| column.name.clone()).collect(),
             repeat: table.repeat,
         }
     }
