@@ -36,7 +36,13 @@ pub async fn claim(shared: &Shared, connection: &Connection, partition: i32, had
     let Shared { target, connector, log, .. } = shared;
     loop {
         let claimed = position::claim(connection, connector, target, partition).await?;
-        let marks = tokio::task::block_in_place(|| log.watermarks(&target.topic, partition, LOG_TIMEOUT))?;
+        let marks = tokio::task::block_in_place(|| {
+            // A partition that was halted is claimed again and again: meanwhile the topic may be another, whose ends say nothing.
+            if !shared.topic_is_confirmed() {
+                shared.ask_about_topic()?;
+            }
+            log.watermarks(&target.topic, partition, LOG_TIMEOUT)
+        })?;
         let Some(position) = claimed else {
             if had_before {
                 return Ok(Claim::Halt(format!(
