@@ -68,7 +68,13 @@ CREATE TABLE IF NOT EXISTS duto.batch (
     CHECK (records = stored + repeated + rejected + filtered),
     CHECK (cardinality(not_stored) = length(outcomes))
 );
-CREATE INDEX IF NOT EXISTS batch_by_offset ON duto.batch (pipeline, topic, partition, from_offset);
+-- CREATE INDEX IF NOT EXISTS would take its lock before it looks: each start would wait for all loads in flight, a stalled one among
+-- them, and the other loads behind it.
+DO $$ BEGIN
+    IF to_regclass('duto.batch_by_offset') IS NULL THEN
+        CREATE INDEX batch_by_offset ON duto.batch (pipeline, topic, partition, from_offset);
+    END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS duto.reject (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
