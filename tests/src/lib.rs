@@ -5,8 +5,11 @@ pub mod orders; // messages of the sales topic, and what must become of each
 pub mod events; // messages of the e-commerce topic
 pub mod event_model; // tables, views and endpoints against a sequential model of the events
 pub mod log; // the log under test
+pub mod load; // a load that goes on while faults are made
+pub mod own_servers; // servers that a test may break
 pub mod pipeline; // a copy of a pipeline of a test's own
 pub mod scale; // how much a fault run does
 pub mod verify; // rows, rejects and ledger against a sequential model
+pub mod wait; // for a condition, never for a time
 pub mod worker; // the program as a process
 pub mod http; // requests to it

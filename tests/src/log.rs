@@ -52,9 +52,20 @@ impl TestLog {
 
     /// On a broker of the test's own.
     pub fn create_at(kind: LogKind, purpose: &str, partitions: i32, bootstrap_servers: String) -> Result<TestLog> {
+        Self::create_with(kind, purpose, partitions, bootstrap_servers, &[])
+    }
+
+    /// With settings of librdkafka's.
+    pub fn create_with(
+        kind: LogKind,
+        purpose: &str,
+        partitions: i32,
+        bootstrap_servers: String,
+        kafka: &[(String, String)],
+    ) -> Result<TestLog> {
         let folder = ScratchFolder::create(purpose)?;
         let topic = shared::unique_name(purpose);
-        let log = duto::log::open(Some(&bootstrap_servers), &[], &folder.path().join("log"))?;
+        let log = duto::log::open(Some(&bootstrap_servers), kafka, &folder.path().join("log"))?;
         log.create_topic(&NewTopic { name: topic.clone(), partitions, retention: None }, TIMEOUT)?;
         let producer = log.producer()?;
         Ok(TestLog { kind, topic, bootstrap_servers, folder, log, producer })

@@ -12,6 +12,7 @@ pub fn root() -> PathBuf {
 }
 
 /// The copied file, and what the program's environment must say.
+#[derive(Debug, Clone)]
 pub struct TestPipeline {
     pub file: PathBuf,
     pub environment: Vec<(String, String)>,
@@ -41,6 +42,22 @@ impl Default for Settings {
             retries: "forever".into(),
             replace: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    /// Notices a silent database within five seconds, and tries again soon.
+    pub fn impatient(mut self) -> Self {
+        let retries = r#"retries: "${DB_RETRIES:-5}""#;
+        let more = format!("{retries}\n  connect_timeout: 2s\n  statement_timeout: 3s\n  lock_timeout: 2s\n  retry_backoff_max: 1s");
+        self.replace.push((retries.to_owned(), more));
+        self
+    }
+
+    /// Another setting of librdkafka's.
+    pub fn kafka(mut self, name: &str, value: &str) -> Self {
+        self.replace.push(("  kafka:\n".to_owned(), format!("  kafka:\n    {name}: \"{value}\"\n")));
+        self
     }
 }
 
@@ -81,5 +98,11 @@ impl TestPipeline {
         ];
         let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Ok(TestPipeline { file, environment, log_folder: log.log_folder() })
+    }
+
+    /// The same file with another value of one of its variables.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.iter_mut().filter(|(known, _)| known == name).for_each(|(_, known)| *known = value.to_owned());
+        self
     }
 }

@@ -96,6 +96,19 @@ impl Worker {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// How often it said this since its log was made.
+    pub fn said(&self, words: &str) -> usize {
+        std::fs::read_to_string(&self.log_file).unwrap_or_default().matches(words).count()
+    }
+
+    /// The most memory that it ever had resident.
+    pub fn peak_bytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the kernel tells no VmHWM")?;
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// What it said last.
     pub fn tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log_file).unwrap_or_default();

@@ -9,6 +9,7 @@ use duto_tests::log::{LogKind, TestLog};
 use duto_tests::orders::{Mix, Orders, USUAL_MIX};
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::verify::{Model, connect};
+use duto_tests::wait::wait_for;
 use duto_tests::worker::{Worker, catch_up, command};
 use tokio_postgres::Client;
 
@@ -25,7 +26,7 @@ async fn gives_up_with_its_exit_code_when_the_database_stays_away_and_loses_noth
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
     let mut orders = Orders::new(9, USUAL_MIX);
     let mut placed = log.send(&orders.take(500))?;
-    wait_for(&connect(&postgres.url("sales_db")).await?, "SELECT to_regclass('sales') IS NOT NULL").await?;
+    wait_for(&connect(&postgres.url("sales_db")).await?, "SELECT to_regclass('sales') IS NOT NULL", PATIENCE).await?;
     postgres.stop(Mode::Immediate)?;
     placed.extend(log.send(&orders.take(500))?);
     let status = worker.wait(PATIENCE)?;
@@ -92,12 +93,12 @@ async fn a_constraint_that_refuses_everything_pauses_the_load_until_it_is_gone()
         with_own_table("nothing", "ALTER TABLE sales ADD CONSTRAINT none CHECK (order_number < 0)").await?;
     let placed = log.send(&Orders::new(12, NO_TROUBLE).take(1_000))?;
     let worker = Worker::start(&pipeline, &["--only", "worker"])?;
-    wait_for(&client, "SELECT to_regclass('duto.position') IS NOT NULL").await?;
+    wait_for(&client, "SELECT to_regclass('duto.position') IS NOT NULL", PATIENCE).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let rejected: i64 = client.query_one("SELECT count(*) FROM duto.reject", &[]).await?.get(0);
     ensure!(rejected == 0, "{rejected} records were rejected for what is not their fault");
     client.batch_execute("ALTER TABLE sales DROP CONSTRAINT none").await?;
-    wait_for(&client, "SELECT count(*) = 1000 FROM sales").await?;
+    wait_for(&client, "SELECT count(*) = 1000 FROM sales", PATIENCE).await?;
     ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
     Model::of(&placed).compare(&client).await
 }
@@ -115,7 +116,7 @@ async fn a_trigger_that_swallows_rows_pauses_the_load() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     client.batch_execute("DROP TRIGGER swallow ON sales").await?;
-    wait_for(&client, "SELECT count(*) = 500 FROM sales").await?;
+    wait_for(&client, "SELECT count(*) = 500 FROM sales", PATIENCE).await?;
     ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
     Model::of(&placed).compare(&client).await
 }
@@ -133,14 +134,5 @@ async fn a_table_that_differs_is_an_error_that_shows_the_alter() -> Result<()> {
     ensure!(status.code() == Some(1), "it ended with {status}:\n{said}");
     ensure!(said.contains(r#"ALTER TABLE "sales" ALTER COLUMN "order_number" TYPE bigint"#), "{said}");
     ensure!(said.contains(r#"ALTER TABLE "sales" ADD COLUMN processed_at TIMESTAMP NOT NULL"#), "{said}");
-    Ok(())
-}
-
-async fn wait_for(client: &Client, condition: &str) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !client.query_one(condition, &[]).await.is_ok_and(|row| row.get(0)) {
-        ensure!(Instant::now() < deadline, "not within a minute: {condition}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
     Ok(())
 }

@@ -10,6 +10,7 @@ use duto_tests::orders::{Orders, USUAL_MIX};
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::scale::scale;
 use duto_tests::verify::{Model, connect};
+use duto_tests::wait::wait_for;
 use duto_tests::worker::{Worker, catch_up};
 use rand::RngExt;
 
@@ -166,7 +167,7 @@ async fn a_stopped_worker_writes_nothing_after_its_partitions_went_to_another() 
     let client = connect(&database.url()).await?;
     let zombie = Worker::start(&first, &["--only", "worker"])?;
     let mut placed = log.send(&orders.take(2_000))?;
-    wait_for_rows(&client, 1).await?;
+    wait_for(&client, "SELECT count(*) > 0 FROM sales", PATIENCE).await?;
     placed.extend(log.send(&orders.take(10_000))?);
     zombie.signal(libc::SIGSTOP);
     catch_up(&second, PATIENCE)?;
@@ -178,15 +179,4 @@ async fn a_stopped_worker_writes_nothing_after_its_partitions_went_to_another() 
     let after: i64 = client.query_one("SELECT count(*) FROM duto.batch WHERE id > $1 AND records > 0", &[&last_batch]).await?.get(0);
     ensure!(after == 0, "the worker that was stopped wrote {after} batches");
     model.compare(&client).await
-}
-
-async fn wait_for_rows(client: &tokio_postgres::Client, rows: i64) -> Result<()> {
-    for _ in 0..3_000 {
-        let there: bool = client.query_one("SELECT to_regclass('sales') IS NOT NULL", &[]).await?.get(0);
-        if there && client.query_one("SELECT count(*) FROM sales", &[]).await?.get::<_, i64>(0) >= rows {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    anyhow::bail!("no rows within 30 s")
 }
