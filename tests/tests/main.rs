@@ -1,6 +1,7 @@
 //! End to end: the program as a process, against real servers. One binary, because each one links everything.
 
 mod bad_input; // records that are not what the pipeline declares
+mod broker_gone; // Kafka killed or frozen
 mod database_trouble; // PostgreSQL killed, unreachable or full
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
