@@ -2,9 +2,11 @@
 
 mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen
+mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
 mod http; // records in, health and metrics out
+mod kafka_network; // the same before Kafka
 mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
