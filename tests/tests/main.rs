@@ -10,3 +10,4 @@ mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
 mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
+mod rebalance_storm; // members come and go without end
