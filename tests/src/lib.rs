@@ -9,6 +9,7 @@ pub mod load; // a load that goes on while faults are made
 pub mod own_servers; // servers that a test may break
 pub mod pipeline; // a copy of a pipeline of a test's own
 pub mod scale; // how much a fault run does
+pub mod small_disk; // a disk that is soon full
 pub mod verify; // rows, rejects and ledger against a sequential model
 pub mod wait; // for a condition, never for a time
 pub mod worker; // the program as a process

@@ -6,8 +6,11 @@ mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
+mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
 mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
+mod poison_pauses; // refusals that no record is at fault for
+mod poison_rows; // refusals that one record is at fault for
 mod rebalance_storm; // members come and go without end
