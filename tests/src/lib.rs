@@ -1,6 +1,7 @@
 //! What the end-to-end tests share. They run the real program against a real Kafka, the embedded log and a real PostgreSQL; nothing is
 //! skipped for want of a server.
 
+pub mod admin; // what an operator of Kafka does to a topic
 pub mod orders; // messages of the sales topic, and what must become of each
 pub mod events; // messages of the e-commerce topic
 pub mod event_model; // tables, views and endpoints against a sequential model of the events
