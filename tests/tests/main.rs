@@ -18,3 +18,4 @@ mod rebalance_storm; // members come and go without end
 mod replays; // rejects come again under load
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
 mod transactions; // producers that abort
+mod zombies; // workers stopped and killed at named points
