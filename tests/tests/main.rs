@@ -9,6 +9,7 @@ mod exactly_once; // workers killed, stopped, joining and leaving
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
+mod log_cuts; // the power fails under the embedded log
 mod old_backup; // the database is older than the log
 mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
