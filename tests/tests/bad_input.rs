@@ -8,7 +8,8 @@ use duto_tests::log::{LogKind, TestLog};
 use duto_tests::orders::{MALFORMED_KINDS, Meaning, Message, Mix, Orders, USUAL_MIX};
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::verify::{Model, connect};
-use duto_tests::worker::{catch_up, command};
+use duto_tests::wait::wait_until_loaded;
+use duto_tests::worker::{Worker, catch_up, command};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const NO_TROUBLE: Mix = Mix { malformed_percent: 0, repeat_percent: 0 };
@@ -59,6 +60,33 @@ async fn what_is_too_large_or_too_deep_becomes_a_reject() -> Result<()> {
     ensure!(rows[1].get::<_, i64>(0) == 10 << 20, "the length is that of the record");
     let stored: i64 = client.query_one("SELECT count(*) FROM sales", &[]).await?.get(0);
     ensure!(stored as usize == Model::of(&placed).stored(), "{stored} orders are stored");
+    Ok(())
+}
+
+/// A few of them one after the other, because each is in memory for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_a_hundred_megabytes_cost_a_reject_each_and_bounded_memory() -> Result<()> {
+    const BYTES: usize = 100 << 20;
+    let database = TestDatabase::create("huge")?;
+    let log = TestLog::create(LogKind::Embedded, "huge", 1)?;
+    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
+    let client = connect(&database.url()).await?;
+    let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
+    let mut orders = Orders::new(40, NO_TROUBLE);
+    let mut placed = Vec::new();
+    for _ in 0..3 {
+        placed.extend(log.send(&orders.take(100))?);
+        let mut huge = log.send(&[malformed([&b"{\"order_number\": 1, \"note\": \""[..], &b"x".repeat(BYTES)[..]].concat())])?;
+        // The first bytes are what the reject keeps.
+        huge[0].message.payload.truncate(64 * 1024);
+        placed.append(&mut huge);
+    }
+    placed.extend(log.send(&orders.take(100))?);
+    wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
+    Model::of(&placed).compare(&client).await?;
+    let peak = worker.peak_bytes()?;
+    ensure!(peak < 8 * BYTES as u64, "the worker had {} MiB resident", peak >> 20);
+    ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
     Ok(())
 }
 
