@@ -108,8 +108,7 @@ def _raw_copy(server: Server, ddl: str, source: str, events: int) -> float:
         for table, columns in WRITTEN.items():
             with cursor.copy(f"COPY (SELECT {columns} FROM {table} ORDER BY id) TO STDOUT (FORMAT binary)") as copy:
                 data[table] = b"".join(copy)
-    tables_only = ddl.partition("CREATE VIEW")[0]
-    with server.fresh_database(tables_only) as url, psycopg.connect(url) as connection, connection.cursor() as cursor:
+    with server.fresh_database(ddl) as url, psycopg.connect(url) as connection, connection.cursor() as cursor:
         began = time.perf_counter()
         for table, columns in WRITTEN.items():
             with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT binary)") as copy:

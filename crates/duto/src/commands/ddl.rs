@@ -7,7 +7,7 @@ use crate::load::ddl;
 use crate::load::register::views_script;
 use crate::load::rollups::RollupTargets;
 
-/// Prints the SQL of a pipeline's tables.
+/// Prints the SQL of a pipeline's tables, as a script that can be run; rollups and views stand in it as comments.
 #[derive(Debug, clap::Args)]
 pub struct DdlArgs {
     /// A pipeline file.
@@ -20,11 +20,13 @@ pub fn run(args: &DdlArgs) -> i32 {
         Ok(loaded) => {
             print!("{}", ddl::script(&loaded.pipeline));
             let rollups = RollupTargets::new(loaded.stages.rollups());
-            for rollup in &rollups.rollups {
-                println!("\n-- The rollup {}, kept by the load.\n{}\n{};", rollup.name, rollup.create, rollup.view);
+            let rollups: String = rollups.rollups.iter().map(|rollup| format!("{}\n{};\n\n", rollup.create, rollup.view)).collect();
+            let rest = rollups + &views_script(&loaded.pipeline);
+            if !rest.is_empty() {
+                // They go with what `duto` keeps of them, and are made with it.
+                println!("\n-- Rollups and views, which `duto run` makes at its start:");
+                rest.trim_end().lines().for_each(|line| println!("{}", format!("-- {line}").trim_end()));
             }
-            let views = views_script(&loaded.pipeline);
-            print!("{}{views}", if views.is_empty() { "" } else { "\n" });
             exit_code::FINE
         }
         Err(code) => code,

@@ -27,7 +27,6 @@ pub struct Committed {
 /// Loads one batch. The fence is compared and the position moved first, in the same transaction as everything that follows, so that a
 /// worker that lost its partitions writes nothing. After [`Failure::Lost`] the outcome is unknown: ask [`position::resolve`].
 /// After any other failure nothing was written and the connection is ready for the next transaction.
-#[expect(clippy::too_many_arguments, reason = "each is a thing of its own")]
 pub async fn load(
     on: &mut Connection,
     by: &Connector,
