@@ -173,7 +173,21 @@ fn small_records() -> Result<()> {
     let last_write = recorded.changes.iter().rposition(|(path, change)| is_wal(path) && matches!(change, Change::Write { .. }));
     let last_write = last_write.context("the write-ahead log was written")?;
     moments.extend((0..=8).map(|sector| (last_write + 1, Unsynced::LastIsTorn { kept_bytes: sector * 512 })));
-    cut(&recorded, &mut moments, BYTES)
+    cut(&recorded, &mut moments, BYTES)?;
+    finds_out_a_disk_that_lies(recorded, BYTES)
+}
+
+/// From the middle on nothing is synced, whatever is said: what is lost then must be found, else the test would prove nothing.
+fn finds_out_a_disk_that_lies(mut recorded: Recorded, bytes: usize) -> Result<()> {
+    let end = recorded.changes.len();
+    for (_, change) in &mut recorded.changes[end / 2..] {
+        if let Change::Sync { covers } = change {
+            *covers = 0;
+        }
+    }
+    let found = cut(&recorded, &mut vec![(end, Unsynced::NoneArrive)], bytes);
+    ensure!(found.is_err_and(|error| format!("{error:#}").contains("is lost")), "a disk that lies was not found out");
+    Ok(())
 }
 
 /// Of large records, cut around the checkpoints that copy the write-ahead log and empty it.
