@@ -16,7 +16,7 @@ use duto_tests::wait::{wait_for, wait_for_progress, wait_until_loaded};
 use duto_tests::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const RATE: Rate = Rate { per_second: 500, most: 60_000 };
+const RATE: Rate = Rate { per_second: 500, most: 200_000 };
 /// Room for 24 MB of fetched records, two batches a lane and what the program is. A queue that grew while something was away would
 /// pass it.
 const MEMORY_BYTES: u64 = 400 << 20;

@@ -16,7 +16,7 @@ use duto_tests::wait::{wait_for, wait_for_progress, wait_until, wait_until_loade
 use duto_tests::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const RATE: Rate = Rate { per_second: 500, most: 60_000 };
+const RATE: Rate = Rate { per_second: 500, most: 200_000 };
 
 /// A connection that is reset is made anew, and one that is silent is given up within its timeouts.
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ use duto_tests::wait::{wait_for, wait_for_progress, wait_until_loaded};
 use duto_tests::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-const RATE: Rate = Rate { per_second: 300, most: 60_000 };
+const RATE: Rate = Rate { per_second: 300, most: 200_000 };
 const SESSION: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use duto_tests::wait::{LOADED, wait_for, wait_for_progress, wait_until_loaded};
 use duto_tests::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-const RATE: Rate = Rate { per_second: 1_000, most: 100_000 };
+const RATE: Rate = Rate { per_second: 1_000, most: 200_000 };
 const RESTORES: usize = 5;
 
 /// A consistent backup, taken while others write.

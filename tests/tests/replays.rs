@@ -18,7 +18,7 @@ use duto_tests::worker::{Worker, command, program};
 use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-const RATE: Rate = Rate { per_second: 1_000, most: 100_000 };
+const RATE: Rate = Rate { per_second: 1_000, most: 500_000 };
 const REFUSE: &str = "ALTER TABLE sales ADD CONSTRAINT refused CHECK (order_number % 10 <> 3) NOT VALID";
 const ACCEPT: &str = "ALTER TABLE sales DROP CONSTRAINT refused";
 
@@ -77,7 +77,7 @@ async fn rejects_that_are_replayed_under_load_are_stored_once() -> Result<()> {
     // Repeats of an order that is refused would have no order.
     let load = Load::start(&log, Orders::new(34, Mix { malformed_percent: 1, repeat_percent: 0 }), RATE);
     wait_for(&client, "SELECT count(*) > 100 FROM sales", PATIENCE).await?;
-    for _ in 0..scale(1, 10) {
+    for _ in 0..scale(1, 4) {
         refuse_some(&client).await?;
         std::thread::scope(|scope| {
             let both: Vec<_> = (0..2).map(|_| scope.spawn(|| replay(&pipeline))).collect();
