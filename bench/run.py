@@ -32,7 +32,7 @@ SMALL_BATCH = 100
 
 
 # A broker that has just started answers a hundred times slower than one that is warm.
-KAFKA_WARM_UP_S = 30.0
+KAFKA_WARM_UP_S = 60.0
 
 
 def main():

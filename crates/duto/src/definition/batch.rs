@@ -1,7 +1,9 @@
 //! `batch:`, the upper bounds of a batch. A batch goes out as soon as the database is free.
 
+use std::time::Duration;
+
 use super::Pipeline;
-use super::keys::{Key, Keys, Presence, Value};
+use super::keys::{Key, Keys, Presence, Value, milliseconds};
 use super::parse::Section;
 use super::walk::Fields;
 
@@ -13,6 +15,8 @@ pub struct Batching {
     pub max_bytes: usize,
     /// Load connections; each owns partitions of its own.
     pub workers: usize,
+    /// A batch that is not full goes out so long after the one before it.
+    pub linger: Duration,
 }
 
 pub(super) const SECTION: Section = Section {
@@ -47,6 +51,12 @@ static KEYS: Keys = Keys {
             presence: Presence::Default("2"),
             value: Value::Integer { minimum: 1, maximum: 256 },
         },
+        Key {
+            name: "linger",
+            about: "a batch that is not full goes out so long after the one before it; a record that comes alone never waits",
+            presence: Presence::Default("2ms"),
+            value: Value::Duration { minimum: milliseconds(0), maximum: milliseconds(10_000) },
+        },
     ],
     later: &[],
     note: "",
@@ -58,5 +68,6 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         max_records: fields.integer("max_records").unwrap_or_default(),
         max_bytes: fields.bytes("max_bytes").unwrap_or_default(),
         workers: fields.integer("workers").unwrap_or_default(),
+        linger: fields.duration("linger").unwrap_or_default(),
     };
 }

@@ -14,10 +14,6 @@ use crate::batch::{Batch, RecordRef};
 use crate::load::position::Position;
 use crate::load::prepared::{OffsetRange, Prepared};
 
-/// A batch that is not full goes out so long after the one before it. A record that comes alone does not wait for it; of a stream each
-/// transaction takes several records along, which costs the log and the database less than it costs the records.
-const LINGER: Duration = Duration::from_millis(4);
-
 /// The shared state of one lane.
 pub struct Lane {
     pub number: usize,
@@ -38,6 +34,9 @@ pub struct Limits {
     pub batch_bytes: usize,
     pub pending_records: usize,
     pub pending_bytes: usize,
+    /// A batch that is not full goes out so long after the one before it. A record that comes alone does not wait for it; of a stream
+    /// each transaction takes several records along, which costs the log and the database less than it costs the records.
+    pub linger: Duration,
 }
 
 #[derive(Default)]
@@ -165,7 +164,7 @@ impl Lane {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let lingers = if state.has_full_batch(&self.limits) { Duration::ZERO } else { state.linger_left() };
+            let lingers = if state.has_full_batch(&self.limits) { Duration::ZERO } else { state.linger_left(&self.limits) };
             if !lingers.is_zero() {
                 state = self.changed.wait_timeout(state, lingers).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
@@ -354,8 +353,8 @@ impl State {
     }
 
     /// How long a batch that is not full has to wait yet.
-    fn linger_left(&self) -> Duration {
-        self.taken_at.map_or(Duration::ZERO, |at| LINGER.saturating_sub(at.elapsed()))
+    fn linger_left(&self, limits: &Limits) -> Duration {
+        self.taken_at.map_or(Duration::ZERO, |at| limits.linger.saturating_sub(at.elapsed()))
     }
 
     fn has_any(&self) -> bool {

@@ -270,6 +270,7 @@ fn limits(pipeline: &Pipeline) -> Limits {
         batch_bytes: batch.max_bytes,
         pending_records: (2 * batch.max_records).max(2_000),
         pending_bytes: 2 * batch.max_bytes,
+        linger: batch.linger,
     }
 }
 
