@@ -54,6 +54,11 @@ impl EventModel {
         model
     }
 
+    /// How many events are stored.
+    pub fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
     /// Compares tables, views, ledger and rejects.
     pub async fn compare(&self, client: &Client) -> Result<()> {
         for (statement, expected) in [

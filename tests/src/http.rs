@@ -1,6 +1,6 @@
 //! Plain HTTP to a running program.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -48,4 +48,32 @@ pub fn wait_until_it_answers(port: u16) -> Result<()> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// Server-sent events, as an open page hears them.
+pub struct EventStream {
+    lines: BufReader<TcpStream>,
+}
+
+impl EventStream {
+    pub fn open(port: u16, path: &str) -> Result<EventStream> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")?;
+        Ok(EventStream { lines: BufReader::new(stream) })
+    }
+
+    /// The data of the next event of this name.
+    pub fn next(&mut self, name: &str) -> Result<String> {
+        let mut is_next = false;
+        loop {
+            let mut line = String::new();
+            ensure!(self.lines.read_line(&mut line)? > 0, "the stream ended");
+            if let Some(event) = line.strip_prefix("event: ") {
+                is_next = event.trim_end() == name;
+            } else if let Some(data) = line.strip_prefix("data: ").filter(|_| is_next) {
+                return Ok(data.trim_end().to_owned());
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use duto_servers::free_port;
 use duto_servers::shared::TestDatabase;
 use duto_tests::event_model::EventModel;
 use duto_tests::events::Events;
-use duto_tests::http::{request, request_with, wait_until_it_answers};
+use duto_tests::http::{EventStream, request, request_with, wait_until_it_answers};
 use duto_tests::log::{LogKind, TestLog};
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::scale::scale;
@@ -233,4 +233,61 @@ async fn client_breaks_the_table(database: &TestDatabase, port: u16) -> Result<(
         ensure!(Instant::now() < deadline, "{status}: {body}");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// What one process commits reaches a page that another one serves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_hears_of_the_commits_of_other_processes() -> Result<()> {
+    let database = TestDatabase::create("heard")?;
+    let log = TestLog::create(LogKind::Kafka, "heard", 2)?;
+    let pipeline = TestPipeline::ecommerce(&log, &database.url(), &settings("heard", 1_000))?;
+    let worker = Worker::start(&pipeline, &["--only", "worker"])?;
+    let port = free_port()?;
+    let server = Worker::start(&pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
+    wait_until_it_answers(port)?;
+    let deadline = Instant::now() + PATIENCE;
+    while request(port, "GET", "/readyz", "")?.0 != 200 {
+        ensure!(Instant::now() < deadline, "it is not ready:\n{}", server.tail());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut stream = EventStream::open(port, "/duto/live")?;
+    stream.next("hello")?;
+    let placed = log.send(&Events::new(24, Utc::now().timestamp_micros()).take(50))?;
+    let total = EventModel::of(&placed).event_count();
+    loop {
+        let changed: Value = serde_json::from_str(&stream.next("changed")?)?;
+        ensure!(changed["sources"].as_array().is_some_and(|sources| sources.contains(&"/api/metrics/summary".into())), "{changed}");
+        let (status, body) = request(port, "GET", "/api/metrics/summary", "")?;
+        ensure!(status == 200, "{status}: {body}");
+        if serde_json::from_str::<Value>(&body)?["total_events"] == total {
+            break;
+        }
+    }
+    ensure!(server.stop(PATIENCE)?.success(), "the server did not end cleanly");
+    ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
+    Ok(())
+}
+
+/// A rollup that the file does not declare any more is dropped with its tables and its view, and the others stay right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollup_that_is_taken_away_is_dropped() -> Result<()> {
+    let database = TestDatabase::create("dropped")?;
+    let log = TestLog::create(LogKind::Embedded, "dropped", 2)?;
+    let pipeline = TestPipeline::ecommerce(&log, &database.url(), &settings("dropped", 1_000))?;
+    log.send(&Events::new(25, Utc::now().timestamp_micros()).take(200))?;
+    catch_up(&pipeline, PATIENCE)?;
+    // The file without the rollup of revenue by minute, and without the endpoint that reads it.
+    let text = std::fs::read_to_string(&pipeline.file)?;
+    let (before, rest) = text.split_once("  revenue_by_minute:\n").context("the rollup")?;
+    let text = format!("{before}{}", &rest[rest.find("\nviews:").context("the views")?..]);
+    let (before, rest) = text.split_once("  GET /api/metrics/realtime:\n").context("the endpoint")?;
+    let text = format!("{before}{}", &rest[rest.find("\ndashboard:").context("the dashboard")?..]);
+    std::fs::write(&pipeline.file, text)?;
+    log.send(&Events::new(26, Utc::now().timestamp_micros()).take(200))?;
+    catch_up(&pipeline, PATIENCE)?;
+    let client = connect(&database.url()).await?;
+    let gone = "SELECT to_regclass('duto.rollup_revenue_by_minute') IS NULL AND to_regclass('revenue_by_minute') IS NULL
+         AND NOT EXISTS (SELECT 1 FROM duto.rollup WHERE name = 'revenue_by_minute')";
+    ensure!(client.query_one(gone, &[]).await?.get::<_, bool>(0), "the rollup is still there");
+    verify_rollups(&pipeline)
 }
