@@ -70,7 +70,7 @@ fn what_was_acknowledged_outlives_kills_and_no_offset_is_used_twice() {
 
 fn start_sender(folder: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().expect("this test's file"))
-        .args(["--exact", "a_sender_prints_what_was_acknowledged", "--nocapture", "--test-threads", "1"])
+        .args(["--exact", "log::embedded::a_sender_prints_what_was_acknowledged", "--nocapture", "--test-threads", "1"])
         .env(ROLE, folder)
         .stdout(Stdio::piped())
         .spawn()
@@ -243,7 +243,7 @@ fn a_full_disk_is_told_and_forgotten_when_there_is_room() {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount]);
     command.arg(std::env::current_exe().expect("this test's file"));
-    command.args(["--exact", "a_full_disk_is_told_and_forgotten_when_there_is_room", "--nocapture", "--test-threads", "1"]);
+    command.args(["--exact", "log::embedded::a_full_disk_is_told_and_forgotten_when_there_is_room", "--nocapture", "--test-threads", "1"]);
     let output = command.env(FOLDER, &folder.0).process_group(0).output().expect("unshare makes a small file system");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");

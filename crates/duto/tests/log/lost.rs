@@ -61,7 +61,7 @@ struct Member {
 impl Member {
     fn start(topic: &str, group: &str) -> Member {
         let mut child = Command::new(std::env::current_exe().expect("this test's file"))
-            .args(["--exact", "a_member_says_what_it_is_assigned", "--nocapture", "--test-threads", "1"])
+            .args(["--exact", "log::lost::a_member_says_what_it_is_assigned", "--nocapture", "--test-threads", "1"])
             .env(ROLE, format!("{topic} {group}"))
             .stdout(Stdio::piped())
             .spawn()
