@@ -29,6 +29,8 @@ pub struct Parameter {
 
 /// Longer texts are refused where nothing else is said.
 const DEFAULT_MAX_LENGTH: usize = 1000;
+/// PostgreSQL takes no zone that is so many seconds from UTC or more.
+const POSTGRES_ZONE_LIMIT_S: i32 = 16 * 3600;
 
 static KEYS: Keys = Keys {
     of: "a parameter",
@@ -145,7 +147,9 @@ impl Parameter {
             ColumnType::Boolean => matches!(given, "true" | "false"),
             ColumnType::Date => chrono::NaiveDate::parse_from_str(given, "%Y-%m-%d").is_ok(),
             ColumnType::Timestamp | ColumnType::Timestamptz => {
-                chrono::DateTime::parse_from_rfc3339(given).is_ok() || given.parse::<chrono::NaiveDateTime>().is_ok()
+                let with_zone = chrono::DateTime::parse_from_rfc3339(given);
+                let is_near = |zone: &chrono::FixedOffset| zone.local_minus_utc().abs() < POSTGRES_ZONE_LIMIT_S;
+                with_zone.is_ok_and(|time| is_near(time.offset())) || given.parse::<chrono::NaiveDateTime>().is_ok()
             }
             ColumnType::Uuid => uuid::Uuid::parse_str(given).is_ok(),
             _ => true,
