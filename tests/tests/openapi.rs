@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use chrono::Utc;
-use duto_servers::free_port;
 use duto_servers::shared::TestDatabase;
+use duto_servers::{cache_folder, free_port};
 use duto_tests::events::Events;
 use duto_tests::http::{request, wait_until_it_answers};
 use duto_tests::log::{LogKind, TestLog};
@@ -37,11 +37,7 @@ const WITH_PARAMETERS: &str = "endpoints:
 
 /// The fuzzer that `scripts/setup` installed.
 fn fuzzer() -> Result<PathBuf> {
-    let cache = match std::env::var_os("DUTO_CACHE") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache/duto"),
-    };
-    let program = cache.join("test-venv/bin/schemathesis");
+    let program = cache_folder()?.join("test-venv/bin/schemathesis");
     ensure!(program.is_file(), "{} is not there: scripts/setup installs it", program.display());
     Ok(program)
 }

@@ -28,12 +28,12 @@ pub fn version() -> Result<&'static str> {
     version.context("kafka/pom.xml names no kafka.version")
 }
 
-/// `DUTO_CACHE`, else `~/.cache/duto`; scripts/setup has the same rule.
-fn cache_folder() -> Result<PathBuf> {
+/// Where `make setup` keeps what it fetches: `DUTO_CACHE`, else `~/.cache/duto`; scripts/setup has the same rule.
+pub fn cache_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("DUTO_CACHE").filter(|folder| !folder.is_empty()) {
         return Ok(folder.into());
     }
-    let home = std::env::var_os("HOME").context("neither DUTO_CACHE nor HOME is set: where are Kafka's jars?")?;
+    let home = std::env::var_os("HOME").context("neither DUTO_CACHE nor HOME is set: where is what `make setup` fetched?")?;
     Ok(PathBuf::from(home).join(".cache/duto"))
 }
 

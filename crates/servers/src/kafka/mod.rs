@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::bound_child::{signal, spawn_bound, wait_at_most};
 use crate::free_port;
+pub use jars::cache_folder;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
