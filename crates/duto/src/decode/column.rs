@@ -168,7 +168,11 @@ impl Column {
             Cells::Timestamp(values) => {
                 Arc::new(TimestampMicrosecondArray::try_new(ScalarBuffer::from(values), nulls)?.with_data_type(self.arrow_type))
             }
-            Cells::Text(runs, _) | Cells::Uuid(runs) | Cells::Jsonb(runs) => {
+            Cells::Jsonb(runs) => {
+                let texts = StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?;
+                arrow::compute::cast(&texts, &self.arrow_type)?
+            }
+            Cells::Text(runs, _) | Cells::Uuid(runs) => {
                 Arc::new(StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?)
             }
             Cells::Bytea(runs, _) => Arc::new(BinaryArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?),

@@ -261,7 +261,7 @@ fn values_stand_in_their_columns() {
     assert_eq!(rows.column(3).as_primitive::<Date32Type>().value(0), 1);
     assert_eq!(rows.column(4).as_primitive::<TimestampMicrosecondType>().value(0), 1);
     assert_eq!(rows.column(5).as_string::<i32>().value(0), "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
-    assert_eq!(rows.column(6).as_string::<i32>().value(0), r#"{"b": [1.50, "\u00e3"]}"#);
+    assert_eq!(rows.column(6).as_string::<i64>().value(0), r#"{"b": [1.50, "\u00e3"]}"#);
     assert_eq!(rows.column(7).as_binary::<i32>().value(0), b"\x00\xff");
     assert!(rows.column(8).as_boolean().value(0));
     for column in rows.columns() {
