@@ -47,6 +47,7 @@ pub struct Decoder {
     cleaning: TextCleaning,
     max_record_bytes: usize,
     max_depth: usize,
+    unwrap_strings: bool,
 }
 
 /// A batch after decoding: each of its records is either a row or a reject.
@@ -60,13 +61,15 @@ pub struct Decoded {
 
 impl Decoder {
     pub fn new(pipeline: &Pipeline) -> Self {
-        Self::of_record(&pipeline.record, pipeline.text, pipeline.source.max_record_bytes, pipeline.source.max_depth)
+        let source = &pipeline.source;
+        let decoder = Self::of_record(&pipeline.record, pipeline.text, source.max_record_bytes, source.max_depth);
+        Self { unwrap_strings: source.unwrap_strings, ..decoder }
     }
 
     /// As [`Self::new`], from the parts of a pipeline that matter here.
     pub fn of_record(record: &RecordDefinition, cleaning: TextCleaning, max_record_bytes: usize, max_depth: usize) -> Self {
         let columns = Columns::new(&record.fields);
-        Self { schema: Arc::new(record.arrow_schema()), columns, cleaning, max_record_bytes, max_depth }
+        Self { schema: Arc::new(record.arrow_schema()), columns, cleaning, max_record_bytes, max_depth, unwrap_strings: false }
     }
 
     /// The schema of [`Decoded::rows`].
@@ -98,7 +101,8 @@ impl Decoder {
         let mut columns = self.columns.clone();
         let mut scratch = Scratch::default();
         let mut faults = Vec::new();
-        let outcome = self.open(Some(body)).and_then(|scanner| {
+        let unwrapped = self.unwrapped(Some(body));
+        let outcome = self.open(unwrapped.as_deref().map(str::as_bytes).or(Some(body))).and_then(|scanner| {
             let mut reader = Reader::new(scanner, self.cleaning, &mut scratch, Problems::All(Vec::new()));
             let outcome = reader.read_document(&mut columns, 0);
             faults = reader.into_problems();
@@ -109,8 +113,18 @@ impl Decoder {
     }
 
     fn decode_one(&self, payload: Option<&[u8]>, columns: &mut Columns, row: usize, scratch: &mut Scratch) -> Outcome<()> {
-        let scanner = self.open(payload)?;
+        let unwrapped = self.unwrapped(payload);
+        let scanner = self.open(unwrapped.as_deref().map(str::as_bytes).or(payload))?;
         Reader::new(scanner, self.cleaning, scratch, Problems::First).read_document(columns, row)
+    }
+
+    /// The text that a JSON string holds, where such strings are records. A broken string is left to the scanner, which says what is wrong.
+    fn unwrapped(&self, payload: Option<&[u8]>) -> Option<String> {
+        let payload = payload.filter(|payload| self.unwrap_strings && payload.len() <= self.max_record_bytes)?;
+        if payload.trim_ascii_start().first() != Some(&b'"') {
+            return None;
+        }
+        serde_json::from_slice(payload).ok()
     }
 
     /// What can be said of a payload before it is read.

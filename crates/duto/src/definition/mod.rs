@@ -10,6 +10,7 @@ pub mod column_type;
 pub mod database;
 pub mod dashboard;
 mod decimal;
+pub mod deliver;
 pub mod endpoints;
 mod environment;
 pub mod generate;
@@ -22,6 +23,7 @@ mod parse;
 mod pipeline;
 pub mod problem;
 mod promise;
+pub mod publish;
 mod quantity;
 pub mod record;
 mod render;
@@ -45,6 +47,7 @@ pub use checks::Check;
 pub use column_type::ColumnType;
 pub use dashboard::Dashboard;
 pub use database::Database;
+pub use deliver::Deliver;
 pub use endpoints::{Endpoint, Parameter, Shape};
 pub use generate::Generate;
 pub use ingest::IngestEndpoint;
@@ -52,6 +55,7 @@ pub use once::Once;
 pub use parse::parse;
 pub use problem::Problem;
 pub use promise::{Promise, promise};
+pub use publish::Publish;
 pub use record::{Field, Kind, RecordDefinition, Rules};
 pub use render::{render, render_json};
 pub use rollups::{By, Measure, Operation, Rollup};
@@ -88,6 +92,10 @@ pub struct Pipeline {
     pub endpoints: Vec<Endpoint>,
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
+    /// `deliver:`, in the file's order.
+    pub deliver: Vec<Deliver>,
+    /// `publish:`, in the file's order.
+    pub publish: Vec<Publish>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,
     pub tests: Vec<PipelineTest>,

@@ -5,7 +5,7 @@ mod hints;
 mod rules;
 mod shape;
 
-pub(super) use shape::record_definitions;
+pub(super) use shape::{read_record, record_definitions, record_schema};
 
 use std::sync::Arc;
 

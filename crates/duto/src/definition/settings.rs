@@ -45,6 +45,7 @@ fn source_settings(source: &Source) -> Vec<(&'static str, String)> {
         ("retention", or_unset(source.retention.map(format_duration).as_deref())),
         ("key", or_unset(source.key.as_deref())),
         ("format", "json".to_string()),
+        ("unwrap_strings", source.unwrap_strings.to_string()),
         ("max_record_bytes", format_bytes(source.max_record_bytes as u64)),
         ("max_depth", source.max_depth.to_string()),
         ("instance", or_unset(source.instance_id.as_deref())),

@@ -76,7 +76,8 @@ pub(super) const SECTION: Section = Section {
     key: Key {
         name: "tables",
         about: "the tables that the rows go to, each with its columns, what a repeat does, and the SELECT over one record that fills it",
-        presence: Presence::Required,
+        // What a pipeline without calls needs is checked when all sections are read.
+        presence: Presence::Optional,
         value: Value::Other(tables_schema),
     },
     read,

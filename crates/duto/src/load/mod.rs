@@ -12,6 +12,8 @@ pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position
 pub mod rejects; // duto.reject
 pub mod ledger; // duto.batch
+mod outbox; // duto.outbox
+mod answers; // duto.answer
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements

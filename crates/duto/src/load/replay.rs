@@ -9,7 +9,7 @@ use super::poison;
 use super::prepared::{Outcome, Prepared, Verdicts};
 use super::rows::{self, Path};
 use super::target::{Target, literal};
-use super::{ledger, position, rejects, rollups};
+use super::{ledger, outbox, position, rejects, rollups};
 use crate::batch::{Batch, Place};
 use crate::definition::{Pipeline, Repeat};
 use crate::worker::stages::Stages;
@@ -128,6 +128,7 @@ async fn write_all(
     let stored = rows::write(on, by, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
     let outcomes = batch.outcomes_of(&stored);
     rollups::write(on, by, target, stages.rollups(), batch, &stored).await?;
+    outbox::write(on, by, target, batch, &stored).await?;
     rejects::write(on, by, target, batch).await?;
     rejects::close_replayed(on, by, ids, &outcomes).await?;
     ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, &outcomes)).await?;

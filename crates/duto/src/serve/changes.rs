@@ -20,6 +20,8 @@ pub struct Changes {
     state: Mutex<State>,
     /// Counts every change.
     bell: watch::Sender<u64>,
+    /// Counts every move of a position, also one that changed no table.
+    positions_bell: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -38,7 +40,7 @@ struct State {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { state: Mutex::default(), bell: watch::channel(0).0 }
+        Self { state: Mutex::default(), bell: watch::channel(0).0, positions_bell: watch::channel(0).0 }
     }
 }
 
@@ -53,6 +55,7 @@ impl Changes {
             any = true;
         }
         drop(state);
+        self.positions_bell.send_modify(|count| *count += 1);
         if any {
             self.ring();
         }
@@ -72,6 +75,11 @@ impl Changes {
     /// Wakes at every change.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.bell.subscribe()
+    }
+
+    /// Wakes whenever a position moved.
+    pub fn subscribe_to_positions(&self) -> watch::Receiver<u64> {
+        self.positions_bell.subscribe()
     }
 
     /// Somebody wants an answer: the positions are read from now on. Answers whether what is known may be too old to answer by.
@@ -110,6 +118,7 @@ impl Changes {
         }
         drop(state);
         if moved {
+            self.positions_bell.send_modify(|count| *count += 1);
             self.ring();
         }
     }

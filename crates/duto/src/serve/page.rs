@@ -40,7 +40,7 @@ pub fn routes(served: &Served) -> Router<Arc<Served>> {
 
 async fn dashboard(State(served): State<Arc<Served>>) -> Response {
     let Some(dashboard) = &served.pipeline.dashboard else { return StatusCode::NOT_FOUND.into_response() };
-    let send = served.pipeline.ingest.first().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path));
+    let send = served.pipeline.ingest.first().map(|endpoint| endpoint.name());
     Json(json!({
         "pipeline": served.pipeline.name, "title": dashboard.title, "locale": dashboard.locale, "currency": dashboard.currency,
         "panels": dashboard.panels, "send": send, "file": served.file,

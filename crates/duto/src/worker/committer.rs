@@ -77,6 +77,14 @@ impl Committer {
         let mut patience = Patience::new(&self.shared.pipeline.database);
         let mut verdicts = Verdicts::default();
         let mut unknown = false;
+        if !work.prepared.calls.is_empty() {
+            let shared = self.shared.clone();
+            let refused = shared.deliverer.deliver(&shared.target, &work.prepared, &shared.progress).await;
+            if !refused.is_empty() {
+                verdicts.rejects.extend(refused);
+                self.prepare_again(work, &verdicts);
+            }
+        }
         loop {
             let failure = match self.attempt(work, unknown).await {
                 Ok(Some((outcomes, stored))) => return Settled::Committed(outcomes, stored),

@@ -4,6 +4,7 @@
 
 pub mod reader; // the log into the lanes, and the group's wishes
 pub mod claims; // the fence before the first record
+pub mod turn; // small batches one after the other
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
@@ -22,6 +23,7 @@ use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
 use crate::definition::Pipeline;
+use crate::deliver::Deliverer;
 use crate::load::connect::{Connection, Connector};
 use crate::load::ensure;
 use crate::load::failure::{Failure, Scope};
@@ -37,6 +39,7 @@ use progress::Progress;
 use reader::{Ended, Reader};
 use shared::Shared;
 use stages::Stages;
+use turn::Turns;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,7 +71,7 @@ pub enum WorkerError {
 
 impl Worker {
     /// Runs until `stop` is set, until caught up, or until it cannot go on.
-    pub async fn run(self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
+    pub async fn run(&self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
         let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
         let rollups = RollupTargets::new(self.stages.rollups());
         let (connection, fill) = connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
@@ -77,9 +80,12 @@ impl Worker {
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
-        let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress);
-        let lanes: Vec<Arc<Lane>> =
-            (0..self.pipeline.batch.workers).map(|number| Arc::new(Lane::new(number, limits(&self.pipeline)))).collect();
+        let deliverer = Deliverer::new(&self.pipeline)?;
+        let (shared, inbox) =
+            Shared::new(self.pipeline.clone(), self.stages.clone(), target, connector, self.log.clone(), self.progress.clone(), deliverer);
+        let turns = Arc::new(Turns::default());
+        let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline), turns.clone()));
+        let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
         let consumer =
             tokio::task::block_in_place(|| self.log.consumer(&consumer_settings(&self.pipeline))).context("joining the group")?;
 
