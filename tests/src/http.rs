@@ -50,6 +50,16 @@ pub fn wait_until_it_answers(port: u16) -> Result<()> {
     Ok(())
 }
 
+/// Waits until the program can do its work: its tables are made.
+pub fn wait_until_ready(port: u16) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !request(port, "GET", "/readyz", "").is_ok_and(|(status, _)| status == 200) {
+        ensure!(Instant::now() < deadline, "what listens on port {port} is not ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// Server-sent events, as an open page hears them.
 pub struct EventStream {
     lines: BufReader<TcpStream>,

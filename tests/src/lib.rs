@@ -4,6 +4,9 @@
 pub mod admin; // what an operator of Kafka does to a topic
 pub mod orders; // messages of the sales topic, and what must become of each
 pub mod events; // messages of the e-commerce topic
+pub mod products; // messages of the products topic, and the two applications
+pub mod topic; // what a consumer of committed messages finds
+pub mod receiver; // an API that answers as it is told
 pub mod event_model; // tables, views and endpoints against a sequential model of the events
 pub mod log; // the log under test
 pub mod load; // a load that goes on while faults are made

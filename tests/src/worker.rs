@@ -67,6 +67,11 @@ impl Worker {
 
     /// SIGKILL, and no trace of it left in the process table.
     pub fn kill(mut self) {
+        self.kill_and_wait();
+    }
+
+    /// The same where another one takes its place.
+    pub fn kill_and_wait(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -4,6 +4,7 @@ mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen
 mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
+mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
 mod full_disk; // no room under the table
@@ -15,6 +16,7 @@ mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
 mod poison_pauses; // refusals that no record is at fault for
 mod poison_rows; // refusals that one record is at fault for
+mod products; // two applications in a loop
 mod rebalance_storm; // members come and go without end
 mod replays; // rejects come again under load
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
