@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, position};
+use crate::deliver::Deliverer;
 use crate::load::connect::Connector;
 use crate::load::ensure;
 use crate::load::replay::{Choice, Replayed, for_replay, replay};
@@ -42,6 +43,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     let log = open_log(&loaded.pipeline, &args.log)?;
     let target = position::target(&loaded, log.as_ref())?;
     let connector = Connector::new(&loaded.pipeline.database, "replay")?;
+    let deliverer = Deliverer::new(&loaded.pipeline)?;
     let mut connection = connector.connect().await?;
     ensure::ensure(&mut connection, &loaded.pipeline).await?;
     let partitions = "SELECT DISTINCT partition FROM duto.reject WHERE pipeline = $1 AND topic = $2 AND status = 'open' ORDER BY 1";
@@ -50,7 +52,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     for partition in partitions.iter().map(|row| row.get::<_, i32>(0)) {
         let mut choice = Choice { ids: args.id.clone(), limit: BATCH, after: 0 };
         loop {
-            let done = replay(&mut connection, &connector, &target, &loaded.stages, partition, &choice).await?;
+            let done = replay(&mut connection, &connector, &target, (&loaded.stages, &deliverer), partition, &choice).await?;
             total.stored += done.stored;
             total.repeated += done.repeated;
             total.filtered += done.filtered;

@@ -75,6 +75,8 @@ fn database_settings(database: &Database) -> Vec<(&'static str, String)> {
         ("retries", database.max_retries.map_or_else(|| "forever".to_string(), |retries| retries.to_string())),
         ("retry_backoff", format_duration(database.retry_backoff)),
         ("retry_backoff_max", format_duration(database.retry_backoff_max)),
+        ("keep_ledger", format_duration(database.keep_ledger)),
+        ("keep_answers", format_duration(database.keep_answers)),
     ]);
     settings
 }

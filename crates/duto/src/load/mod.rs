@@ -14,6 +14,7 @@ pub mod rejects; // duto.reject
 pub mod ledger; // duto.batch
 mod outbox; // duto.outbox
 mod answers; // duto.answer
+pub mod prune; // what is no longer needed
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements

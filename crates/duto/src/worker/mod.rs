@@ -29,6 +29,7 @@ use crate::load::ensure;
 use crate::load::failure::{Failure, Scope};
 use crate::load::fill;
 use crate::load::position;
+use crate::load::prune;
 use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
@@ -99,6 +100,10 @@ impl Worker {
             move || watch::run(&shared, &lanes, &stop)
         })?;
 
+        let pruning = tokio::spawn({
+            let (shared, stop) = (shared.clone(), stop.clone());
+            async move { prune::run(&shared.connector, &shared.pipeline, &stop).await }
+        });
         let caught_up = match goal {
             Some(goal) => {
                 if let Some(filling) = filling {
@@ -110,6 +115,7 @@ impl Worker {
         };
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
         stop.store(true, Ordering::Relaxed);
+        pruning.abort();
         lanes.iter().for_each(|lane| lane.close());
         for committer in committers {
             let _ = committer.await;
