@@ -54,6 +54,8 @@ pub struct Rules {
     pub max_length: Option<u32>,
     /// In characters for texts, in elements for lists.
     pub min_length: Option<u32>,
+    /// A JSON text that holds a value of the type is taken for that value.
+    pub coerce: bool,
     /// A value for documents and hand-made messages, as JSON.
     pub example: Option<serde_json::Value>,
     /// How the generator makes this value.
