@@ -59,7 +59,7 @@ pub use schema::json_schema;
 pub use settings::settings;
 pub use source::Source;
 pub use span::{Span, SqlText};
-pub use table::{Column, Index, Repeat, Table};
+pub use table::{Column, Index, Interval, Repeat, Table, TimePartition};
 pub use tests::{Expectation, Given, PipelineTest};
 pub use text::TextCleaning;
 pub use views::View;

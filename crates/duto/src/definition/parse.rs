@@ -39,7 +39,7 @@ const SECTIONS: [Section; 17] = [
 ];
 
 /// Sections of the language that this version does not have.
-const LATER: &[&str] = &["publish", "deliver", "pull", "files", "time_partition"];
+const LATER: &[&str] = &["publish", "deliver", "pull"];
 
 /// What the top of the file is called in messages.
 pub(super) const FILE: &str = "the file";

@@ -73,7 +73,7 @@ pub async fn write(
 }
 
 /// A name in the schema `duto`, no longer than PostgreSQL takes: a long one ends in a digest.
-fn own_name(parts: &[&str]) -> String {
+pub(super) fn own_name(parts: &[&str]) -> String {
     const MOST_BYTES: usize = 63;
     let name = parts.join("_");
     if name.len() <= MOST_BYTES {

@@ -7,6 +7,7 @@ pub mod claims; // the fence before the first record
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
+pub mod settle; // until it is committed, fenced or given up
 pub mod paths; // straight, or by a stage
 pub mod patience; // retries
 pub mod progress; // what was done
@@ -139,7 +140,7 @@ impl Worker {
 }
 
 /// Connects and makes the tables, within the retry limit of the file.
-async fn connect_patiently(
+pub(crate) async fn connect_patiently(
     connector: &Connector,
     pipeline: &Pipeline,
     rollups: &RollupTargets,
@@ -180,7 +181,7 @@ async fn connect_and_ensure(
 }
 
 /// Counts what was there before, beside the load.
-fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
+pub(crate) fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
     let (connector, pipeline) = (connector.clone(), pipeline.to_owned());
     tokio::spawn(async move {
         if let Err(failure) = fill::run(&connector, &pipeline, fill).await {
@@ -287,7 +288,7 @@ fn consumer_settings(pipeline: &Pipeline) -> ConsumerSettings {
 }
 
 /// Host, process and a random word: tells the ledger's reader who wrote a batch.
-fn worker_name() -> String {
+pub(crate) fn worker_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let word = uuid::Uuid::new_v4().simple().to_string();
     format!("{}/{}/{}", host.trim(), std::process::id(), &word[..8])

@@ -7,9 +7,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::progress::Progress;
+use super::settle::Way;
 use super::stages::Stages;
 use crate::definition::Pipeline;
 use crate::load::connect::Connector;
+use crate::load::failure::Failure;
 use crate::load::target::Target;
 use crate::log::{Log, LogError};
 
@@ -59,6 +61,23 @@ impl Shared {
     /// Whether the log said a moment ago that the topic is still the one that the positions count. Must hold at each BEGIN.
     pub fn topic_is_confirmed(&self) -> bool {
         since_boot_ms().saturating_sub(self.topic_confirmed_ms.load(Ordering::Acquire)) < TOPIC_LEASE_MS
+    }
+
+    /// The way of a lane's batches.
+    pub fn way(self: &Arc<Self>) -> Way {
+        let shared = self.clone();
+        let confirm = move || match shared.topic_is_confirmed() {
+            true => Ok(()),
+            false => tokio::task::block_in_place(|| shared.ask_about_topic()).map_err(|error| Failure::Again(error.to_string())),
+        };
+        Way {
+            stages: self.stages.clone(),
+            target: self.target.clone(),
+            connector: self.connector.clone(),
+            progress: self.progress.clone(),
+            database: self.pipeline.database.clone(),
+            confirm: Arc::new(confirm),
+        }
     }
 
     /// Asks the log for the topic's id. Another one halts every partition.
