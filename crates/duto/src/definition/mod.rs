@@ -12,6 +12,7 @@ pub mod dashboard;
 mod decimal;
 pub mod endpoints;
 mod environment;
+pub mod files;
 pub mod generate;
 pub mod identifier;
 pub mod ingest;
@@ -46,6 +47,7 @@ pub use column_type::ColumnType;
 pub use dashboard::Dashboard;
 pub use database::Database;
 pub use endpoints::{Endpoint, Parameter, Shape};
+pub use files::{Encoding, Files};
 pub use generate::Generate;
 pub use ingest::IngestEndpoint;
 pub use once::Once;
@@ -88,6 +90,8 @@ pub struct Pipeline {
     pub endpoints: Vec<Endpoint>,
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
+    /// `files:`; absent means that no file can be loaded.
+    pub files: Option<Files>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,
     pub tests: Vec<PipelineTest>,

@@ -54,6 +54,11 @@ pub fn promise(pipeline: &Pipeline) -> Promise {
         let subject = format!("{} {}", endpoint.method, endpoint.path);
         parts.push(Part { subject, guarantee: Guarantee::AtLeastOnce, sentence });
     }
+    if pipeline.files.is_some() {
+        let sentence =
+            "a file is known by its content: loaded a second time it changes nothing, and a load that was interrupted goes on at its line";
+        parts.push(Part { subject: "files".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: sentence.to_string() });
+    }
     let sentence = format!("a topic {topic} that is deleted, made anew and refilled past the position within one second");
     parts.push(Part { subject: "topic".to_string(), guarantee: Guarantee::Outside, sentence });
     Promise { parts }

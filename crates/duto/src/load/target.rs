@@ -17,6 +17,8 @@ pub struct Target {
     /// The first table decides which records are repeats.
     pub has_once: bool,
     pub rollups: RollupTargets,
+    /// The shard of the rows' counters where it is not that of their partition.
+    pub shard: Option<i32>,
     /// The settings at the head of each transaction.
     pub begin: String,
 }
@@ -61,6 +63,7 @@ impl Target {
         let has_once = pipeline.once.is_some();
         Self {
             rollups: RollupTargets::new(rollups),
+            shard: None,
             pipeline: pipeline.name.clone(),
             topic: pipeline.source.topic.clone(),
             cluster_id,

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::batch::{Batch, Place};
 use crate::check::Checks;
-use crate::decode::Decoder;
+use crate::decode::{CsvLayout, Decoder};
 use crate::definition::{Pipeline, Problem};
 use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
 use crate::query::Queries;
@@ -44,6 +44,11 @@ impl Stages {
             }
             (checks, transform, queries) => Err(checks.err().into_iter().chain(transform.err()).chain(queries.err()).flatten().collect()),
         }
+    }
+
+    /// The same for the lines of a file.
+    pub fn of_lines(self, layout: CsvLayout) -> Self {
+        Self { decoder: self.decoder.of_lines(layout), ..self }
     }
 
     /// For each table, the columns that its rows hold, as indexes into the table's columns.
