@@ -10,6 +10,7 @@ mod exactly_once; // workers killed, stopped, joining and leaving
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
+mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log
 mod old_backup; // the database is older than the log
 mod openapi; // the served document, fuzzed
@@ -19,6 +20,8 @@ mod poison_rows; // refusals that one record is at fault for
 mod products; // two applications in a loop
 mod rebalance_storm; // members come and go without end
 mod replays; // rejects come again under load
+mod time_partitions; // tables in pieces of time on plain PostgreSQL
+mod timescale; // and on TimescaleDB
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
 mod transactions; // producers that abort
 mod zombies; // workers stopped and killed at named points

@@ -15,6 +15,7 @@ pub mod deliver; // a call for each record
 pub mod publish; // a message for each stored row
 pub mod load; // rows into PostgreSQL, exactly once
 pub mod query; // views and endpoints, what each reads
+pub mod files; // CSV files through the same stages
 pub mod worker; // the log through the stages into the load
 pub mod serve; // the page, endpoints, live updates, health and metrics
 pub mod commands; // the command line

@@ -18,7 +18,7 @@ use crate::log;
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Pipeline files.
-    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml", "pipelines/ecommerce/pipeline.yaml"])]
+    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml", "pipelines/ecommerce/pipeline.yaml", "pipelines/logistics/pipeline.yaml"])]
     pub files: Vec<PathBuf>,
     /// Where the databases and the log are kept.
     #[arg(long, value_name = "FOLDER", default_value = ".duto")]

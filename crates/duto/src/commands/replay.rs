@@ -8,6 +8,7 @@ use anyhow::bail;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, position};
 use crate::deliver::Deliverer;
+use crate::files::TOPIC_PREFIX;
 use crate::load::connect::Connector;
 use crate::load::ensure;
 use crate::load::replay::{Choice, Replayed, for_replay, replay};
@@ -65,6 +66,11 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
         }
     }
     println!("{}", describe(&total));
+    let of_files = format!("SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND topic LIKE '{TOPIC_PREFIX}%' AND status = 'open'");
+    let of_files: i64 = connector.within(connection.client.query_one(&of_files, &[&target.pipeline])).await?.get(0);
+    if of_files > 0 {
+        println!("{of_files} rejects are lines of files: `duto load --again {} CSV` reads their file again", args.file.display());
+    }
     Ok(exit_code::FINE)
 }
 

@@ -203,7 +203,7 @@ async fn serve_http(
     let listener = serve::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
-    tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.name.clone(), ending.clone()));
+    tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
     let served = Served {
         file: loaded.file.clone(),
         pipeline,

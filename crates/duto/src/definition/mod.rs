@@ -13,6 +13,7 @@ mod decimal;
 pub mod deliver;
 pub mod endpoints;
 mod environment;
+pub mod files;
 pub mod generate;
 pub mod identifier;
 pub mod ingest;
@@ -49,6 +50,7 @@ pub use dashboard::Dashboard;
 pub use database::Database;
 pub use deliver::Deliver;
 pub use endpoints::{Endpoint, Parameter, Shape};
+pub use files::{Encoding, Files};
 pub use generate::Generate;
 pub use ingest::IngestEndpoint;
 pub use once::Once;
@@ -63,7 +65,7 @@ pub use schema::json_schema;
 pub use settings::settings;
 pub use source::Source;
 pub use span::{Span, SqlText};
-pub use table::{Column, Index, Repeat, Table};
+pub use table::{Column, Index, Interval, Repeat, Table, TimePartition};
 pub use tests::{Expectation, Given, PipelineTest};
 pub use text::TextCleaning;
 pub use views::View;
@@ -96,6 +98,8 @@ pub struct Pipeline {
     pub deliver: Vec<Deliver>,
     /// `publish:`, in the file's order.
     pub publish: Vec<Publish>,
+    /// `files:`; absent means that no file can be loaded.
+    pub files: Option<Files>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,
     pub tests: Vec<PipelineTest>,

@@ -47,6 +47,11 @@ pub fn promise(pipeline: &Pipeline) -> Promise {
     let mut parts = vec![Part { subject: "records".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: whole }];
     parts.extend(pipeline.tables.iter().map(|table| table_part(table, pipeline.source.partitions)));
     parts.extend(pipeline.ingest.iter().map(|endpoint| ingest_part(endpoint, pipeline)));
+    if pipeline.files.is_some() {
+        let sentence =
+            "a file is known by its content: loaded a second time it changes nothing, and a load that was interrupted goes on at its line";
+        parts.push(Part { subject: "files".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: sentence.to_string() });
+    }
     parts.extend(pipeline.deliver.iter().map(deliver_part));
     parts.extend(pipeline.publish.iter().map(publish_part));
     let sentence = format!("a topic {topic} that is deleted, made anew and refilled past the position within one second");

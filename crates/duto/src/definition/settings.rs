@@ -1,7 +1,7 @@
 //! The settings as they are in effect, after defaults and environment, for `duto config show`.
 
 use super::quantity::{format_bytes, format_duration};
-use super::{Database, Pipeline, Source};
+use super::{Database, Encoding, Pipeline, Source};
 
 const MASK: &str = "********";
 
@@ -31,6 +31,12 @@ pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
         ("max_length", or_unset(text.max_length.map(|length| length.to_string()).as_deref())),
     ];
     add("text", text);
+    if let Some(files) = &pipeline.files {
+        let encoding = if files.encoding == Encoding::Latin1 { "latin1" } else { "utf-8" };
+        let delimiter = if files.delimiter == b'\t' { "tab".to_string() } else { char::from(files.delimiter).to_string() };
+        let nulls = files.nulls.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
+        add("files", vec![("delimiter", delimiter), ("encoding", encoding.to_string()), ("nulls", nulls)]);
+    }
     if let Some(generate) = &pipeline.generate {
         add("generate", vec![("rate", generate.rate_per_second.to_string())]);
     }

@@ -22,5 +22,7 @@ pub mod copy; // binary COPY
 mod numeric;
 pub mod connect; // connections and their timeouts
 pub mod pool; // connections for those who ask now and then
+pub mod partitions; // pieces of time, made ahead of the data
+pub mod time_partition; // hypertables and partitioned tables
 pub mod ddl; // CREATE TABLE
 pub mod ensure; // tables that fit the file

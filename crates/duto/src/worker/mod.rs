@@ -8,6 +8,7 @@ pub mod turn; // small batches one after the other
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
+pub mod settle; // until it is committed, fenced or given up
 pub mod paths; // straight, or by a stage
 pub mod patience; // retries
 pub mod progress; // what was done
@@ -81,7 +82,7 @@ impl Worker {
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
-        let deliverer = Deliverer::new(&self.pipeline)?;
+        let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
         let (shared, inbox) =
             Shared::new(self.pipeline.clone(), self.stages.clone(), target, connector, self.log.clone(), self.progress.clone(), deliverer);
         let turns = Arc::new(Turns::default());
@@ -151,7 +152,7 @@ impl Worker {
 }
 
 /// Connects and makes the tables, within the retry limit of the file.
-async fn connect_patiently(
+pub(crate) async fn connect_patiently(
     connector: &Connector,
     pipeline: &Pipeline,
     rollups: &RollupTargets,
@@ -192,7 +193,7 @@ async fn connect_and_ensure(
 }
 
 /// Counts what was there before, beside the load.
-fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
+pub(crate) fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
     let (connector, pipeline) = (connector.clone(), pipeline.to_owned());
     tokio::spawn(async move {
         if let Err(failure) = fill::run(&connector, &pipeline, fill).await {
@@ -299,7 +300,7 @@ fn consumer_settings(pipeline: &Pipeline) -> ConsumerSettings {
 }
 
 /// Host, process and a random word: tells the ledger's reader who wrote a batch.
-fn worker_name() -> String {
+pub(crate) fn worker_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let word = uuid::Uuid::new_v4().simple().to_string();
     format!("{}/{}/{}", host.trim(), std::process::id(), &word[..8])

@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 
 use crate::batch::{Batch, Place};
 use crate::check::Checks;
-use crate::decode::Decoder;
+use crate::decode::{CsvLayout, Decoder};
 use crate::definition::{IngestEndpoint, Pipeline, Problem};
 use crate::ingest::answers;
 use crate::ingest::intake::Intake;
@@ -66,6 +66,11 @@ impl Stages {
                 Err(found.flatten().collect())
             }
         }
+    }
+
+    /// The same for the lines of a file.
+    pub fn of_lines(self, layout: CsvLayout) -> Self {
+        Self { decoder: self.decoder.of_lines(layout), ..self }
     }
 
     /// For each table, the columns that its rows hold, as indexes into the table's columns.
