@@ -18,5 +18,7 @@ mod poison_rows; // refusals that one record is at fault for
 mod rebalance_storm; // members come and go without end
 mod replays; // rejects come again under load
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
+mod topics; // the topic browser's answers
+mod topics_large; // a topic of many messages: opened at once, searched with progress
 mod transactions; // producers that abort
 mod zombies; // workers stopped and killed at named points
