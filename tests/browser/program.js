@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PATIENCE_MS = 30_000;
 
 /** A variable without which nothing can be tested: a test that is not run is no test that passed. */
-function needed(name, what) {
+export function needed(name, what) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: it names ${what}; duto-test-servers and scripts/test set it`);
   return value;
@@ -102,7 +102,7 @@ export class Program {
   }
 }
 
-async function query(url, statement) {
+export async function query(url, statement) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -122,7 +122,7 @@ export async function until(what, ask, patienceMs = PATIENCE_MS) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();
