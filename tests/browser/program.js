@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PATIENCE_MS = 30_000;
 /** Of each pipeline that is tested: what it answers as soon as its tables are there, and what takes its records. */
 const PIPELINES = {
@@ -19,7 +19,7 @@ const PIPELINES = {
 };
 
 /** A variable without which nothing can be tested: a test that is not run is no test that passed. */
-function needed(name, what) {
+export function needed(name, what) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: it names ${what}; duto-test-servers and scripts/test set it`);
   return value;
@@ -119,7 +119,7 @@ export class Program {
   }
 }
 
-async function query(url, statement) {
+export async function query(url, statement) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -139,7 +139,7 @@ export async function until(what, ask, patienceMs = PATIENCE_MS) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();

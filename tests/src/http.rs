@@ -73,6 +73,20 @@ impl EventStream {
         Ok(EventStream { lines: BufReader::new(stream) })
     }
 
+    /// The next event of any name: the name and its data.
+    pub fn next_event(&mut self) -> Result<(String, String)> {
+        let mut name = String::new();
+        loop {
+            let mut line = String::new();
+            ensure!(self.lines.read_line(&mut line)? > 0, "the stream ended");
+            if let Some(event) = line.strip_prefix("event: ") {
+                name = event.trim_end().to_owned();
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                return Ok((name, data.trim_end().to_owned()));
+            }
+        }
+    }
+
     /// The data of the next event of this name.
     pub fn next(&mut self, name: &str) -> Result<String> {
         let mut is_next = false;

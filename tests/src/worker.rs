@@ -38,6 +38,11 @@ impl Worker {
         Self::start_command(pipeline, &all)
     }
 
+    /// `duto topics` with the pipeline.
+    pub fn topics(pipeline: &TestPipeline, port: u16) -> Result<Worker> {
+        Self::start_command(pipeline, &["topics", "--listen", &format!("127.0.0.1:{port}")])
+    }
+
     fn start_command(pipeline: &TestPipeline, arguments: &[&str]) -> Result<Worker> {
         let log_file = pipeline.file.with_extension("log");
         let lines = File::options().create(true).append(true).open(&log_file)?;

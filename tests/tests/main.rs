@@ -23,5 +23,7 @@ mod replays; // rejects come again under load
 mod time_partitions; // tables in pieces of time on plain PostgreSQL
 mod timescale; // and on TimescaleDB
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
+mod topics; // the topic browser's answers
+mod topics_large; // a topic of many messages: opened at once, searched with progress
 mod transactions; // producers that abort
 mod zombies; // workers stopped and killed at named points

@@ -3,21 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, send_numbers, settings, unique};
+use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, on_both, send, send_numbers, settings, unique};
 use duto::batch::decode_headers;
 use duto::log::{Log, NewTopic, OutgoingRecord, Start};
-
-/// Each case runs on both.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod on_kafka {
-            $(#[test] fn $name() { super::$name(&super::kafka()); })+
-        }
-        mod on_embedded {
-            $(#[test] fn $name() { let folder = super::Folder::new(); super::$name(&folder.log()); })+
-        }
-    };
-}
 
 on_both!(
     records_come_back_as_they_were_sent,
