@@ -16,11 +16,20 @@ use crate::log;
 use crate::serve;
 use crate::serve::topics::ReadingPipeline;
 
+/// The four systems; products are two applications.
+const PIPELINES: [&str; 5] = [
+    "pipelines/sales/pipeline.yaml",
+    "pipelines/ecommerce/pipeline.yaml",
+    "pipelines/products/api.yaml",
+    "pipelines/products/scheduler.yaml",
+    "pipelines/logistics/pipeline.yaml",
+];
+
 /// Runs pipelines with a private PostgreSQL, the embedded log and generated records.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Pipeline files.
-    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml", "pipelines/ecommerce/pipeline.yaml", "pipelines/logistics/pipeline.yaml"])]
+    #[arg(value_name = "FILE", default_values = PIPELINES)]
     pub files: Vec<PathBuf>,
     /// Where the databases and the log are kept.
     #[arg(long, value_name = "FOLDER", default_value = ".duto")]
@@ -55,7 +64,10 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         let log = log::open(None, &[], &folder.join("log"))?;
         introduce(&loaded, &args, file, &url);
         reading.push(ReadingPipeline::new(loaded.file.clone(), loaded.pipeline.clone(), loaded.stages.clone())?);
-        start_generator(&mut parts, &loaded, &log, &args, &stop);
+        // What another pipeline sends is not generated.
+        if loaded.pipeline.generate.is_some() {
+            start_generator(&mut parts, &loaded, &log, &args, &stop);
+        }
         let plan = Plan { listen: None, ingest: true, worker: true, serve: true, until_caught_up: false };
         parts.spawn(run_pipeline(loaded, log, plan, stop.clone()));
     }
@@ -92,7 +104,10 @@ async fn start_topic_browser(
 fn introduce(loaded: &Loaded, args: &DemoArgs, file: &std::path::Path, url: &str) {
     let pipeline = &loaded.pipeline;
     let (file, folder) = (file.display(), args.folder.display());
-    println!("\n{}: {} records a second, {}% of them malformed", pipeline.name, args.rate, args.bad * 100.0);
+    match pipeline.generate {
+        Some(_) => println!("\n{}: {} records a second, {}% of them malformed", pipeline.name, args.rate, args.bad * 100.0),
+        None => println!("\n{}", pipeline.name),
+    }
     if let Some(listen) = &pipeline.listen {
         if pipeline.dashboard.is_some() {
             println!("  page      http://{listen}/");

@@ -15,6 +15,7 @@ use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::{Log, NewTopic};
+use crate::serve::auth::Guard;
 use crate::serve::endpoints::Answers;
 use crate::serve::{self, Served};
 use crate::worker::progress::Progress;
@@ -216,6 +217,7 @@ async fn serve_http(
         stop: ending.clone(),
         log: log.clone(),
         producer: producer.into(),
+        guard: Guard::new(&loaded.pipeline.auth)?,
     };
     let served = Arc::new(served);
     tokio::spawn(serve::advice::look(served.clone()));

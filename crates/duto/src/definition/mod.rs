@@ -4,6 +4,7 @@
 //! read stand together. `parse.rs` registers them; `yaml.rs`, `walk.rs` and `keys.rs` are what they read with.
 
 mod agreement;
+pub mod auth;
 pub mod batch;
 pub mod checks;
 pub mod column_type;
@@ -43,6 +44,7 @@ mod walk;
 mod words;
 mod yaml;
 
+pub use auth::Auth;
 pub use batch::Batching;
 pub use checks::Check;
 pub use column_type::ColumnType;
@@ -94,6 +96,7 @@ pub struct Pipeline {
     pub endpoints: Vec<Endpoint>,
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
+    pub auth: Auth,
     /// `deliver:`, in the file's order.
     pub deliver: Vec<Deliver>,
     /// `publish:`, in the file's order.

@@ -6,8 +6,8 @@ use super::keys::{Key, Keys};
 use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
-    agreement, batch, checks, dashboard, database, deliver, endpoints, files, generate, ingest, listen, once, pipeline, publish, record,
-    rollups, source, table, tests, text, views, yaml,
+    agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, ingest, listen, once, pipeline, publish,
+    record, rollups, source, table, tests, text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
@@ -18,7 +18,7 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 20] = [
+const SECTIONS: [Section; 21] = [
     pipeline::SECTION,
     listen::SECTION,
     source::SECTION,
@@ -34,6 +34,7 @@ const SECTIONS: [Section; 20] = [
     endpoints::SECTION,
     dashboard::SECTION,
     ingest::SECTION,
+    auth::SECTION,
     deliver::SECTION,
     publish::SECTION,
     files::SECTION,

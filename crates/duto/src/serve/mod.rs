@@ -1,5 +1,6 @@
 //! The HTTP server of a pipeline: its page, its answers, what changed, how it is, what it counts, and the endpoints that take records.
 
+pub mod auth; // who is let in
 pub mod page; // /, /docs and their files
 pub mod endpoints; // GET /api/...
 pub mod changes; // what a commit touched
@@ -13,7 +14,7 @@ pub mod topics; // the topic browser, a server of its own
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ use crate::load::pool::Pool;
 use crate::log::{Log, Producer};
 use crate::worker::progress::Progress;
 use crate::worker::stages::Stages;
+use auth::Guard;
 use changes::Changes;
 use endpoints::Answers;
 
@@ -42,19 +44,29 @@ pub struct Served {
     pub stop: CancellationToken,
     pub log: Arc<dyn Log>,
     pub producer: Arc<dyn Producer>,
+    /// None lets everybody in.
+    pub guard: Option<Arc<Guard>>,
 }
 
 /// All routes of a pipeline, in the order in which a person meets them.
 pub fn router(served: Arc<Served>) -> Router {
     Router::new()
         .merge(page::routes(&served))
-        .merge(endpoints::routes(&served))
+        .merge(guarded(endpoints::routes(&served), served.guard.as_ref().filter(|_| served.pipeline.auth.reads)))
         .merge(live::routes())
         .merge(openapi::routes())
-        .merge(ingest::routes(&served))
+        .merge(guarded(ingest::routes(&served), served.guard.as_ref()))
         .merge(health::routes())
         .merge(metrics::routes())
         .with_state(served)
+}
+
+fn guarded(router: Router<Arc<Served>>, guard: Option<&Arc<Guard>>) -> Router<Arc<Served>> {
+    match guard {
+        // A router without routes takes no layer.
+        Some(guard) if router.has_routes() => router.route_layer(middleware::from_fn_with_state(guard.clone(), auth::let_in)),
+        _ => router,
+    }
 }
 
 /// Binds the address now, so that a port that is taken is an error before anything starts.

@@ -1,0 +1,246 @@
+//! A signed token (JWT, RFC 7519) against a published key (JWK, RFC 7517). The cryptography is OpenSSL's.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::ecdsa::EcdsaSig;
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Public};
+use openssl::rsa::{Padding, Rsa};
+use openssl::sign::{RsaPssSaltlen, Verifier};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Clocks may differ so much.
+const LEEWAY_S: f64 = 60.0;
+
+/// The keys that an issuer publishes.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct KeySet {
+    keys: Vec<Key>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Key {
+    kid: Option<String>,
+    kty: String,
+    alg: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    crv: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+}
+
+/// A token, taken apart. Nothing of it is to be believed before [`Token::verify`].
+pub(super) struct Token<'t> {
+    signed: &'t str,
+    signature: Vec<u8>,
+    algorithm: String,
+    pub kid: Option<String>,
+    claims: Value,
+}
+
+impl KeySet {
+    /// Whether it has a key of this name.
+    pub fn has(&self, kid: &str) -> bool {
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// The key of this name; without a name, the only one.
+    fn find(&self, kid: Option<&str>) -> Option<&Key> {
+        match kid {
+            Some(kid) => self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)),
+            None => self.keys.first().filter(|_| self.keys.len() == 1),
+        }
+    }
+}
+
+impl<'t> Token<'t> {
+    /// None where it is no token.
+    pub fn parse(text: &'t str) -> Option<Self> {
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
+        let claims: Value = serde_json::from_slice(&decoded(claims)?).ok()?;
+        let kid = header["kid"].as_str().map(str::to_owned);
+        let algorithm = header["alg"].as_str()?.to_owned();
+        Some(Self { signed, signature: decoded(signature)?, algorithm, kid, claims })
+    }
+
+    /// Whether one of the keys signed it, and what it claims is what is asked for. An error is the rest of a sentence.
+    pub fn verify(&self, keys: &KeySet, issuer: &str, audience: Option<&str>) -> Result<(), &'static str> {
+        let key = keys.find(self.kid.as_deref()).ok_or("its key is not one of the issuer's")?;
+        if key.alg.as_ref().is_some_and(|algorithm| *algorithm != self.algorithm) {
+            return Err("its key is for another algorithm");
+        }
+        if !self.is_signed_by(key).ok_or("its algorithm is not one of RS, PS and ES")? {
+            return Err("its signature is wrong");
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let time = |claim: &str| self.claims[claim].as_f64();
+        let meant_for = |audience: &str| match &self.claims["aud"] {
+            Value::String(one) => one == audience,
+            Value::Array(several) => several.iter().any(|one| one == audience),
+            _ => false,
+        };
+        match () {
+            () if self.claims["iss"].as_str() != Some(issuer) => Err("another issuer made it"),
+            () if time("exp").is_none_or(|until| now > until + LEEWAY_S) => Err("it has expired"),
+            () if time("nbf").is_some_and(|from| now < from - LEEWAY_S) => Err("it is not valid yet"),
+            () if audience.is_some_and(|audience| !meant_for(audience)) => Err("it is meant for another audience"),
+            () => Ok(()),
+        }
+    }
+
+    /// None where the algorithm is not known, or does not suit the key. An issuer's published keys are no secrets, so HS is none.
+    fn is_signed_by(&self, key: &Key) -> Option<bool> {
+        let digest = match self.algorithm.get(2..)? {
+            "256" => MessageDigest::sha256(),
+            "384" => MessageDigest::sha384(),
+            "512" => MessageDigest::sha512(),
+            _ => return None,
+        };
+        let verified = match (self.algorithm.get(..2)?, key.kty.as_str()) {
+            ("RS", "RSA") => self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1), &self.signature),
+            ("PS", "RSA") => self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1_PSS), &self.signature),
+            ("ES", "EC") => self.verified(&ec_key(key)?, digest, None, &der_of(&self.signature)?),
+            _ => return None,
+        };
+        // OpenSSL calls a signature of a wrong form an error.
+        Some(verified.unwrap_or(false))
+    }
+
+    fn verified(&self, key: &PKey<Public>, digest: MessageDigest, padding: Option<Padding>, signature: &[u8]) -> Result<bool, ErrorStack> {
+        let mut verifier = Verifier::new(digest, key)?;
+        if let Some(padding) = padding {
+            verifier.set_rsa_padding(padding)?;
+            if padding == Padding::PKCS1_PSS {
+                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+            }
+        }
+        verifier.verify_oneshot(signature, self.signed.as_bytes())
+    }
+}
+
+fn rsa_key(key: &Key) -> Option<PKey<Public>> {
+    let key = Rsa::from_public_components(number(key.n.as_ref()?)?, number(key.e.as_ref()?)?).ok()?;
+    PKey::from_rsa(key).ok()
+}
+
+fn ec_key(key: &Key) -> Option<PKey<Public>> {
+    let curve = match key.crv.as_deref()? {
+        "P-256" => Nid::X9_62_PRIME256V1,
+        "P-384" => Nid::SECP384R1,
+        "P-521" => Nid::SECP521R1,
+        _ => return None,
+    };
+    let group = EcGroup::from_curve_name(curve).ok()?;
+    let (x, y) = (number(key.x.as_ref()?)?, number(key.y.as_ref()?)?);
+    PKey::from_ec_key(EcKey::from_public_key_affine_coordinates(&group, &x, &y).ok()?).ok()
+}
+
+/// A token has the two numbers of a signature side by side, OpenSSL has them in DER.
+fn der_of(signature: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    EcdsaSig::from_private_components(BigNum::from_slice(r).ok()?, BigNum::from_slice(s).ok()?).ok()?.to_der().ok()
+}
+
+fn number(text: &str) -> Option<BigNum> {
+    BigNum::from_slice(&decoded(text)?).ok()
+}
+
+/// Base64 with the alphabet of addresses, without padding.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let standard: String = text
+        .chars()
+        .map(|digit| {
+            if digit == '-' {
+                '+'
+            } else if digit == '_' {
+                '/'
+            } else {
+                digit
+            }
+        })
+        .collect();
+    openssl::base64::decode_block(&format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::pkey::Private;
+    use openssl::sign::Signer;
+    use serde_json::json;
+
+    use super::*;
+
+    fn encoded(bytes: &[u8]) -> String {
+        openssl::base64::encode_block(bytes).replace('+', "-").replace('/', "_").replace(['=', '\n'], "")
+    }
+
+    fn token(key: &PKey<Private>, algorithm: &str, claims: &Value) -> String {
+        let header = encoded(json!({"alg": algorithm, "kid": "k"}).to_string().as_bytes());
+        let signed = format!("{header}.{}", encoded(claims.to_string().as_bytes()));
+        let mut signer = Signer::new(MessageDigest::sha256(), key).unwrap();
+        if algorithm.starts_with("PS") {
+            signer.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+            signer.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH).unwrap();
+        }
+        let mut signature = signer.sign_oneshot_to_vec(signed.as_bytes()).unwrap();
+        if algorithm.starts_with("ES") {
+            let pair = EcdsaSig::from_der(&signature).unwrap();
+            signature = [pair.r().to_vec_padded(32).unwrap(), pair.s().to_vec_padded(32).unwrap()].concat();
+        }
+        format!("{signed}.{}", encoded(&signature))
+    }
+
+    #[test]
+    fn a_token_is_believed_when_a_published_key_signed_it() {
+        let rsa = Rsa::generate(2048).unwrap();
+        let of_rsa = json!({"kid": "k", "kty": "RSA", "n": encoded(&rsa.n().to_vec()), "e": encoded(&rsa.e().to_vec())});
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let ec = EcKey::generate(&group).unwrap();
+        let (mut x, mut y) = (BigNum::new().unwrap(), BigNum::new().unwrap());
+        let mut context = openssl::bn::BigNumContext::new().unwrap();
+        ec.public_key().affine_coordinates(&group, &mut x, &mut y, &mut context).unwrap();
+        let of_ec = json!({"kid": "k", "kty": "EC", "crv": "P-256", "x": encoded(&x.to_vec()), "y": encoded(&y.to_vec())});
+        let keys = |key: &Value| serde_json::from_value::<KeySet>(json!({ "keys": [key] })).unwrap();
+        let (rsa, ec) = (PKey::from_rsa(rsa).unwrap(), PKey::from_ec_key(ec).unwrap());
+
+        let good = json!({"iss": "https://i", "aud": ["us", "them"], "exp": 4_000_000_000_u64});
+        for (key, published, algorithm) in [(&rsa, &of_rsa, "RS256"), (&rsa, &of_rsa, "PS256"), (&ec, &of_ec, "ES256")] {
+            let text = token(key, algorithm, &good);
+            let verify =
+                |text: &str, published: &Value| Token::parse(text).map(|token| token.verify(&keys(published), "https://i", Some("us")));
+            assert_eq!(verify(&text, published), Some(Ok(())), "{algorithm}");
+            let (signed, signature) = text.rsplit_once('.').unwrap();
+            let other = encoded(json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_001_u64}).to_string().as_bytes());
+            let forged = format!("{}.{other}.{signature}", signed.split_once('.').unwrap().0);
+            assert_eq!(verify(&forged, published), Some(Err("its signature is wrong")));
+            let elsewhere = json!({"kid": "another", "kty": "RSA", "n": published["n"], "e": published["e"]});
+            assert_eq!(verify(&text, &elsewhere), Some(Err("its key is not one of the issuer's")));
+        }
+        for (claims, expected) in [
+            (json!({"iss": "https://j", "aud": "us", "exp": 4_000_000_000_u64}), "another issuer made it"),
+            (json!({"iss": "https://i", "aud": "us", "exp": 1}), "it has expired"),
+            (json!({"iss": "https://i", "aud": "us"}), "it has expired"),
+            (json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_000_u64, "nbf": 3_999_999_000_u64}), "it is not valid yet"),
+            (json!({"iss": "https://i", "aud": "them", "exp": 4_000_000_000_u64}), "it is meant for another audience"),
+        ] {
+            let text = token(&rsa, "RS256", &claims);
+            assert_eq!(Token::parse(&text).unwrap().verify(&keys(&of_rsa), "https://i", Some("us")), Err(expected));
+        }
+        // Signed with what everybody knows, or not at all.
+        for algorithm in ["HS256", "none"] {
+            let text = token(&rsa, algorithm, &good);
+            assert!(Token::parse(&text).unwrap().verify(&keys(&of_rsa), "https://i", Some("us")).is_err(), "{algorithm}");
+        }
+        for broken in ["", "a.b", "a.b.c", "e30.e30.", "..", "e30.e30.e30"] {
+            assert!(Token::parse(broken).is_none(), "{broken}");
+        }
+    }
+}
