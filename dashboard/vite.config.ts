@@ -18,10 +18,10 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       // Plain names: the program answers each file with an ETag, and the same sources give the same files.
-      input: { page: 'index.html', topics: 'topics.html' },
+      input: { page: 'index.html', topics: 'topics.html', overview: 'overview.html' },
       output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', assetFileNames: '[name][extname]' },
     },
   },
-  server: { proxy: { '/api': program, '/duto/topics': program, '/duto/live': program, '/duto/dashboard.json': program, '/livez': program, '/openapi.json': program } },
+  server: { proxy: { '/api': program, '/duto/topics': program, '/duto/overview': program, '/duto/live': program, '/duto/dashboard.json': program, '/livez': program, '/openapi.json': program } },
   test: { include: ['src/**/*.test.ts'], environment: 'node', css: true },
 });

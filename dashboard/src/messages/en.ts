@@ -90,6 +90,21 @@ export const en = {
   },
   keyName: { space: 'space', escape: 'esc', then: 'then' },
 
+  overview: {
+    title: 'Pipelines',
+    topics: 'Topics and messages',
+    stored: 'Stored',
+    page: 'Page',
+    health: 'Health',
+    topic: 'Topic',
+    lastMinute: 'Rate of the last minute',
+    ways: (pipeline: string) => `Ways to ${pipeline}`,
+    asOf: (time: string) => `As of ${time}. Counts are since the start of the process.`,
+    keyTheme: 'Next theme',
+    keyLanguage: 'Next language',
+    keyKeys: 'These keys',
+  },
+
   topics: {
     title: 'Topics',
     log: { kafka: 'Kafka', embedded: 'Embedded log' },

@@ -92,6 +92,21 @@ export const ptBR: Messages = {
   },
   keyName: { space: 'espaço', escape: 'esc', then: 'depois' },
 
+  overview: {
+    title: 'Pipelines',
+    topics: 'Tópicos e mensagens',
+    stored: 'Gravados',
+    page: 'Página',
+    health: 'Saúde',
+    topic: 'Tópico',
+    lastMinute: 'Taxa do último minuto',
+    ways: (pipeline: string) => `Caminhos para ${pipeline}`,
+    asOf: (time: string) => `Em ${time}. As contagens são desde o início do processo.`,
+    keyTheme: 'Próximo tema',
+    keyLanguage: 'Próximo idioma',
+    keyKeys: 'Estas teclas',
+  },
+
   topics: {
     title: 'Tópicos',
     log: { kafka: 'Kafka', embedded: 'Log embutido' },

@@ -9,12 +9,14 @@ use duto_servers::{Postgres, PostgresSettings};
 use tokio::task::JoinSet;
 
 use super::pipeline_file::{Loaded, load};
-use super::run::{Plan, run_pipeline, stop_on_signals};
+use super::run::{Plan, run_pipeline, stop_on_signals, wait_for};
 use super::{exit_code, generate, topics};
 use crate::generate::GenerateSettings;
 use crate::log;
 use crate::serve;
+use crate::serve::overview::{self, Overlooked, Overview};
 use crate::serve::topics::ReadingPipeline;
+use crate::worker::progress::Progress;
 
 /// The four systems; products are two applications.
 const PIPELINES: [&str; 5] = [
@@ -24,6 +26,9 @@ const PIPELINES: [&str; 5] = [
     "pipelines/products/scheduler.yaml",
     "pipelines/logistics/pipeline.yaml",
 ];
+
+/// Where all of them are overlooked.
+const OVERVIEW_ADDRESS: &str = "127.0.0.1:8080";
 
 /// Runs pipelines with a private PostgreSQL, the embedded log and generated records.
 #[derive(Debug, clap::Args)]
@@ -50,7 +55,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
     let mut parts: JoinSet<anyhow::Result<i32>> = JoinSet::new();
-    let mut reading = Vec::new();
+    let (mut reading, mut overlooked) = (Vec::new(), Vec::new());
     for file in &args.files {
         let mut loaded = match load(file) {
             Ok(loaded) => loaded,
@@ -69,9 +74,12 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
             start_generator(&mut parts, &loaded, &log, &args, &stop);
         }
         let plan = Plan { listen: None, ingest: true, worker: true, serve: true, until_caught_up: false };
-        parts.spawn(run_pipeline(loaded, log, plan, stop.clone()));
+        let progress = Arc::new(Progress::default());
+        overlooked.push(Overlooked { file: loaded.file.clone(), pipeline: loaded.pipeline.clone(), progress: progress.clone() });
+        parts.spawn(run_pipeline(loaded, log, progress, plan, stop.clone()));
     }
-    start_topic_browser(&mut parts, reading, &folder.join("log"), &stop).await?;
+    let topics = start_topic_browser(&mut parts, reading, &folder.join("log"), &stop).await?;
+    start_overview(&mut parts, Overview { log: "embedded", topics, pipelines: overlooked }, &stop).await?;
     let mut code = exit_code::FINE;
     while let Some(ended) = parts.join_next().await {
         code = code.max(ended.context("a part of the demo failed")??);
@@ -87,17 +95,33 @@ async fn start_topic_browser(
     reading: Vec<ReadingPipeline>,
     log_folder: &std::path::Path,
     stop: &Arc<AtomicBool>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<String>> {
     let listener = match serve::bind(topics::DEFAULT_ADDRESS).await {
         Ok(listener) => listener,
         Err(error) => {
             tracing::warn!("there is no topic browser: {error:#}");
-            return Ok(());
+            return Ok(None);
         }
     };
     println!("\ntopics and their messages: http://{}/", topics::DEFAULT_ADDRESS);
     let (log, stop) = (log::open(None, &[], log_folder)?, stop.clone());
     parts.spawn(async move { topics::serve_topics(log, reading, listener, stop).await.map(|()| exit_code::FINE) });
+    Ok(Some(topics::DEFAULT_ADDRESS.to_owned()))
+}
+
+/// The one address to start from; the demo goes on without it where its port is taken.
+async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Overview, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let listener = match serve::bind(OVERVIEW_ADDRESS).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!("there is no overview: {error:#}");
+            return Ok(());
+        }
+    };
+    println!("\nstart here: http://{OVERVIEW_ADDRESS}/");
+    let stop = stop.clone();
+    let stopped = async move { wait_for(&stop).await };
+    parts.spawn(async move { serve::serve(listener, overview::router(overview), stopped).await.map(|()| exit_code::FINE) });
     Ok(())
 }
 

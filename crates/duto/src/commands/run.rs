@@ -71,7 +71,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<i32> {
     let mut parts = JoinSet::new();
     for one in loaded {
         let log = open_log(&one.pipeline, &args.log)?;
-        parts.spawn(run_pipeline(one, log, Plan::of(&args), stop.clone()));
+        parts.spawn(run_pipeline(one, log, Arc::default(), Plan::of(&args), stop.clone()));
     }
     let mut code = exit_code::FINE;
     while let Some(ended) = parts.join_next().await {
@@ -107,8 +107,13 @@ impl Plan {
 }
 
 /// Runs one pipeline's parts; the answer is the exit code.
-pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, stop: Arc<AtomicBool>) -> anyhow::Result<i32> {
-    let progress = Arc::new(Progress::default());
+pub async fn run_pipeline(
+    mut loaded: Loaded,
+    log: Arc<dyn Log>,
+    progress: Arc<Progress>,
+    plan: Plan,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<i32> {
     if !plan.ingest || plan.until_caught_up {
         loaded.pipeline.ingest.clear();
     }

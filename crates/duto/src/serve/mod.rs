@@ -2,6 +2,7 @@
 
 pub mod auth; // who is let in
 pub mod page; // /, /docs and their files
+pub mod overview; // every pipeline of a process
 pub mod endpoints; // GET /api/...
 pub mod changes; // what a commit touched
 pub mod live; // /duto/live
