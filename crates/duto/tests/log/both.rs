@@ -7,18 +7,6 @@ use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, sen
 use duto::batch::decode_headers;
 use duto::log::{Log, NewTopic, OutgoingRecord, Start};
 
-/// Each case runs on both.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod on_kafka {
-            $(#[test] fn $name() { super::$name(&super::kafka()); })+
-        }
-        mod on_embedded {
-            $(#[test] fn $name() { let folder = super::Folder::new(); super::$name(&folder.log()); })+
-        }
-    };
-}
-
 on_both!(
     records_come_back_as_they_were_sent,
     a_topic_is_made_once_and_keeps_its_id,
