@@ -9,6 +9,7 @@ pub mod log; // the log under test
 pub mod load; // a load that goes on while faults are made
 pub mod own_servers; // servers that a test may break
 pub mod pipeline; // a copy of a pipeline of a test's own
+pub mod published; // messages that went out
 pub mod power_cut; // what is left of files when the power fails
 pub mod recorder; // what SQLite writes and syncs
 pub mod scale; // how much a fault run does

@@ -16,6 +16,7 @@ mod operator; // positions, rejects and replays by hand
 mod poison_pauses; // refusals that no record is at fault for
 mod poison_rows; // refusals that one record is at fault for
 mod rebalance_storm; // members come and go without end
+mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
 mod transactions; // producers that abort

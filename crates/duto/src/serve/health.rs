@@ -48,6 +48,7 @@ async fn problems(served: &Served) -> Vec<String> {
     let mut problems: Vec<String> = condition.ended.iter().map(|reason| format!("the worker ended: {reason}")).collect();
     problems.extend(condition.halted.values().map(|reason| format!("halted: {reason}")));
     problems.extend(condition.paused.values().map(|reason| format!("paused: {reason}")));
+    problems.extend(condition.publish_trouble.iter().map(|(partition, reason)| format!("publishing from partition {partition}: {reason}")));
     match tokio::time::timeout(DATABASE_TIMEOUT, not_made(served)).await {
         Ok(Ok(missing)) => problems.extend(missing.iter().map(|name| format!("{name} is not made yet"))),
         Ok(Err(failure)) => problems.push(format!("the database: {failure}")),

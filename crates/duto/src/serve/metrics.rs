@@ -17,7 +17,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::Served;
-use crate::worker::progress::{Histogram, Progress, STAGES};
+use crate::publish::outbox::MOST_COUNTED;
+use crate::publish::publishes;
+use crate::worker::progress::{Condition, Histogram, STAGES};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -28,7 +30,7 @@ pub fn routes() -> Router<Arc<Served>> {
 async fn metrics(State(served): State<Arc<Served>>) -> Response {
     let database = Database::look(&served).await;
     let mut registry = Registry::with_prefix_and_labels("duto", [("pipeline".into(), served.pipeline.name.clone().into())].into_iter());
-    registry.register_collector(Box::new(Counts(served.progress.clone())));
+    registry.register_collector(Box::new(Counts(served.clone())));
     registry.register_collector(Box::new(database));
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -38,7 +40,7 @@ async fn metrics(State(served): State<Arc<Served>>) -> Response {
 }
 
 /// The worker's counters.
-struct Counts(Arc<Progress>);
+struct Counts(Arc<Served>);
 
 impl fmt::Debug for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +50,7 @@ impl fmt::Debug for Counts {
 
 impl Collector for Counts {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let progress = &self.0;
+        let Served { progress, pipeline, .. } = self.0.as_ref();
         let (records, rejected) = (progress.records.load(Ordering::Relaxed), progress.rejected_total());
         counter(&mut encoder, "records", "Records whose batch is committed", records)?;
         counter(&mut encoder, "stored", "Records that are stored", progress.stored.load(Ordering::Relaxed))?;
@@ -77,6 +79,9 @@ impl Collector for Counts {
         let mut lag = encoder.encode_descriptor("lag_records", "Last stable offset less the position", None, MetricType::Gauge)?;
         for (partition, records) in &condition.lag {
             lag.encode_family(&[("partition", partition.to_string())])?.encode_gauge(records)?;
+        }
+        if publishes(pipeline) {
+            published(&mut encoder, progress.published.load(Ordering::Relaxed), &condition)?;
         }
         gauge(&mut encoder, "halted_partitions", "Partitions that wait for an operator", condition.halted.len() as f64)?;
         gauge(&mut encoder, "paused_lanes", "Load connections that wait for an operator", condition.paused.len() as f64)
@@ -117,6 +122,27 @@ impl Collector for Database {
         gauge(&mut encoder, "database_size_bytes", "Size of the database", self.size_bytes)?;
         gauge(&mut encoder, "open_rejects", "Rejects of the pipeline that are not resolved", self.open_rejects)
     }
+}
+
+/// What went out of the outbox, and what waits in it.
+fn published(encoder: &mut DescriptorEncoder, sent: u64, condition: &Condition) -> fmt::Result {
+    counter(encoder, "published", "Messages that were written to their topics", sent)?;
+    let help = format!("Messages that wait to be published, counted up to {MOST_COUNTED} a partition");
+    let mut rows = encoder.encode_descriptor("publish_waiting_rows", &help, None, MetricType::Gauge)?;
+    for (partition, waiting) in &condition.publish_waiting {
+        rows.encode_family(&[("partition", partition.to_string())])?.encode_gauge(&waiting.rows)?;
+    }
+    let help = "How long ago the oldest message that waits to be published was stored";
+    let mut oldest = encoder.encode_descriptor("publish_oldest_seconds", help, None, MetricType::Gauge)?;
+    for (partition, waiting) in &condition.publish_waiting {
+        oldest.encode_family(&[("partition", partition.to_string())])?.encode_gauge(&waiting.oldest_seconds)?;
+    }
+    gauge(
+        encoder,
+        "publish_trouble_partitions",
+        "Partitions whose messages cannot be published at the moment",
+        condition.publish_trouble.len() as f64,
+    )
 }
 
 fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> fmt::Result {

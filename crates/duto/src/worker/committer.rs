@@ -54,6 +54,8 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
             Settled::Committed(outcomes, stored) => {
                 committer.shared.progress.batch_committed(&work.prepared, &outcomes, started.elapsed());
                 committer.tell_changes(&work.prepared, stored.as_deref());
+                // Before the lane knows: whoever sees the position there must not find the relay idle from before.
+                work.prepared.ranges.iter().for_each(|range| committer.shared.relays.wake(range.partition));
                 lane.committed(&work);
                 if let Some(stored) = stored {
                     committer.paths.learn(&work.prepared, &stored);

@@ -31,6 +31,7 @@ use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
 use crate::log::{ConsumerSettings, Log, NewTopic};
+use crate::publish::relays::Relays;
 use lane::{Lane, Limits};
 use patience::Patience;
 use progress::Progress;
@@ -40,6 +41,8 @@ use stages::Stages;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stop waits for messages that are being published.
+const RELAY_PATIENCE: Duration = Duration::from_secs(10);
 /// What the log's client may hold beside the lanes.
 const QUEUED_BYTES: usize = 24 * 1024 * 1024;
 
@@ -77,7 +80,8 @@ impl Worker {
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
-        let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress);
+        let relays = Relays::new(&self.pipeline, &self.log, &self.progress, Handle::current())?;
+        let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress, relays);
         let lanes: Vec<Arc<Lane>> =
             (0..self.pipeline.batch.workers).map(|number| Arc::new(Lane::new(number, limits(&self.pipeline)))).collect();
         let consumer =
@@ -104,6 +108,7 @@ impl Worker {
         };
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
         stop.store(true, Ordering::Relaxed);
+        tokio::task::block_in_place(|| shared.relays.stop_all(RELAY_PATIENCE));
         lanes.iter().for_each(|lane| lane.close());
         for committer in committers {
             let _ = committer.await;
@@ -222,7 +227,7 @@ async fn wait_until_caught_up(
             }
             reached = reached_in_database(shared, &mut connection, goal).await;
         }
-        if reached {
+        if reached && shared.relays.are_drained() {
             stop.store(true, Ordering::Relaxed);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

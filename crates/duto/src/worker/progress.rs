@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::load::prepared::{Outcome, Prepared};
+use crate::publish::outbox::Waiting;
 use crate::reject::Stage;
 use crate::serve::changes::Changes;
 
@@ -21,6 +22,8 @@ pub struct Progress {
     pub rejected: [AtomicU64; 4],
     pub batches: AtomicU64,
     pub bytes: AtomicU64,
+    /// Messages that relays of this process sent.
+    pub published: AtomicU64,
     pub batch_records: Histogram,
     pub decode_seconds: Histogram,
     pub transform_seconds: Histogram,
@@ -47,6 +50,10 @@ pub struct Condition {
     pub last_commit: Option<Instant>,
     /// Partitions that this worker has.
     pub partitions: Vec<i32>,
+    /// By partition: what waits in the outbox.
+    pub publish_waiting: BTreeMap<i32, Waiting>,
+    /// Partitions whose messages cannot be published at the moment, and why.
+    pub publish_trouble: BTreeMap<i32, String>,
     /// The worker ended by itself, and why.
     pub ended: Option<String>,
 }
@@ -73,6 +80,7 @@ impl Default for Progress {
             rejected: Default::default(),
             batches: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             batch_records: Histogram::new(1.0),
             decode_seconds: Histogram::new(0.000_1),
             transform_seconds: Histogram::new(0.000_1),
@@ -163,6 +171,26 @@ impl Progress {
 
     pub fn set_partitions(&self, partitions: Vec<i32>) {
         self.lock().partitions = partitions;
+    }
+
+    pub fn set_publish_waiting(&self, partition: i32, waiting: Waiting) {
+        self.lock().publish_waiting.insert(partition, waiting);
+    }
+
+    /// The partition's messages cannot be published at the moment.
+    pub fn publish_trouble(&self, partition: i32, reason: &str) {
+        self.lock().publish_trouble.insert(partition, reason.to_owned());
+    }
+
+    pub fn publish_works(&self, partition: i32) {
+        self.lock().publish_trouble.remove(&partition);
+    }
+
+    /// The partition's relay ended: another worker may have it now.
+    pub fn publish_ended(&self, partition: i32) {
+        let mut condition = self.lock();
+        condition.publish_trouble.remove(&partition);
+        condition.publish_waiting.remove(&partition);
     }
 
     pub fn ended(&self, reason: &str) {

@@ -12,6 +12,7 @@ use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::target::Target;
 use crate::log::{Log, LogError};
+use crate::publish::relays::Relays;
 
 /// Settled before the first record is read; never changed after.
 pub struct Shared {
@@ -21,6 +22,8 @@ pub struct Shared {
     pub connector: Connector,
     pub log: Arc<dyn Log>,
     pub progress: Arc<Progress>,
+    /// The outbox's way out.
+    pub relays: Relays,
     /// When the log last said that the topic is the one that the positions count, see [`since_boot_ms`].
     topic_confirmed_ms: AtomicU64,
     messages: Sender<Message>,
@@ -50,10 +53,11 @@ impl Shared {
         connector: Connector,
         log: Arc<dyn Log>,
         progress: Arc<Progress>,
+        relays: Relays,
     ) -> (Arc<Self>, Receiver<Message>) {
         let (messages, inbox) = crossbeam_channel::unbounded();
         let topic_confirmed_ms = AtomicU64::new(0);
-        (Arc::new(Self { pipeline, stages, target, connector, log, progress, topic_confirmed_ms, messages }), inbox)
+        (Arc::new(Self { pipeline, stages, target, connector, log, progress, relays, topic_confirmed_ms, messages }), inbox)
     }
 
     /// Whether the log said a moment ago that the topic is still the one that the positions count. Must hold at each BEGIN.
