@@ -2,6 +2,7 @@
 //! skipped for want of a server.
 
 pub mod admin; // what an operator of Kafka does to a topic
+pub mod carrier; // an HTTP API to read
 pub mod orders; // messages of the sales topic, and what must become of each
 pub mod events; // messages of the e-commerce topic
 pub mod event_model; // tables, views and endpoints against a sequential model of the events

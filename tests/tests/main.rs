@@ -15,6 +15,7 @@ mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
 mod poison_pauses; // refusals that no record is at fault for
 mod poison_rows; // refusals that one record is at fault for
+mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
 mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load

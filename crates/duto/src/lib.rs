@@ -3,6 +3,7 @@
 pub mod definition; // the pipeline file, parsed
 pub mod generate; // plausible records, and bad ones
 pub mod ingest; // HTTP endpoints that take records
+pub mod pull; // HTTP endpoints that are read
 pub mod log; // Kafka, or the embedded log
 pub mod batch; // records as bytes, with their places
 pub mod decode; // bytes to columns

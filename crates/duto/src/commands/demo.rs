@@ -52,7 +52,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         let log = log::open(None, &[], &folder.join("log"))?;
         introduce(&loaded, &args, file, &url);
         start_generator(&mut parts, &loaded, &log, &args, &stop);
-        let plan = Plan { listen: None, ingest: true, worker: true, serve: true, until_caught_up: false };
+        let plan = Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false };
         parts.spawn(run_pipeline(loaded, log, plan, stop.clone()));
     }
     let mut code = exit_code::FINE;

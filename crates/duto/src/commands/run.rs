@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
+use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::{Log, NewTopic};
+use crate::pull;
 use crate::serve::endpoints::Answers;
 use crate::serve::{self, Served};
 use crate::worker::progress::Progress;
@@ -48,6 +50,8 @@ pub struct RunArgs {
 pub enum Part {
     /// The HTTP endpoints that take records
     Ingest,
+    /// Reading the HTTP endpoints of `pull`
+    Pull,
     /// Loading
     Worker,
     /// Health and metrics
@@ -87,6 +91,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<i32> {
 pub struct Plan {
     pub listen: Option<String>,
     pub ingest: bool,
+    pub pull: bool,
     pub worker: bool,
     pub serve: bool,
     pub until_caught_up: bool,
@@ -98,6 +103,7 @@ impl Plan {
         Self {
             listen: args.listen.clone(),
             ingest: wanted(Part::Ingest),
+            pull: wanted(Part::Pull) && !args.until_caught_up,
             worker: wanted(Part::Worker),
             serve: wanted(Part::Serve) && (!args.until_caught_up || args.listen.is_some()),
             until_caught_up: args.until_caught_up,
@@ -119,13 +125,19 @@ pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, sto
         }
         _ => None,
     };
+    let pulls = if plan.pull && pull::pulls(&loaded.pipeline) {
+        tokio::task::block_in_place(|| log.create_topic(&topic_of(&loaded.pipeline), LOG_TIMEOUT)).context("making the topic")?;
+        pull::start(&loaded.pipeline, &loaded.stages, &log, &progress, &stop)?
+    } else {
+        Vec::new()
+    };
     let mut code = exit_code::FINE;
     if plan.worker {
         let worker = Worker { pipeline: loaded.pipeline, stages: loaded.stages, log, progress, until_caught_up: plan.until_caught_up };
         if let Err(error) = worker.run(stop.clone()).await {
             code = if matches!(error, WorkerError::GaveUp(_)) { exit_code::UNAVAILABLE } else { exit_code::FAILED };
             tracing::error!(pipeline = name, "{error}");
-            if ingests && server.is_some() && code == exit_code::UNAVAILABLE {
+            if (ingests && server.is_some() || !pulls.is_empty()) && code == exit_code::UNAVAILABLE {
                 tracing::warn!(pipeline = name, "the worker ended, but records are still taken and kept in the log");
                 wait_for(&stop).await;
             }
@@ -134,10 +146,18 @@ pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, sto
     } else {
         wait_for(&stop).await;
     }
+    for pull in pulls {
+        let _ = pull.await;
+    }
     if let Some(server) = server {
         server.await.context("the HTTP server's task failed")??;
     }
     Ok(code)
+}
+
+fn topic_of(pipeline: &Pipeline) -> NewTopic {
+    let source = &pipeline.source;
+    NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention }
 }
 
 async fn serve_http(
@@ -149,8 +169,7 @@ async fn serve_http(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
     let pipeline = loaded.pipeline.clone();
-    let source = &pipeline.source;
-    let topic = NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention };
+    let topic = topic_of(&pipeline);
     let producer = tokio::task::block_in_place(|| {
         log.create_topic(&topic, LOG_TIMEOUT)?;
         log.producer()

@@ -22,6 +22,7 @@ mod parse;
 mod pipeline;
 pub mod problem;
 mod promise;
+pub mod pull;
 mod quantity;
 pub mod record;
 mod render;
@@ -52,6 +53,7 @@ pub use once::Once;
 pub use parse::parse;
 pub use problem::Problem;
 pub use promise::{Promise, promise};
+pub use pull::{Cursor, Pull};
 pub use record::{Field, Kind, RecordDefinition, Rules};
 pub use render::{render, render_json};
 pub use rollups::{By, Measure, Operation, Rollup};
@@ -88,6 +90,8 @@ pub struct Pipeline {
     pub endpoints: Vec<Endpoint>,
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
+    /// `pull:`, in the file's order; those that are switched off too.
+    pub pull: Vec<Pull>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,
     pub tests: Vec<PipelineTest>,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Pipeline, Repeat, Table, identifier};
+use super::{Cursor, Pipeline, Pull, Repeat, Table, identifier};
 
 /// What a pipeline promises, part by part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub fn promise(pipeline: &Pipeline) -> Promise {
         let subject = format!("{} {}", endpoint.method, endpoint.path);
         parts.push(Part { subject, guarantee: Guarantee::AtLeastOnce, sentence });
     }
+    parts.extend(pipeline.pull.iter().filter(|pull| pull.url.is_some()).map(pull_part));
     let sentence = format!("a topic {topic} that is deleted, made anew and refilled past the position within one second");
     parts.push(Part { subject: "topic".to_string(), guarantee: Guarantee::Outside, sentence });
     Promise { parts }
@@ -71,6 +72,24 @@ impl Promise {
         let part = |part: &Part| json!({ "subject": part.subject, "guarantee": part.guarantee.as_str(), "sentence": part.sentence });
         self.parts.iter().map(part).collect()
     }
+}
+
+fn pull_part(pull: &Pull) -> Part {
+    let (guarantee, sentence) = match &pull.cursor {
+        Some(Cursor::Since { field, .. }) => (
+            Guarantee::ExactlyOnce,
+            format!(
+                "the cursor is kept with the items; the endpoint must answer items of the same {} again, and none with a smaller one later",
+                field.join(".")
+            ),
+        ),
+        Some(_) => (Guarantee::ExactlyOnce, "the cursor is kept with the items; the endpoint must add items at its end only".to_string()),
+        None => (
+            Guarantee::AtLeastOnce,
+            "an answer that changed is read whole; an item that was read before is a repeat by its key".to_string(),
+        ),
+    };
+    Part { subject: format!("pull {}", pull.name), guarantee, sentence }
 }
 
 fn table_part(table: &Table, partitions: i32) -> Part {

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use super::Served;
 use crate::publish::outbox::MOST_COUNTED;
 use crate::publish::publishes;
+use crate::pull::pulls;
 use crate::worker::progress::{Condition, Histogram, STAGES};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -83,6 +84,9 @@ impl Collector for Counts {
         if publishes(pipeline) {
             published(&mut encoder, progress.published.load(Ordering::Relaxed), &condition)?;
         }
+        if pulls(pipeline) {
+            pulled(&mut encoder, &condition)?;
+        }
         gauge(&mut encoder, "halted_partitions", "Partitions that wait for an operator", condition.halted.len() as f64)?;
         gauge(&mut encoder, "paused_lanes", "Load connections that wait for an operator", condition.paused.len() as f64)
     }
@@ -122,6 +126,25 @@ impl Collector for Database {
         gauge(&mut encoder, "database_size_bytes", "Size of the database", self.size_bytes)?;
         gauge(&mut encoder, "open_rejects", "Rejects of the pipeline that are not resolved", self.open_rejects)
     }
+}
+
+/// What came from endpoints that are read.
+fn pulled(encoder: &mut DescriptorEncoder, condition: &Condition) -> fmt::Result {
+    let mut records = encoder.encode_descriptor("pulled", "Records that an endpoint gave", None, MetricType::Counter)?;
+    for (name, pull) in &condition.pulls {
+        records.encode_family(&[("pull", name.as_str())])?.encode_counter::<NoLabelSet, _, u64>(&pull.records, None)?;
+    }
+    let help = "How long ago an endpoint's last answer was in the log";
+    let mut age = encoder.encode_descriptor("pull_age_seconds", help, None, MetricType::Gauge)?;
+    for (name, read_at) in condition.pulls.iter().filter_map(|(name, pull)| Some((name, pull.read_at?))) {
+        age.encode_family(&[("pull", name.as_str())])?.encode_gauge(&read_at.elapsed().as_secs_f64())?;
+    }
+    let mut trouble =
+        encoder.encode_descriptor("pull_trouble", "Whether an endpoint cannot be read at the moment", None, MetricType::Gauge)?;
+    for (name, pull) in &condition.pulls {
+        trouble.encode_family(&[("pull", name.as_str())])?.encode_gauge(&f64::from(u8::from(pull.trouble.is_some())))?;
+    }
+    Ok(())
 }
 
 /// What went out of the outbox, and what waits in it.

@@ -50,12 +50,27 @@ pub struct Condition {
     pub last_commit: Option<Instant>,
     /// Partitions that this worker has.
     pub partitions: Vec<i32>,
+    /// By name: the endpoints that this process reads.
+    pub pulls: BTreeMap<String, PullCondition>,
     /// By partition: what waits in the outbox.
     pub publish_waiting: BTreeMap<i32, Waiting>,
     /// Partitions whose messages cannot be published at the moment, and why.
     pub publish_trouble: BTreeMap<i32, String>,
     /// The worker ended by itself, and why.
     pub ended: Option<String>,
+}
+
+/// How the reading of one endpoint is.
+#[derive(Debug, Clone, Default)]
+pub struct PullCondition {
+    /// Records that it gave, from the start of this process.
+    pub records: u64,
+    /// When the last answer was in the log.
+    pub read_at: Option<Instant>,
+    /// Another process reads it.
+    pub stands_by: bool,
+    /// Why it cannot be read at the moment.
+    pub trouble: Option<String>,
 }
 
 /// Counts in buckets, each twice as wide as the one before.
@@ -191,6 +206,24 @@ impl Progress {
         let mut condition = self.lock();
         condition.publish_trouble.remove(&partition);
         condition.publish_waiting.remove(&partition);
+    }
+
+    /// An endpoint's answer is in the log, with so many records.
+    pub fn pulled(&self, name: &str, records: u64) {
+        let mut condition = self.lock();
+        let pull = condition.pulls.entry(name.to_owned()).or_default();
+        pull.records += records;
+        pull.read_at = Some(Instant::now());
+    }
+
+    pub fn pull_works(&self, name: &str, stands_by: bool) {
+        let mut condition = self.lock();
+        let pull = condition.pulls.entry(name.to_owned()).or_default();
+        (pull.trouble, pull.stands_by) = (None, stands_by);
+    }
+
+    pub fn pull_trouble(&self, name: &str, reason: &str) {
+        self.lock().pulls.entry(name.to_owned()).or_default().trouble = Some(reason.to_owned());
     }
 
     pub fn ended(&self, reason: &str) {
