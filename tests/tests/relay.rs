@@ -9,6 +9,7 @@ use duto::log::Log;
 use duto::publish::mark::Mark;
 use duto::publish::outbox::{self, Position};
 use duto::publish::relay::{self, Surroundings, journal_name};
+use duto::publish::relays::Relays;
 use duto::publish::signal::Signal;
 use duto_servers::shared::{self, TestDatabase};
 use duto_tests::log::{LogKind, TestLog};
@@ -346,6 +347,45 @@ async fn a_message_that_the_log_refuses_is_told_and_holds_its_place() -> Result<
     relay.wait_until_drained().await?;
     relay.stop();
     stage.ensure_each_once()
+}
+
+/// The relays of a worker: each position's own, woken by a commit, stopped when the partition is given up, started again when it comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_has_a_relay_for_each_of_its_partitions() -> Result<()> {
+    let stage = Stage::set(LogKind::Kafka).await?;
+    let relays = Relays::new(Some(stage.surroundings(DAY).await?), "sales", &stage.log.topic);
+    let mut client = connect(&stage.database.url()).await?;
+    let mut outboxes: Vec<Outbox> = (0..3)
+        .map(|partition| Outbox {
+            position: Position { partition, ..stage.outbox.position.clone() },
+            target: stage.outbox.target.clone(),
+            next: 0,
+        })
+        .collect();
+    for round in 0..3 {
+        (0..3).for_each(|partition| relays.start(partition));
+        for outbox in &mut outboxes {
+            outbox.write(&mut client, 300).await?;
+            relays.wake(outbox.position.partition);
+        }
+        wait_until("all are drained", PATIENCE, || relays.are_drained()).await?;
+        match round {
+            0 => tokio::task::block_in_place(|| relays.stop(&[1, 2], PATIENCE)),
+            _ => tokio::task::block_in_place(|| relays.stop_all(PATIENCE)),
+        }
+        // Nobody relays this one meanwhile.
+        outboxes[1].write(&mut client, 10).await?;
+    }
+    relays.start(1);
+    wait_until("the last is drained", PATIENCE, || relays.are_drained()).await?;
+    tokio::task::block_in_place(|| relays.stop_all(PATIENCE));
+    let published = stage.published()?;
+    for outbox in &outboxes {
+        let own: Vec<&Published> = published.iter().filter(|message| message.partition == outbox.position.partition).collect();
+        let numbers: Vec<u64> = own.iter().map(|message| message.number()).collect::<Result<_>>()?;
+        ensure!(numbers == (0..outbox.next).collect::<Vec<_>>(), "partition {}: {numbers:?}", outbox.position.partition);
+    }
+    Ok(())
 }
 
 /// Positions do not wait for each other, and their messages go where a key sends them; the topic is made with the source's partitions.

@@ -26,8 +26,8 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// `runtime` serves their questions to the database; its threads must be others than those that wait for the relays.
-    pub fn new(pipeline: &Pipeline, log: &Arc<dyn Log>, progress: &Arc<Progress>, runtime: Handle) -> anyhow::Result<Relays> {
+    /// Those of a pipeline. `runtime` serves their questions to the database; its threads must be others than those that wait for the relays.
+    pub fn of(pipeline: &Pipeline, log: &Arc<dyn Log>, progress: &Arc<Progress>, runtime: Handle) -> anyhow::Result<Relays> {
         let surroundings = match publishes(pipeline) {
             false => None,
             true => {
@@ -36,8 +36,11 @@ impl Relays {
                 Some(Surroundings { log: log.clone(), pool, progress: progress.clone(), runtime, keep_sent: KEEP_SENT })
             }
         };
-        let (pipeline, topic) = (pipeline.name.clone(), pipeline.source.topic.clone());
-        Ok(Relays { surroundings, pipeline, topic, running: Mutex::default() })
+        Ok(Self::new(surroundings, &pipeline.name, &pipeline.source.topic))
+    }
+
+    pub fn new(surroundings: Option<Surroundings>, pipeline: &str, topic: &str) -> Relays {
+        Relays { surroundings, pipeline: pipeline.to_owned(), topic: topic.to_owned(), running: Mutex::default() }
     }
 
     /// Starts the partition's relay, if it does not run already.

@@ -10,7 +10,7 @@ use crate::log::{Journal, Log, LogError, OutgoingRecord};
 /// How long the log may take.
 const LOG_TIMEOUT: Duration = Duration::from_secs(20);
 /// The owner says at least so often that it still reads.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A journal without a new note for so long, beside some intervals, has no owner any more.
 const SILENCE: Duration = Duration::from_secs(30);
 const SILENT_INTERVALS: u32 = 3;
@@ -82,6 +82,14 @@ impl Owner {
         };
         self.state = State::Ours { journal, note: note.clone(), noted_at: None };
         Ok(note)
+    }
+
+    /// Says, while nothing is asked, that somebody still reads. What stands in its way is told by the next turn. Blocks.
+    pub fn keep(&mut self, log: &dyn Log) {
+        if let State::Ours { note, .. } = &self.state {
+            let note = note.clone();
+            let _ = self.append(log, &[], note);
+        }
     }
 
     /// Appends the records with the note, unless there is nothing to say. After an error nobody knows whether it was. Blocks.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Answer;
 use super::note::Note;
-use super::owner::{NotOurs, Owner};
+use super::owner::{HEARTBEAT, NotOurs, Owner};
 use super::request::{Failed, Fetched, Requests};
 use super::take::{Taken, take};
 use crate::backoff;
@@ -108,7 +108,20 @@ impl Puller {
                     pause
                 }
             };
-            sleep(pause, &stop).await;
+            self.pause(pause, &stop).await;
+        }
+    }
+
+    /// A pause that the endpoint asked for may be long: nobody else should come meanwhile and ask in our place.
+    async fn pause(&mut self, pause: Duration, stop: &AtomicBool) {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            sleep(left.min(HEARTBEAT), stop).await;
+            if left <= HEARTBEAT || stop.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::task::block_in_place(|| self.owner.keep(self.log.as_ref()));
         }
     }
 

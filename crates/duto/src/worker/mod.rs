@@ -80,7 +80,7 @@ impl Worker {
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
-        let relays = Relays::new(&self.pipeline, &self.log, &self.progress, Handle::current())?;
+        let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
         let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress, relays);
         let lanes: Vec<Arc<Lane>> =
             (0..self.pipeline.batch.workers).map(|number| Arc::new(Lane::new(number, limits(&self.pipeline)))).collect();
