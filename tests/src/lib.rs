@@ -2,6 +2,7 @@
 //! skipped for want of a server.
 
 pub mod admin; // what an operator of Kafka does to a topic
+pub mod carrier; // an HTTP API to read
 pub mod orders; // messages of the sales topic, and what must become of each
 pub mod events; // messages of the e-commerce topic
 pub mod products; // messages of the products topic, and the two applications
@@ -14,6 +15,7 @@ pub mod log; // the log under test
 pub mod load; // a load that goes on while faults are made
 pub mod own_servers; // servers that a test may break
 pub mod pipeline; // a copy of a pipeline of a test's own
+pub mod published; // messages that went out
 pub mod power_cut; // what is left of files when the power fails
 pub mod recorder; // what SQLite writes and syncs
 pub mod scale; // how much a fault run does

@@ -1,11 +1,13 @@
 //! The log under test, and what was put into it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use duto::log::{Log, LogError, NewTopic, OutgoingRecord, Producer};
+use anyhow::{Context, Result, bail, ensure};
+use duto::batch::Batch;
+use duto::log::{ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Producer, Start};
 use duto_servers::{ScratchFolder, shared};
 
 use crate::orders::{Meaning, Message};
@@ -115,4 +117,39 @@ impl TestLog {
         }
         Ok(placed)
     }
+}
+
+/// Everything that is committed in a topic now; the records of a partition in the order of their offsets. Nothing where there is no topic.
+pub fn read_committed(log: &dyn Log, topic: &str) -> Result<Batch> {
+    let Some(described) = log.topic(topic, TIMEOUT)? else { return Ok(Batch::default()) };
+    let end = |partition| Ok((partition, log.watermarks(topic, partition, TIMEOUT)?.last_stable));
+    let ends: BTreeMap<i32, i64> = (0..described.partitions).map(end).collect::<Result<_, LogError>>()?;
+    let mut consumer = log.consumer(&ConsumerSettings {
+        topic: topic.to_owned(),
+        group: shared::unique_name("reader"),
+        instance_id: None,
+        session_timeout: Duration::from_secs(6),
+        max_queued_bytes: 4 << 20,
+        max_record_bytes: 16 << 20,
+    })?;
+    let (mut read, mut open) = (Batch::default(), ends.clone());
+    let deadline = Instant::now() + TIMEOUT;
+    while !open.is_empty() {
+        ensure!(Instant::now() < deadline, "{topic} is not read to its ends {ends:?} in time");
+        for event in consumer.poll(&mut read, 10_000, Duration::from_millis(100)) {
+            match event {
+                Event::Assigned(partitions) => {
+                    let start = |partition: &i32| Start { partition: *partition, offset: 0, leader_epoch: -1 };
+                    consumer.assign(&partitions.iter().map(start).collect::<Vec<_>>())?;
+                }
+                Event::End { partition, offset } => open.retain(|open, end| *open != partition || *end > offset),
+                Event::Fatal(reason) => bail!("{topic}: {reason}"),
+                _ => {}
+            }
+        }
+    }
+    consumer.close();
+    let mut committed = Batch::default();
+    read.iter().filter(|record| record.head.offset < ends[&record.head.partition]).for_each(|record| committed.push_record(record));
+    Ok(committed)
 }

@@ -18,7 +18,9 @@ mod operator; // positions, rejects and replays by hand
 mod poison_pauses; // refusals that no record is at fault for
 mod poison_rows; // refusals that one record is at fault for
 mod products; // two applications in a loop
+mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
+mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load
 mod time_partitions; // tables in pieces of time on plain PostgreSQL
 mod timescale; // and on TimescaleDB

@@ -3,6 +3,7 @@
 pub mod definition; // the pipeline file, parsed
 pub mod generate; // plausible records, and bad ones
 pub mod ingest; // HTTP endpoints that take records
+pub mod pull; // HTTP endpoints that are read
 pub mod log; // Kafka, or the embedded log
 pub mod batch; // records as bytes, with their places
 pub mod decode; // bytes to columns
@@ -12,10 +13,11 @@ pub mod rollup; // what stored rows add to counters
 pub mod reject; // why a record was not stored
 pub mod message_id; // the names of what leaves
 pub mod deliver; // a call for each record
-pub mod publish; // a message for each stored row
 pub mod load; // rows into PostgreSQL, exactly once
+pub mod publish; // the outbox into topics, exactly once
 pub mod query; // views and endpoints, what each reads
 pub mod files; // CSV files through the same stages
 pub mod worker; // the log through the stages into the load
 pub mod serve; // the page, endpoints, live updates, health and metrics
 pub mod commands; // the command line
+mod backoff; // pauses between tries

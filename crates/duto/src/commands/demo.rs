@@ -73,7 +73,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         if loaded.pipeline.generate.is_some() {
             start_generator(&mut parts, &loaded, &log, &args, &stop);
         }
-        let plan = Plan { listen: None, ingest: true, worker: true, serve: true, until_caught_up: false };
+        let plan = Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false };
         let progress = Arc::new(Progress::default());
         overlooked.push(Overlooked { file: loaded.file.clone(), pipeline: loaded.pipeline.clone(), progress: progress.clone() });
         parts.spawn(run_pipeline(loaded, log, progress, plan, stop.clone()));

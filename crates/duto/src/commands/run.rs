@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
+use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::{Log, NewTopic};
+use crate::pull;
 use crate::serve::auth::Guard;
 use crate::serve::endpoints::Answers;
 use crate::serve::{self, Served};
@@ -49,6 +51,8 @@ pub struct RunArgs {
 pub enum Part {
     /// The HTTP endpoints that take records
     Ingest,
+    /// Reading the HTTP endpoints of `pull`
+    Pull,
     /// Loading
     Worker,
     /// Health and metrics
@@ -88,6 +92,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<i32> {
 pub struct Plan {
     pub listen: Option<String>,
     pub ingest: bool,
+    pub pull: bool,
     pub worker: bool,
     pub serve: bool,
     pub until_caught_up: bool,
@@ -99,6 +104,7 @@ impl Plan {
         Self {
             listen: args.listen.clone(),
             ingest: wanted(Part::Ingest),
+            pull: wanted(Part::Pull) && !args.until_caught_up,
             worker: wanted(Part::Worker),
             serve: wanted(Part::Serve) && (!args.until_caught_up || args.listen.is_some()),
             until_caught_up: args.until_caught_up,
@@ -124,13 +130,22 @@ pub async fn run_pipeline(
         }
         _ => None,
     };
+    let pulls = if plan.pull && pull::pulls(&loaded.pipeline) {
+        tokio::task::block_in_place(|| log.create_topic(&topic_of(&loaded.pipeline), LOG_TIMEOUT)).context("making the topic")?;
+        pull::start(&loaded.pipeline, &loaded.stages, &log, &progress, &stop)?
+    } else {
+        Vec::new()
+    };
     let mut code = exit_code::FINE;
     if plan.worker {
         let worker = Worker { pipeline: loaded.pipeline, stages: loaded.stages, log, progress, until_caught_up: plan.until_caught_up };
-        code = work(worker, ingests && server.is_some(), &stop).await?;
+        code = work(worker, (ingests && server.is_some()) || !pulls.is_empty(), &stop).await?;
         stop.store(true, Ordering::Relaxed);
     } else {
         wait_for(&stop).await;
+    }
+    for pull in pulls {
+        let _ = pull.await;
     }
     if let Some(server) = server {
         server.await.context("the HTTP server's task failed")??;
@@ -184,6 +199,11 @@ async fn wait_for_database(worker: &Worker, stop: &AtomicBool) -> anyhow::Result
     Ok(false)
 }
 
+fn topic_of(pipeline: &Pipeline) -> NewTopic {
+    let source = &pipeline.source;
+    NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention }
+}
+
 async fn serve_http(
     loaded: &Loaded,
     log: &Arc<dyn Log>,
@@ -193,8 +213,7 @@ async fn serve_http(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
     let pipeline = loaded.pipeline.clone();
-    let source = &pipeline.source;
-    let own = NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention };
+    let (own, source) = (topic_of(&pipeline), &pipeline.source);
     let elsewhere = pipeline.ingest.iter().filter_map(|endpoint| endpoint.topic.clone());
     let elsewhere = elsewhere.map(|name| NewTopic { name, partitions: source.partitions, retention: None });
     let producer = tokio::task::block_in_place(|| {

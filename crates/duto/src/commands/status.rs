@@ -10,6 +10,11 @@ use super::pipeline_file::{LogArgs, load, open_log};
 use super::{exit_code, table};
 use crate::definition::Pipeline;
 use crate::load::connect::{Connection, Connector};
+use crate::log::Log;
+use crate::publish::mark::Mark;
+use crate::publish::outbox::{self, MOST_COUNTED, Position, Waiting};
+use crate::publish::publishes;
+use crate::publish::relay::journal_name;
 
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Over which the rate is counted.
@@ -36,6 +41,8 @@ struct PartitionStatus {
     records_per_second: f64,
     open_rejects: i64,
     updated_seconds_ago: Option<f64>,
+    /// What waits in the outbox; None where the pipeline publishes nothing.
+    waiting: Option<Waiting>,
 }
 
 impl PartitionStatus {
@@ -59,7 +66,12 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     })?;
     let connector = Connector::new(&pipeline.database, "status")?;
     let connection = connector.connect().await?;
-    let partitions = read(&connection, &connector, pipeline, &ends).await?;
+    let mut partitions = read(&connection, &connector, pipeline, &ends).await?;
+    if publishes(pipeline) {
+        for status in partitions.iter_mut().filter(|status| status.position.is_some()) {
+            status.waiting = Some(waiting(&connection, &connector, pipeline, log.as_ref(), status.partition).await?);
+        }
+    }
     if args.json {
         println!("{}", as_json(pipeline, &partitions));
     } else {
@@ -83,6 +95,7 @@ async fn read(on: &Connection, by: &Connector, pipeline: &Pipeline, ends: &BTree
                     records_per_second: 0.0,
                     open_rejects: 0,
                     updated_seconds_ago: None,
+                    waiting: None,
                 },
             )
         })
@@ -104,18 +117,28 @@ async fn read(on: &Connection, by: &Connector, pipeline: &Pipeline, ends: &BTree
             records_per_second: row.get::<_, i64>(3) as f64 / RATE_SECONDS,
             open_rejects: row.get(4),
             updated_seconds_ago: Some(row.get(2)),
+            waiting: None,
         };
         found.insert(partition, status);
     }
     Ok(found.into_values().collect())
 }
 
+/// How far the relay is stands in the log.
+async fn waiting(on: &Connection, by: &Connector, pipeline: &Pipeline, log: &dyn Log, partition: i32) -> anyhow::Result<Waiting> {
+    let position = Position { pipeline: pipeline.name.clone(), topic: pipeline.source.topic.clone(), partition };
+    let name = journal_name(outbox::database_id(on, by).await?, &position);
+    let note = tokio::task::block_in_place(|| log.journal_note(&name, LOG_TIMEOUT))?;
+    Ok(outbox::waiting(on, by, &position, note.as_deref().and_then(Mark::from_note)).await?)
+}
+
 fn as_table(partitions: &[PartitionStatus]) -> String {
     let number = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let publishes = partitions.iter().any(|status| status.waiting.is_some());
     let rows: Vec<Vec<String>> = partitions
         .iter()
         .map(|status| {
-            vec![
+            let mut cells = vec![
                 status.partition.to_string(),
                 number(status.position),
                 number(status.end),
@@ -123,20 +146,39 @@ fn as_table(partitions: &[PartitionStatus]) -> String {
                 format!("{:.0}/s", status.records_per_second),
                 status.open_rejects.to_string(),
                 status.updated_seconds_ago.map_or_else(|| "never".to_owned(), |seconds| format!("{seconds:.1} s ago")),
-            ]
+            ];
+            if publishes {
+                cells.push(status.waiting.map_or_else(|| "-".to_owned(), as_text));
+            }
+            cells
         })
         .collect();
-    table::align(&["partition", "position", "end", "lag", "rate", "rejects", "last commit"], &rows)
+    let mut heads = vec!["partition", "position", "end", "lag", "rate", "rejects", "last commit"];
+    if publishes {
+        heads.push("to publish");
+    }
+    table::align(&heads, &rows)
+}
+
+fn as_text(waiting: Waiting) -> String {
+    match waiting.rows {
+        0 => "0".to_owned(),
+        rows => format!("{rows}{}, for {:.0} s", if rows >= MOST_COUNTED { "+" } else { "" }, waiting.oldest_seconds),
+    }
 }
 
 fn as_json(pipeline: &Pipeline, partitions: &[PartitionStatus]) -> serde_json::Value {
     let partitions: Vec<_> = partitions
         .iter()
         .map(|status| {
-            json!({
+            let mut partition = json!({
                 "partition": status.partition, "position": status.position, "end": status.end, "lag": status.lag(),
                 "records_per_second": status.records_per_second, "open_rejects": status.open_rejects, "updated_seconds_ago": status.updated_seconds_ago,
-            })
+            });
+            if let Some(waiting) = status.waiting {
+                partition["to_publish"] = json!({"messages": waiting.rows, "oldest_seconds": waiting.oldest_seconds});
+            }
+            partition
         })
         .collect();
     json!({"pipeline": pipeline.name, "topic": pipeline.source.topic, "partitions": partitions})

@@ -10,12 +10,6 @@ use super::{Pipeline, Problem, Span};
 pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     check_key(file, pipeline);
     check_purpose(file);
-    if let (Some(entry), true) = (file.entry("publish"), pipeline.files.is_some()) {
-        let problem = Problem::new("publish.files", entry.key_span, "a pipeline that loads files cannot publish");
-        file.walk().report(problem.help(
-            "messages are sent by the worker that reads a topic: send the file's records to the topic instead, or take publish away",
-        ));
-    }
     let written = |section, key| file.value(section).and_then(|node| child(node, key)).map(|node| node.span);
     let (record_bytes, batch_bytes) = (pipeline.source.max_record_bytes, pipeline.batch.max_bytes);
     let spans = [written("source", "max_record_bytes"), written("batch", "max_bytes")];

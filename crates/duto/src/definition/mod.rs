@@ -26,6 +26,7 @@ mod pipeline;
 pub mod problem;
 mod promise;
 pub mod publish;
+pub mod pull;
 mod quantity;
 pub mod record;
 mod render;
@@ -60,6 +61,7 @@ pub use parse::parse;
 pub use problem::Problem;
 pub use promise::{Promise, promise};
 pub use publish::Publish;
+pub use pull::{Cursor, Pull};
 pub use record::{Field, Kind, RecordDefinition, Rules};
 pub use render::{render, render_json};
 pub use rollups::{By, Measure, Operation, Rollup};
@@ -97,6 +99,8 @@ pub struct Pipeline {
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
     pub auth: Auth,
+    /// `pull:`, in the file's order; those that are switched off too.
+    pub pull: Vec<Pull>,
     /// `deliver:`, in the file's order.
     pub deliver: Vec<Deliver>,
     /// `publish:`, in the file's order.

@@ -7,7 +7,7 @@ use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
     agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, ingest, listen, once, pipeline, publish,
-    record, rollups, source, table, tests, text, views, yaml,
+    pull, record, rollups, source, table, tests, text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
@@ -18,7 +18,7 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 21] = [
+const SECTIONS: [Section; 22] = [
     pipeline::SECTION,
     listen::SECTION,
     source::SECTION,
@@ -35,6 +35,7 @@ const SECTIONS: [Section; 21] = [
     dashboard::SECTION,
     ingest::SECTION,
     auth::SECTION,
+    pull::SECTION,
     deliver::SECTION,
     publish::SECTION,
     files::SECTION,
@@ -43,7 +44,7 @@ const SECTIONS: [Section; 21] = [
 ];
 
 /// Sections of the language that this version does not have.
-const LATER: &[&str] = &["pull"];
+const LATER: &[&str] = &[];
 
 /// What the top of the file is called in messages.
 pub(super) const FILE: &str = "the file";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Deliver, IngestEndpoint, Pipeline, Publish, Repeat, Table, identifier};
+use super::{Cursor, Deliver, IngestEndpoint, Pipeline, Publish, Pull, Repeat, Table, identifier};
 
 /// What a pipeline promises, part by part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub fn promise(pipeline: &Pipeline) -> Promise {
             "a file is known by its content: loaded a second time it changes nothing, and a load that was interrupted goes on at its line";
         parts.push(Part { subject: "files".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: sentence.to_string() });
     }
+    parts.extend(pipeline.pull.iter().filter(|pull| pull.url.is_some()).map(pull_part));
     parts.extend(pipeline.deliver.iter().map(deliver_part));
     parts.extend(pipeline.publish.iter().map(publish_part));
     let sentence = format!("a topic {topic} that is deleted, made anew and refilled past the position within one second");
@@ -111,6 +112,24 @@ impl Promise {
         let part = |part: &Part| json!({ "subject": part.subject, "guarantee": part.guarantee.as_str(), "sentence": part.sentence });
         self.parts.iter().map(part).collect()
     }
+}
+
+fn pull_part(pull: &Pull) -> Part {
+    let (guarantee, sentence) = match &pull.cursor {
+        Some(Cursor::Since { field, .. }) => (
+            Guarantee::ExactlyOnce,
+            format!(
+                "the cursor is kept with the items; the endpoint must answer items of the same {} again, and none with a smaller one later",
+                field.join(".")
+            ),
+        ),
+        Some(_) => (Guarantee::ExactlyOnce, "the cursor is kept with the items; the endpoint must add items at its end only".to_string()),
+        None => (
+            Guarantee::AtLeastOnce,
+            "an answer that changed is read whole; an item that was read before is a repeat by its key".to_string(),
+        ),
+    };
+    Part { subject: format!("pull {}", pull.name), guarantee, sentence }
 }
 
 fn table_part(table: &Table, partitions: i32) -> Part {

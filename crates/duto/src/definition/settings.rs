@@ -1,7 +1,7 @@
 //! The settings as they are in effect, after defaults and environment, for `duto config show`.
 
 use super::quantity::{format_bytes, format_duration};
-use super::{Database, Encoding, Pipeline, Source};
+use super::{Database, Encoding, Pipeline, Pull, Source};
 
 const MASK: &str = "********";
 
@@ -31,6 +31,12 @@ pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
         ("max_length", or_unset(text.max_length.map(|length| length.to_string()).as_deref())),
     ];
     add("text", text);
+    for pull in &pipeline.pull {
+        let section = format!("pull.{}", pull.name);
+        add(&section, pull_settings(pull));
+        let headers = pull.headers.iter();
+        add(&format!("{section}.headers"), headers.map(|(name, _)| (name.as_str(), MASK.to_string())).collect());
+    }
     if let Some(files) = &pipeline.files {
         let encoding = if files.encoding == Encoding::Latin1 { "latin1" } else { "utf-8" };
         let delimiter = if files.delimiter == b'\t' { "tab".to_string() } else { char::from(files.delimiter).to_string() };
@@ -56,6 +62,17 @@ fn source_settings(source: &Source) -> Vec<(&'static str, String)> {
         ("max_depth", source.max_depth.to_string()),
         ("instance", or_unset(source.instance_id.as_deref())),
         ("session_timeout", format_duration(source.session_timeout)),
+    ]
+}
+
+fn pull_settings(pull: &Pull) -> Vec<(&'static str, String)> {
+    vec![
+        ("url", or_unset(pull.url.as_deref().map(mask_url).as_deref())),
+        ("interval", format_duration(pull.interval)),
+        ("timeout", format_duration(pull.timeout)),
+        ("retry_backoff", format_duration(pull.retry_backoff)),
+        ("retry_backoff_max", format_duration(pull.retry_backoff_max)),
+        ("max_answer_bytes", format_bytes(pull.max_answer_bytes as u64)),
     ]
 }
 
@@ -116,9 +133,15 @@ fn mask_url(url: &str) -> String {
 
 fn mask_parameter(parameter: &str) -> String {
     match parameter.split_once('=') {
-        Some((name, _)) if name.to_ascii_lowercase().contains("password") => format!("{name}={MASK}"),
+        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
         _ => parameter.to_string(),
     }
+}
+
+/// Of a query parameter's name.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["password", "secret", "token", "key"].iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

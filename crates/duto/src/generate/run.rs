@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::Generator;
 use super::pace::Pace;
-use super::retry::{Retry, backoff};
+use super::retry::Retry;
 use super::tally::{Message, Tally};
+use crate::backoff;
 use crate::log::{LogError, OutgoingRecord, Producer, Sent};
 
 /// How often the observer hears, and how soon a shutdown is noticed.
@@ -195,7 +196,7 @@ impl Run<'_> {
         let may_help = matches!(error, LogError::Unreachable { .. } | LogError::QueueFull);
         *self.tally.errors.entry(error.to_string()).or_default() += 1;
         if may_help && attempts < self.settings.max_retries {
-            let pause = backoff(self.settings.retry_backoff, self.settings.retry_backoff_max, attempts);
+            let pause = backoff::pause(self.settings.retry_backoff, self.settings.retry_backoff_max, attempts);
             self.tally.retry_at(Instant::now() + pause, attempts + 1, message);
             self.tally.progress.retried += 1;
         } else {

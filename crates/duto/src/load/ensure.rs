@@ -9,7 +9,7 @@ use super::time_partition;
 use crate::definition::{Column, ColumnType, Pipeline, Table};
 
 /// The layout of the schema `duto` that this program knows.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 /// An index on a table of more rows takes longer than writers should wait.
 const MANY_ROWS: f64 = 1_000_000.0;
 /// One at a time makes tables, whichever pipeline: an arbitrary number of ours.

@@ -8,6 +8,7 @@ use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleR
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use crate::definition::Pipeline;
+use crate::publish::publishes;
 
 /// How long to wait for a free connection.
 const WAIT: Duration = Duration::from_secs(3);
@@ -15,6 +16,9 @@ const WAIT: Duration = Duration::from_secs(3);
 const OTHERS: usize = 2;
 /// For health, metrics and positions.
 const OWN: usize = 2;
+
+/// For the relays of a worker, where it publishes.
+const RELAYS: usize = 2;
 
 /// A bounded number of connections, made when they are asked for.
 #[derive(Clone)]
@@ -33,8 +37,14 @@ impl Pool {
 
     /// For endpoints: what `database.max_connections` leaves beside all others, but at least one. They only read.
     pub fn of_readers(pipeline: &Pipeline, connector: Connector, has_worker: bool) -> anyhow::Result<Self> {
-        let taken = OWN + if has_worker { pipeline.batch.workers + OTHERS } else { 0 };
+        let relays = if publishes(pipeline) { RELAYS } else { 0 };
+        let taken = OWN + if has_worker { pipeline.batch.workers + OTHERS + relays } else { 0 };
         Self::of_size(connector.read_only(), pipeline.database.max_connections.saturating_sub(taken).max(1))
+    }
+
+    /// For the relays of a worker, which share them.
+    pub fn of_relays(connector: Connector) -> anyhow::Result<Self> {
+        Self::of_size(connector, RELAYS)
     }
 
     fn of_size(connector: Connector, size: usize) -> anyhow::Result<Self> {

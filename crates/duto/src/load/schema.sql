@@ -1,7 +1,8 @@
 CREATE SCHEMA IF NOT EXISTS duto;
 
 CREATE TABLE IF NOT EXISTS duto.schema (
-    version integer NOT NULL
+    version integer NOT NULL,
+    database_id uuid NOT NULL DEFAULT gen_random_uuid()
 );
 
 CREATE TABLE IF NOT EXISTS duto.pipeline_table (
@@ -118,8 +119,14 @@ CREATE TABLE IF NOT EXISTS duto.outbox (
     value bytea,
     headers bytea,
     message_id uuid NOT NULL,
-    token uuid NOT NULL
+    token uuid NOT NULL,
+    written_at timestamptz NOT NULL DEFAULT now()
 );
+DO $$ BEGIN
+    IF to_regclass('duto.outbox_by_position') IS NULL THEN
+        CREATE INDEX outbox_by_position ON duto.outbox (pipeline, topic, partition, id);
+    END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS duto.answer (
     pipeline text NOT NULL,

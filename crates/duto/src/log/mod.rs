@@ -51,6 +51,13 @@ pub trait Log: Send + Sync {
 
     /// A producer whose sends are idempotent and acknowledged by all replicas (or synced to disk).
     fn producer(&self) -> Result<Box<dyn Producer>, LogError>;
+
+    /// Takes over the journal of this name: whoever held it before can append nothing more, and what it had begun is either in the log
+    /// or never will be. Names are shared by all who use the log.
+    fn journal(&self, name: &str, timeout: Duration) -> Result<Box<dyn Journal>, LogError>;
+
+    /// The last note of a journal, without taking it over; None if there never was one.
+    fn journal_note(&self, name: &str, timeout: Duration) -> Result<Option<Vec<u8>>, LogError>;
 }
 
 /// A topic as the log has it.
@@ -163,6 +170,17 @@ pub trait Producer: Send + Sync {
 
     /// Waits until everything that was queued has its outcome.
     fn flush(&self, timeout: Duration) -> Result<(), LogError>;
+}
+
+/// Appends records together with a note of how far their source was read: all of it, or nothing.
+pub trait Journal: Send {
+    /// The note of the last append that was committed; None if there never was one.
+    fn note(&self) -> Option<&[u8]>;
+
+    /// Appends all records, in their order, and the note. Whoever reads what is committed sees them from the moment of the answer, once.
+    /// No records at all is an append too. After an error the outcome is unknown, and this journal takes nothing more: open it again and
+    /// look at its note. A holder that was taken over gets [`LogError::Locked`].
+    fn append(&mut self, records: &[OutgoingRecord<'_>], note: &[u8], timeout: Duration) -> Result<(), LogError>;
 }
 
 /// A record to send.

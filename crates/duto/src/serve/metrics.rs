@@ -17,7 +17,10 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::Served;
-use crate::worker::progress::{Histogram, Progress, STAGES};
+use crate::publish::outbox::MOST_COUNTED;
+use crate::publish::publishes;
+use crate::pull::pulls;
+use crate::worker::progress::{Condition, Histogram, STAGES};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -28,7 +31,7 @@ pub fn routes() -> Router<Arc<Served>> {
 async fn metrics(State(served): State<Arc<Served>>) -> Response {
     let database = Database::look(&served).await;
     let mut registry = Registry::with_prefix_and_labels("duto", [("pipeline".into(), served.pipeline.name.clone().into())].into_iter());
-    registry.register_collector(Box::new(Counts(served.progress.clone())));
+    registry.register_collector(Box::new(Counts(served.clone())));
     registry.register_collector(Box::new(database));
     let mut text = String::new();
     match encode(&mut text, &registry) {
@@ -38,7 +41,7 @@ async fn metrics(State(served): State<Arc<Served>>) -> Response {
 }
 
 /// The worker's counters.
-struct Counts(Arc<Progress>);
+struct Counts(Arc<Served>);
 
 impl fmt::Debug for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +51,7 @@ impl fmt::Debug for Counts {
 
 impl Collector for Counts {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let progress = &self.0;
+        let Served { progress, pipeline, .. } = self.0.as_ref();
         let (records, rejected) = (progress.records.load(Ordering::Relaxed), progress.rejected_total());
         counter(&mut encoder, "records", "Records whose batch is committed", records)?;
         counter(&mut encoder, "stored", "Records that are stored", progress.stored.load(Ordering::Relaxed))?;
@@ -79,6 +82,12 @@ impl Collector for Counts {
         let mut lag = encoder.encode_descriptor("lag_records", "Last stable offset less the position", None, MetricType::Gauge)?;
         for (partition, records) in &condition.lag {
             lag.encode_family(&[("partition", partition.to_string())])?.encode_gauge(records)?;
+        }
+        if publishes(pipeline) {
+            published(&mut encoder, progress.published.load(Ordering::Relaxed), &condition)?;
+        }
+        if pulls(pipeline) {
+            pulled(&mut encoder, &condition)?;
         }
         gauge(&mut encoder, "halted_partitions", "Partitions that wait for an operator", condition.halted.len() as f64)?;
         gauge(&mut encoder, "paused_lanes", "Load connections that wait for an operator", condition.paused.len() as f64)
@@ -119,6 +128,46 @@ impl Collector for Database {
         gauge(&mut encoder, "database_size_bytes", "Size of the database", self.size_bytes)?;
         gauge(&mut encoder, "open_rejects", "Rejects of the pipeline that are not resolved", self.open_rejects)
     }
+}
+
+/// What came from endpoints that are read.
+fn pulled(encoder: &mut DescriptorEncoder, condition: &Condition) -> fmt::Result {
+    let mut records = encoder.encode_descriptor("pulled", "Records that an endpoint gave", None, MetricType::Counter)?;
+    for (name, pull) in &condition.pulls {
+        records.encode_family(&[("pull", name.as_str())])?.encode_counter::<NoLabelSet, _, u64>(&pull.records, None)?;
+    }
+    let help = "How long ago an endpoint's last answer was in the log";
+    let mut age = encoder.encode_descriptor("pull_age_seconds", help, None, MetricType::Gauge)?;
+    for (name, read_at) in condition.pulls.iter().filter_map(|(name, pull)| Some((name, pull.read_at?))) {
+        age.encode_family(&[("pull", name.as_str())])?.encode_gauge(&read_at.elapsed().as_secs_f64())?;
+    }
+    let mut trouble =
+        encoder.encode_descriptor("pull_trouble", "Whether an endpoint cannot be read at the moment", None, MetricType::Gauge)?;
+    for (name, pull) in &condition.pulls {
+        trouble.encode_family(&[("pull", name.as_str())])?.encode_gauge(&f64::from(u8::from(pull.trouble.is_some())))?;
+    }
+    Ok(())
+}
+
+/// What went out of the outbox, and what waits in it.
+fn published(encoder: &mut DescriptorEncoder, sent: u64, condition: &Condition) -> fmt::Result {
+    counter(encoder, "published", "Messages that were written to their topics", sent)?;
+    let help = format!("Messages that wait to be published, counted up to {MOST_COUNTED} a partition");
+    let mut rows = encoder.encode_descriptor("publish_waiting_rows", &help, None, MetricType::Gauge)?;
+    for (partition, waiting) in &condition.publish_waiting {
+        rows.encode_family(&[("partition", partition.to_string())])?.encode_gauge(&waiting.rows)?;
+    }
+    let help = "How long ago the oldest message that waits to be published was stored";
+    let mut oldest = encoder.encode_descriptor("publish_oldest_seconds", help, None, MetricType::Gauge)?;
+    for (partition, waiting) in &condition.publish_waiting {
+        oldest.encode_family(&[("partition", partition.to_string())])?.encode_gauge(&waiting.oldest_seconds)?;
+    }
+    gauge(
+        encoder,
+        "publish_trouble_partitions",
+        "Partitions whose messages cannot be published at the moment",
+        condition.publish_trouble.len() as f64,
+    )
 }
 
 fn counter(encoder: &mut DescriptorEncoder, name: &str, help: &str, value: u64) -> fmt::Result {

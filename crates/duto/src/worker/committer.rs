@@ -30,6 +30,8 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
             Settled::Committed(outcomes, stored) => {
                 settler.committed(&work.prepared, &outcomes, stored.as_deref(), started.elapsed());
                 tell_changes(&shared, &work.prepared, stored.as_deref());
+                // Before the lane knows: whoever sees the position there must not find the relay idle from before.
+                work.prepared.ranges.iter().for_each(|range| shared.relays.wake(range.partition));
                 lane.committed(&work);
             }
             Settled::Fenced => {

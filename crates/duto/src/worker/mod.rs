@@ -35,6 +35,7 @@ use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
 use crate::log::{ConsumerSettings, Log, NewTopic};
+use crate::publish::relays::Relays;
 use lane::{Lane, Limits};
 use patience::Patience;
 use progress::Progress;
@@ -45,6 +46,8 @@ use turn::Turns;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stop waits for messages that are being published.
+const RELAY_PATIENCE: Duration = Duration::from_secs(10);
 /// What the log's client may hold beside the lanes.
 const QUEUED_BYTES: usize = 24 * 1024 * 1024;
 
@@ -83,8 +86,9 @@ impl Worker {
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
         let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
-        let (shared, inbox) =
-            Shared::new(self.pipeline.clone(), self.stages.clone(), target, connector, self.log.clone(), self.progress.clone(), deliverer);
+        let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
+        let (pipeline, log, progress) = (self.pipeline.clone(), self.log.clone(), self.progress.clone());
+        let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, (deliverer, relays));
         let turns = Arc::new(Turns::default());
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline), turns.clone()));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
@@ -116,6 +120,7 @@ impl Worker {
         };
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
         stop.store(true, Ordering::Relaxed);
+        tokio::task::block_in_place(|| shared.relays.stop_all(RELAY_PATIENCE));
         pruning.abort();
         lanes.iter().for_each(|lane| lane.close());
         for committer in committers {
@@ -235,7 +240,7 @@ async fn wait_until_caught_up(
             }
             reached = reached_in_database(shared, &mut connection, goal).await;
         }
-        if reached {
+        if reached && shared.relays.are_drained() {
             stop.store(true, Ordering::Relaxed);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

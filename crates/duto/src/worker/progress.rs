@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::load::prepared::{Outcome, Prepared};
+use crate::publish::outbox::Waiting;
 use crate::reject::Stage;
 use crate::serve::changes::Changes;
 
@@ -24,6 +25,8 @@ pub struct Progress {
     pub calls_failed: AtomicU64,
     pub batches: AtomicU64,
     pub bytes: AtomicU64,
+    /// Messages that relays of this process sent.
+    pub published: AtomicU64,
     pub batch_records: Histogram,
     pub decode_seconds: Histogram,
     pub transform_seconds: Histogram,
@@ -50,10 +53,29 @@ pub struct Condition {
     pub last_commit: Option<Instant>,
     /// Partitions that this worker has.
     pub partitions: Vec<i32>,
+    /// By name: the endpoints that this process reads.
+    pub pulls: BTreeMap<String, PullCondition>,
+    /// By partition: what waits in the outbox.
+    pub publish_waiting: BTreeMap<i32, Waiting>,
+    /// Partitions whose messages cannot be published at the moment, and why.
+    pub publish_trouble: BTreeMap<i32, String>,
     /// By the name of a `deliver:`, why its calls are not answered.
     pub deliveries: BTreeMap<String, String>,
     /// The worker ended by itself, and why.
     pub ended: Option<String>,
+}
+
+/// How the reading of one endpoint is.
+#[derive(Debug, Clone, Default)]
+pub struct PullCondition {
+    /// Records that it gave, from the start of this process.
+    pub records: u64,
+    /// When the last answer was in the log.
+    pub read_at: Option<Instant>,
+    /// Another process reads it.
+    pub stands_by: bool,
+    /// Why it cannot be read at the moment.
+    pub trouble: Option<String>,
 }
 
 /// Counts in buckets, each twice as wide as the one before.
@@ -80,6 +102,7 @@ impl Default for Progress {
             calls_failed: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             batch_records: Histogram::new(1.0),
             decode_seconds: Histogram::new(0.000_1),
             transform_seconds: Histogram::new(0.000_1),
@@ -187,6 +210,44 @@ impl Progress {
 
     pub fn set_partitions(&self, partitions: Vec<i32>) {
         self.lock().partitions = partitions;
+    }
+
+    pub fn set_publish_waiting(&self, partition: i32, waiting: Waiting) {
+        self.lock().publish_waiting.insert(partition, waiting);
+    }
+
+    /// The partition's messages cannot be published at the moment.
+    pub fn publish_trouble(&self, partition: i32, reason: &str) {
+        self.lock().publish_trouble.insert(partition, reason.to_owned());
+    }
+
+    pub fn publish_works(&self, partition: i32) {
+        self.lock().publish_trouble.remove(&partition);
+    }
+
+    /// The partition's relay ended: another worker may have it now.
+    pub fn publish_ended(&self, partition: i32) {
+        let mut condition = self.lock();
+        condition.publish_trouble.remove(&partition);
+        condition.publish_waiting.remove(&partition);
+    }
+
+    /// An endpoint's answer is in the log, with so many records.
+    pub fn pulled(&self, name: &str, records: u64) {
+        let mut condition = self.lock();
+        let pull = condition.pulls.entry(name.to_owned()).or_default();
+        pull.records += records;
+        pull.read_at = Some(Instant::now());
+    }
+
+    pub fn pull_works(&self, name: &str, stands_by: bool) {
+        let mut condition = self.lock();
+        let pull = condition.pulls.entry(name.to_owned()).or_default();
+        (pull.trouble, pull.stands_by) = (None, stands_by);
+    }
+
+    pub fn pull_trouble(&self, name: &str, reason: &str) {
+        self.lock().pulls.entry(name.to_owned()).or_default().trouble = Some(reason.to_owned());
     }
 
     pub fn ended(&self, reason: &str) {

@@ -153,6 +153,8 @@ impl Reader {
             Event::Lost(partitions) => {
                 tracing::warn!(pipeline = self.shared.pipeline.name, ?partitions, "lost: another worker has them already");
                 self.drop_lanes_of(&partitions);
+                // Nobody waits for them: the partitions' new owner fences them.
+                self.shared.relays.stop(&partitions, Duration::ZERO);
                 self.give_up(&partitions);
             }
             Event::End { partition, offset } => {
@@ -225,6 +227,7 @@ impl Reader {
         }
         self.copied_at = Instant::now() - COPY_INTERVAL;
         self.copy_positions();
+        self.shared.relays.stop(partitions, RELEASE_PATIENCE);
         self.give_up(partitions);
     }
 

@@ -15,6 +15,7 @@ use crate::load::connect::Connector;
 use crate::load::failure::Failure;
 use crate::load::target::Target;
 use crate::log::{Log, LogError};
+use crate::publish::relays::Relays;
 
 /// Settled before the first record is read; never changed after.
 pub struct Shared {
@@ -25,6 +26,8 @@ pub struct Shared {
     pub log: Arc<dyn Log>,
     pub progress: Arc<Progress>,
     pub deliverer: Arc<Deliverer>,
+    /// The outbox's way out.
+    pub relays: Relays,
     /// When the log last said that the topic is the one that the positions count, see [`since_boot_ms`].
     topic_confirmed_ms: AtomicU64,
     messages: Sender<Message>,
@@ -54,11 +57,11 @@ impl Shared {
         connector: Connector,
         log: Arc<dyn Log>,
         progress: Arc<Progress>,
-        deliverer: Arc<Deliverer>,
+        (deliverer, relays): (Arc<Deliverer>, Relays),
     ) -> (Arc<Self>, Receiver<Message>) {
         let (messages, inbox) = crossbeam_channel::unbounded();
         let topic_confirmed_ms = AtomicU64::new(0);
-        (Arc::new(Self { pipeline, stages, target, connector, log, progress, deliverer, topic_confirmed_ms, messages }), inbox)
+        (Arc::new(Self { pipeline, stages, target, connector, log, progress, deliverer, relays, topic_confirmed_ms, messages }), inbox)
     }
 
     /// Whether the log said a moment ago that the topic is still the one that the positions count. Must hold at each BEGIN.

@@ -1,5 +1,6 @@
 mod fixture; // a log of either kind
 mod both; // what both logs keep
+mod journal; // records and a note, all or nothing
 mod look; // without joining a group
 mod embedded; // what only the embedded log has
 mod kafka; // what only Kafka has

@@ -45,6 +45,11 @@ CREATE TABLE IF NOT EXISTS group_position (
     next_offset INTEGER NOT NULL,
     PRIMARY KEY (topic_id, group_name, partition)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS journal (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    note BLOB
+) STRICT;
 ";
 
 /// A topic's row.
@@ -122,6 +127,28 @@ pub fn partition_ends(connection: &Connection, topic_id: i64, partition: i32) ->
         .prepare_cached("SELECT first_offset, next_offset FROM partition WHERE topic_id = ?1 AND partition = ?2")?
         .query_row(params![topic_id, partition], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
+}
+
+/// Makes `holder` the one who may append to the journal; answers its note.
+pub fn take_over_journal(connection: &Connection, name: &str, holder: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached(
+            "INSERT INTO journal (name, holder) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET holder = excluded.holder RETURNING note",
+        )?
+        .query_row([name, holder], |row| row.get(0))
+}
+
+/// The journal's note; None if there never was one.
+pub fn journal_note(connection: &Connection, name: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    let mut select = connection.prepare_cached("SELECT note FROM journal WHERE name = ?1")?;
+    select.query_row([name], |row| row.get(0)).optional().map(Option::flatten)
+}
+
+/// Writes the journal's note if `holder` still has it; answers whether it does.
+pub fn note_in_journal(connection: &Connection, name: &str, holder: &str, note: &[u8]) -> rusqlite::Result<bool> {
+    let changed =
+        connection.prepare_cached("UPDATE journal SET note = ?3 WHERE name = ?1 AND holder = ?2")?.execute(params![name, holder, note])?;
+    Ok(changed == 1)
 }
 
 /// SQLite's errors as the caller should take them.

@@ -8,6 +8,7 @@ mod bell;
 mod checkpoint;
 mod consumer;
 mod file;
+mod journal;
 mod lock;
 mod look;
 mod maintenance;
@@ -15,6 +16,7 @@ mod partitioner;
 mod producer;
 mod queue;
 mod shared;
+mod store;
 mod writer;
 
 use std::path::Path;
@@ -22,10 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::consumer::EmbeddedConsumer;
+use self::journal::EmbeddedJournal;
 use self::look::EmbeddedLook;
+pub(super) use self::partitioner::partition_of_key;
 use self::producer::EmbeddedProducer;
 use self::shared::Shared;
-use super::{Consumer, ConsumerSettings, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
+use super::{Consumer, ConsumerSettings, Journal, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
 
 /// The log in a folder.
 pub struct EmbeddedLog {
@@ -95,5 +99,15 @@ impl Log for EmbeddedLog {
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         self.shared.start_threads()?;
         Ok(Box::new(EmbeddedProducer::new(Arc::clone(&self.shared))))
+    }
+
+    fn journal(&self, name: &str, timeout: Duration) -> Result<Box<dyn Journal>, LogError> {
+        self.shared.start_threads()?;
+        Ok(Box::new(EmbeddedJournal::open(Arc::clone(&self.shared), name, timeout)?))
+    }
+
+    fn journal_note(&self, name: &str, _timeout: Duration) -> Result<Option<Vec<u8>>, LogError> {
+        let doing = || format!("look at the journal {name}");
+        file::journal_note(&self.shared.connection(), name).map_err(|error| file::describe(&doing(), &error))
     }
 }

@@ -20,9 +20,9 @@ pub struct EmbeddedProducer {
 }
 
 #[derive(Clone, Copy)]
-struct KnownTopic {
-    id: i64,
-    partitions: i32,
+pub struct KnownTopic {
+    pub id: i64,
+    pub partitions: i32,
     /// What [`SendQueue::lost_topics`](super::queue::SendQueue::lost_topics) answered before it was asked for.
     as_of: u64,
 }
@@ -33,7 +33,7 @@ impl EmbeddedProducer {
     }
 
     /// Kept once known, until a record found its topic gone.
-    fn topic(&self, name: &str) -> Result<KnownTopic, LogError> {
+    pub fn topic(&self, name: &str) -> Result<KnownTopic, LogError> {
         let as_of = self.shared.queue.lost_topics();
         let known = self.topics.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
         if let Some(known) = known
@@ -47,7 +47,7 @@ impl EmbeddedProducer {
         Ok(known)
     }
 
-    fn partition(&self, record: &OutgoingRecord<'_>, partitions: i32) -> Result<i32, LogError> {
+    pub fn partition(&self, record: &OutgoingRecord<'_>, partitions: i32) -> Result<i32, LogError> {
         match (record.partition, record.key) {
             (Some(partition), _) if (0..partitions).contains(&partition) => Ok(partition),
             (Some(partition), _) => Err(refused(record.topic, format!("it has {partitions} partitions, none is number {partition}"))),
@@ -64,10 +64,7 @@ impl Producer for EmbeddedProducer {
     fn send(&self, record: OutgoingRecord<'_>, outcome: Outcome) -> Result<(), LogError> {
         let topic = self.topic(record.topic)?;
         let partition = self.partition(&record, topic.partitions)?;
-        let headers = match record.headers {
-            [] => None,
-            headers => Some(encode_headers(headers.iter().map(|(name, value)| (*name, Some(*value))))),
-        };
+        let headers = headers_of(&record);
         let parts = Parts { key: record.key, payload: record.payload, headers: headers.as_deref() };
         self.shared.queue.push(topic.id, partition, now_ms(), &parts, outcome)
     }
@@ -80,6 +77,14 @@ impl Producer for EmbeddedProducer {
                 reason: format!("it is not all on the disk after {timeout:?}"),
             }),
         }
+    }
+}
+
+/// As the file keeps them; None where there are none.
+pub fn headers_of(record: &OutgoingRecord<'_>) -> Option<Vec<u8>> {
+    match record.headers {
+        [] => None,
+        headers => Some(encode_headers(headers.iter().map(|(name, value)| (*name, Some(*value))))),
     }
 }
 

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::super::{LogError, Sent};
 
-pub type Outcome = Box<dyn FnOnce(Result<Sent, LogError>) + Send>;
+/// Called once, from the writer's thread.
+pub type Answer<T> = Box<dyn FnOnce(Result<T, LogError>) + Send>;
+
+pub type Outcome = Answer<Sent>;
 
 /// What waits at most beside the transaction that runs.
 pub const MOST_QUEUED_BYTES: usize = 32 << 20;
@@ -36,18 +39,50 @@ pub struct GroupPosition {
     pub next_offset: i64,
 }
 
+/// What is asked of a journal.
+pub struct JournalTurn {
+    pub name: String,
+    pub holder: String,
+    pub wish: Wish,
+    pub outcome: Answer<Option<Vec<u8>>>,
+}
+
+pub enum Wish {
+    /// The holder becomes the one who may append. Answered with the note.
+    TakeOver,
+    /// Records and a note, if the holder is still the one.
+    Append { records: Vec<OwnedRecord>, note: Vec<u8> },
+}
+
+/// A record with bytes of its own.
+pub struct OwnedRecord {
+    pub topic_id: i64,
+    pub partition: i32,
+    pub timestamp_ms: i64,
+    pub key: Option<Vec<u8>>,
+    pub payload: Option<Vec<u8>>,
+    pub headers: Option<Vec<u8>>,
+}
+
 /// What one transaction stores.
 #[derive(Default)]
 pub struct Group {
     pub records: Vec<Queued>,
     pub bytes: Vec<u8>,
     pub positions: Vec<GroupPosition>,
+    pub journal_turns: Vec<JournalTurn>,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.positions.is_empty() && self.journal_turns.is_empty()
+    }
 }
 
 #[derive(Default)]
 struct State {
     group: Group,
-    /// Records of the transaction that runs.
+    /// Records and turns of the transaction that runs.
     running: usize,
     lost_topics: u64,
     stopping: bool,
@@ -106,14 +141,26 @@ impl SendQueue {
         self.filled.notify_one();
     }
 
+    /// Queues what is asked of a journal. Its holder waits for the outcome before it asks for more, so that these need no bound of their own.
+    pub fn push_journal_turn(&self, turn: JournalTurn) -> Result<(), LogError> {
+        let mut state = self.lock();
+        if state.stopping {
+            return Err(refused("it is being closed".to_owned()));
+        }
+        state.group.journal_turns.push(turn);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
     /// Waits for something to store; None when the queue is stopped and empty. While a transaction runs the next group gathers, so
     /// nothing waits on purpose: a lone record is stored at once, many share a sync.
     pub fn take(&self) -> Option<Group> {
         let mut state = self.lock();
         loop {
-            if !state.group.records.is_empty() || !state.group.positions.is_empty() {
+            if !state.group.is_empty() {
                 let group = std::mem::take(&mut state.group);
-                state.running = group.records.len();
+                state.running = group.records.len() + group.journal_turns.len();
                 return Some(group);
             }
             if state.stopping {
@@ -143,7 +190,7 @@ impl SendQueue {
     pub fn wait_until_empty(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
-        while state.running > 0 || !state.group.records.is_empty() {
+        while state.running > 0 || !state.group.records.is_empty() || !state.group.journal_turns.is_empty() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;

@@ -72,11 +72,14 @@ pub fn describe_topic(client: &Client, name: &str, timeout: Duration) -> Result<
     }
 }
 
-/// Makes the topic if it is missing, and waits until the brokers know it.
-pub fn create_topic(client: &Client, topic: &NewTopic, timeout: Duration) -> Result<(), LogError> {
+/// Makes the topic if it is missing, with these settings beside its own, and waits until the brokers know it.
+pub fn create_topic(client: &Client, topic: &NewTopic, settings: &[(&CStr, &CStr)], timeout: Duration) -> Result<(), LogError> {
     let deadline = Instant::now() + timeout;
     let doing = format!("make the topic {}", topic.name);
     let new_topic = RawNewTopic::new(topic, &doing)?;
+    for (name, value) in settings {
+        new_topic.set(name, value, &doing)?;
+    }
     let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_CREATETOPICS, &doing, timeout, |options, queue| {
         let mut topics = [new_topic.0.as_ptr()];
         // SAFETY: the topic is copied into the request.
@@ -218,14 +221,17 @@ impl RawNewTopic {
         let raw = unsafe { sys::rd_kafka_NewTopic_new(name.as_ptr(), topic.partitions, replicas, text.as_mut_ptr(), text.len()) };
         let new_topic = NonNull::new(raw).map(RawNewTopic).ok_or_else(|| refused(doing, &read_text(&text)))?;
         if let Some(retention) = topic.retention {
-            let milliseconds = c_string(&retention.as_millis().to_string(), doing)?;
-            // SAFETY: both texts end with a NUL and are copied.
-            let code = unsafe { sys::rd_kafka_NewTopic_set_config(new_topic.0.as_ptr(), c"retention.ms".as_ptr(), milliseconds.as_ptr()) };
-            if code != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return Err(code_error(doing, code));
-            }
+            new_topic.set(c"retention.ms", &c_string(&retention.as_millis().to_string(), doing)?, doing)?;
         }
         Ok(new_topic)
+    }
+
+    fn set(&self, name: &CStr, value: &CStr, doing: &str) -> Result<(), LogError> {
+        // SAFETY: the topic is ours; both texts end with a NUL and are copied.
+        match unsafe { sys::rd_kafka_NewTopic_set_config(self.0.as_ptr(), name.as_ptr(), value.as_ptr()) } {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            code => Err(code_error(doing, code)),
+        }
     }
 }
 

@@ -6,25 +6,30 @@
 mod admin;
 mod consumer;
 mod handle;
+mod journal;
 mod look;
 mod offsets;
 mod partitions;
 mod producer;
+mod progress;
 mod rebalance;
 mod records;
 mod settings;
+mod topic_setting;
+mod transaction;
 mod wake;
 
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka_sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
 
 use self::consumer::KafkaConsumer;
 use self::handle::{Client, Configuration};
+use self::journal::KafkaJournal;
 use self::look::KafkaLook;
 use self::producer::KafkaProducer;
-use super::{Consumer, ConsumerSettings, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
+use super::{Consumer, ConsumerSettings, Journal, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
 
 /// A Kafka cluster. Nothing connects before the first call.
 pub struct KafkaLog {
@@ -65,7 +70,7 @@ impl Log for KafkaLog {
     }
 
     fn create_topic(&self, topic: &NewTopic, timeout: Duration) -> Result<(), LogError> {
-        admin::create_topic(self.questions()?, topic, timeout)
+        admin::create_topic(self.questions()?, topic, &[], timeout)
     }
 
     fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
@@ -95,5 +100,23 @@ impl Log for KafkaLog {
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         Ok(Box::new(KafkaProducer::start(&settings::for_producer(&self.servers, &self.pairs))?))
+    }
+
+    fn journal(&self, name: &str, timeout: Duration) -> Result<Box<dyn Journal>, LogError> {
+        let deadline = Instant::now() + timeout;
+        let questions = self.questions()?;
+        progress::make(questions, timeout)?;
+        let producer = settings::for_journal(&self.servers, &self.pairs, name);
+        let reader = settings::for_progress(&self.servers, &self.pairs);
+        Ok(Box::new(KafkaJournal::open(questions, &producer, &reader, name, deadline)?))
+    }
+
+    fn journal_note(&self, name: &str, timeout: Duration) -> Result<Option<Vec<u8>>, LogError> {
+        let deadline = Instant::now() + timeout;
+        let questions = self.questions()?;
+        match admin::describe_topic(questions, progress::TOPIC, timeout)? {
+            Some(_) => progress::last_note(questions, &settings::for_progress(&self.servers, &self.pairs), name, deadline),
+            None => Ok(None),
+        }
     }
 }

@@ -43,37 +43,38 @@ impl KafkaProducer {
     }
 }
 
+/// Queues a copy of the record; `opaque` comes back with its delivery report. After an error nothing was queued.
+pub fn produce(client: &Client, record: &OutgoingRecord<'_>, opaque: *mut c_void) -> Result<(), LogError> {
+    let doing = || format!("send to {}", record.topic);
+    let topic = c_string(record.topic, &doing())?;
+    let mut parts = Vec::with_capacity(6 + record.headers.len());
+    parts.push(part(Part::RD_KAFKA_VTYPE_TOPIC, sys::rd_kafka_vu_s__bindgen_ty_1 { cstr: topic.as_ptr() }));
+    if let Some(partition) = record.partition {
+        parts.push(part(Part::RD_KAFKA_VTYPE_PARTITION, sys::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition }));
+    }
+    parts.push(part(Part::RD_KAFKA_VTYPE_KEY, memory(record.key)));
+    parts.push(part(Part::RD_KAFKA_VTYPE_VALUE, memory(record.payload)));
+    let names: Result<Vec<_>, LogError> = record.headers.iter().map(|(name, _)| c_string(name, &doing())).collect();
+    let names = names?;
+    for (name, (_, value)) in names.iter().zip(record.headers) {
+        let header =
+            sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 { name: name.as_ptr(), val: value.as_ptr().cast(), size: value.len() as isize };
+        parts.push(part(Part::RD_KAFKA_VTYPE_HEADER, sys::rd_kafka_vu_s__bindgen_ty_1 { header }));
+    }
+    let copy = c_int::try_from(sys::RD_KAFKA_MSG_F_COPY).unwrap_or_default();
+    parts.push(part(Part::RD_KAFKA_VTYPE_MSGFLAGS, sys::rd_kafka_vu_s__bindgen_ty_1 { i: copy }));
+    parts.push(part(Part::RD_KAFKA_VTYPE_OPAQUE, sys::rd_kafka_vu_s__bindgen_ty_1 { ptr: opaque }));
+    // SAFETY: all that the parts point at outlives the call, and librdkafka copies it.
+    let error = unsafe { sys::rd_kafka_produceva(client.raw(), parts.as_ptr(), parts.len()) };
+    object_result(doing(), error).map_err(|(_, error)| error)
+}
+
 impl Producer for KafkaProducer {
     fn send(&self, record: OutgoingRecord<'_>, outcome: Outcome) -> Result<(), LogError> {
-        let doing = || format!("send to {}", record.topic);
-        let topic = c_string(record.topic, &doing())?;
-        let mut parts = Vec::with_capacity(6 + record.headers.len());
-        parts.push(part(Part::RD_KAFKA_VTYPE_TOPIC, sys::rd_kafka_vu_s__bindgen_ty_1 { cstr: topic.as_ptr() }));
-        if let Some(partition) = record.partition {
-            parts.push(part(Part::RD_KAFKA_VTYPE_PARTITION, sys::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition }));
-        }
-        parts.push(part(Part::RD_KAFKA_VTYPE_KEY, memory(record.key)));
-        parts.push(part(Part::RD_KAFKA_VTYPE_VALUE, memory(record.payload)));
-        let names: Result<Vec<_>, LogError> = record.headers.iter().map(|(name, _)| c_string(name, &doing())).collect();
-        let names = names?;
-        for (name, (_, value)) in names.iter().zip(record.headers) {
-            let header = sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
-                name: name.as_ptr(),
-                val: value.as_ptr().cast(),
-                size: value.len() as isize,
-            };
-            parts.push(part(Part::RD_KAFKA_VTYPE_HEADER, sys::rd_kafka_vu_s__bindgen_ty_1 { header }));
-        }
-        let copy = c_int::try_from(sys::RD_KAFKA_MSG_F_COPY).unwrap_or_default();
-        parts.push(part(Part::RD_KAFKA_VTYPE_MSGFLAGS, sys::rd_kafka_vu_s__bindgen_ty_1 { i: copy }));
         let opaque = Box::into_raw(Box::new(outcome));
-        parts.push(part(Part::RD_KAFKA_VTYPE_OPAQUE, sys::rd_kafka_vu_s__bindgen_ty_1 { ptr: opaque.cast() }));
-        // SAFETY: all that the parts point at outlives the call, and librdkafka copies it.
-        let error = unsafe { sys::rd_kafka_produceva(self.client.raw(), parts.as_ptr(), parts.len()) };
-        object_result(doing(), error).map_err(|(_, error)| {
+        produce(&self.client, &record, opaque.cast()).inspect_err(|_| {
             // SAFETY: librdkafka did not take the record, so it never calls back with this pointer.
             drop(unsafe { Box::from_raw(opaque) });
-            error
         })
     }
 

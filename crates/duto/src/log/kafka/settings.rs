@@ -62,6 +62,43 @@ pub fn for_producer(servers: &str, pairs: &[(String, String)]) -> Vec<(String, S
     with(servers, pairs, ours.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
 }
 
+/// How long a transaction may stay open whose producer died: until then it holds back everybody who reads what is committed.
+const TRANSACTION_TIMEOUT_MS: u32 = 30_000;
+
+/// For appending to a journal: one transaction after the other, under a name that fences whoever had it before. The file's own limits for
+/// a send are left out: librdkafka refuses those that do not fit the transaction's.
+pub fn for_journal(servers: &str, pairs: &[(String, String)], name: &str) -> Vec<(String, String)> {
+    let limits = ["message.timeout.ms", "delivery.timeout.ms", "socket.timeout.ms", "transaction.timeout.ms"];
+    let pairs: Vec<(String, String)> = pairs.iter().filter(|(name, _)| !limits.contains(&name.as_str())).cloned().collect();
+    let mut ours: Vec<(String, String)> = [
+        ("linger.ms", "1"),
+        ("queue.buffering.max.kbytes", "65536"),
+        ("queue.buffering.max.messages", "200000"),
+        ("enable.idempotence", "true"),
+        ("acks", "all"),
+        ("partitioner", "murmur2_random"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
+    ours.push(("transactional.id".to_owned(), format!("duto-{name}")));
+    ours.push(("transaction.timeout.ms".to_owned(), TRANSACTION_TIMEOUT_MS.to_string()));
+    with(servers, &pairs, ours)
+}
+
+/// For reading one partition of the progress from its beginning, as a member of no group.
+pub fn for_progress(servers: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let ours = [
+        ("auto.offset.reset", "earliest"),
+        ("enable.auto.commit", "false"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", "read_committed"),
+        ("fetch.wait.max.ms", "50"),
+        ("fetch.error.backoff.ms", "50"),
+        ("check.crcs", "true"),
+    ];
+    with(servers, pairs, ours.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+}
+
 /// For reading as a member of a group that keeps its position elsewhere.
 ///
 /// Memory: librdkafka takes about 400 bytes beside each queued record, so the queue is bounded in records as well as in bytes. It looks

@@ -100,6 +100,7 @@ impl Reader {
         let lane = (0..self.lanes.len()).min_by_key(|lane| self.lanes[*lane].partition_count()).unwrap_or(0);
         self.lanes[lane].add(partition, position.next, position.fence, position.leader_epoch);
         self.lane_of.insert(partition, lane);
+        self.shared.relays.start(partition);
     }
 
     /// Every so often: what an operator moved is claimed anew, and halted partitions are looked at again.
