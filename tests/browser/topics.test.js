@@ -7,7 +7,7 @@ import { until } from './program.js';
 import { order, TopicBrowser } from './topic_browser.js';
 
 const rows = (page) => page.locator('[data-row]');
-const opened = (page) => page.locator('aside');
+const opened = (page) => page.locator('[data-opened]');
 
 describe('the topic browser', () => {
   let topics;
@@ -69,7 +69,7 @@ describe('the topic browser', () => {
     await page.getByText('O tópico inteiro foi examinado.').waitFor();
     assert.equal(await rows(page).count(), 1);
     assert.match(await rows(page).first().innerText(), /needle/);
-    assert.match(await page.getByRole('status').innerText(), /1 encontradas\s+200\.003 examinadas\s+0 restantes/);
+    assert.match(await page.getByRole('status').innerText(), /1 encontrada\s+200\.003 examinadas\s+0 restantes/);
     assert.ok(told.some(([scanned, remaining]) => scanned > 0 && remaining > 0), `no progress was shown: ${JSON.stringify(told)}`);
     await page.keyboard.press('Enter');
     await rows(page).first().click();
@@ -134,7 +134,7 @@ describe('the topic browser', () => {
     await dialog.getByRole('button', { name: 'Enviar mesmo assim' }).waitFor();
     await payload.fill(JSON.stringify(order(9_200_001)));
     await dialog.getByText('sales aceita este registro.').waitFor();
-    await dialog.getByLabel('Chave').fill('by-hand');
+    await dialog.getByRole('textbox', { name: 'Chave' }).fill('by-hand');
     await dialog.getByRole('button', { name: 'Adicionar cabeçalho' }).click();
     await dialog.getByLabel('Nome').fill('trace');
     await dialog.getByLabel('Valor').fill('xyz');
@@ -147,7 +147,7 @@ describe('the topic browser', () => {
     // Again: the same key, headers and payload, which is a duplicate.
     await opened(page).getByRole('button', { name: 'Enviar de novo' }).click();
     await dialog.getByText('sales aceita este registro.').waitFor();
-    assert.equal(await dialog.getByLabel('Chave').inputValue(), 'by-hand');
+    assert.equal(await dialog.getByRole('textbox', { name: 'Chave' }).inputValue(), 'by-hand');
     assert.equal(await dialog.getByLabel('Valor').inputValue(), 'xyz');
     await dialog.getByRole('button', { name: 'Enviar a sales' }).click();
     await opened(page).locator('[data-outcome="duplicate"]').waitFor();
@@ -211,7 +211,7 @@ describe('the topic browser', () => {
     const { page, context, troubles } = await open();
     troubles.isServerGone = true;
     await topics.kill('browser');
-    await page.getByRole('alert').getByText('O log não responde').waitFor();
+    await page.getByRole('alert').getByText('O servidor não responde').waitFor();
     await topics.startBrowser();
     await page.getByRole('alert').waitFor({ state: 'detached' });
     assert.deepEqual(troubles.list, []);

@@ -122,7 +122,7 @@ export const en = {
     away: 'database away',
     awayMore: (reason: string) => `The pipeline's database does not answer: ${reason}. Messages are shown all the same.`,
     failedTitle: 'The log does not answer',
-    failedMore: (reason: string) => `${reason}. The page asks again by itself; what is shown is of before.`,
+    failedMore: 'The page asks again by itself; what is shown is of before.',
     messagesFailed: 'The messages could not be read',
     streamBroke: 'the server does not answer',
 
@@ -134,7 +134,7 @@ export const en = {
     allPartitions: 'All partitions',
     partitionNumber: (number: number) => `Partition ${number}`,
     goTo: 'Go to',
-    goToHint: '0:120 or 14:30',
+    goToHint: 'Go to 0:120, 14:30',
     goToMore: 'An offset as partition:offset, or a time: 14:30, or 2025-10-12 14:30. Without a zone it is yours.',
     goToWrong: (text: string) => `“${text}” is no place: give 0:120 for an offset, or 14:30 for a time`,
     follow: 'Follow',
@@ -146,7 +146,7 @@ export const en = {
 
     scanned: (count: string) => `${count} scanned`,
     remaining: (count: string) => `${count} remaining`,
-    found: (count: string) => `${count} found`,
+    found: (count: string, _number: number) => `${count} found`,
     stop: 'Stop',
     goOn: 'Search on',
     why: {

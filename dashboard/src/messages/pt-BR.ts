@@ -124,7 +124,7 @@ export const ptBR: Messages = {
     away: 'banco fora do ar',
     awayMore: (reason) => `O banco de dados do pipeline não responde: ${reason}. As mensagens são mostradas mesmo assim.`,
     failedTitle: 'O log não responde',
-    failedMore: (reason) => `${reason}. A página pergunta de novo sozinha; o que se vê é de antes.`,
+    failedMore: 'A página pergunta de novo sozinha; o que se vê é de antes.',
     messagesFailed: 'Não foi possível ler as mensagens',
     streamBroke: 'o servidor não responde',
 
@@ -136,7 +136,7 @@ export const ptBR: Messages = {
     allPartitions: 'Todas as partições',
     partitionNumber: (number) => `Partição ${number}`,
     goTo: 'Ir para',
-    goToHint: '0:120 ou 14:30',
+    goToHint: 'Ir a 0:120, 14:30',
     goToMore: 'Um offset como partição:offset, ou uma hora: 14:30, ou 2025-10-12 14:30. Sem fuso, é o seu.',
     goToWrong: (text) => `“${text}” não é um lugar: use 0:120 para um offset, ou 14:30 para uma hora`,
     follow: 'Acompanhar',
@@ -148,7 +148,7 @@ export const ptBR: Messages = {
 
     scanned: (count) => `${count} examinadas`,
     remaining: (count) => `${count} restantes`,
-    found: (count) => `${count} encontradas`,
+    found: (count, number) => `${count} ${number === 1 ? 'encontrada' : 'encontradas'}`,
     stop: 'Parar',
     goOn: 'Continuar a busca',
     why: {

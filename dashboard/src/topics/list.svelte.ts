@@ -1,13 +1,13 @@
 /** The topics, asked for again and again while the page is seen. */
 
-import { api, type Topic, type TopicList } from './api.ts';
+import { api, Refused, type Topic, type TopicList } from './api.ts';
 
 const INTERVAL_MS = 1000;
 
 export class Topics {
   list = $state.raw<TopicList | null>(null);
-  /** Why the last question had no answer, and since when. */
-  failure = $state.raw<{ reason: string; since: number } | null>(null);
+  /** Why the last question had no answer, and since when; without a reason it was the server that did not answer. */
+  failure = $state.raw<{ reason: string | null; since: number } | null>(null);
 
   /** Answers how to end it. */
   begin(): () => void {
@@ -19,7 +19,7 @@ export class Topics {
         this.list = await api.topics();
         this.failure = null;
       } catch (problem) {
-        this.failure = { reason: problem instanceof Error ? problem.message : String(problem), since: this.failure?.since ?? Date.now() };
+        this.failure = { reason: problem instanceof Refused ? problem.message : null, since: this.failure?.since ?? Date.now() };
       }
       if (!isOver && !document.hidden) timer = setTimeout(look, INTERVAL_MS);
     };

@@ -43,7 +43,8 @@ export class Outcomes {
   async #ask(): Promise<void> {
     const topic = this.#topic;
     const open = this.#wanted.filter((place) => !this.#isSettled(place)).slice(0, MOST_PLACES);
-    if (!topic || open.length === 0 || document.hidden) return;
+    if (!topic || open.length === 0) return;
+    if (document.hidden) return this.#plan(INTERVAL_MS);
     this.#isAsking = true;
     try {
       const { pipelines } = await api.outcomes(topic, open);

@@ -121,8 +121,7 @@ export class Rows {
   follow(): void {
     const { topic, filter, partition } = this.#what;
     if (!topic || this.#following) return;
-    const after = this.search ? null : (this.page?.newer ?? null);
-    const address = api.followAddress(topic, { ...readFilter(filter), partition, after });
+    const address = api.followAddress(topic, { ...readFilter(filter), partition, after: this.page?.newer ?? null });
     this.isFollowing = true;
     const hear = {
       messages: (news: { messages: Message[]; passed_over: number; after: string }) => {
@@ -152,14 +151,16 @@ export class Rows {
 
   #take(news: Message[]): void {
     if (news.length === 0) return;
-    const all = [...news, ...this.messages];
+    // A search may have found one that comes again here, and a topic that is made anew uses its places again.
+    const fresh = new Set(news.map(placeOf));
+    const all = [...news, ...this.messages.filter((message) => !fresh.has(placeOf(message)))];
     for (const dropped of all.slice(MOST_ROWS).reverse()) {
       // The newest that is dropped counts, and it comes last.
       this.#older ??= new Map();
       this.#older.set(dropped.partition, dropped.offset + 1);
     }
     this.messages = all.slice(0, MOST_ROWS);
-    this.fresh = new Set(news.map(placeOf));
+    this.fresh = fresh;
   }
 
   /** The marks of the next older page, or null. */
@@ -178,7 +179,8 @@ export class Rows {
       progress: ({ scanned, remaining, before: cursor }: { scanned: number; remaining: number; before: string }) =>
         change({ scanned: scannedBefore + scanned, remaining, before: cursor }),
       matches: ({ messages, before: cursor }: { messages: Message[]; before: string }) => {
-        this.messages = [...this.messages, ...messages];
+        const shown = new Set(this.messages.map(placeOf));
+        this.messages = [...this.messages, ...messages.filter((message) => !shown.has(placeOf(message)))];
         change({ found: (this.search?.found ?? 0) + messages.length, before: cursor });
       },
       stopped: ({ why, scanned, remaining, before: cursor }: { why: Search['why']; scanned: number; remaining: number; before: string }) => {

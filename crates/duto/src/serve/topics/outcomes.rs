@@ -90,13 +90,17 @@ LEFT JOIN duto.position ON position.pipeline = $1 AND position.topic = $2 AND po
 LEFT JOIN duto.reject ON reject.pipeline = $1 AND reject.cluster_id = $5 AND reject.topic = $2 AND reject.topic_id = $6
     AND reject.partition = asked.partition AND reject."offset" = asked."offset"
 LEFT JOIN LATERAL (
-    SELECT near.id, near.committed_at, coalesce(substr(near.outcomes, array_position(near.not_stored, asked."offset"), 1), 's') AS letter
+    SELECT judged.id, judged.committed_at, judged.letter
     FROM (
-        SELECT id, committed_at, to_offset, not_stored, outcomes FROM duto.batch
-        WHERE pipeline = $1 AND topic = $2 AND partition = asked.partition AND kind = 'load' AND from_offset <= asked."offset"
-        ORDER BY from_offset DESC LIMIT 20
-    ) AS near
-    WHERE near.to_offset > asked."offset" ORDER BY letter = 's' DESC, near.id DESC LIMIT 1
+        SELECT near.id, near.committed_at, coalesce(substr(near.outcomes, array_position(near.not_stored, asked."offset"), 1), 's') AS letter
+        FROM (
+            SELECT id, committed_at, to_offset, not_stored, outcomes FROM duto.batch
+            WHERE pipeline = $1 AND topic = $2 AND partition = asked.partition AND kind = 'load' AND from_offset <= asked."offset"
+            ORDER BY from_offset DESC LIMIT 20
+        ) AS near
+        WHERE near.to_offset > asked."offset"
+    ) AS judged
+    ORDER BY judged.letter = 's' DESC, judged.id DESC LIMIT 1
 ) AS load ON true"#;
 
 async fn ask(reading: &ReadingPipeline, identity: &Identity, places: &[(i32, i64)]) -> Result<Vec<Value>, Failure> {
