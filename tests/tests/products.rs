@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use duto_servers::shared::TestDatabase;
 use duto_servers::{Mode, Postgres};
-use duto_tests::http::{request, request_with, wait_until_ready};
+use duto_tests::http::{request, request_with, wait_until_it_answers, wait_until_ready};
 use duto_tests::log::{LogKind, TestLog};
 use duto_tests::own_servers::{OwnPostgres, own_kafka};
 use duto_tests::products::{Applications, Fate, products};
@@ -259,4 +259,32 @@ async fn products_go_round_through_kills_and_restarts() -> Result<()> {
 fn restart_postgres(postgres: &mut Postgres) -> Result<()> {
     postgres.stop(Mode::Immediate)?;
     postgres.start_again()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_asked_for_where_one_is_configured() -> Result<()> {
+    let (database, log) = (TestDatabase::create("auth")?, TestLog::create(LogKind::Embedded, "auth", 2)?);
+    let mut applications = Applications::new(&log, &database.url())?;
+    applications.api.environment.push(("PRODUCTS_API_KEY".to_owned(), "secret".to_owned()));
+    let (api, stranger) = (applications.start_api()?, applications.start_scheduler()?);
+    wait_until_ready(applications.api_port)?;
+    wait_until_it_answers(applications.scheduler_port)?;
+    let post = |authorization: &[(&str, &str)]| request_with(applications.api_port, "POST", "/produto/manual", authorization, EXAMPLE);
+    for (wrong, headers) in [("none", &[][..]), ("another", &[("Authorization", "Bearer other")]), ("Basic", &[("Authorization", "Basic secret")])] {
+        let answer = post(headers)?;
+        ensure!(answer.status == 401 && answer.headers.to_lowercase().contains("www-authenticate: bearer"), "{wrong}: {answer:?}");
+    }
+    ensure!(post(&[("Authorization", "Bearer secret")])?.status == 200, "the key lets in");
+    ensure!(request(applications.api_port, "GET", "/livez", "")?.0 == 200, "the state of the service is nobody's secret");
+
+    // A scheduler without the key waits, and says for what; with the key it goes on where the other one stood.
+    let waits = || request(applications.scheduler_port, "GET", "/health", "").is_ok_and(|(_, health)| health.contains("answered 401"));
+    wait_until("the scheduler to say that it is not let in", PATIENCE, waits).await?;
+    ensure!(stranger.stop(PATIENCE)?.success(), "it did not end cleanly");
+    applications.scheduler.environment.push(("PRODUCTS_API_AUTHORIZATION".to_owned(), "Bearer secret".to_owned()));
+    let scheduler = applications.start_scheduler()?;
+    let client = connect(&database.url()).await?;
+    wait_for(&client, "SELECT count(*) = 1 FROM products", PATIENCE).await.map_err(|error| error.context(scheduler.tail()))?;
+    ensure!(api.stop(PATIENCE)?.success() && scheduler.stop(PATIENCE)?.success(), "they did not end cleanly");
+    Ok(())
 }
