@@ -49,9 +49,11 @@ class Duto:
         settings = {"DATABASE_URL": database} | ({} if batch is None else {"BATCH_SIZE": str(batch)})
         return run(command, self.environment() | settings, self.folder / "drain.log", RUN_LIMIT_S)
 
-    def start(self, topic: str, group: str, database: str, port: int, log_folder: Path | None = None) -> Child:
+    def start(self, topic: str, group: str, database: str, port: int, log_folder: Path | None = None, only: str | None = None) -> Child:
         """A worker that runs until it is stopped, with its HTTP port; on the embedded log if its folder is given."""
         command = [str(self.program), "run", str(self.copy_for(topic, group)), "--listen", f"127.0.0.1:{port}"]
+        if only is not None:
+            command += ["--only", only]
         environment = self.environment() | {"DATABASE_URL": database}
         if log_folder is not None:
             command += ["--log-folder", str(log_folder)]

@@ -66,6 +66,10 @@ def _latencies(samples: Samples, facts: Facts) -> list[Line]:
         line(f"send to visible at {rate}, Kafka, p50 / p99 / max", samples.latency_kafka),
         line(f"POST to visible at {rate}, embedded log, p50 / p99 / max", samples.latency_embedded),
         line(f"send to visible at {rate}, tuned Python consumer, p50 / p99 / max", samples.latency_tuned),
+        line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, embedded log, p50 / p99 / max", samples.ingest_embedded),
+        line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, Kafka, p50 / p99 / max", samples.ingest_kafka),
+        per_second("taken by POST in bodies of 1,000, embedded log", [run.bulk_per_second for run in samples.ingest_embedded]),
+        per_second("... Kafka", [run.bulk_per_second for run in samples.ingest_kafka]),
     ]
 
 

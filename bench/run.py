@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import ecommerce
+import ingest
 import latency
 import table
 from database import Server
@@ -59,6 +60,7 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
     say(f"raw COPY: the {copy.form} form is the faster one")
     measure_drains(options, server, duto, ddl, samples, copy, (topic, orders))
     measure_latencies(options, server, duto, ddl, samples)
+    measure_ingest(options, duto, samples)
     if options.backlog:
         measure_backlog(options, server, duto, samples)
     facts = Facts(
@@ -69,6 +71,7 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         repeats=options.repeats,
         backlog=options.backlog,
         rate=options.rate,
+        ingest_rate=options.ingest_rate,
         copy_form=copy.form,
         one_row_commit_ms=server.commit_ms(),
         postgres=server.version(),
@@ -128,6 +131,15 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
             say(f"{name}: p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms, max {run.max_ms:.1f} ms")
 
 
+def measure_ingest(options, duto: Duto, samples: Samples):
+    runs = {"ingest_embedded": ingest.of_embedded_log, "ingest_kafka": ingest.of_kafka}
+    for number in range(options.repeats):
+        for name, measure_one in runs.items():
+            run = measure_one(duto, f"{name}-{number}".replace("_", "-"), options.ingest_rate, options.seconds / 2)
+            getattr(samples, name).append(run)
+            say(f"{name}: p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms, max {run.max_ms:.1f} ms; {run.bulk_per_second:,.0f}/s in bulk")
+
+
 def measure_backlog(options, server: Server, duto: Duto, samples: Samples):
     """Once: what memory a long backlog takes is no matter of chance."""
     topic = "bench-backlog"
@@ -145,6 +157,7 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--old-style-messages", type=int, default=30_000, help="messages for the consumers in Python (%(default)s)")
     options.add_argument("--repeats", type=int, default=3, help="how often each thing is run (%(default)s)")
     options.add_argument("--rate", type=float, default=1000.0, help="messages a second for the latencies (%(default)s)")
+    options.add_argument("--ingest-rate", type=float, default=2000.0, help="requests a second (%(default)s)")
     options.add_argument("--seconds", type=float, default=20.0, help="how long the latencies are measured (%(default)s)")
     options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
     options.add_argument("--events", type=int, default=300_000, help="e-commerce events to store (%(default)s)")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from drain import DrainRun
 from ecommerce import Figures
+from ingest import IngestRun
 from latency import LatencyRun
 
 
@@ -20,6 +21,8 @@ class Samples:
     latency_kafka: list[LatencyRun] = field(default_factory=list)
     latency_embedded: list[LatencyRun] = field(default_factory=list)
     latency_tuned: list[LatencyRun] = field(default_factory=list)
+    ingest_embedded: list[IngestRun] = field(default_factory=list)
+    ingest_kafka: list[IngestRun] = field(default_factory=list)
     ecommerce: Figures = field(default_factory=Figures)
     # For each drain, by the name above: the speeds of the raw COPY just before and just after it.
     copy_around: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
@@ -36,6 +39,7 @@ class Facts:
     repeats: int
     backlog: int
     rate: float
+    ingest_rate: float
     copy_form: str
     one_row_commit_ms: float
     postgres: str

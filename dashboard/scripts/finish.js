@@ -1,4 +1,4 @@
-// After `vite build`: vendors Swagger UI into dist/docs, compresses every file that gains by it, and holds the page to its size.
+// After `vite build`: vendors Swagger UI into dist/docs, compresses every file that gains by it, and holds the pages to their size.
 
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,8 @@ import { constants, gzipSync } from 'node:zlib';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const docs = join(dist, 'docs');
-const MOST_PAGE_BYTES = 100 * 1024;
+/** All pages together; a reader of one of them gets less. */
+const MOST_PAGES_BYTES = 150 * 1024;
 
 mkdirSync(docs, { recursive: true });
 for (const name of readdirSync(join(root, 'docs'))) copyFileSync(join(root, 'docs', name), join(docs, name));
@@ -25,7 +26,7 @@ for (const name of ['LICENSE', 'NOTICE']) copyFileSync(join(swagger, name), join
 const licences = [['svelte', 'LICENSE.md'], ['uplot', 'LICENSE']].map(([name, file]) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, file), 'utf8')}`);
 writeFileSync(join(dist, 'LICENSES.txt'), licences.join('\n\n'));
 
-let pageBytes = 0;
+let pagesBytes = 0;
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name);
   if (!entry.isFile() || !/\.(html|js|css|svg|json|txt)$/.test(entry.name)) continue;
@@ -34,11 +35,11 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
   if (zipped.length < plain.length) writeFileSync(`${path}.gz`, zipped);
   const bytes = Math.min(zipped.length, statSync(path).size);
   const name = relative(dist, path);
-  if (!name.startsWith('docs') && !name.endsWith('.txt')) pageBytes += bytes;
+  if (!name.startsWith('docs') && !name.endsWith('.txt')) pagesBytes += bytes;
   console.log(`${name.padEnd(32)} ${String(plain.length).padStart(8)}  gzip ${String(bytes).padStart(7)}`);
 }
-console.log(`the page without its docs: ${pageBytes} bytes`);
-if (pageBytes > MOST_PAGE_BYTES) {
-  console.error(`the page is to stay below ${MOST_PAGE_BYTES} bytes`);
+console.log(`the pages without their docs: ${pagesBytes} bytes`);
+if (pagesBytes > MOST_PAGES_BYTES) {
+  console.error(`the pages are to stay below ${MOST_PAGES_BYTES} bytes`);
   process.exit(1);
 }

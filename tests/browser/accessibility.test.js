@@ -1,9 +1,7 @@
 // axe finds nothing, in either theme, in any state.
 
-import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import axe from 'axe-core';
-import { openBrowser, openPage, settled } from './browser.js';
+import { assertClean, openBrowser, openPage, settled } from './browser.js';
 import { Program } from './program.js';
 import { dayOfEvents } from './records.js';
 
@@ -21,13 +19,6 @@ describe('accessibility', () => {
     await browser?.close();
     await program?.remove();
   });
-
-  async function assertClean(page) {
-    await page.evaluate(axe.source);
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
-    const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.map((node) => `  ${node.target} ${node.failureSummary}`).join('\n')}`);
-    assert.deepEqual(told, []);
-  }
 
   /** Each state in both themes. */
   async function both(more, reach = async () => {}) {

@@ -1,6 +1,8 @@
 // Debian's Chromium, and pages that remember what went wrong on them.
 
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 
 const CANDIDATES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -52,4 +54,12 @@ export async function figure(page, number) {
 export async function settled(page) {
   await page.waitForFunction(() => document.querySelectorAll('[data-panel]').length > 0 && document.querySelectorAll('.skeleton').length === 0);
   await page.waitForFunction(() => document.querySelector('.beat')?.classList.contains('live'));
+}
+
+/** axe finds nothing on the page as it is. */
+export async function assertClean(page) {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const told = violations.map(({ id, help, nodes }) => `${id}: ${help}\n${nodes.map((node) => `  ${node.target} ${node.failureSummary}`).join('\n')}`);
+  assert.deepEqual(told, []);
 }

@@ -1,19 +1,25 @@
 // The real program as a process, on a database and a log of its own: started, sent records, killed.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import pg from 'pg';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PATIENCE_MS = 30_000;
+/** Of each pipeline that is tested: what it answers as soon as its tables are there, and what takes its records. */
+const PIPELINES = {
+  ecommerce: { ready: '/api/metrics/summary', ingest: '/events' },
+  logistics: { ready: '/api/pacotes/total', ingest: '/eventos' },
+};
 
 /** A variable without which nothing can be tested: a test that is not run is no test that passed. */
-function needed(name, what) {
+export function needed(name, what) {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: it names ${what}; duto-test-servers and scripts/test set it`);
   return value;
@@ -24,8 +30,9 @@ export class Program {
   #lines;
 
   /** An empty database and an empty log; nothing runs yet. */
-  static async create(purpose) {
+  static async create(purpose, pipeline = 'ecommerce') {
     const program = new Program();
+    program.pipeline = pipeline;
     program.binary = needed('DUTO_TEST_DUTO', 'the program under test');
     program.serverUrl = needed('DUTO_TEST_POSTGRES', 'a PostgreSQL on which databases can be made');
     program.database = `browser_${purpose}_${process.pid}_${Date.now().toString(36)}`;
@@ -39,14 +46,18 @@ export class Program {
     return program;
   }
 
-  /** Runs the e-commerce pipeline, at the same address each time, and waits until it answers. */
+  /** The environment of the program and of its commands: the embedded log, whatever Kafka the test run has. */
+  get environment() {
+    return { ...process.env, DATABASE_URL: this.databaseUrl, TIMESCALE_DATABASE_URL: '', KAFKA_BOOTSTRAP_SERVERS: '' };
+  }
+
+  /** Runs the pipeline, at the same address each time, and waits until it answers. */
   async start() {
     this.#lines = createWriteStream(join(this.folder, 'program.log'), { flags: 'a' });
-    const parameters = ['run', 'pipelines/ecommerce/pipeline.yaml', '--listen', `127.0.0.1:${this.port}`, '--log-folder', join(this.folder, 'log')];
+    const parameters = ['run', `pipelines/${this.pipeline}/pipeline.yaml`, '--listen', `127.0.0.1:${this.port}`, '--log-folder', join(this.folder, 'log')];
     this.#child = spawn(this.binary, parameters, {
       cwd: ROOT,
-      // The embedded log, whatever Kafka the test run has.
-      env: { ...process.env, DATABASE_URL: this.databaseUrl, KAFKA_BOOTSTRAP_SERVERS: '' },
+      env: this.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child.stdout.pipe(this.#lines, { end: false });
@@ -54,7 +65,7 @@ export class Program {
     await until('the program to be ready', async () => {
       if (this.#child.exitCode !== null) throw new Error(`the program ended with ${this.#child.exitCode}:\n${this.tail()}`);
       // The tables are made a moment after the program is ready.
-      const response = await fetch(`${this.address}/api/metrics/summary`).catch(() => null);
+      const response = await fetch(`${this.address}${PIPELINES[this.pipeline].ready}`).catch(() => null);
       return response?.ok;
     });
   }
@@ -68,11 +79,12 @@ export class Program {
     await ended;
   }
 
-  /** Sends records, and waits until they are stored. */
+  /** Sends records, and waits until the log has them. */
   async send(records) {
     const body = records.map((record) => JSON.stringify(record)).join('\n');
-    const response = await fetch(`${this.address}/events`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body });
-    if (response.status !== 202) throw new Error(`POST /events answered ${response.status}: ${await response.text()}`);
+    const { ingest } = PIPELINES[this.pipeline];
+    const response = await fetch(`${this.address}${ingest}`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body });
+    if (response.status !== 202) throw new Error(`POST ${ingest} answered ${response.status}: ${await response.text()}`);
   }
 
   async totalEvents() {
@@ -83,6 +95,11 @@ export class Program {
     const before = await this.totalEvents();
     await this.send(records);
     await until('the records to be stored', async () => (await this.totalEvents()) >= before + records.length);
+  }
+
+  /** Runs a command of the program's in the repository's root; answers what it printed. */
+  async command(...parameters) {
+    return (await promisify(execFile)(this.binary, parameters, { cwd: ROOT, env: this.environment })).stdout;
   }
 
   /** SQL in the program's own database. */
@@ -102,7 +119,7 @@ export class Program {
   }
 }
 
-async function query(url, statement) {
+export async function query(url, statement) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -122,7 +139,7 @@ export async function until(what, ask, patienceMs = PATIENCE_MS) {
   }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();

@@ -50,6 +50,16 @@ pub fn wait_until_it_answers(port: u16) -> Result<()> {
     Ok(())
 }
 
+/// Waits until the program can do its work: its tables are made.
+pub fn wait_until_ready(port: u16) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !request(port, "GET", "/readyz", "").is_ok_and(|(status, _)| status == 200) {
+        ensure!(Instant::now() < deadline, "what listens on port {port} is not ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// Server-sent events, as an open page hears them.
 pub struct EventStream {
     lines: BufReader<TcpStream>,
@@ -61,6 +71,20 @@ impl EventStream {
         stream.set_read_timeout(Some(PATIENCE))?;
         write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")?;
         Ok(EventStream { lines: BufReader::new(stream) })
+    }
+
+    /// The next event of any name: the name and its data.
+    pub fn next_event(&mut self) -> Result<(String, String)> {
+        let mut name = String::new();
+        loop {
+            let mut line = String::new();
+            ensure!(self.lines.read_line(&mut line)? > 0, "the stream ended");
+            if let Some(event) = line.strip_prefix("event: ") {
+                name = event.trim_end().to_owned();
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                return Ok((name, data.trim_end().to_owned()));
+            }
+        }
     }
 
     /// The data of the next event of this name.

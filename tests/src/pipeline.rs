@@ -72,6 +72,12 @@ impl TestPipeline {
         Self::copy_of("pipelines/ecommerce/pipeline.yaml", "ecommerce-events", "ecommerce-consumer-group", log, database_url, settings)
     }
 
+    /// Copies `pipelines/logistics/pipeline.yaml`.
+    pub fn logistics(log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
+        let (topic, group) = ("eventos_rastreamento", "rastreamento_consumer_group");
+        Self::copy_of("pipelines/logistics/pipeline.yaml", topic, group, log, database_url, settings)
+    }
+
     fn copy_of(file: &str, topic: &str, group: &str, log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
         let path = root().join(file);
         let mut text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -92,6 +98,7 @@ impl TestPipeline {
         let environment = [
             ("KAFKA_BOOTSTRAP_SERVERS", log.bootstrap_servers.clone()),
             ("DATABASE_URL", database_url.to_owned()),
+            ("TIMESCALE_DATABASE_URL", String::new()),
             ("BATCH_SIZE", settings.batch_records.to_string()),
             ("WORKERS", settings.workers.to_string()),
             ("DB_RETRIES", settings.retries.clone()),

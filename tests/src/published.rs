@@ -11,8 +11,9 @@ use duto::load::connect::Connector;
 use duto::load::ensure::ensure as ensure_tables;
 use duto::load::pool::Pool;
 use duto::log::Log;
+use duto::publish::message::MESSAGE_ID;
 use duto::publish::outbox::Position;
-use duto::publish::relay::{MESSAGE_ID, Surroundings};
+use duto::publish::relay::Surroundings;
 use duto::worker::progress::Progress;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -22,20 +23,20 @@ use crate::pipeline::TestPipeline;
 
 /// What a relay needs, made from a test's pipeline; the schema `duto` is made where it is missing.
 pub async fn surroundings(pipeline: &TestPipeline, log: Arc<dyn Log>, keep_sent: Duration) -> Result<Surroundings> {
-    let connector = connector(&pipeline.file, &pipeline.environment).await?;
+    let (connector, source_topic) = connector(&pipeline.file, &pipeline.environment).await?;
     let progress = Arc::<Progress>::default();
     let runtime = tokio::runtime::Handle::current();
-    Ok(Surroundings { log, pool: Pool::of_relays(connector)?, progress, runtime, keep_sent })
+    Ok(Surroundings { log, pool: Pool::of_relays(connector)?, progress, runtime, source_topic, keep_sent })
 }
 
-async fn connector(file: &Path, environment: &[(String, String)]) -> Result<Connector> {
+async fn connector(file: &Path, environment: &[(String, String)]) -> Result<(Connector, String)> {
     let text = std::fs::read_to_string(file)?;
     let value = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let name = file.display().to_string();
     let parsed = definition::parse(&name, &text, &value).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let connector = Connector::new(&parsed.database, "publish")?;
     ensure_tables(&mut connector.connect().await?, &parsed).await?;
-    Ok(connector)
+    Ok((connector, parsed.source.topic))
 }
 
 /// Writes messages into the outbox, as a load does: each call is a transaction with a token of its own.

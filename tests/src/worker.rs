@@ -38,6 +38,11 @@ impl Worker {
         Self::start_command(pipeline, &all)
     }
 
+    /// `duto topics` with the pipeline.
+    pub fn topics(pipeline: &TestPipeline, port: u16) -> Result<Worker> {
+        Self::start_command(pipeline, &["topics", "--listen", &format!("127.0.0.1:{port}")])
+    }
+
     fn start_command(pipeline: &TestPipeline, arguments: &[&str]) -> Result<Worker> {
         let log_file = pipeline.file.with_extension("log");
         let lines = File::options().create(true).append(true).open(&log_file)?;
@@ -67,6 +72,11 @@ impl Worker {
 
     /// SIGKILL, and no trace of it left in the process table.
     pub fn kill(mut self) {
+        self.kill_and_wait();
+    }
+
+    /// The same where another one takes its place.
+    pub fn kill_and_wait(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

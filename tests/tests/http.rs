@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use duto_servers::free_port;
 use duto_servers::shared::TestDatabase;
+use duto_servers::{Mode, free_port};
 use duto_tests::http::{request, wait_until_it_answers};
 use duto_tests::log::{LogKind, TestLog};
+use duto_tests::own_servers::OwnPostgres;
 use duto_tests::pipeline::{Settings, TestPipeline};
+use duto_tests::scale::scale;
 use duto_tests::verify::connect;
+use duto_tests::wait::{wait_for, wait_until};
 use duto_tests::worker::{Worker, command};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +56,42 @@ async fn an_order_posted_is_stored_and_counted() -> Result<()> {
     let (code, table, said) =
         command(&pipeline, &["status", &pipeline.file.display().to_string(), "--log-folder", &pipeline.log_folder.display().to_string()])?;
     ensure!(code == 0 && table.contains("partition") && table.lines().count() == 3, "{table}{said}");
+    ensure!(worker.stop(PATIENCE)?.success(), "it did not end cleanly");
+    Ok(())
+}
+
+/// Records are taken while PostgreSQL is away, also when the worker has given it up, and all are stored when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_taken_while_the_database_is_away() -> Result<()> {
+    let mut own = OwnPostgres::start("away-http")?;
+    let log = TestLog::create(LogKind::Embedded, "away-http", 2)?;
+    let pipeline = TestPipeline::sales(&log, &own.url(), &Settings { retries: "1".into(), ..Settings::default() })?;
+    let port = free_port()?;
+    let worker = Worker::start(&pipeline, &["--listen", &format!("127.0.0.1:{port}")])?;
+    wait_until_it_answers(port)?;
+    let send = |first: usize, count: usize| -> Result<()> {
+        for chunk in (first..first + count).collect::<Vec<_>>().chunks(1_000) {
+            let orders: Vec<String> = chunk.iter().map(|number| format!(r#"{{"order_number": {number}, "order_items": []}}"#)).collect();
+            let (status, body) = request(port, "POST", "/orders", &format!("[{}]", orders.join(",")))?;
+            ensure!(status == 202, "{status}: {body}");
+        }
+        Ok(())
+    };
+    send(1, 1_000)?;
+    let client = connect(&own.url()).await?;
+    wait_for(&client, "SELECT count(*) = 1000 FROM sales", PATIENCE).await?;
+    own.postgres.stop(Mode::Immediate)?;
+    let count = scale(10_000, 100_000);
+    send(1_001, count / 2)?;
+    wait_until("the worker gives up", PATIENCE, || worker.said("records are still taken") == 1).await?;
+    let health = request(port, "GET", "/health", "")?;
+    ensure!(health.0 == 500 && health.1.contains("the worker ended"), "{health:?}");
+    send(1_001 + count / 2, count - count / 2)?;
+    own.postgres.start_again()?;
+    let client = connect(&own.url()).await?;
+    let all = format!("SELECT count(*) = {} FROM sales", 1_000 + count);
+    wait_for(&client, &all, PATIENCE).await.map_err(|error| error.context(worker.tail()))?;
+    ensure!(request(port, "GET", "/health", "")?.0 == 200, "it is healthy again");
     ensure!(worker.stop(PATIENCE)?.success(), "it did not end cleanly");
     Ok(())
 }

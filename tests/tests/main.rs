@@ -4,21 +4,28 @@ mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen
 mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
+mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
+mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log
 mod old_backup; // the database is older than the log
 mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
 mod poison_pauses; // refusals that no record is at fault for
 mod poison_rows; // refusals that one record is at fault for
+mod products; // two applications in a loop
 mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
 mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load
+mod time_partitions; // tables in pieces of time on plain PostgreSQL
+mod timescale; // and on TimescaleDB
 mod topic_changes; // more partitions, a topic made anew, records deleted unread
+mod topics; // the topic browser's answers
+mod topics_large; // a topic of many messages: opened at once, searched with progress
 mod transactions; // producers that abort
 mod zombies; // workers stopped and killed at named points

@@ -353,7 +353,7 @@ async fn a_message_that_the_log_refuses_is_told_and_holds_its_place() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_has_a_relay_for_each_of_its_partitions() -> Result<()> {
     let stage = Stage::set(LogKind::Kafka).await?;
-    let relays = Relays::new(Some(stage.surroundings(DAY).await?), "sales", &stage.log.topic);
+    let relays = Relays::new(Some(stage.surroundings(DAY).await?), "sales", &stage.log.topic, true);
     let mut client = connect(&stage.database.url()).await?;
     let mut outboxes: Vec<Outbox> = (0..3)
         .map(|partition| Outbox {
@@ -384,6 +384,38 @@ async fn a_worker_has_a_relay_for_each_of_its_partitions() -> Result<()> {
         let own: Vec<&Published> = published.iter().filter(|message| message.partition == outbox.position.partition).collect();
         let numbers: Vec<u64> = own.iter().map(|message| message.number()).collect::<Result<_>>()?;
         ensure!(numbers == (0..outbox.next).collect::<Vec<_>>(), "partition {}: {numbers:?}", outbox.position.partition);
+    }
+    Ok(())
+}
+
+/// Nobody claims a loaded file: its messages go with the first partition, and are forgotten then. A replay adds more.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_loaded_files_go_with_the_first_partition_and_are_forgotten() -> Result<()> {
+    let stage = Stage::set(LogKind::Kafka).await?;
+    let mut client = connect(&stage.database.url()).await?;
+    let file = |word: &str| Outbox {
+        position: Position { topic: format!("file:{word}"), partition: 0, ..stage.outbox.position.clone() },
+        target: format!("{}-{word}", stage.outbox.target),
+        next: 0,
+    };
+    let mut files = [file("one"), file("two")];
+    let relays = Relays::new(Some(stage.surroundings(DAY).await?), "sales", &stage.log.topic, true);
+    for round in 0..3 {
+        for (index, file) in files.iter_mut().enumerate() {
+            file.write(&mut client, 1_500 * (index as u64 + 1)).await?;
+        }
+        if round != 1 {
+            relays.start(0);
+        }
+        wait_for(&stage.client, "SELECT count(*) = 0 FROM duto.outbox", PATIENCE).await?;
+        if round == 1 {
+            tokio::task::block_in_place(|| relays.stop_all(PATIENCE));
+        }
+    }
+    tokio::task::block_in_place(|| relays.stop_all(PATIENCE));
+    for file in &files {
+        let numbers: Vec<u64> = read_all(stage.log.log(), &file.target)?.iter().map(Published::number).collect::<Result<_>>()?;
+        ensure!(numbers == (0..file.next).collect::<Vec<_>>(), "{}: {} messages of {}", file.target, numbers.len(), file.next);
     }
     Ok(())
 }

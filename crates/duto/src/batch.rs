@@ -47,14 +47,24 @@ pub struct Place {
 impl Batch {
     /// Copies a record behind the ones that are there.
     pub fn push(&mut self, place: Place, key: Option<&[u8]>, payload: Option<&[u8]>, headers: Option<&[u8]>) {
-        let mut put = |bytes: &[u8]| {
-            let start = self.bytes.len() as u32;
-            self.bytes.extend_from_slice(bytes);
-            start..self.bytes.len() as u32
-        };
+        let mut put = |bytes: &[u8]| self.put(bytes);
         let (key, payload, headers) = (key.map(&mut put), payload.map(&mut put), headers.map(&mut put));
         let Place { partition, offset, leader_epoch, timestamp_ms } = place;
         self.records.push(RecordHead { partition, offset, leader_epoch, timestamp_ms, key, payload, headers });
+    }
+
+    /// Copies bytes into the arena; answers where they are.
+    pub fn put(&mut self, bytes: &[u8]) -> Range<u32> {
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len() as u32
+    }
+
+    /// Copies a record without a key behind the ones that are there. Its headers were put into the arena before, once for many records.
+    pub fn push_sharing_headers(&mut self, place: Place, payload: &[u8], headers: Option<Range<u32>>) {
+        let payload = Some(self.put(payload));
+        let Place { partition, offset, leader_epoch, timestamp_ms } = place;
+        self.records.push(RecordHead { partition, offset, leader_epoch, timestamp_ms, key: None, payload, headers });
     }
 
     pub fn len(&self) -> usize {

@@ -11,9 +11,12 @@ pub mod check; // rules in SQL
 pub mod transform; // columns to rows, by SQL
 pub mod rollup; // what stored rows add to counters
 pub mod reject; // why a record was not stored
+pub mod message_id; // the names of what leaves
+pub mod deliver; // a call for each record
+pub mod publish; // a message for each stored row, by the outbox to its topic
 pub mod load; // rows into PostgreSQL, exactly once
-pub mod publish; // the outbox into topics, exactly once
 pub mod query; // views and endpoints, what each reads
+pub mod files; // CSV files through the same stages
 pub mod worker; // the log through the stages into the load
 pub mod serve; // the page, endpoints, live updates, health and metrics
 pub mod commands; // the command line

@@ -7,6 +7,7 @@ pub enum Stage {
     Check,
     Transform,
     Load,
+    Deliver,
 }
 
 impl Stage {
@@ -17,6 +18,7 @@ impl Stage {
             Self::Check => "check",
             Self::Transform => "transform",
             Self::Load => "load",
+            Self::Deliver => "deliver",
         }
     }
 }

@@ -70,6 +70,7 @@ const OURS: &[&str] = &[
     "cardinality",
     "ceil",
     "ceiling",
+    "convert_from",
     "date_part",
     "floor",
     "list_all",
@@ -84,6 +85,8 @@ const OURS: &[&str] = &[
     "now",
     "round",
     "sign",
+    "to_json",
+    "to_jsonb",
     "to_timestamp",
     "trunc",
 ];

@@ -18,6 +18,7 @@ mod decimal; // decimals from and to text
 mod moment; // dates and timestamps from and to text, and their parts
 mod lists; // lists: their lengths, and what a lambda makes of their elements
 mod field; // a key of an object
+mod json; // values as JSON
 mod type_name; // PostgreSQL's names for Arrow's types
 mod compile; // expressions into what runs
 mod halves; // evaluating in halves until the failing rows are found
@@ -28,9 +29,10 @@ mod condition; // a check's condition
 pub use cast::{assignable, cast};
 pub use condition::{Condition, ConditionOutput, plan_condition};
 pub use halves::{Failure, run_in_halves};
+pub use json::to_json;
 pub use postgres::{ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
 pub use problem::SqlProblem;
-pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select};
+pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from};
 pub use type_name::type_name;
 
 #[cfg(test)]

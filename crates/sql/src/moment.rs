@@ -65,6 +65,12 @@ pub(crate) fn format_timestamp(micros: i64, with_zone: bool) -> Option<String> {
     Some(printed)
 }
 
+/// ISO 8601: `2024-05-20T10:00:00.5Z`, without the Z where the moment has no zone.
+pub(crate) fn format_iso(micros: i64, with_zone: bool) -> Option<String> {
+    let printed = format_timestamp(micros, false)?.replacen(' ', "T", 1);
+    Some(if with_zone { printed + "Z" } else { printed })
+}
+
 /// As PostgreSQL prints a date.
 pub(crate) fn format_date(days: i32) -> Option<String> {
     NaiveDate::from_epoch_days(days).map(|date| date.format("%Y-%m-%d").to_string())

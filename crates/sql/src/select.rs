@@ -19,7 +19,7 @@ use crate::lists::{elements_of, parents_of};
 use crate::plan::{Planned, Planner};
 use crate::problem::{At, HasSpan, SourceText, SqlProblem, at};
 use crate::scope::{CLOCK_COLUMN, ELEMENT_COLUMN, Scope, fold};
-use crate::statement::{RecordSelect, parse_expression, parse_select};
+use crate::statement::{RECORD, RecordSelect, parse_expression, parse_select};
 use crate::type_name::type_name;
 
 /// A column that a SELECT gives.
@@ -88,8 +88,13 @@ enum ColumnSource {
 
 /// Plans `SELECT expr AS name, ... FROM record [, UNNEST(list) AS item] [WHERE ...]` over records of this schema.
 pub fn plan_select(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
+    plan_select_from(RECORD, sql, record)
+}
+
+/// As [`plan_select`], over rows that FROM calls by another name.
+pub fn plan_select_from(relation: &str, sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
     let text = SourceText(sql);
-    let shape = parse_select(text)?;
+    let shape = parse_select(text, relation)?;
     let mut planner = Planner::new(text, Scope::of_record(record));
     let list = shape.unnest.as_ref().and_then(|unnest| planner.unnest(unnest));
     if shape.unnest.is_some() && list.is_none() {

@@ -42,10 +42,10 @@ pub(crate) fn parse_expression(text: SourceText) -> Result<Expr, Vec<SqlProblem>
 }
 
 /// A SELECT of the one shape that is allowed.
-pub(crate) fn parse_select(text: SourceText) -> Result<RecordSelect, Vec<SqlProblem>> {
+pub(crate) fn parse_select<'t>(text: SourceText<'t>, relation: &'t str) -> Result<RecordSelect, Vec<SqlProblem>> {
     let parsed = Parser::new(&RecordDialect).try_with_sql(text.0).and_then(|mut parser| parser.parse_statements());
     let mut statements = parsed.map_err(|error| vec![text.syntax_problem(&error.to_string())])?;
-    let mut refusals = Refusals { text, problems: Vec::new() };
+    let mut refusals = Refusals { text, relation, problems: Vec::new() };
     let select = match (statements.pop(), statements.is_empty()) {
         (Some(Statement::Query(query)), true) => refusals.select_of(*query),
         (Some(other), _) => {
@@ -64,14 +64,45 @@ pub(crate) fn parse_select(text: SourceText) -> Result<RecordSelect, Vec<SqlProb
     }
 }
 
+/// The keys of a nested SELECT, which makes an object of what is in sight already.
+pub(crate) fn parse_object(text: SourceText<'_>, query: &Query) -> Result<Vec<Item>, Vec<SqlProblem>> {
+    let mut refusals = Refusals { text, relation: RECORD, problems: Vec::new() };
+    let items = refusals.select_of(query.clone()).map(|select| {
+        refusals.refuse_clauses(&select);
+        for table in &select.from {
+            let problem = refusals.text.problem("sql.construct.unsupported", &table.relation, "FROM cannot be used in a nested SELECT");
+            refusals.problems.push(problem.help("it makes an object of what is in sight already: leave FROM out"));
+        }
+        if let Some(condition) = &select.selection {
+            let problem = refusals.text.problem("sql.construct.unsupported", condition, "WHERE cannot be used in a nested SELECT");
+            refusals.problems.push(problem.help("`CASE WHEN ... THEN (SELECT ...) END` is an object or NULL"));
+        }
+        select.projection.into_iter().filter_map(|item| refusals.item(item)).collect::<Vec<_>>()
+    });
+    match items {
+        Some(items) if refusals.problems.is_empty() && !items.is_empty() => Ok(items),
+        _ if refusals.problems.is_empty() => Err(vec![text.problem("sql.select.empty", query, "the SELECT gives no key")]),
+        _ => Err(refusals.problems),
+    }
+}
+
+/// What a record is called where nothing else is said.
+pub(crate) const RECORD: &str = "record";
+
 struct Refusals<'t> {
     text: SourceText<'t>,
+    /// The name by which FROM calls the one row that is seen.
+    relation: &'t str,
     problems: Vec<SqlProblem>,
 }
 
 const ONE_RECORD: &str = "a table's SELECT is a projection of one record; what mixes records belongs to rollups and views";
 
 impl Refusals<'_> {
+    fn is_relation(&self, name: &ObjectName) -> bool {
+        name.to_string().trim_matches('"').eq_ignore_ascii_case(self.relation)
+    }
+
     fn add(&mut self, code: &'static str, node: &dyn HasSpan, message: impl Into<String>) {
         self.problems.push(self.text.problem(code, node, message));
     }
@@ -192,7 +223,7 @@ impl Refusals<'_> {
         let mut record_seen = false;
         for relation in relations {
             match relation {
-                TableFactor::Table { name, alias: None, args: None, .. } if is_record(&name) && !record_seen => record_seen = true,
+                TableFactor::Table { name, alias: None, args: None, .. } if self.is_relation(&name) && !record_seen => record_seen = true,
                 TableFactor::UNNEST { alias: Some(alias), mut array_exprs, with_ordinality: false, with_offset: false, .. }
                     if array_exprs.len() == 1 && alias.columns.is_empty() && unnest.is_none() =>
                 {
@@ -208,11 +239,15 @@ impl Refusals<'_> {
                     let problem = self.text.problem("sql.unnest.unsupported", &place, what);
                     self.problems.push(problem.help("write `UNNEST(list) AS item`, at most once"));
                 }
-                TableFactor::Table { name, .. } if is_record(&name) => self.mixes_records(&name, "the record a second time"),
+                TableFactor::Table { name, .. } if self.is_relation(&name) => {
+                    let construct = format!("{} a second time", if self.relation == RECORD { "the record" } else { self.relation });
+                    self.mixes_records(&name, &construct);
+                }
                 TableFactor::Table { name, .. } => {
-                    let message = format!("there is no table {name}; a record has only itself");
+                    let seen = if self.relation == RECORD { "a record has only itself" } else { "a row has only itself" };
+                    let message = format!("there is no table {name}; {seen}");
                     let problem = self.text.problem("sql.table.unknown", &name, message);
-                    self.problems.push(problem.help("write `FROM record`"));
+                    self.problems.push(problem.help(format!("write `FROM {}`", self.relation)));
                 }
                 TableFactor::Derived { subquery, .. } => self.mixes_records(&*subquery, "a subquery"),
                 other => self.mixes_records(&other, "this"),
@@ -229,10 +264,6 @@ fn own_name(expr: &Expr) -> Option<Ident> {
         Expr::CompoundIdentifier(path) => path.last().cloned(),
         _ => None,
     }
-}
-
-fn is_record(name: &ObjectName) -> bool {
-    name.to_string().eq_ignore_ascii_case("record")
 }
 
 fn union(left: Option<Span>, right: Span) -> Option<Span> {

@@ -1,5 +1,6 @@
-/** The keys of the page. What stands here stands in Keys.svelte too. */
+/** The keys of the page, and what each is for. */
 
+import type { Messages } from '../messages/en.ts';
 import { reader } from '../messages/language.svelte.ts';
 import { theme } from '../theme/theme.svelte.ts';
 import { tooltip } from '../tooltip/tooltip.svelte.ts';
@@ -15,6 +16,23 @@ interface Places {
 
 /** A second key after `g` comes within so long. */
 const SEQUENCE_MS = 1000;
+
+/** As the help shows them. */
+export function keysOf({ key, keyName }: Messages): [string[], string][] {
+  return [
+    [[keyName.space], key.pause],
+    [['T'], key.table],
+    [['J', 'K'], key.next],
+    [['←', '→'], key.values],
+    [['+', '-'], key.zoom],
+    [['0'], key.reset],
+    [['L'], key.language],
+    [['D'], key.theme],
+    [['G', 'A'], key.docs],
+    [['?'], key.help],
+    [[keyName.escape], key.escape],
+  ];
+}
 
 /** Answers a listener for keys that no control wants for itself. */
 export function keyboard({ dashboard, charts, openKeys }: Places): (event: KeyboardEvent) => void {
@@ -43,7 +61,7 @@ export function keyboard({ dashboard, charts, openKeys }: Places): (event: Keybo
 }
 
 /** Whether the focused control has a use for the key: a dialog, a field, or a button that the space bar presses. */
-function wants(event: KeyboardEvent): boolean {
+export function wants(event: KeyboardEvent): boolean {
   const target = event.target as Element;
   if (target.closest('dialog, input, select, textarea')) return true;
   return event.key === ' ' && target.closest('button, a, summary') !== null;

@@ -6,6 +6,7 @@ use super::{exit_code, pipeline_file};
 use crate::load::ddl;
 use crate::load::register::views_script;
 use crate::load::rollups::RollupTargets;
+use crate::load::time_partition::Keeper;
 
 /// Prints the SQL of a pipeline's tables, as a script that can be run; rollups and views stand in it as comments.
 #[derive(Debug, clap::Args)]
@@ -13,12 +14,16 @@ pub struct DdlArgs {
     /// A pipeline file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Tables that are kept in pieces of time become hypertables of TimescaleDB, instead of partitioned tables of PostgreSQL.
+    #[arg(long)]
+    pub timescaledb: bool,
 }
 
 pub fn run(args: &DdlArgs) -> i32 {
     match pipeline_file::load(&args.file) {
         Ok(loaded) => {
-            print!("{}", ddl::script(&loaded.pipeline));
+            let keeper = if args.timescaledb { Keeper::TimescaleDb } else { Keeper::PostgreSql };
+            print!("{}", ddl::script(&loaded.pipeline, keeper));
             let rollups = RollupTargets::new(loaded.stages.rollups());
             let rollups: String = rollups.rollups.iter().map(|rollup| format!("{}\n{};\n\n", rollup.create, rollup.view)).collect();
             let rest = rollups + &views_script(&loaded.pipeline);

@@ -10,15 +10,17 @@ use tokio::task::JoinSet;
 
 use super::pipeline_file::{Loaded, load};
 use super::run::{Plan, run_pipeline, stop_on_signals};
-use super::{exit_code, generate};
+use super::{exit_code, generate, topics};
 use crate::generate::GenerateSettings;
 use crate::log;
+use crate::serve;
+use crate::serve::topics::ReadingPipeline;
 
 /// Runs pipelines with a private PostgreSQL, the embedded log and generated records.
 #[derive(Debug, clap::Args)]
 pub struct DemoArgs {
     /// Pipeline files.
-    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml", "pipelines/ecommerce/pipeline.yaml"])]
+    #[arg(value_name = "FILE", default_values = ["pipelines/sales/pipeline.yaml", "pipelines/ecommerce/pipeline.yaml", "pipelines/logistics/pipeline.yaml"])]
     pub files: Vec<PathBuf>,
     /// Where the databases and the log are kept.
     #[arg(long, value_name = "FOLDER", default_value = ".duto")]
@@ -39,6 +41,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
     let mut parts: JoinSet<anyhow::Result<i32>> = JoinSet::new();
+    let mut reading = Vec::new();
     for file in &args.files {
         let mut loaded = match load(file) {
             Ok(loaded) => loaded,
@@ -51,10 +54,12 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         loaded.pipeline.source.kafka.clear();
         let log = log::open(None, &[], &folder.join("log"))?;
         introduce(&loaded, &args, file, &url);
+        reading.push(ReadingPipeline::new(loaded.file.clone(), loaded.pipeline.clone(), loaded.stages.clone())?);
         start_generator(&mut parts, &loaded, &log, &args, &stop);
         let plan = Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false };
         parts.spawn(run_pipeline(loaded, log, plan, stop.clone()));
     }
+    start_topic_browser(&mut parts, reading, &folder.join("log"), &stop).await?;
     let mut code = exit_code::FINE;
     while let Some(ended) = parts.join_next().await {
         code = code.max(ended.context("a part of the demo failed")??);
@@ -62,6 +67,26 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
     }
     drop(postgres);
     Ok(code)
+}
+
+/// The demo goes on without it where its port is taken.
+async fn start_topic_browser(
+    parts: &mut JoinSet<anyhow::Result<i32>>,
+    reading: Vec<ReadingPipeline>,
+    log_folder: &std::path::Path,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let listener = match serve::bind(topics::DEFAULT_ADDRESS).await {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!("there is no topic browser: {error:#}");
+            return Ok(());
+        }
+    };
+    println!("\ntopics and their messages: http://{}/", topics::DEFAULT_ADDRESS);
+    let (log, stop) = (log::open(None, &[], log_folder)?, stop.clone());
+    parts.spawn(async move { topics::serve_topics(log, reading, listener, stop).await.map(|()| exit_code::FINE) });
+    Ok(())
 }
 
 fn introduce(loaded: &Loaded, args: &DemoArgs, file: &std::path::Path, url: &str) {

@@ -2,6 +2,8 @@
 
 pub const FINE: i32 = 0;
 pub const FAILED: i32 = 1;
+/// A file that was to be loaded is missing, empty or not what is declared.
+pub const BAD_DATA: i32 = 65;
 /// A service is gone for good.
 pub const UNAVAILABLE: i32 = 69;
 /// A pipeline file is wrong.

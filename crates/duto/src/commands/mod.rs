@@ -7,6 +7,7 @@ pub mod ddl; // duto ddl FILE
 pub mod demo; // duto demo
 pub mod exit_code; // what a process answers
 pub mod generate; // duto generate FILE
+pub mod load; // duto load FILE CSV...
 pub mod pipeline_file; // reading the file that a command names
 pub mod position; // duto position show|set FILE
 pub mod rejects; // duto rejects ls|show FILE
@@ -18,6 +19,7 @@ pub mod status; // duto status FILE
 pub mod table; // columns of text on a terminal
 pub mod test; // duto test FILE...
 mod test_case; // one example of a file
+pub mod topics; // duto topics [FILE...]
 
 use clap::{Parser, Subcommand};
 
@@ -56,6 +58,10 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Send plausible records to a pipeline's topic
     Generate(generate::GenerateArgs),
+    /// Store the lines of CSV files, each file once
+    Load(load::LoadArgs),
+    /// Browse topics and their messages in a web page
+    Topics(topics::TopicsArgs),
     /// Show how far each partition is
     Status(status::StatusArgs),
     /// Show what was not stored, and why
@@ -76,7 +82,7 @@ pub enum Command {
 
 /// Runs a command to its end; the answer is the exit code.
 pub fn run(cli: Cli) -> i32 {
-    if !matches!(cli.command, Command::Run(_) | Command::Demo(_) | Command::Generate(_)) {
+    if !matches!(cli.command, Command::Run(_) | Command::Demo(_) | Command::Topics(_) | Command::Generate(_) | Command::Load(_)) {
         end_quietly_with_the_reader();
     }
     match cli.command {
@@ -85,6 +91,8 @@ pub fn run(cli: Cli) -> i32 {
         Command::Run(args) => in_runtime(run::run(args)),
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Generate(args) => generate::run(&args),
+        Command::Load(args) => in_runtime(load::run(args)),
+        Command::Topics(args) => in_runtime(topics::run(args)),
         Command::Status(args) => in_runtime(status::run(args)),
         Command::Rejects(args) => in_runtime(rejects::run(args)),
         Command::Rollups(args) => in_runtime(rollups::run(args)),

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use super::pipeline_file::load;
 use super::{exit_code, table};
 use crate::batch::decode_headers;
+use crate::files::{NAME_HEADER, TOPIC_PREFIX};
 use crate::load::connect::{Connection, Connector};
 
 /// Shows what was not stored, and why.
@@ -83,7 +84,7 @@ async fn ls(on: &Connection, by: &Connector, pipeline: &str, args: &LsArgs) -> a
     let counts = "SELECT count(*), stage, rule, regexp_replace(path, '\\[[0-9]+\\]', '[]', 'g'), min(reason), max(last_at)::text
          FROM duto.reject WHERE pipeline = $1 AND status = 'open' GROUP BY 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4";
     let counts = by.within(on.client.query(counts, &[&pipeline])).await?;
-    let newest = "SELECT id, partition, \"offset\", stage, path, reason, last_at::text
+    let newest = "SELECT id, partition, \"offset\", stage, path, reason, last_at::text, topic, headers
          FROM duto.reject WHERE pipeline = $1 AND status = 'open' ORDER BY id DESC LIMIT $2";
     let newest = by.within(on.client.query(newest, &[&pipeline, &args.limit])).await?;
     let text = |row: &Row, column: usize| row.get::<_, String>(column);
@@ -95,7 +96,7 @@ async fn ls(on: &Connection, by: &Connector, pipeline: &str, args: &LsArgs) -> a
         let newest: Vec<Value> = newest
             .iter()
             .map(|row| {
-                json!({"id": row.get::<_, i64>(0), "partition": row.get::<_, i32>(1), "offset": row.get::<_, i64>(2),
+                json!({"id": row.get::<_, i64>(0), "topic": text(row, 7), "file": file_of(row, 7, 8), "partition": row.get::<_, i32>(1), "offset": row.get::<_, i64>(2),
                        "stage": text(row, 3), "path": text(row, 4), "reason": text(row, 5), "last_at": text(row, 6)})
             })
             .collect();
@@ -112,12 +113,15 @@ async fn ls(on: &Connection, by: &Connector, pipeline: &str, args: &LsArgs) -> a
     let rows: Vec<Vec<String>> = newest
         .iter()
         .map(|row| {
-            let place = format!("{}/{}", row.get::<_, i32>(1), row.get::<_, i64>(2));
+            let place = match file_of(row, 7, 8) {
+                Some(file) => format!("{file}:{}", row.get::<_, i64>(2)),
+                None => format!("{}/{}", row.get::<_, i32>(1), row.get::<_, i64>(2)),
+            };
             vec![row.get::<_, i64>(0).to_string(), place, text(row, 3), text(row, 5), text(row, 6)]
         })
         .collect();
     println!("\nthe newest; `duto rejects show {} ID` shows one whole:", args.file.display());
-    print!("{}", table::align(&["id", "partition/offset", "stage", "reason", "at"], &rows));
+    print!("{}", table::align(&["id", place_heading(&newest), "stage", "reason", "at"], &rows));
     Ok(exit_code::FINE)
 }
 
@@ -134,7 +138,7 @@ async fn show(on: &Connection, by: &Connector, pipeline: &str, args: &ShowArgs) 
         .map(|(name, value)| json!({"name": name, "value": value.map(|value| readable(&value))}))
         .collect();
     let shown = json!({
-        "id": row.get::<_, i64>(0), "topic": text(1), "partition": row.get::<_, i32>(2), "offset": row.get::<_, i64>(3),
+        "id": row.get::<_, i64>(0), "file": file_of(&row, 1, 13), "topic": text(1), "partition": row.get::<_, i32>(2), "offset": row.get::<_, i64>(3),
         "stage": text(4), "path": text(5), "rule": text(6), "reason": text(7), "sqlstate": text(8), "status": text(9),
         "first_at": text(10), "last_at": text(11), "key": bytes(12), "headers": headers, "payload": bytes(14), "payload_bytes": row.get::<_, Option<i64>>(15),
     });
@@ -147,6 +151,25 @@ async fn show(on: &Connection, by: &Connector, pipeline: &str, args: &ShowArgs) 
         println!("{name:<14} {value}");
     }
     Ok(exit_code::FINE)
+}
+
+/// The name of the file that a reject is a line of, as it was called when it was loaded; None of a record of the topic.
+fn file_of(row: &Row, topic: usize, headers: usize) -> Option<String> {
+    if !row.get::<_, String>(topic).starts_with(TOPIC_PREFIX) {
+        return None;
+    }
+    let headers = decode_headers(&row.get::<_, Option<Vec<u8>>>(headers).unwrap_or_default());
+    let name = headers.into_iter().find(|(name, _)| name == NAME_HEADER).and_then(|(_, value)| value);
+    Some(name.map_or_else(|| "file".to_owned(), |name| String::from_utf8_lossy(&name).into_owned()))
+}
+
+/// What the places of the rejects are.
+fn place_heading(rows: &[Row]) -> &'static str {
+    match rows.iter().filter(|row| file_of(row, 7, 8).is_some()).count() {
+        0 => "partition/offset",
+        files if files == rows.len() => "file:line",
+        _ => "place",
+    }
 }
 
 /// Bytes for a person: as text where they are UTF-8, else in base 16.

@@ -7,6 +7,8 @@ use anyhow::bail;
 
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, position};
+use crate::deliver::Deliverer;
+use crate::files::TOPIC_PREFIX;
 use crate::load::connect::Connector;
 use crate::load::ensure;
 use crate::load::replay::{Choice, Replayed, for_replay, replay};
@@ -42,6 +44,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     let log = open_log(&loaded.pipeline, &args.log)?;
     let target = position::target(&loaded, log.as_ref())?;
     let connector = Connector::new(&loaded.pipeline.database, "replay")?;
+    let deliverer = Deliverer::new(&loaded.pipeline)?;
     let mut connection = connector.connect().await?;
     ensure::ensure(&mut connection, &loaded.pipeline).await?;
     let partitions = "SELECT DISTINCT partition FROM duto.reject WHERE pipeline = $1 AND topic = $2 AND status = 'open' ORDER BY 1";
@@ -50,7 +53,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     for partition in partitions.iter().map(|row| row.get::<_, i32>(0)) {
         let mut choice = Choice { ids: args.id.clone(), limit: BATCH, after: 0 };
         loop {
-            let done = replay(&mut connection, &connector, &target, &loaded.stages, partition, &choice).await?;
+            let done = replay(&mut connection, &connector, &target, (&loaded.stages, &deliverer), partition, &choice).await?;
             total.stored += done.stored;
             total.repeated += done.repeated;
             total.filtered += done.filtered;
@@ -63,6 +66,11 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
         }
     }
     println!("{}", describe(&total));
+    let of_files = format!("SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND topic LIKE '{TOPIC_PREFIX}%' AND status = 'open'");
+    let of_files: i64 = connector.within(connection.client.query_one(&of_files, &[&target.pipeline])).await?.get(0);
+    if of_files > 0 {
+        println!("{of_files} rejects are lines of files: `duto load --again {} CSV` reads their file again", args.file.display());
+    }
     Ok(exit_code::FINE)
 }
 

@@ -114,7 +114,6 @@ impl Plan {
 /// Runs one pipeline's parts; the answer is the exit code.
 pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, stop: Arc<AtomicBool>) -> anyhow::Result<i32> {
     let progress = Arc::new(Progress::default());
-    let name = loaded.pipeline.name.clone();
     if !plan.ingest || plan.until_caught_up {
         loaded.pipeline.ingest.clear();
     }
@@ -134,14 +133,7 @@ pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, sto
     let mut code = exit_code::FINE;
     if plan.worker {
         let worker = Worker { pipeline: loaded.pipeline, stages: loaded.stages, log, progress, until_caught_up: plan.until_caught_up };
-        if let Err(error) = worker.run(stop.clone()).await {
-            code = if matches!(error, WorkerError::GaveUp(_)) { exit_code::UNAVAILABLE } else { exit_code::FAILED };
-            tracing::error!(pipeline = name, "{error}");
-            if (ingests && server.is_some() || !pulls.is_empty()) && code == exit_code::UNAVAILABLE {
-                tracing::warn!(pipeline = name, "the worker ended, but records are still taken and kept in the log");
-                wait_for(&stop).await;
-            }
-        }
+        code = work(worker, (ingests && server.is_some()) || !pulls.is_empty(), &stop).await?;
         stop.store(true, Ordering::Relaxed);
     } else {
         wait_for(&stop).await;
@@ -153,6 +145,52 @@ pub async fn run_pipeline(mut loaded: Loaded, log: Arc<dyn Log>, plan: Plan, sto
         server.await.context("the HTTP server's task failed")??;
     }
     Ok(code)
+}
+
+/// Runs the worker; the answer is the exit code. Where the process also takes records it goes on without its worker, which starts again when
+/// the database is back.
+async fn work(worker: Worker, takes_records: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<i32> {
+    loop {
+        // A worker's stop is its own: it sets it when it ends.
+        let worker_stop = Arc::new(AtomicBool::new(false));
+        let passing_on = tokio::spawn({
+            let (stop, worker_stop) = (stop.clone(), worker_stop.clone());
+            async move {
+                wait_for(&stop).await;
+                worker_stop.store(true, Ordering::Relaxed);
+            }
+        });
+        let ended = worker.run(worker_stop).await;
+        passing_on.abort();
+        let Err(error) = ended else { return Ok(exit_code::FINE) };
+        let gave_up = matches!(error, WorkerError::GaveUp(_));
+        let name = &worker.pipeline.name;
+        tracing::error!(pipeline = name, "{error}");
+        if !gave_up || !takes_records {
+            return Ok(if gave_up { exit_code::UNAVAILABLE } else { exit_code::FAILED });
+        }
+        tracing::warn!(
+            pipeline = name,
+            "the worker ended, but records are still taken and kept in the log; it starts again when the database answers"
+        );
+        if !wait_for_database(&worker, stop).await? {
+            return Ok(exit_code::UNAVAILABLE);
+        }
+        worker.progress.started_again();
+        tracing::info!(pipeline = name, "the database answers: the worker starts again");
+    }
+}
+
+/// Answers false if the stop came first.
+async fn wait_for_database(worker: &Worker, stop: &AtomicBool) -> anyhow::Result<bool> {
+    let connector = Connector::new(&worker.pipeline.database, &format!("{} waits {}", worker.pipeline.name, std::process::id()))?;
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if connector.connect().await.is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn topic_of(pipeline: &Pipeline) -> NewTopic {
@@ -169,19 +207,22 @@ async fn serve_http(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
     let pipeline = loaded.pipeline.clone();
-    let topic = topic_of(&pipeline);
+    let (own, source) = (topic_of(&pipeline), &pipeline.source);
+    let elsewhere = pipeline.ingest.iter().filter_map(|endpoint| endpoint.topic.clone());
+    let elsewhere = elsewhere.map(|name| NewTopic { name, partitions: source.partitions, retention: None });
     let producer = tokio::task::block_in_place(|| {
-        log.create_topic(&topic, LOG_TIMEOUT)?;
-        log.producer()
-    })
-    .with_context(|| format!("making topic {}", topic.name))?;
+        for topic in [own].into_iter().chain(elsewhere) {
+            log.create_topic(&topic, LOG_TIMEOUT).with_context(|| format!("making topic {}", topic.name))?;
+        }
+        log.producer().context("preparing to send records")
+    })?;
     let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
     let readers = Pool::of_readers(&pipeline, connector.clone(), has_worker)?;
     let pool = Pool::new(connector)?;
     let listener = serve::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
-    tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.name.clone(), ending.clone()));
+    tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
     let served = Served {
         file: loaded.file.clone(),
         pipeline,

@@ -44,7 +44,7 @@ fn compare_reject(prepared: &Prepared, stage: Option<&str>, path: Option<&str>, 
 
 fn compare_rows(loaded: &Loaded, prepared: &Prepared, table: &str, expected: &[Map<String, Value>]) -> Result<(), String> {
     let Some(index) = loaded.pipeline.tables.iter().position(|known| known.name == table) else {
-        return Err(format!("there is no table {table}"));
+        return compare_calls(loaded, prepared, table, expected);
     };
     let (rows, written) = (&prepared.tables[index], &loaded.stages.written()[index]);
     if rows.rows.len() != expected.len() {
@@ -63,6 +63,35 @@ fn compare_rows(loaded: &Loaded, prepared: &Prepared, table: &str, expected: &[M
         }
     }
     Ok(())
+}
+
+fn compare_calls(loaded: &Loaded, prepared: &Prepared, deliver: &str, expected: &[Map<String, Value>]) -> Result<(), String> {
+    let Some(place) = loaded.pipeline.deliver.iter().position(|known| known.name == deliver) else {
+        return Err(format!("there is no table and no deliver {deliver}"));
+    };
+    let made: Vec<&str> = prepared.calls.iter().filter(|call| call.deliver == place).map(|call| call.body.as_str()).collect();
+    if made.len() != expected.len() {
+        return Err(format!("deliver {deliver}: {} calls are expected, it makes {}", expected.len(), made.len()));
+    }
+    for (body, expected) in made.into_iter().zip(expected) {
+        let got: Value = serde_json::from_str(body).map_err(|error| format!("deliver {deliver}: the body is not JSON: {error}"))?;
+        if let Some(difference) = difference("the body", &Value::Object(expected.clone()), &got) {
+            return Err(format!("deliver {deliver}: {difference}"));
+        }
+    }
+    Ok(())
+}
+
+/// The first key that is not as expected; keys of which nothing is expected are not compared.
+fn difference(path: &str, expected: &Value, got: &Value) -> Option<String> {
+    match (expected, got) {
+        (Value::Object(expected), Value::Object(got)) => {
+            expected.iter().find_map(|(key, expected)| difference(&format!("{path}.{key}"), expected, got.get(key).unwrap_or(&Value::Null)))
+        }
+        (Value::Number(expected), Value::Number(got)) if plain(&expected.to_string()) == plain(&got.to_string()) => None,
+        _ if expected == got => None,
+        _ => Some(format!("{path} is expected to be {expected}, it is {got}")),
+    }
 }
 
 /// The cell as PostgreSQL would print it; None is NULL.

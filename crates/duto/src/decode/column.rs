@@ -21,6 +21,8 @@ pub struct Column {
     /// The name as JSON text, the way a document nearly always writes it.
     pub quoted: Vec<u8>,
     pub required: bool,
+    /// A text that holds a value of the type is taken for it.
+    pub coerced: bool,
     pub cells: Cells,
     rows: usize,
     /// One a row, true where there is a value; None where the field is required, since a row without it is never kept.
@@ -89,7 +91,9 @@ impl Column {
         };
         let valid = if field.required { None } else { Some(Vec::new()) };
         let quoted = serde_json::Value::from(field.name.as_str()).to_string().into_bytes();
-        Self { name: field.name.clone(), quoted, required: field.required, cells, rows: 0, valid, arrow_type: field.kind.arrow() }
+        let Field { name, required, .. } = field;
+        let coerced = field.rules.coerce && cells.are_of_tokens();
+        Self { name: name.clone(), quoted, required: *required, coerced, cells, rows: 0, valid, arrow_type: field.kind.arrow() }
     }
 
     pub fn rows(&self) -> usize {
@@ -168,7 +172,11 @@ impl Column {
             Cells::Timestamp(values) => {
                 Arc::new(TimestampMicrosecondArray::try_new(ScalarBuffer::from(values), nulls)?.with_data_type(self.arrow_type))
             }
-            Cells::Text(runs, _) | Cells::Uuid(runs) | Cells::Jsonb(runs) => {
+            Cells::Jsonb(runs) => {
+                let texts = StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?;
+                arrow::compute::cast(&texts, &self.arrow_type)?
+            }
+            Cells::Text(runs, _) | Cells::Uuid(runs) => {
                 Arc::new(StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?)
             }
             Cells::Bytea(runs, _) => Arc::new(BinaryArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?),
@@ -188,6 +196,22 @@ impl Column {
                 Arc::new(ListArray::try_new(field, ends.finish(), element.finish()?, nulls)?)
             }
         })
+    }
+}
+
+impl Cells {
+    /// Whether their values are numbers or booleans, which a text may hold.
+    fn are_of_tokens(&self) -> bool {
+        matches!(
+            self,
+            Self::Boolean(_)
+                | Self::SmallInt(..)
+                | Self::Integer(..)
+                | Self::BigInt(..)
+                | Self::Real(..)
+                | Self::DoublePrecision(..)
+                | Self::Numeric { .. }
+        )
     }
 }
 

@@ -137,6 +137,7 @@ impl<'a> Reader<'a> {
                 ends.push(element.rows())?;
             }
             (Cells::List { .. }, _) => return Err(self.mismatch(mark, "a list")),
+            (cells, Some(b'"')) if column.coerced => self.read_coerced(cells)?,
             (cells, _) => self.read_scalar(cells)?,
         }
         column.close_row();

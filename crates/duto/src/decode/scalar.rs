@@ -3,9 +3,9 @@
 use super::base64::decode_base64;
 use super::column::Cells;
 use super::fault::{Fault, Outcome, excerpt};
-use super::json::{Mark, Seen};
+use super::json::{Mark, Scanner, Seen};
 use super::number::{Misfit, Number, POWERS_OF_TEN};
-use super::read::Reader;
+use super::read::{Problems, Reader, Scratch};
 use super::rules::Bounds;
 use super::text::clean;
 use super::time::{TimeFault, parse_date, parse_timestamp};
@@ -70,6 +70,26 @@ impl<'a> Reader<'a> {
             Cells::Object(_) | Cells::List { .. } => return Err(self.mismatch(mark, "a single value")),
         }
         Ok(())
+    }
+
+    /// Reads a text that holds a number or a boolean, as PostgreSQL's input reads it, into one more cell.
+    pub(super) fn read_coerced(&mut self, cells: &mut Cells) -> Outcome<()> {
+        let mark = self.scanner.mark();
+        let text = self.scanner.string()?.resolve(&mut self.scratch.resolved).trim();
+        let wanted = match cells {
+            Cells::Boolean(_) => "true or false",
+            Cells::SmallInt(..) | Cells::Integer(..) | Cells::BigInt(..) => "an integer",
+            _ => "a number",
+        };
+        let token = if matches!(cells, Cells::Boolean(_)) { boolean_token(text) } else { number_token(text) };
+        let mut scratch = Scratch::default();
+        let outcome = Scanner::new(token.as_bytes(), 1).and_then(|scanner| {
+            let mut inner = Reader::new(scanner, self.cleaning, &mut scratch, Problems::First);
+            inner.read_scalar(cells)?;
+            inner.scanner.end()
+        });
+        // What is no token at all has its place in the text, which nobody sees.
+        outcome.map_err(|fault| if fault.of_document { self.unlike(mark, wanted) } else { fault })
     }
 
     /// Another kind of value stands here than was declared. Where its own grammar is broken, that is the fault.
@@ -182,6 +202,27 @@ impl<'a> Reader<'a> {
             TimeFault::Shape => self.unlike(mark, wanted),
             TimeFault::Range => Fault::value("range", format!("must be a time that exists, got {}", excerpt(self.scanner.since(mark)))),
         }
+    }
+}
+
+/// JSON knows neither a plus nor leading zeros, and asks for a digit before the point.
+fn number_token(text: &str) -> String {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let bare = digits.trim_start_matches('0');
+    let had_zeros = bare.len() < digits.len();
+    let needs_zero = !bare.starts_with(|first: char| first.is_ascii_digit()) && (had_zeros || bare.starts_with('.'));
+    format!("{sign}{}{bare}", if needs_zero { "0" } else { "" })
+}
+
+/// The words that PostgreSQL takes.
+fn boolean_token(text: &str) -> String {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => "true".to_owned(),
+        "false" | "f" | "no" | "n" | "off" | "0" => "false".to_owned(),
+        _ => text.to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 
-use super::{Decoded, Decoder};
+use super::{CsvLayout, Decoded, Decoder};
 use crate::batch::{Batch, Place};
 use crate::definition::{ColumnType, Field, Kind, RecordDefinition, Rules, Span, TextCleaning};
 
@@ -261,7 +261,7 @@ fn values_stand_in_their_columns() {
     assert_eq!(rows.column(3).as_primitive::<Date32Type>().value(0), 1);
     assert_eq!(rows.column(4).as_primitive::<TimestampMicrosecondType>().value(0), 1);
     assert_eq!(rows.column(5).as_string::<i32>().value(0), "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11");
-    assert_eq!(rows.column(6).as_string::<i32>().value(0), r#"{"b": [1.50, "\u00e3"]}"#);
+    assert_eq!(rows.column(6).as_string::<i64>().value(0), r#"{"b": [1.50, "\u00e3"]}"#);
     assert_eq!(rows.column(7).as_binary::<i32>().value(0), b"\x00\xff");
     assert!(rows.column(8).as_boolean().value(0));
     for column in rows.columns() {
@@ -386,4 +386,77 @@ fn a_record_without_fields_still_counts_its_rows() {
     let decoded = decoder(Vec::new(), TextCleaning::default()).decode(&batch_of(&[Some(b"{\"a\":1}"), Some(b"[]"), Some(b"{}")]));
     let rows: RecordBatch = decoded.rows;
     assert_eq!((rows.num_rows(), decoded.record, decoded.rejects.len()), (2, vec![0, 2], 1));
+}
+
+#[test]
+fn a_text_is_taken_for_the_number_that_it_holds_where_the_file_says_so() {
+    let coerced = |name: &str, column_type| {
+        let mut field = scalar(name, column_type);
+        field.rules.coerce = true;
+        field
+    };
+    let decoder = decoder(
+        vec![
+            coerced("id", ColumnType::Integer),
+            coerced("price?", ColumnType::Numeric(Some((6, 2)))),
+            coerced("good?", ColumnType::Boolean),
+            coerced("ratio?", ColumnType::DoublePrecision),
+        ],
+        TextCleaning::default(),
+    );
+    for (body, id) in [
+        (r#"{"id": 1333}"#, 1333),
+        (r#"{"id": "1333"}"#, 1333),
+        (r#"{"id": " 001333 ", "price": "+01.50", "good": "Yes", "ratio": "1e3"}"#, 1333),
+        (r#"{"id": "1333.0", "price": ".5", "good": "0", "ratio": "-0.25"}"#, 1333),
+        (r#"{"id": "-\u0037", "price": "00", "good": true}"#, -7),
+        (r#"{"id": "0", "price": "-000"}"#, 0),
+    ] {
+        let decoded = decode(&decoder, body.as_bytes());
+        assert_eq!(decoded.rejects, [], "{body}");
+        assert_eq!(decoded.rows.column(0).as_primitive::<Int32Type>().value(0), id, "{body}");
+    }
+    for (body, reason) in [
+        (r#"{"id": ""}"#, "id must be an integer, got \"\""),
+        (r#"{"id": "12x"}"#, "id must be an integer, got \"12x\""),
+        (r#"{"id": "nan"}"#, "id must be an integer, got \"nan\""),
+        (r#"{"id": "2.5"}"#, "id must be an integer, got 2.5"),
+        (r#"{"id": "3000000000"}"#, "id must be between -2147483648 and 2147483647, got 3000000000"),
+        (r#"{"id": "true"}"#, "id must be an integer, got true"),
+        (r#"{"id": true}"#, "id must be an integer, got true"),
+        (r#"{"id": null}"#, "id must not be null"),
+        (r#"{"id": 1, "price": "1.555"}"#, "price must have at most 2 decimals, got 1.555"),
+        (r#"{"id": 1, "good": "maybe"}"#, "good must be true or false, got \"maybe\""),
+    ] {
+        assert_eq!(refusal(&decoder, body.as_bytes()).2, reason, "{body}");
+    }
+}
+
+#[test]
+fn the_lines_of_a_file_are_records() {
+    let mut fields = vec![scalar("id", ColumnType::Integer), scalar("from", ColumnType::Text)];
+    fields.iter_mut().for_each(|field| field.rules.coerce = true);
+    let columns = [Some("from".to_owned()), Some("id".to_owned())];
+    let decoder = decoder(fields, TextCleaning { trim: true, ..TextCleaning::default() });
+    let decoder = decoder.of_lines(CsvLayout::new(b';', vec![String::new()], &columns));
+    let decoded = decoder.decode(&batch_of(&[
+        Some("\" São Paulo; SP\";7".as_bytes()),
+        Some(b";8"),
+        Some(b"Natal;x"),
+        Some(b"Natal"),
+        Some(b"\"Natal;9"),
+        Some(b"nan; 10 "),
+    ]));
+    let texts: Vec<_> = decoded.rows.column(1).as_string::<i32>().iter().flatten().collect();
+    assert_eq!((texts, decoded.record), (vec!["São Paulo; SP", "nan"], vec![0, 5]));
+    let reasons: Vec<_> = decoded.rejects.iter().map(|reject| (reject.record, reject.rule.as_str(), reject.reason.as_str())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (1, "null", "from must not be null"),
+            (2, "type", "id must be an integer, got \"x\""),
+            (3, "csv", "the line has 1 value, the heading has 2"),
+            (4, "csv", "a quote is opened on the line and never closed"),
+        ]
+    );
 }

@@ -9,6 +9,13 @@ use super::{Pipeline, Problem, Span};
 /// Called last, when every section is read. What a section could not read is left alone.
 pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     check_key(file, pipeline);
+    check_purpose(file);
+    if let (Some(entry), true) = (file.entry("publish"), pipeline.files.is_some()) {
+        let problem = Problem::new("publish.files", entry.key_span, "a pipeline that loads files cannot publish");
+        file.walk().report(problem.help(
+            "messages are sent by the worker that reads a topic: send the file's records to the topic instead, or take publish away",
+        ));
+    }
     let written = |section, key| file.value(section).and_then(|node| child(node, key)).map(|node| node.span);
     let (record_bytes, batch_bytes) = (pipeline.source.max_record_bytes, pipeline.batch.max_bytes);
     let spans = [written("source", "max_record_bytes"), written("batch", "max_bytes")];
@@ -22,6 +29,18 @@ pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     if let Some(span) = first(spans).filter(|_| connections > 0 && workers > connections) {
         let message = format!("{workers} workers (batch.workers) share {connections} connections (database.max_connections)");
         file.walk().report(Problem::new("batch.workers.contradiction", span, message).help("each worker has a connection of its own"));
+    }
+}
+
+/// A pipeline stores rows, makes calls, or both.
+fn check_purpose(file: &Fields<'_, '_>) {
+    if file.value("tables").is_none() && file.value("deliver").is_none() {
+        let (code, place, message) = match file.entry("tables") {
+            Some(entry) => ("file.value.empty", entry.key_span, "tables is empty"),
+            None => ("file.key.missing", file.place(), "the file has neither tables nor deliver"),
+        };
+        let help = "tables: the tables that the rows go to; deliver: HTTP calls that the records make";
+        file.walk().report(Problem::new(code, place, message.to_owned()).help(help));
     }
 }
 

@@ -38,7 +38,7 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    /// The Arrow type in which a value of this type travels. UUID and JSONB travel as text, already validated.
+    /// The Arrow type in which a value of this type travels. UUID and JSONB travel as texts, already validated.
     pub fn arrow(self) -> DataType {
         match self {
             Self::Boolean => DataType::Boolean,
@@ -49,7 +49,9 @@ impl ColumnType {
             Self::DoublePrecision => DataType::Float64,
             Self::Numeric(Some((precision, scale))) => DataType::Decimal128(precision, scale),
             Self::Numeric(None) => DataType::Decimal128(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
-            Self::Text | Self::Varchar(_) | Self::Uuid | Self::Jsonb => DataType::Utf8,
+            Self::Text | Self::Varchar(_) | Self::Uuid => DataType::Utf8,
+            // Told apart from TEXT, so that it stands in a document as what it is.
+            Self::Jsonb => DataType::LargeUtf8,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),

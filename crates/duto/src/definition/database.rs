@@ -31,6 +31,10 @@ pub struct Database {
     /// The first pause between retries; it doubles up to `retry_backoff_max`.
     pub retry_backoff: Duration,
     pub retry_backoff_max: Duration,
+    /// Ranges of the ledger are kept so long, and the last one of each partition for ever.
+    pub keep_ledger: Duration,
+    /// Answers of requests are kept so long: longer than any caller may be away.
+    pub keep_answers: Duration,
 }
 
 impl std::fmt::Debug for Database {
@@ -114,6 +118,18 @@ static KEYS: Keys = Keys {
         },
         timeout("retry_backoff", "200ms", "the first pause between retries; it doubles up to retry_backoff_max"),
         timeout("retry_backoff_max", "30s", "the longest pause between retries"),
+        Key {
+            name: "keep_ledger",
+            about: "how long the ledger of loads is kept; the last one of each partition stays for ever",
+            presence: Presence::Default("90d"),
+            value: Value::Duration { minimum: hours(1), maximum: hours(24 * 36_500) },
+        },
+        Key {
+            name: "keep_answers",
+            about: "how long the answers of requests that wait for the store are kept: longer than any caller may be away",
+            presence: Presence::Default("30d"),
+            value: Value::Duration { minimum: hours(1), maximum: hours(24 * 36_500) },
+        },
     ],
     later: &[],
     note: "",
@@ -138,6 +154,8 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         max_retries: fields.integer_or_word("retries").flatten(),
         retry_backoff: fields.duration("retry_backoff").unwrap_or_default(),
         retry_backoff_max: fields.duration("retry_backoff_max").unwrap_or_default(),
+        keep_ledger: fields.duration("keep_ledger").unwrap_or_default(),
+        keep_answers: fields.duration("keep_answers").unwrap_or_default(),
     };
     check(&fields, &database, place);
     pipeline.database = database;

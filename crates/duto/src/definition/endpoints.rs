@@ -84,6 +84,10 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
             let message = format!("the endpoint GET {} stands twice", endpoint.path);
             walk.report(Problem::new("endpoint.duplicate", entry.key_span, message));
         }
+        if endpoint.path == "/" && file.value("dashboard").is_some() {
+            let problem = Problem::new("endpoint.path", entry.key_span, "the path / is the dashboard's");
+            walk.report(problem.help("give the endpoint another path, or take the dashboard away"));
+        }
         pipeline.endpoints.push(endpoint);
     }
 }
@@ -150,7 +154,7 @@ fn path_of(key: &str) -> Result<String, (String, String)> {
         Some(name) => !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
         None => is_plain(part),
     };
-    if !path.starts_with('/') || path.len() < 2 || !path[1..].split('/').all(is_part) {
+    if !path.starts_with('/') || (path.len() > 1 && !path[1..].split('/').all(is_part)) {
         return Err((format!("\"{path}\" is not a path"), example()));
     }
     if TAKEN.contains(&path) || path.starts_with("/duto/") || path == "/duto" {

@@ -10,8 +10,10 @@ pub mod column_type;
 pub mod database;
 pub mod dashboard;
 mod decimal;
+pub mod deliver;
 pub mod endpoints;
 mod environment;
+pub mod files;
 pub mod generate;
 pub mod identifier;
 pub mod ingest;
@@ -22,6 +24,7 @@ mod parse;
 mod pipeline;
 pub mod problem;
 mod promise;
+pub mod publish;
 pub mod pull;
 mod quantity;
 pub mod record;
@@ -46,13 +49,16 @@ pub use checks::Check;
 pub use column_type::ColumnType;
 pub use dashboard::Dashboard;
 pub use database::Database;
+pub use deliver::Deliver;
 pub use endpoints::{Endpoint, Parameter, Shape};
+pub use files::{Encoding, Files};
 pub use generate::Generate;
 pub use ingest::IngestEndpoint;
 pub use once::Once;
 pub use parse::parse;
 pub use problem::Problem;
 pub use promise::{Promise, promise};
+pub use publish::Publish;
 pub use pull::{Cursor, Pull};
 pub use record::{Field, Kind, RecordDefinition, Rules};
 pub use render::{render, render_json};
@@ -61,7 +67,7 @@ pub use schema::json_schema;
 pub use settings::settings;
 pub use source::Source;
 pub use span::{Span, SqlText};
-pub use table::{Column, Index, Repeat, Table};
+pub use table::{Column, Index, Interval, Repeat, Table, TimePartition};
 pub use tests::{Expectation, Given, PipelineTest};
 pub use text::TextCleaning;
 pub use views::View;
@@ -92,6 +98,12 @@ pub struct Pipeline {
     pub ingest: Vec<IngestEndpoint>,
     /// `pull:`, in the file's order; those that are switched off too.
     pub pull: Vec<Pull>,
+    /// `deliver:`, in the file's order.
+    pub deliver: Vec<Deliver>,
+    /// `publish:`, in the file's order.
+    pub publish: Vec<Publish>,
+    /// `files:`; absent means that no file can be loaded.
+    pub files: Option<Files>,
     /// `generate:`; absent means that records are made from the record's types and rules alone.
     pub generate: Option<Generate>,
     pub tests: Vec<PipelineTest>,

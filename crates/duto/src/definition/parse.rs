@@ -6,8 +6,8 @@ use super::keys::{Key, Keys};
 use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
-    agreement, batch, checks, dashboard, database, endpoints, generate, ingest, listen, once, pipeline, pull, record, rollups, source,
-    table, tests, text, views, yaml,
+    agreement, batch, checks, dashboard, database, deliver, endpoints, files, generate, ingest, listen, once, pipeline, publish, pull,
+    record, rollups, source, table, tests, text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
@@ -18,7 +18,7 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 18] = [
+const SECTIONS: [Section; 21] = [
     pipeline::SECTION,
     listen::SECTION,
     source::SECTION,
@@ -35,12 +35,15 @@ const SECTIONS: [Section; 18] = [
     dashboard::SECTION,
     ingest::SECTION,
     pull::SECTION,
+    deliver::SECTION,
+    publish::SECTION,
+    files::SECTION,
     generate::SECTION,
     tests::SECTION,
 ];
 
 /// Sections of the language that this version does not have.
-const LATER: &[&str] = &["publish", "deliver", "files", "time_partition"];
+const LATER: &[&str] = &[];
 
 /// What the top of the file is called in messages.
 pub(super) const FILE: &str = "the file";

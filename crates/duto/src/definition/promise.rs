@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Cursor, Pipeline, Pull, Repeat, Table, identifier};
+use super::{Cursor, Deliver, IngestEndpoint, Pipeline, Publish, Pull, Repeat, Table, identifier};
 
 /// What a pipeline promises, part by part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,18 +46,58 @@ pub fn promise(pipeline: &Pipeline) -> Promise {
     );
     let mut parts = vec![Part { subject: "records".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: whole }];
     parts.extend(pipeline.tables.iter().map(|table| table_part(table, pipeline.source.partitions)));
-    for endpoint in &pipeline.ingest {
-        let sentence = format!(
-            "an answer of success means that the log holds the record; a client that sends again after a lost answer adds a second one{}",
-            second_record(&pipeline.tables)
-        );
-        let subject = format!("{} {}", endpoint.method, endpoint.path);
-        parts.push(Part { subject, guarantee: Guarantee::AtLeastOnce, sentence });
+    parts.extend(pipeline.ingest.iter().map(|endpoint| ingest_part(endpoint, pipeline)));
+    if pipeline.files.is_some() {
+        let sentence =
+            "a file is known by its content: loaded a second time it changes nothing, and a load that was interrupted goes on at its line";
+        parts.push(Part { subject: "files".to_string(), guarantee: Guarantee::ExactlyOnce, sentence: sentence.to_string() });
     }
     parts.extend(pipeline.pull.iter().filter(|pull| pull.url.is_some()).map(pull_part));
+    parts.extend(pipeline.deliver.iter().map(deliver_part));
+    parts.extend(pipeline.publish.iter().map(publish_part));
     let sentence = format!("a topic {topic} that is deleted, made anew and refilled past the position within one second");
     parts.push(Part { subject: "topic".to_string(), guarantee: Guarantee::Outside, sentence });
     Promise { parts }
+}
+
+fn ingest_part(endpoint: &IngestEndpoint, pipeline: &Pipeline) -> Part {
+    let subject = format!("{} {}", endpoint.method, endpoint.path);
+    let again = "a client that sends again after a lost answer";
+    let (guarantee, sentence) = match (&endpoint.topic, endpoint.stored) {
+        (_, true) => (
+            Guarantee::ExactlyOnce,
+            "an answer of success means that the record is in the tables; a repeat of its Idempotency-Key writes nothing and gets the first \
+             answer; without the header every request is a record of its own"
+                .to_owned(),
+        ),
+        (Some(topic), false) => (
+            Guarantee::AtLeastOnce,
+            format!("an answer of success means that the log holds the record in the topic {topic}; {again} adds a second one"),
+        ),
+        (None, false) => (
+            Guarantee::AtLeastOnce,
+            format!(
+                "an answer of success means that the log holds the record; {again} adds a second one{}",
+                second_record(&pipeline.tables)
+            ),
+        ),
+    };
+    Part { subject, guarantee, sentence }
+}
+
+fn deliver_part(deliver: &Deliver) -> Part {
+    let sentence = "the position moves only past records whose call was answered 2xx, or 400, 413 or 422, which makes a reject; a call may be \
+                    made again, with the same Idempotency-Key: a receiver that heeds it takes each record exactly once";
+    Part { subject: format!("deliver {}", deliver.name), guarantee: Guarantee::AtLeastOnce, sentence: sentence.to_owned() }
+}
+
+fn publish_part(publish: &Publish) -> Part {
+    let sentence = format!(
+        "one message in the topic {} for each row of {} that is stored, once for a consumer that reads committed messages, in order within a \
+         partition of the source; after the database was restored from a backup messages may come again, with the same duto-message-id",
+        publish.topic, publish.from
+    );
+    Part { subject: format!("publish {}", publish.name), guarantee: Guarantee::ExactlyOnce, sentence }
 }
 
 impl Promise {

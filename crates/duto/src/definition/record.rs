@@ -5,7 +5,7 @@ mod hints;
 mod rules;
 mod shape;
 
-pub(super) use shape::record_definitions;
+pub(super) use shape::{read_record, record_definitions, record_schema};
 
 use std::sync::Arc;
 
@@ -54,6 +54,8 @@ pub struct Rules {
     pub max_length: Option<u32>,
     /// In characters for texts, in elements for lists.
     pub min_length: Option<u32>,
+    /// A JSON text that holds a value of the type is taken for that value.
+    pub coerce: bool,
     /// A value for documents and hand-made messages, as JSON.
     pub example: Option<serde_json::Value>,
     /// How the generator makes this value.
@@ -93,6 +95,16 @@ pub enum GenerateHint {
     KeptBy { field: String, renewed: f64 },
     /// The exact product of these numbers of the record, each a path such as `product.price`.
     ProductOf(Vec<String>),
+    /// One of so many numbers at a time, counted upwards from here: where one has come to the end of its steps, the next one follows.
+    Alive { from: i64, count: u32 },
+    /// One of these, which stays with the value of another field.
+    KeptOneOf { field: String, values: Vec<serde_json::Value> },
+    /// A text that goes on with every record of another field's value: the first of these, then one of those that may follow. One that
+    /// none follows is an end.
+    Steps { field: String, steps: Vec<(String, Vec<String>)> },
+    /// A time behind the last one of another field's value, by as many seconds, inclusive, but never in the future. The first one is at
+    /// most so many seconds ago.
+    Later { field: String, least_seconds: u64, most_seconds: u64, ago_seconds: u64 },
 }
 
 impl RecordDefinition {

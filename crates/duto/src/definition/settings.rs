@@ -1,7 +1,7 @@
 //! The settings as they are in effect, after defaults and environment, for `duto config show`.
 
 use super::quantity::{format_bytes, format_duration};
-use super::{Database, Pipeline, Pull, Source};
+use super::{Database, Encoding, Pipeline, Pull, Source};
 
 const MASK: &str = "********";
 
@@ -37,6 +37,12 @@ pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
         let headers = pull.headers.iter();
         add(&format!("{section}.headers"), headers.map(|(name, _)| (name.as_str(), MASK.to_string())).collect());
     }
+    if let Some(files) = &pipeline.files {
+        let encoding = if files.encoding == Encoding::Latin1 { "latin1" } else { "utf-8" };
+        let delimiter = if files.delimiter == b'\t' { "tab".to_string() } else { char::from(files.delimiter).to_string() };
+        let nulls = files.nulls.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
+        add("files", vec![("delimiter", delimiter), ("encoding", encoding.to_string()), ("nulls", nulls)]);
+    }
     if let Some(generate) = &pipeline.generate {
         add("generate", vec![("rate", generate.rate_per_second.to_string())]);
     }
@@ -51,6 +57,7 @@ fn source_settings(source: &Source) -> Vec<(&'static str, String)> {
         ("retention", or_unset(source.retention.map(format_duration).as_deref())),
         ("key", or_unset(source.key.as_deref())),
         ("format", "json".to_string()),
+        ("unwrap_strings", source.unwrap_strings.to_string()),
         ("max_record_bytes", format_bytes(source.max_record_bytes as u64)),
         ("max_depth", source.max_depth.to_string()),
         ("instance", or_unset(source.instance_id.as_deref())),
@@ -91,6 +98,8 @@ fn database_settings(database: &Database) -> Vec<(&'static str, String)> {
         ("retries", database.max_retries.map_or_else(|| "forever".to_string(), |retries| retries.to_string())),
         ("retry_backoff", format_duration(database.retry_backoff)),
         ("retry_backoff_max", format_duration(database.retry_backoff_max)),
+        ("keep_ledger", format_duration(database.keep_ledger)),
+        ("keep_answers", format_duration(database.keep_answers)),
     ]);
     settings
 }

@@ -22,6 +22,8 @@ pub struct Source {
     pub key: Option<String>,
     /// The only one so far is JSON.
     pub format: Format,
+    /// A record that is a JSON string is read as the JSON that the string holds.
+    pub unwrap_strings: bool,
     /// A longer record is a reject that keeps its first 64 KiB and its digest.
     pub max_record_bytes: usize,
     /// Deeper nesting is a reject.
@@ -116,6 +118,12 @@ static KEYS: Keys = Keys {
         },
         Key { name: "format", about: "what a record's bytes are", presence: Presence::Default("json"), value: Value::Word(&["json"]) },
         Key {
+            name: "unwrap_strings",
+            about: "a record that is a JSON string is read as the JSON that the string holds",
+            presence: Presence::Default("false"),
+            value: Value::Boolean,
+        },
+        Key {
             name: "max_record_bytes",
             about: "a longer record is a reject that keeps its first 64 KiB and its digest",
             presence: Presence::Default("1 MiB"),
@@ -155,13 +163,7 @@ static KEYS: Keys = Keys {
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let Some(fields) = file.section("source") else { return };
     let topic = fields.text("topic");
-    if let (Some(topic), Some(node)) = (&topic, fields.value("topic"))
-        && !is_topic(topic)
-    {
-        let message = format!("{} is not a name for a topic", fields.walk().quote(node.span));
-        let problem = Problem::new("source.topic.invalid", node.span, message);
-        fields.walk().report(problem.help("letters, digits, `.`, `_` and `-`, at most 249, and neither `.` nor `..` alone"));
-    }
+    check_topic(&fields, "topic");
     fields.word("format");
     pipeline.source = Source {
         topic: topic.unwrap_or_default(),
@@ -170,12 +172,24 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         retention: fields.duration("retention"),
         key: fields.text("key"),
         format: Format::Json,
+        unwrap_strings: fields.boolean("unwrap_strings").unwrap_or_default(),
         max_record_bytes: fields.bytes("max_record_bytes").unwrap_or_default(),
         max_depth: fields.integer("max_depth").unwrap_or_default(),
         instance_id: fields.text("instance"),
         session_timeout: fields.duration("session_timeout").unwrap_or_default(),
         kafka: read_kafka(&fields),
     };
+}
+
+/// Reports a topic's name that Kafka would not take, behind this key.
+pub(super) fn check_topic(fields: &Fields<'_, '_>, key: &'static str) {
+    if let (Some(topic), Some(node)) = (fields.text(key), fields.value(key))
+        && !is_topic(&topic)
+    {
+        let message = format!("{} is not a name for a topic", fields.walk().quote(node.span));
+        let problem = Problem::new("source.topic.invalid", node.span, message);
+        fields.walk().report(problem.help("letters, digits, `.`, `_` and `-`, at most 249, and neither `.` nor `..` alone"));
+    }
 }
 
 fn read_kafka(fields: &Fields<'_, '_>) -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 mod column;
 mod indexes;
 mod reference;
+mod time_partition;
 
 use serde_json::{Value as Json, json};
 
@@ -14,6 +15,7 @@ use super::yaml::{Content, Entry, Node};
 use super::{ColumnType, Pipeline, Problem, Span, SqlText, identifier};
 pub use indexes::Index;
 pub(super) use reference::Declared;
+pub use time_partition::{Interval, TimePartition};
 
 /// One table of the pipeline, and the SELECT over one record that fills it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Table {
     /// Beside those that keys imply.
     pub indexes: Vec<Index>,
     pub repeat: Repeat,
+    /// None means that it is kept in one piece.
+    pub time_partition: Option<TimePartition>,
     /// A projection of one record: expressions, WHERE, at most one UNNEST of a list of the record.
     pub select: SqlText,
     pub span: Span,
@@ -76,7 +80,8 @@ pub(super) const SECTION: Section = Section {
     key: Key {
         name: "tables",
         about: "the tables that the rows go to, each with its columns, what a repeat does, and the SELECT over one record that fills it",
-        presence: Presence::Required,
+        // What a pipeline without calls needs is checked when all sections are read.
+        presence: Presence::Optional,
         value: Value::Other(tables_schema),
     },
     read,
@@ -110,13 +115,19 @@ static KEYS: Keys = Keys {
             value: Value::Word(&["ignore", "update", "append"]),
         },
         Key {
+            name: "time_partition",
+            about: "keeps the table in pieces of time: a hypertable where TimescaleDB is there, else range partitions made ahead of the data",
+            presence: Presence::Optional,
+            value: Value::Keys(&time_partition::KEYS),
+        },
+        Key {
             name: "select",
             about: "a projection of one record: expressions, WHERE, at most one UNNEST of a list of the record",
             presence: Presence::Required,
             value: Value::Sql,
         },
     ],
-    later: &["time_partition"],
+    later: &[],
     note: "",
 };
 
@@ -160,7 +171,9 @@ fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
         .filter(|entry| !entry.value.is_unset())
         .and_then(|entry| sql(walk, &fields.named("select"), entry))
         .unwrap_or_default();
-    let table = Table { name, columns, indexes, repeat: repeat.unwrap_or(Repeat::Append), select, span: entry.key_span };
+    let repeated = repeat.unwrap_or(Repeat::Append);
+    let mut table = Table { name, columns, indexes, repeat: repeated, time_partition: None, select, span: entry.key_span };
+    table.time_partition = time_partition::read(&fields, &table);
     if repeat.is_some_and(|repeat| repeat != Repeat::Append) && table.key().is_empty() && !table.columns.is_empty() {
         let span = fields.span("repeat").unwrap_or(entry.key_span);
         let message = format!("the table {} has no key by which a repeat could be known", table.name);

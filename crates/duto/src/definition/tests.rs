@@ -68,7 +68,7 @@ static REJECT_KEYS: Keys = Keys {
 };
 
 fn tests_schema() -> Json {
-    let rows = json!({ "type": "array", "items": { "type": "object" }, "description": "the rows that the table must get" });
+    let rows = json!({ "type": "array", "items": { "type": "object" }, "description": "the rows that the table must get, or the bodies of the calls that `deliver` must make" });
     let mut reject = super::schema::keys_schema(&REJECT_KEYS);
     reject["description"] = json!("the reject that the record must become");
     json!({
@@ -95,7 +95,7 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         let Some(entries) = walk.entries("a test", item) else { continue };
         let place = entries.first().map_or(item.span, |entry| entry.key_span);
         let given = read_given(walk, entries, place);
-        let expect = read_expectation(walk, entries, place, &declared);
+        let expect = read_expectation(walk, entries, place, &declared, pipeline);
         if let (Some(given), Some(expect)) = (given, expect) {
             pipeline.tests.push(PipelineTest { given, expect, span: item.span });
         }
@@ -126,7 +126,7 @@ fn read_given(walk: &Walk<'_>, entries: &[Entry], place: Span) -> Option<Given> 
     bytes.map(Given::Bytes)
 }
 
-fn read_expectation(walk: &Walk<'_>, entries: &[Entry], place: Span, declared: &Declared) -> Option<Expectation> {
+fn read_expectation(walk: &Walk<'_>, entries: &[Entry], place: Span, declared: &Declared, pipeline: &Pipeline) -> Option<Expectation> {
     let outcomes: Vec<&Entry> = entries.iter().filter(|entry| !GIVEN.contains(&entry.key.as_str())).collect();
     if outcomes.is_empty() {
         let problem = Problem::new("tests.outcome.missing", place, "the test does not say what must become of the record");
@@ -134,7 +134,7 @@ fn read_expectation(walk: &Walk<'_>, entries: &[Entry], place: Span, declared: &
         return None;
     }
     let Some(reject) = outcomes.iter().find(|entry| entry.key == "reject") else {
-        let rows: Vec<_> = outcomes.iter().map(|entry| read_table_rows(walk, entry, declared)).collect();
+        let rows: Vec<_> = outcomes.iter().map(|entry| read_table_rows(walk, entry, declared, pipeline)).collect();
         return rows.into_iter().collect::<Option<_>>().map(Expectation::Rows);
     };
     if let Some(rows) = outcomes.iter().find(|entry| entry.key != "reject") {
@@ -146,7 +146,10 @@ fn read_expectation(walk: &Walk<'_>, entries: &[Entry], place: Span, declared: &
     Some(Expectation::Reject { stage, path: fields.text("path"), reason: fields.text("reason") })
 }
 
-fn read_table_rows(walk: &Walk<'_>, entry: &Entry, declared: &Declared) -> Option<(String, Vec<Map<String, Json>>)> {
+fn read_table_rows(walk: &Walk<'_>, entry: &Entry, declared: &Declared, pipeline: &Pipeline) -> Option<(String, Vec<Map<String, Json>>)> {
+    if pipeline.deliver.iter().any(|deliver| deliver.name == entry.key) {
+        return read_bodies(walk, entry);
+    }
     let name = identifier::fold(&entry.key).unwrap_or_else(|_| entry.key.clone());
     let Some(columns) = declared.columns(&name) else {
         walk.report(declared.unknown_table(entry.key_span, &name));
@@ -157,6 +160,20 @@ fn read_table_rows(walk: &Walk<'_>, entry: &Entry, declared: &Declared) -> Optio
     rows.into_iter().collect::<Option<_>>().map(|rows| (name, rows))
 }
 
+/// The bodies of the calls that the record makes.
+fn read_bodies(walk: &Walk<'_>, entry: &Entry) -> Option<(String, Vec<Map<String, Json>>)> {
+    let items = walk.list(&format!("the calls of {}", entry.key), &entry.value)?;
+    let body = |item| match to_json(walk, item)? {
+        Json::Object(body) => Some(body),
+        _ => {
+            let message = format!("a call of {} must be a mapping of its body's keys, got {}", entry.key, walk.got(item));
+            walk.report(Problem::new("file.value.type", item.span, message));
+            None
+        }
+    };
+    items.iter().map(body).collect::<Option<_>>().map(|bodies| (entry.key.clone(), bodies))
+}
+
 fn read_row(walk: &Walk<'_>, table: &str, item: &Node, columns: &[String]) -> Option<Map<String, Json>> {
     let Content::Mapping(entries) = &item.content else {
         let message = format!("a row of {table} must be a mapping of its columns, got {}", walk.got(item));
@@ -165,7 +182,9 @@ fn read_row(walk: &Walk<'_>, table: &str, item: &Node, columns: &[String]) -> Op
     };
     let mut row = Map::new();
     for entry in entries {
-        let column = identifier::fold(&entry.key).unwrap_or_else(|_| entry.key.clone());
+        // A row is written as JSON has it: a name with capitals needs no quotes within its own.
+        let exact = columns.contains(&entry.key);
+        let column = if exact { entry.key.clone() } else { identifier::fold(&entry.key).unwrap_or_else(|_| entry.key.clone()) };
         if !columns.contains(&column) {
             walk.report(unknown_column(entry.key_span, &column, columns));
         }

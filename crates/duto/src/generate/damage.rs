@@ -143,22 +143,28 @@ fn value_damages(field: &Field, next: &mut usize, cleaning: TextCleaning, found:
 fn scalar_damages(field: &Field, column_type: ColumnType, cleaning: TextCleaning) -> Vec<(&'static str, String)> {
     use ColumnType as T;
     let fixed = |damages: &[(&'static str, &str)]| damages.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>();
+    // Of a text that holds a value only one that holds none is bad.
+    let coerced = |plain: &'static str, other: &'static str| if field.rules.coerce { other } else { plain };
     let mut damages = match column_type {
-        T::Boolean => fixed(&[("a number as a boolean", "1"), ("a text as a boolean", "\"true\"")]),
+        T::Boolean => fixed(&[("a number as a boolean", "1"), ("a text as a boolean", coerced("\"true\"", "\"maybe\""))]),
         T::SmallInt | T::Integer | T::Serial | T::BigInt | T::BigSerial => fixed(&[
             ("a boolean as a number", "true"),
-            ("a text as a number", "\"12\""),
+            ("a text as a number", coerced("\"12\"", "\"twelve\"")),
             ("a fraction as an integer", "2.5"),
             ("beyond the integer's range", "9223372036854775808"),
             ("1e400", "1e400"),
         ]),
         T::Numeric(_) => fixed(&[
             ("a boolean as a number", "false"),
-            ("a text as a number", "\"12.50\""),
+            ("a text as a number", coerced("\"12.50\"", "\"twelve\"")),
             ("too many decimals", "1.0000000000000000000000000000000000000001"),
             ("1e400", "1e400"),
         ]),
-        T::Real | T::DoublePrecision => fixed(&[("a boolean as a number", "true"), ("a text as a number", "\"1.5\""), ("1e400", "1e400")]),
+        T::Real | T::DoublePrecision => fixed(&[
+            ("a boolean as a number", "true"),
+            ("a text as a number", coerced("\"1.5\"", "\"one and a half\"")),
+            ("1e400", "1e400"),
+        ]),
         T::Text | T::Varchar(_) => fixed(&[("a number as a text", "12"), ("an object as a text", "{\"text\": \"inside\"}")]),
         T::Date => fixed(&[("no such day", "\"2023-02-30\""), ("a number as a date", "20230230")]),
         T::Timestamp | T::Timestamptz => fixed(&[

@@ -84,6 +84,27 @@ pub enum Maker {
         renewed: f64,
     },
     ProductOf(Vec<String>),
+    /// So many numbers at a time.
+    Alive {
+        from: i64,
+        count: u32,
+    },
+    /// One of these JSON texts, the same for one value of the field.
+    KeptOneOf {
+        field: String,
+        values: Vec<String>,
+    },
+    /// Texts and those that may follow them.
+    Steps {
+        field: String,
+        steps: Vec<(String, Vec<String>)>,
+    },
+    Later {
+        field: String,
+        least_seconds: u64,
+        most_seconds: u64,
+        ago_seconds: u64,
+    },
     List {
         element: Box<FieldMaker>,
         least: u32,
@@ -108,7 +129,12 @@ pub fn makers(fields: &[Field]) -> Result<Vec<FieldMaker>, Vec<Problem>> {
 fn looked_at(field: &Field) -> Vec<String> {
     let mut paths: Vec<String> = field.rules.generate_when.iter().map(|when| when.field.clone()).collect();
     match &field.rules.generate {
-        Some(GenerateHint::KeptBy { field, .. }) => paths.push(field.clone()),
+        Some(
+            GenerateHint::KeptBy { field, .. }
+            | GenerateHint::KeptOneOf { field, .. }
+            | GenerateHint::Steps { field, .. }
+            | GenerateHint::Later { field, .. },
+        ) => paths.push(field.clone()),
         Some(GenerateHint::ProductOf(factors)) => paths.extend(factors.iter().cloned()),
         _ => {}
     }
@@ -233,6 +259,14 @@ fn hinted(field: &Field, column_type: ColumnType) -> Result<Option<Maker>, Probl
         }
         Some(GenerateHint::KeptBy { field, renewed }) => Maker::KeptBy { field: field.clone(), renewed: *renewed },
         Some(GenerateHint::ProductOf(paths)) => Maker::ProductOf(paths.clone()),
+        Some(GenerateHint::Alive { from, count }) => Maker::Alive { from: *from, count: *count },
+        Some(GenerateHint::KeptOneOf { field, values }) => {
+            Maker::KeptOneOf { field: field.clone(), values: values.iter().map(Value::to_string).collect() }
+        }
+        Some(GenerateHint::Steps { field, steps }) => Maker::Steps { field: field.clone(), steps: steps.clone() },
+        Some(GenerateHint::Later { field, least_seconds, most_seconds, ago_seconds }) => {
+            Maker::Later { field: field.clone(), least_seconds: *least_seconds, most_seconds: *most_seconds, ago_seconds: *ago_seconds }
+        }
         Some(GenerateHint::Length { .. } | GenerateHint::Probability(_)) | None => return Ok(None),
     }))
 }

@@ -1,6 +1,6 @@
 //! What a value may depend on: the values before it in its record, and what was kept of earlier records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Of one field so many values are kept at most; then all are forgotten, so that a long run does not grow.
 const MOST_KEPT: usize = 100_000;
@@ -11,6 +11,10 @@ pub struct Memory {
     values: HashMap<String, String>,
     /// By the field's number and the value that it goes with.
     kept: HashMap<(usize, String), String>,
+    /// The numbers of a field that come again and again, and the next one.
+    alive: HashMap<usize, (Vec<i64>, i64)>,
+    /// By path, values that have come to the end of their steps.
+    ended: HashSet<(String, String)>,
 }
 
 impl Memory {
@@ -51,6 +55,39 @@ impl Memory {
                 made
             }
         }
+    }
+
+    /// What goes with a value becomes what it makes of what was kept of it last.
+    pub fn go_on(&mut self, field: usize, with: &str, next: impl FnOnce(Option<&str>) -> String) -> String {
+        if self.kept.len() > MOST_KEPT {
+            self.kept.clear();
+        }
+        let key = (field, with.to_owned());
+        let made = next(self.kept.get(&key).map(String::as_str));
+        self.kept.insert(key, made.clone());
+        made
+    }
+
+    /// The value at this path has come to its end.
+    pub fn end(&mut self, path: &str, value: &str) {
+        self.ended.insert((path.to_owned(), value.to_owned()));
+    }
+
+    /// One of a field's living numbers: the one at this place among so many. One that has ended makes room for the next.
+    pub fn living(&mut self, field: usize, path: &str, place: usize, count: usize, from: i64) -> i64 {
+        let (numbers, next) = self.alive.entry(field).or_insert_with(|| (Vec::new(), from));
+        while numbers.len() < count {
+            numbers.push(*next);
+            *next += 1;
+        }
+        let Some(number) = numbers.get_mut(place) else { return from };
+        let ended = number.to_string();
+        if self.ended.remove(&(path.to_owned(), ended.clone())) {
+            self.kept.retain(|(_, with), _| *with != ended);
+            *number = *next;
+            *next += 1;
+        }
+        *number
     }
 
     /// The exact product of the numbers at these paths, as a decimal's units and its decimals; None where one is missing or no number.

@@ -180,6 +180,46 @@ fn a_value_may_be_a_text_and_a_choice() {
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["USER\n002", "USER001"]);
 }
 
+/// Packages as they travel: each begins, goes on step by step in time, and comes to an end.
+#[test]
+fn packages_live_through_their_steps() {
+    let steps = [("SENT", vec!["ON THE ROAD"]), ("ON THE ROAD", vec!["ON THE ROAD", "DELIVERED", "LOST"])];
+    let steps = steps.into_iter().map(|(from, to)| (from.to_owned(), to.into_iter().map(str::to_owned).collect())).collect();
+    let id = || "id".to_owned();
+    let fields = vec![
+        hinted("id", ColumnType::Integer, GenerateHint::Alive { from: 100, count: 5 }),
+        hinted("city", ColumnType::Text, GenerateHint::KeptOneOf { field: id(), values: vec![json!("Natal"), json!("Acre")] }),
+        hinted("status", ColumnType::Text, GenerateHint::Steps { field: id(), steps }),
+        hinted(
+            "at",
+            ColumnType::Timestamptz,
+            GenerateHint::Later { field: id(), least_seconds: 3_600, most_seconds: 7_200, ago_seconds: 864_000 },
+        ),
+    ];
+    let record = RecordDefinition { fields };
+    let mut generator = generator(&record, 8);
+    let mut packages: std::collections::BTreeMap<i64, Vec<(String, String, String)>> = std::collections::BTreeMap::new();
+    for _ in 0..500 {
+        let body: Value = serde_json::from_slice(&generator.next_payload()).unwrap();
+        let text = |key: &str| body[key].as_str().unwrap().to_owned();
+        packages.entry(body["id"].as_i64().unwrap()).or_default().push((text("status"), text("city"), text("at")));
+    }
+    assert!(packages.len() > 50, "{}", packages.len());
+    assert_eq!(packages.keys().copied().collect::<Vec<_>>(), (100..100 + packages.len() as i64).collect::<Vec<_>>());
+    let is_end = |status: &str| ["DELIVERED", "LOST"].contains(&status);
+    let mut open = 0;
+    for (id, events) in &packages {
+        assert_eq!(events[0].0, "SENT", "{id}");
+        assert!(events.iter().all(|event| event.1 == events[0].1), "{id}: {events:?}");
+        assert!(events.windows(2).all(|pair| pair[0].2 < pair[1].2), "{id}: {events:?}");
+        assert!(events.iter().rev().skip(1).all(|event| !is_end(&event.0)), "{id}: {events:?}");
+        open += usize::from(!is_end(&events[events.len() - 1].0));
+    }
+    assert!(open <= 5, "{open}");
+    let bodies: Vec<Vec<u8>> = (0..200).map(|_| generator.next_payload()).collect();
+    assert_eq!(rejects(&record, &bodies), []);
+}
+
 #[test]
 fn a_seed_decides_the_records() {
     let mut record = everything();

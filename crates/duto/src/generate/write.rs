@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -18,6 +18,17 @@ const WORDS: [&str; 16] = [
 ];
 /// Of base64; any of them may stand anywhere in a whole group.
 const DIGITS: [char; 8] = ['A', 'Q', 'b', 'w', '7', '+', '/', 'Z'];
+
+/// So many seconds behind the last time, or so many ago; never in the future.
+fn later_time(last: Option<&str>, later_seconds: u64, ago_seconds: u64) -> String {
+    let now = Utc::now();
+    let last = last.and_then(|last| DateTime::parse_from_rfc3339(last).ok()).map(|last| last.to_utc());
+    let time = match last {
+        Some(last) => last + TimeDelta::seconds(later_seconds as i64),
+        None => now - TimeDelta::seconds(ago_seconds as i64),
+    };
+    time.min(now).to_rfc3339_opts(SecondsFormat::Micros, true)
+}
 
 /// One body being written.
 pub struct Writer<'a> {
@@ -88,8 +99,42 @@ impl<'a> Writer<'a> {
                 let kept = self.memory.kept(field.number, &with, renew, || fresh);
                 self.quoted(&kept);
             }
+            Maker::Alive { from, count } => {
+                let place = self.random.random_range(0..*count) as usize;
+                let number = self.memory.living(field.number, &field.path, place, *count as usize, *from);
+                let _ = write!(self.body, "{number}");
+            }
+            Maker::KeptOneOf { field: other, values } => {
+                let with = self.memory.value(other).unwrap_or_default().to_owned();
+                let choice = self.random.random_range(0..values.len().max(1));
+                let chosen = self.memory.kept(field.number, &with, false, || values.get(choice).cloned().unwrap_or_default());
+                self.body.push_str(&chosen);
+            }
+            Maker::Steps { field: other, steps } => self.step(field.number, other, steps),
+            Maker::Later { field: other, least_seconds, most_seconds, ago_seconds } => {
+                let with = self.memory.value(other).unwrap_or_default().to_owned();
+                let (later, ago) = (self.random.random_range(*least_seconds..=*most_seconds), self.random.random_range(0..=*ago_seconds));
+                let time = self.memory.go_on(field.number, &with, |last| later_time(last, later, ago));
+                self.quoted(&time);
+            }
             maker => self.value(maker),
         }
+    }
+
+    /// The next step of the value that another field has, or its first one.
+    fn step(&mut self, number: usize, other: &str, steps: &[(String, Vec<String>)]) {
+        let with = self.memory.value(other).unwrap_or_default().to_owned();
+        let following = |step: &str| steps.iter().find(|(from, _)| from == step).map_or(&[][..], |(_, following)| following.as_slice());
+        let random = &mut self.random;
+        let first = || steps.first().map(|(step, _)| step.clone()).unwrap_or_default();
+        let step = self.memory.go_on(number, &with, |last| match last.map(following) {
+            Some(choice) if !choice.is_empty() => choice[random.random_range(0..choice.len())].clone(),
+            _ => first(),
+        });
+        if following(&step).is_empty() {
+            self.memory.end(other, &with);
+        }
+        self.quoted(&step);
     }
 
     fn remember(&mut self, field: &FieldMaker, start: usize) {
@@ -143,6 +188,16 @@ impl<'a> Writer<'a> {
                 self.quoted(&format!("{prefix}{number:0digits$}"));
             }
             // Of a list's element nothing is kept.
+            Maker::Alive { from, .. } => self.units(i128::from(*from) + i128::from(self.record), 0, false),
+            Maker::KeptOneOf { values, .. } => {
+                let choice = self.random.random_range(0..values.len().max(1));
+                self.body.push_str(values.get(choice).map_or("null", String::as_str));
+            }
+            Maker::Steps { steps, .. } => {
+                let choice = self.random.random_range(0..steps.len().max(1));
+                self.quoted(steps.get(choice).map_or("", |(step, _)| step.as_str()));
+            }
+            Maker::Later { .. } => self.quoted(&Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)),
             Maker::KeptBy { .. } => {
                 let uuid = self.uuid();
                 self.quoted(&uuid);

@@ -1,7 +1,11 @@
-//! `ingest:`, HTTP endpoints that put records on the topic. A record is checked as the file declares it, and answered when the log has it durably.
+//! `ingest:`, HTTP endpoints that put records on a topic. A record is checked as the file declares it, and answered when the log has it
+//! durably, or when it is stored.
 
+pub mod answers; // what waiting requests are told
 mod body; // one object, an array, or one object a line
+pub mod intake; // an endpoint, planned
 mod send; // into the log, and its outcome
+mod stored; // answered after the store
 
 use std::sync::Arc;
 
@@ -11,63 +15,151 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
+use futures_util::future::join_all;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::reject::Reject;
 use crate::serve::Served;
 use body::Body;
-use send::{SendFailure, send_all};
+use intake::Intake;
+use send::{Outgoing, SendFailure, send_all};
 
 /// A body of many records may be so much longer than one record.
 const RECORDS_IN_A_BODY: usize = 64;
+const KEY_BYTES_MAX: usize = 255;
 
 /// One route for each declared endpoint.
 pub fn routes(served: &Served) -> Router<Arc<Served>> {
     let most_bytes = served.pipeline.source.max_record_bytes.saturating_mul(RECORDS_IN_A_BODY);
-    served.pipeline.ingest.iter().fold(Router::new(), |router, endpoint| {
+    let taken = |intake: &&Arc<Intake>| served.pipeline.ingest.contains(&intake.endpoint);
+    served.stages.intakes().iter().filter(taken).fold(Router::new(), |router, intake| {
+        let endpoint = &intake.endpoint;
         let method = MethodFilter::try_from(axum::http::Method::from_bytes(endpoint.method.as_bytes()).unwrap_or_default())
             .unwrap_or(MethodFilter::POST);
-        router.route(&endpoint.path, on(method, take).layer(DefaultBodyLimit::max(most_bytes)))
+        let intake = intake.clone();
+        let handler = move |State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes| async move {
+            take(&served, &intake, &headers, &body).await
+        };
+        router.route(&endpoint.path, on(method, handler).layer(DefaultBodyLimit::max(endpoint.max_body_bytes.unwrap_or(most_bytes))))
     })
 }
 
-/// One record: 202 when the log has it, 422 with every problem. Many: 202 when all are in, else 207 with one result a record.
-async fn take(State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes) -> Response {
-    let records = match Body::split(&headers, &body) {
-        Body::One(record) => return take_one(&served, record).await,
+/// One record: its declared answer, or 422 with every problem. Many: 202 when all are in, else 207 with one result a record.
+async fn take(served: &Served, intake: &Intake, headers: &HeaderMap, body: &[u8]) -> Response {
+    let key = match idempotency_key(headers) {
+        Ok(key) => key,
+        Err(reason) => return (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": reason }))).into_response(),
+    };
+    let records = match Body::split(headers, body) {
+        Body::One(record) => return take_one(served, intake, key, record).await,
         Body::Many(records) => records,
         Body::Broken(reason) => return unprocessable(vec![json!({"path": "", "reason": reason})]),
     };
-    let problems: Vec<Vec<Reject>> = records.iter().map(|record| served.stages.problems(record)).collect();
+    let problems = tokio::task::block_in_place(|| problems_of_each(served, intake, &records));
     let good: Vec<&[u8]> = records.iter().zip(&problems).filter(|(_, problems)| problems.is_empty()).map(|(record, _)| *record).collect();
-    let mut sent = send_all(&served, &good).await.into_iter();
+    let mut outcomes = match intake.endpoint.stored {
+        true => store_all(served, intake, key.as_deref(), &good).await,
+        false => accept_all(served, intake, &good).await,
+    }
+    .into_iter();
     let results: Vec<Value> = problems
         .iter()
         .map(|problems| match problems.is_empty() {
             false => json!({"status": 422, "problems": describe(problems)}),
-            true => match sent.next() {
-                Some(Ok(())) => json!({"status": 202}),
-                Some(Err(failure)) => json!({"status": failure.status().as_u16(), "error": failure.to_string()}),
-                None => json!({"status": 500, "error": "no outcome"}),
-            },
+            true => outcomes.next().unwrap_or_else(|| json!({"status": 500, "error": "no outcome"})),
         })
         .collect();
-    let accepted = results.iter().filter(|result| result["status"] == 202).count();
-    let status = if accepted == results.len() { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
-    let body = json!({"accepted": accepted, "refused": results.len() - accepted, "results": if status == StatusCode::ACCEPTED { Vec::new() } else { results }});
-    (status, axum::Json(body)).into_response()
+    let is_accepted = |result: &&Value| result["status"].as_u64().is_some_and(|status| status < 300);
+    let accepted = results.iter().filter(is_accepted).count();
+    let all = accepted == results.len();
+    let status = if all { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
+    // Where all are in, the log's word is one; answers of stored records differ.
+    let told = if all && !intake.endpoint.stored { Vec::new() } else { results };
+    let refused = problems.len() - accepted;
+    (status, axum::Json(json!({"accepted": accepted, "refused": refused, "results": told}))).into_response()
 }
 
-async fn take_one(served: &Served, record: &[u8]) -> Response {
-    let problems = served.stages.problems(record);
+async fn take_one(served: &Served, intake: &Intake, key: Option<String>, record: &[u8]) -> Response {
+    let problems = problems(served, intake, record);
     if !problems.is_empty() {
         return unprocessable(describe(&problems));
     }
-    match send_all(served, &[record]).await.pop() {
-        Some(Ok(())) => (StatusCode::ACCEPTED, axum::Json(json!({"accepted": 1}))).into_response(),
+    if intake.endpoint.stored {
+        let key = key.unwrap_or_else(own_key);
+        return match stored::take(served, intake, &key, record).await {
+            Ok((status, body)) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(failure) => refused(&failure),
+        };
+    }
+    // Before the record is sent: one whose answer cannot be made is refused, and may be mended.
+    let answer = match intake.answer(record) {
+        Ok(answer) => answer.unwrap_or_else(|| json!({"accepted": 1}).to_string()),
+        Err(reason) => return unprocessable(vec![json!({"path": "", "rule": "answer", "reason": reason})]),
+    };
+    match send_all(served, intake, &[outgoing(record)]).await.pop() {
+        Some(Ok(_)) => {
+            let status = StatusCode::from_u16(intake.endpoint.status).unwrap_or(StatusCode::ACCEPTED);
+            (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
+        }
         Some(Err(failure)) => refused(&failure),
         None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+async fn accept_all(served: &Served, intake: &Intake, records: &[&[u8]]) -> Vec<Value> {
+    let outgoing: Vec<Outgoing<'_>> = records.iter().map(|record| outgoing(record)).collect();
+    let told = |outcome: Result<_, SendFailure>| match outcome {
+        Ok(_) => json!({"status": intake.endpoint.status}),
+        Err(failure) => json!({"status": failure.status().as_u16(), "error": failure.to_string()}),
+    };
+    send_all(served, intake, &outgoing).await.into_iter().map(told).collect()
+}
+
+/// Each record has a key of its own, made of the request's and its place.
+async fn store_all(served: &Served, intake: &Intake, key: Option<&str>, records: &[&[u8]]) -> Vec<Value> {
+    let key = key.map_or_else(own_key, str::to_owned);
+    let each = records.iter().enumerate().map(|(place, record)| {
+        let key = format!("{key}/{place}");
+        async move { stored::take(served, intake, &key, record).await }
+    });
+    let told = |answered: stored::Answered| match answered {
+        Ok((status, body)) => {
+            let answer = String::from_utf8(body).ok().and_then(|body| RawValue::from_string(body).ok());
+            json!({"status": status.as_u16(), "answer": answer})
+        }
+        Err(failure) => json!({"status": failure.status().as_u16(), "error": failure.to_string()}),
+    };
+    join_all(each).await.into_iter().map(told).collect()
+}
+
+fn problems(served: &Served, intake: &Intake, record: &[u8]) -> Vec<Reject> {
+    intake.problems(record).unwrap_or_else(|| served.stages.problems(record))
+}
+
+fn problems_of_each(served: &Served, intake: &Intake, records: &[&[u8]]) -> Vec<Vec<Reject>> {
+    let elsewhere: Option<Vec<Vec<Reject>>> = records.iter().map(|record| intake.problems(record)).collect();
+    elsewhere.filter(|problems| !problems.is_empty()).unwrap_or_else(|| served.stages.problems_of_each(records))
+}
+
+fn outgoing(record: &[u8]) -> Outgoing<'_> {
+    Outgoing { record, fallback_key: None, headers: &[] }
+}
+
+/// The request's Idempotency-Key; an error is a sentence.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, String> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().map(str::trim).unwrap_or_default();
+    if text.is_empty() || text.len() > KEY_BYTES_MAX {
+        return Err(format!("an Idempotency-Key is a visible text of at most {KEY_BYTES_MAX} characters"));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// Of a request that gave none: nobody can repeat it.
+fn own_key() -> String {
+    format!("request {}", Uuid::new_v4())
 }
 
 fn describe(problems: &[Reject]) -> Vec<Value> {

@@ -1,31 +1,37 @@
 //! Records into the log. Requests that come together share the log's writes.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use crate::log::{LogError, OutgoingRecord};
+use super::intake::Intake;
+use crate::log::{LogError, OutgoingRecord, Sent};
 use crate::serve::Served;
 
-/// How long a request waits for the log before it is told to come back.
-const DURABLE_WITHIN: Duration = Duration::from_secs(30);
-
-/// Why a record is not in the log. After a time-out it may still get there: the key of the record makes that a repeat.
+/// Why a request has no answer of success. After a time-out the record may still get there: its key makes a second one a repeat.
 #[derive(Debug, thiserror::Error)]
 pub enum SendFailure {
     #[error("the log does not take more at the moment: try again")]
     Full,
     #[error("{0}: try again")]
     Unreachable(String),
+    #[error("the record is in the log and is not stored yet: ask again with the same Idempotency-Key")]
+    NotStoredYet,
     #[error("{0}")]
     Refused(String),
+}
+
+/// A record to send.
+pub struct Outgoing<'a> {
+    pub record: &'a [u8],
+    /// The message's key where the record gives none.
+    pub fallback_key: Option<&'a str>,
+    pub headers: &'a [(&'a str, &'a [u8])],
 }
 
 impl SendFailure {
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Full | Self::Unreachable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full | Self::Unreachable(_) | Self::NotStoredYet => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -42,30 +48,30 @@ impl From<LogError> for SendFailure {
 }
 
 /// Queues all records, then waits for each to be durable. The outcomes are in the order of the records.
-pub async fn send_all(served: &Served, records: &[&[u8]]) -> Vec<Result<(), SendFailure>> {
-    let queued: Vec<_> = records.iter().map(|record| queue(served, record)).collect();
+pub async fn send_all(served: &Served, intake: &Intake, records: &[Outgoing<'_>]) -> Vec<Result<Sent, SendFailure>> {
+    let queued: Vec<_> = records.iter().map(|record| queue(served, intake, record)).collect();
     let mut outcomes = Vec::with_capacity(queued.len());
+    let within = intake.endpoint.timeout;
     for waiting in queued {
         outcomes.push(match waiting {
             Err(error) => Err(error.into()),
-            Ok(outcome) => match tokio::time::timeout(DURABLE_WITHIN, outcome).await {
-                Ok(Ok(Ok(_))) => Ok(()),
-                Ok(Ok(Err(error))) => Err(error.into()),
+            Ok(outcome) => match tokio::time::timeout(within, outcome).await {
+                Ok(Ok(outcome)) => outcome.map_err(SendFailure::from),
                 Ok(Err(_)) => Err(SendFailure::Unreachable("the log's client ended".to_owned())),
-                Err(_) => Err(SendFailure::Unreachable(format!("the log did not answer within {DURABLE_WITHIN:?}"))),
+                Err(_) => Err(SendFailure::Unreachable(format!("the log did not answer within {within:?}"))),
             },
         });
     }
     outcomes
 }
 
-fn queue(served: &Served, record: &[u8]) -> Result<oneshot::Receiver<Result<crate::log::Sent, LogError>>, LogError> {
-    let source = &served.pipeline.source;
-    let key = source.key.as_deref().and_then(|field| crate::decode::key_of(record, field));
+fn queue(served: &Served, intake: &Intake, outgoing: &Outgoing<'_>) -> Result<oneshot::Receiver<Result<Sent, LogError>>, LogError> {
+    let key = intake.endpoint.key.as_deref().and_then(|field| crate::decode::key_of(outgoing.record, field));
+    let key = key.as_deref().or(outgoing.fallback_key.map(str::as_bytes));
     let (tell, outcome) = oneshot::channel();
-    let outgoing = OutgoingRecord { topic: &source.topic, partition: None, key: key.as_deref(), payload: Some(record), headers: &[] };
+    let record = OutgoingRecord { topic: &intake.topic, partition: None, key, payload: Some(outgoing.record), headers: outgoing.headers };
     served.producer.send(
-        outgoing,
+        record,
         Box::new(move |result| {
             let _ = tell.send(result);
         }),

@@ -58,7 +58,7 @@ enum Values<'a> {
     Float64(&'a [f64]),
     Decimal(&'a [i128], u8),
     Text(&'a arrow::array::StringArray),
-    Jsonb(&'a arrow::array::StringArray),
+    Jsonb(&'a arrow::array::LargeStringArray),
     Uuid(&'a arrow::array::StringArray),
     Date(&'a [i32]),
     Timestamp(&'a [i64]),

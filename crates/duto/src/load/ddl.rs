@@ -1,13 +1,25 @@
 //! The SQL of a pipeline's tables: what `duto ddl` prints and what a worker runs when a table is missing.
 
-use super::target::quote;
-use crate::definition::{Column, Index, Pipeline, Table};
+use super::rollups::own_name;
+use super::target::{literal, quote};
+use super::time_partition::Keeper;
+use crate::definition::{Column, Index, Pipeline, Table, TimePartition};
 
-/// The pipeline's tables as a script that a person can run.
-pub fn script(pipeline: &Pipeline) -> String {
+/// The pipeline's tables as a script that a person can run, where this keeps tables in pieces of time.
+pub fn script(pipeline: &Pipeline, keeper: Keeper) -> String {
     let statements = |table: &Table| {
         let indexes = table.indexes.iter().map(|index| create_index(table, index) + ";\n").collect::<String>();
-        create_table(table) + ";\n" + &indexes
+        let table = match (&table.time_partition, keeper) {
+            (None, _) => create_table(table) + ";\n",
+            (Some(time), Keeper::TimescaleDb) => format!("{};\n{};\n", create_table(table), create_hypertable(table, time)),
+            (Some(time), Keeper::PostgreSql) => format!(
+                "-- In pieces of a {}, which duto makes ahead of the data; for TimescaleDB: duto ddl --timescaledb\n{};\n{};\n",
+                time.interval.as_str(),
+                create_partitioned(table, time),
+                create_default_partition(table)
+            ),
+        };
+        table + &indexes
     };
     pipeline.tables.iter().map(statements).collect::<Vec<_>>().join("\n")
 }
@@ -27,6 +39,27 @@ pub fn create_table(table: &Table) -> String {
         lines.push(format!("    PRIMARY KEY ({})", key.join(", ")));
     }
     format!("CREATE TABLE IF NOT EXISTS {} (\n{}\n)", name(&table.name), lines.join(",\n"))
+}
+
+/// [`create_table`] for PostgreSQL's own partitions.
+pub fn create_partitioned(table: &Table, time: &TimePartition) -> String {
+    format!("{} PARTITION BY RANGE ({})", create_table(table), name(&time.column))
+}
+
+/// The partition of what is in no other.
+pub fn create_default_partition(table: &Table) -> String {
+    let default = own_name(&[&table.name, "default"]);
+    format!("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} DEFAULT", name(&default), name(&table.name))
+}
+
+/// Makes a hypertable of a table. TimescaleDB's index by time alone is left out: the pieces are one already.
+pub fn create_hypertable(table: &Table, time: &TimePartition) -> String {
+    format!(
+        "SELECT create_hypertable({}, by_range({}, INTERVAL '1 {}'), create_default_indexes => FALSE, if_not_exists => TRUE)",
+        literal(&name(&table.name)),
+        literal(&time.column),
+        time.interval.as_str()
+    )
 }
 
 /// A column as CREATE TABLE and ADD COLUMN have it.

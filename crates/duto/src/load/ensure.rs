@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use super::connect::Connection;
 use super::ddl;
 use super::target::quote;
+use super::time_partition;
 use crate::definition::{Column, ColumnType, Pipeline, Table};
 
 /// The layout of the schema `duto` that this program knows.
@@ -16,6 +17,7 @@ pub(super) const ADVISORY_LOCK: i64 = 0x6475_746f;
 
 /// Makes the schema `duto` and the pipeline's tables, or says what stands in the way. Safe to run from several workers at once.
 pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<()> {
+    let keeper = time_partition::keeper(on, pipeline).await?;
     let transaction = on.client.transaction().await.context("beginning to make the tables")?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
     transaction.batch_execute(include_str!("schema.sql")).await.context("making the schema duto")?;
@@ -31,7 +33,10 @@ pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<
     }
     for table in &pipeline.tables {
         own_table(&transaction, pipeline, table).await?;
-        transaction.batch_execute(&ddl::create_table(table)).await.with_context(|| format!("making table {}", table.name))?;
+        match &table.time_partition {
+            Some(time) => time_partition::make(&transaction, table, time, keeper).await?,
+            None => transaction.batch_execute(&ddl::create_table(table)).await.with_context(|| format!("making table {}", table.name))?,
+        }
         fit_table(&transaction, table).await?;
         fit_indexes(&transaction, table).await?;
     }
@@ -94,9 +99,16 @@ async fn fit_indexes(transaction: &tokio_postgres::Transaction<'_>, table: &Tabl
         let row = transaction.query_one(statement, &[&quote(&index.name), &quote(&table.name)]).await?;
         let (missing, rows): (bool, f64) = (row.get(0), row.get(1));
         let create = ddl::create_index(table, index);
-        if missing && rows > MANY_ROWS {
+        if missing && rows > MANY_ROWS && table.time_partition.is_none() {
             let create = create.replacen("CREATE INDEX IF NOT EXISTS", "CREATE INDEX CONCURRENTLY", 1);
             tracing::warn!(table = table.name, index = index.name, "the table has many rows and lacks this index; run: {create};");
+        } else if missing && rows > MANY_ROWS {
+            // PostgreSQL has no CONCURRENTLY for a table in pieces.
+            tracing::warn!(
+                table = table.name,
+                index = index.name,
+                "the table has many rows and lacks this index; when loads may wait, run: {create};"
+            );
         } else if missing {
             transaction.batch_execute(&create).await.with_context(|| format!("making index {}", index.name))?;
         }

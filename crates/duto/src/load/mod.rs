@@ -12,6 +12,9 @@ pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position
 pub mod rejects; // duto.reject
 pub mod ledger; // duto.batch
+mod outbox; // duto.outbox
+mod answers; // duto.answer
+pub mod prune; // what is no longer needed
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements
@@ -19,5 +22,7 @@ pub mod copy; // binary COPY
 mod numeric;
 pub mod connect; // connections and their timeouts
 pub mod pool; // connections for those who ask now and then
+pub mod partitions; // pieces of time, made ahead of the data
+pub mod time_partition; // hypertables and partitioned tables
 pub mod ddl; // CREATE TABLE
 pub mod ensure; // tables that fit the file

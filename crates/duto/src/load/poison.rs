@@ -133,6 +133,7 @@ async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal
             refusal.reason
         )));
     }
+    let table = whole_of_chunk(on, by, target, table).await?;
     let declared = target.tables.iter().find(|known| known.name == table).map_or(&[][..], |known| &known.declared);
     match columns.iter().find(|column| !declared.contains(column)) {
         None => Ok(()),
@@ -141,6 +142,16 @@ async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal
             refusal.reason
         ))),
     }
+}
+
+/// Of a hypertable the error names a chunk.
+async fn whole_of_chunk(on: &Connection, by: &Connector, target: &Target, table: String) -> Result<String, Failure> {
+    let has_chunks = "SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL";
+    if target.tables.iter().any(|known| known.name == table) || !by.within(on.client.query_one(has_chunks, &[])).await?.get::<_, bool>(0) {
+        return Ok(table);
+    }
+    let statement = "SELECT hypertable_name::text FROM timescaledb_information.chunks WHERE chunk_name = $1::text::name";
+    Ok(by.within(on.client.query_opt(statement, &[&table])).await?.map_or(table, |row| row.get(0)))
 }
 
 fn reject(record: u32, refusal: Refusal) -> Reject {

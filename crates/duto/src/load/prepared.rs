@@ -8,9 +8,12 @@ use arrow::datatypes::Int64Type;
 use super::copy;
 use crate::batch::Batch;
 use crate::definition::{ColumnType, Pipeline, Repeat, Table};
+use crate::deliver::{self, Call};
+use crate::ingest::answers::Answer;
+use crate::publish::messages;
 use crate::reject::{Reject, Stage};
 use crate::rollup::Evaluated;
-use crate::transform::TableRows;
+use crate::transform::{TableRows, Transformed};
 
 /// The offsets of one partition that a batch covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +47,14 @@ pub struct Prepared {
     pub rejects: Vec<Reject>,
     /// For each rollup, its expressions over the rows of its table.
     pub rollups: Vec<Evaluated>,
-    /// A record's outcome so far: Stored means that it has rows to write.
+    /// A record's outcome so far: Stored means that it has rows to write or calls to make.
     pub outcomes: Vec<Outcome>,
+    /// To be made before the load.
+    pub calls: Vec<Call>,
+    /// One for each of `publish:`, over the rows of its table.
+    pub messages: Vec<messages::Evaluated>,
+    /// Of records whose requests wait, in the order of their keys.
+    pub answers: Vec<Answer>,
 }
 
 /// The rows of one table, in key order, one row a key.
@@ -72,19 +81,29 @@ pub struct Verdicts {
     pub resolved: HashSet<u32>,
 }
 
+impl Verdicts {
+    /// The same, and these records count as repeated.
+    pub fn with_resolved(&self, records: HashSet<u32>) -> Self {
+        let mut verdicts = self.clone();
+        verdicts.resolved.extend(records);
+        verdicts
+    }
+}
+
 impl Prepared {
     /// Sorts, drops repeats within the batch and settles each record's outcome. `written` names, for each table, the columns that the
-    /// rows hold, as indexes into the table's columns. `rejects` are those of the stages before.
+    /// rows hold, as indexes into the table's columns. `rejects` are those of all stages before, also of the transform.
     pub fn new(
         batch: Batch,
         ranges: Vec<OffsetRange>,
         pipeline: &Pipeline,
         written: &[Vec<usize>],
-        rows: Vec<TableRows>,
+        made: Transformed,
         mut rejects: Vec<Reject>,
         verdicts: &Verdicts,
     ) -> Self {
         let definitions = &pipeline.tables;
+        let (rows, mut calls) = (made.tables, deliver::calls(made.bodies));
         let mut tables: Vec<PreparedTable> = Vec::with_capacity(rows.len());
         for ((definition, written), rows) in definitions.iter().zip(written).zip(rows) {
             tables.push(PreparedTable::new(definition, written, rows));
@@ -101,9 +120,14 @@ impl Prepared {
         for record in tables.iter().flat_map(|table| &table.record).chain(&verdicts.resolved) {
             outcomes[*record as usize] = Outcome::Repeated;
         }
+        calls.retain(|call| !verdicts.resolved.contains(&call.record));
+        for call in &calls {
+            outcomes[call.record as usize] = Outcome::Stored;
+        }
         for reject in &rejects {
             outcomes[reject.record as usize] = Outcome::Rejected;
         }
+        calls.retain(|call| outcomes[call.record as usize] != Outcome::Rejected);
         for table in &mut tables {
             // Before repeats are dropped: a row that is refused must not stand in the way of one that is not.
             let (record, rows) = (&table.record, &mut table.candidates);
@@ -124,7 +148,7 @@ impl Prepared {
                 outcomes[table.record[*row as usize] as usize] = Outcome::Stored;
             }
         }
-        Self { batch, ranges, tables, rejects, rollups: Vec::new(), outcomes }
+        Self { batch, ranges, tables, rejects, rollups: Vec::new(), outcomes, calls, messages: Vec::new(), answers: Vec::new() }
     }
 
     /// The shard of its counters: a partition whose position the transaction holds.
@@ -132,13 +156,15 @@ impl Prepared {
         self.batch.records.iter().map(|head| head.partition).min()
     }
 
-    /// What became of each record, now that the stored rows are known: a record is stored if any of its rows was.
+    /// What became of each record, now that the stored rows are known: a record is stored if any of its rows was, or
+    /// if its call was made.
     pub fn outcomes_of(&self, stored: &[Vec<u32>]) -> Vec<Outcome> {
         let mut outcomes = self.outcomes.clone();
         outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Stored).for_each(|outcome| *outcome = Outcome::Repeated);
         for (table, rows) in self.tables.iter().zip(stored) {
             rows.iter().for_each(|row| outcomes[table.record[*row as usize] as usize] = Outcome::Stored);
         }
+        self.calls.iter().for_each(|call| outcomes[call.record as usize] = Outcome::Stored);
         outcomes
     }
 

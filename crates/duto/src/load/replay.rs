@@ -1,6 +1,8 @@
 //! Rejects come again: after the pipeline file, the table or the data around them was mended. In one transaction under the position's
 //! lock, so that the partition's load, a rewind and a second replay wait for each other.
 
+use std::time::Duration;
+
 use tokio_postgres::Row;
 
 use super::connect::{Connection, Connector};
@@ -9,10 +11,15 @@ use super::poison;
 use super::prepared::{Outcome, Prepared, Verdicts};
 use super::rows::{self, Path};
 use super::target::{Target, literal};
-use super::{ledger, position, rejects, rollups};
+use super::{ledger, outbox, position, rejects, rollups};
 use crate::batch::{Batch, Place};
 use crate::definition::{Pipeline, Repeat};
+use crate::deliver::Deliverer;
+use crate::worker::progress::Progress;
 use crate::worker::stages::Stages;
+
+/// Calls that are not answered within this time end the replay: its transaction holds the position.
+const CALLS_WITHIN: Duration = Duration::from_secs(45);
 
 /// Which rejects of a partition.
 #[derive(Debug, Clone, Default)]
@@ -54,13 +61,13 @@ pub async fn replay(
     on: &mut Connection,
     by: &Connector,
     target: &Target,
-    stages: &Stages,
+    (stages, deliverer): (&Stages, &Deliverer),
     partition: i32,
     choice: &Choice,
 ) -> Result<Replayed, Failure> {
     let mut verdicts = Verdicts::default();
     loop {
-        match attempt(on, by, target, stages, partition, choice, &verdicts).await {
+        match attempt(on, by, target, (stages, deliverer), partition, choice, &verdicts).await {
             Err((Failure::Lost(reason), _)) => return Err(Failure::Lost(reason)),
             Err((failure, batch)) => {
                 by.within(on.client.batch_execute("ROLLBACK")).await?;
@@ -80,7 +87,7 @@ async fn attempt(
     on: &Connection,
     by: &Connector,
     target: &Target,
-    stages: &Stages,
+    (stages, deliverer): (&Stages, &Deliverer),
     partition: i32,
     choice: &Choice,
     verdicts: &Verdicts,
@@ -101,7 +108,22 @@ async fn attempt(
         batch.push(place, row.get(2), row.get(3), row.get(4));
         ids.push(row.get::<_, i64>(0));
     }
-    let (prepared, _) = tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
+    let (mut prepared, _) = tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
+    if !prepared.calls.is_empty() {
+        let progress = Progress::default();
+        let calls = tokio::time::timeout(CALLS_WITHIN, deliverer.deliver(target, &prepared, &progress));
+        let unanswered = |_| {
+            let reasons: Vec<String> =
+                progress.condition().deliveries.into_iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+            early(Failure::Pause(format!("calls are not answered, so nothing is replayed: {}", reasons.join("; "))))
+        };
+        let refused = calls.await.map_err(unanswered)?;
+        if !refused.is_empty() {
+            let mut verdicts = verdicts.clone();
+            verdicts.rejects.extend(refused);
+            (prepared, _) = tokio::task::block_in_place(|| stages.prepare(prepared.batch, Vec::new(), &verdicts));
+        }
+    }
     let outcomes = match write_all(on, by, target, stages, &prepared, &ids).await {
         Err(failure) => return Err((failure, Some(prepared))),
         Ok(outcomes) => outcomes,
@@ -128,6 +150,7 @@ async fn write_all(
     let stored = rows::write(on, by, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
     let outcomes = batch.outcomes_of(&stored);
     rollups::write(on, by, target, stages.rollups(), batch, &stored).await?;
+    outbox::write(on, by, target, batch, &stored).await?;
     rejects::write(on, by, target, batch).await?;
     rejects::close_replayed(on, by, ids, &outcomes).await?;
     ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, &outcomes)).await?;

@@ -19,7 +19,7 @@ use crate::rollup::{Columns, Rollups};
 mod columns;
 mod sql;
 
-pub use sql::{FILLED_SETS_SHARD, RollupTarget, SetTarget};
+pub use sql::{FILES_SHARD, FILLED_SETS_SHARD, RollupTarget, SetTarget};
 
 /// All rollups of a pipeline, and what tells them from others.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ pub async fn write(
     batch: &Prepared,
     stored: &[Vec<u32>],
 ) -> Result<(), Failure> {
-    let Some(shard) = batch.shard() else { return Ok(()) };
+    let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
     let mut statements: Vec<(&str, Columns)> = Vec::new();
     for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {
         let Some(delta) = plan.delta(evaluated, &stored[plan.table]) else { continue };
@@ -73,7 +73,7 @@ pub async fn write(
 }
 
 /// A name in the schema `duto`, no longer than PostgreSQL takes: a long one ends in a digest.
-fn own_name(parts: &[&str]) -> String {
+pub(super) fn own_name(parts: &[&str]) -> String {
     const MOST_BYTES: usize = 63;
     let name = parts.join("_");
     if name.len() <= MOST_BYTES {

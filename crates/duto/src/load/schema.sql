@@ -137,3 +137,8 @@ CREATE TABLE IF NOT EXISTS duto.answer (
     answered_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (pipeline, idempotency_key)
 );
+DO $$ BEGIN
+    IF to_regclass('duto.answer_by_age') IS NULL THEN
+        CREATE INDEX answer_by_age ON duto.answer (pipeline, answered_at);
+    END IF;
+END $$;

@@ -17,6 +17,10 @@ pub struct Target {
     /// The first table decides which records are repeats.
     pub has_once: bool,
     pub rollups: RollupTargets,
+    /// The name and the topic of each message to publish.
+    pub publish: Vec<(String, String)>,
+    /// The shard of the rows' counters where it is not that of their partition.
+    pub shard: Option<i32>,
     /// The settings at the head of each transaction.
     pub begin: String,
 }
@@ -61,6 +65,8 @@ impl Target {
         let has_once = pipeline.once.is_some();
         Self {
             rollups: RollupTargets::new(rollups),
+            publish: pipeline.publish.iter().map(|publish| (publish.name.clone(), publish.topic.clone())).collect(),
+            shard: None,
             pipeline: pipeline.name.clone(),
             topic: pipeline.source.topic.clone(),
             cluster_id,

@@ -13,7 +13,7 @@ use super::prepared::{Outcome, Prepared};
 use super::rejects::KnownRejects;
 use super::rows::{self, Path, StoredRows};
 use super::target::Target;
-use super::{ledger, position, rejects, rollups};
+use super::{answers, ledger, outbox, position, rejects, rollups};
 use crate::rollup::Rollups;
 
 /// What a committed batch did.
@@ -39,11 +39,13 @@ pub async fn load(
     let attempt = async {
         let known = begin_at_position(on, by, target, batch, fences).await?;
         batch.excludes(&known.resolved)?;
+        answers::write(on, by, target, batch).await?;
         let stored = rows::write(on, by, target, batch, paths).await?;
         let outcomes = batch.outcomes_of(&stored);
         rollups::write(on, by, target, counters, batch, &stored).await?;
         rejects::write(on, by, target, batch).await?;
         rejects::close_passed(on, by, &known.open, batch, &outcomes).await?;
+        outbox::write(on, by, target, batch, &stored).await?;
         ledger::write_and_commit(on, by, target, &ledger::of_load(batch, &outcomes)).await?;
         Ok(Committed { outcomes, stored })
     };

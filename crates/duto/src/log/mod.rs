@@ -3,6 +3,7 @@
 //! Both count offsets per partition, never use one twice, and keep what they acknowledged. The caller owns the position: the log's own
 //! committed offsets are a copy for lag tools.
 
+mod look; // without joining a group
 mod open; // which of the two
 mod kafka; // Apache Kafka, by librdkafka
 mod embedded; // SQLite, one file
@@ -13,6 +14,7 @@ use crate::batch::Batch;
 
 pub use self::embedded::EmbeddedLog;
 pub use self::kafka::KafkaLog;
+pub use self::look::{Look, Span, TopicListing};
 pub use self::open::open;
 
 /// A connection to a log. Calls block; each has the given timeout.
@@ -31,6 +33,18 @@ pub trait Log: Send + Sync {
 
     /// The offsets between which a partition's records stand.
     fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError>;
+
+    /// All topics by name, the log's own among them.
+    fn topics(&self, timeout: Duration) -> Result<Vec<TopicListing>, LogError>;
+
+    /// The ends of many partitions at once, in their order; None for one that is gone.
+    fn ends(&self, partitions: &[(String, i32)], timeout: Duration) -> Result<Vec<Option<Watermarks>>, LogError>;
+
+    /// The first offset whose record is of this time (milliseconds since 1970) or later; None if there is none.
+    fn offset_at(&self, topic: &str, partition: i32, time_ms: i64, timeout: Duration) -> Result<Option<i64>, LogError>;
+
+    /// Reads records where it is told to, and leaves no trace.
+    fn look(&self) -> Result<Box<dyn Look>, LogError>;
 
     /// Joins the group and reads the topic. One thread polls it.
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError>;

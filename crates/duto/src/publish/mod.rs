@@ -1,10 +1,13 @@
-//! Messages on their way out: rows of `duto.outbox`, written in the load's own transaction, become records of their target topics, each
-//! once for a consumer that reads what is committed, in order per position.
+//! `publish:`, a message for each stored row: a row of `duto.outbox`, written in the load's own transaction, becomes a record of its target
+//! topic, once for a consumer that reads what is committed, in order per position.
 
+pub mod messages; // what a batch has to tell
+pub mod outbox; // duto.outbox
 pub mod relay; // one position's rows into their topics
 pub mod relays; // those of a worker
-pub mod outbox; // duto.outbox
 pub mod mark; // how far a relay is
+pub mod message; // rows as records
+mod files; // rows of files that were loaded
 mod targets; // the topics that are written to
 pub mod signal; // what a relay waits for
 
@@ -16,6 +19,6 @@ use crate::definition::Pipeline;
 pub const KEEP_SENT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether the pipeline writes to the outbox.
-pub fn publishes(_pipeline: &Pipeline) -> bool {
-    false
+pub fn publishes(pipeline: &Pipeline) -> bool {
+    !pipeline.publish.is_empty()
 }

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::mark::Mark;
+use crate::files::TOPIC_PREFIX;
 use crate::load::connect::{Connection, Connector};
 use crate::load::failure::Failure;
 
@@ -67,6 +68,18 @@ const PRUNE: &str = "DELETE FROM duto.outbox WHERE id IN (
         AND written_at < now() - make_interval(secs => $6) ORDER BY id LIMIT $7)
     AND EXISTS (SELECT 1 FROM duto.outbox WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id = $4 AND token = $5)";
 
+const FORGET: &str = "DELETE FROM duto.outbox o WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id = $4 AND token = $5
+    AND NOT EXISTS (SELECT 1 FROM duto.outbox b WHERE b.pipeline = $1 AND b.topic = $2 AND b.partition = $3 AND b.id < $4)";
+
+/// From one to the next along the index, so that a million rows of one position cost one look.
+const POSITIONS: &str = "WITH RECURSIVE found AS (
+    (SELECT topic, partition FROM duto.outbox WHERE pipeline = $1 ORDER BY topic, partition LIMIT 1)
+    UNION ALL
+    SELECT behind.topic, behind.partition FROM found CROSS JOIN LATERAL (
+        SELECT o.topic, o.partition FROM duto.outbox o WHERE o.pipeline = $1 AND (o.topic, o.partition) > (found.topic, found.partition)
+        ORDER BY o.topic, o.partition LIMIT 1) AS behind
+    ) SELECT topic, partition FROM found";
+
 const WAITING: &str = "SELECT count(*), coalesce(extract(epoch FROM clock_timestamp() - min(written_at)), 0)::float8 FROM (
     SELECT written_at FROM duto.outbox WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id > $4 ORDER BY id LIMIT $5) AS waiting";
 
@@ -118,6 +131,20 @@ pub async fn prune(on: &Connection, by: &Connector, position: &Position, sent: M
     let keep_seconds = keep.as_secs_f64();
     let values: [&(dyn ToSql + Sync); 7] = [pipeline, topic, partition, &sent.id, &sent.token, &keep_seconds, &PRUNE_ROWS];
     by.within(on.client.execute(PRUNE, &values)).await
+}
+
+/// Deletes the last row sent too, where no other of the position is left below it: whatever comes then was never sent. Answers whether it did.
+pub async fn forget(on: &Connection, by: &Connector, position: &Position, sent: Mark) -> Result<bool, Failure> {
+    let Position { pipeline, topic, partition } = position;
+    let values: [&(dyn ToSql + Sync); 5] = [pipeline, topic, partition, &sent.id, &sent.token];
+    Ok(by.within(on.client.execute(FORGET, &values)).await? == 1)
+}
+
+/// The positions of loaded files that have rows.
+pub async fn files(on: &Connection, by: &Connector, pipeline: &str) -> Result<Vec<Position>, Failure> {
+    let rows = by.within(on.client.query(POSITIONS, &[&pipeline])).await?;
+    let position = |row: &Row| Position { pipeline: pipeline.to_owned(), topic: row.get(0), partition: row.get(1) };
+    Ok(rows.iter().map(position).filter(|position| position.topic.starts_with(TOPIC_PREFIX)).collect())
 }
 
 /// How much waits behind the last row sent.

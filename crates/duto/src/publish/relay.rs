@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::mark::Mark;
+use super::message::{Message, messages};
 use super::outbox::{self, OutboxRow, PRUNE_ROWS, Position, Waiting};
 use super::signal::Signal;
 use super::targets::Targets;
 use crate::backoff;
-use crate::batch::decode_headers;
 use crate::load::failure::Failure;
 use crate::load::pool::Pool;
 use crate::log::{Journal, Log, LogError, OutgoingRecord};
 use crate::worker::progress::Progress;
 
 /// How long the log may take to open the journal, or to commit an append.
-const LOG_TIMEOUT: Duration = Duration::from_secs(20);
+pub const LOG_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often the outbox is looked at when nobody rings: a replay in another process writes to it too.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const WAITING_INTERVAL: Duration = Duration::from_secs(5);
@@ -28,9 +28,6 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The header by which a consumer knows a message that came before.
-pub const MESSAGE_ID: &str = "duto-message-id";
-
 /// What a relay works with.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -38,13 +35,15 @@ pub struct Surroundings {
     pub pool: Pool,
     pub progress: Arc<Progress>,
     pub runtime: Handle,
+    /// The topic that the pipeline reads: topics that are made get as many partitions.
+    pub source_topic: String,
     /// How long a row stays after it was sent.
     pub keep_sent: Duration,
 }
 
 /// Why a step could not be done yet.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub enum Trouble {
     #[error("{0}")]
     Database(#[from] Failure),
     #[error("{0}")]
@@ -57,8 +56,7 @@ enum Trouble {
 pub fn run(surroundings: Surroundings, position: Position, signal: &Signal) {
     let partition = position.partition;
     let progress = surroundings.progress.clone();
-    let mut relay =
-        Relay { surroundings, position, journal: None, sent: None, targets: Targets::default(), counted_at: None, pruned_at: None };
+    let mut relay = Relay::new(surroundings, position);
     let mut failures = 0;
     while !signal.is_stopped() {
         let rings = signal.rings();
@@ -89,20 +87,25 @@ pub fn run(surroundings: Surroundings, position: Position, signal: &Signal) {
     progress.publish_ended(partition);
 }
 
-struct Relay {
-    surroundings: Surroundings,
-    position: Position,
+/// The state between two steps.
+pub struct Relay {
+    pub surroundings: Surroundings,
+    pub position: Position,
     journal: Option<Box<dyn Journal>>,
     /// The last row sent, as the journal's note has it.
-    sent: Option<Mark>,
+    pub sent: Option<Mark>,
     targets: Targets,
     counted_at: Option<Instant>,
     pruned_at: Option<Instant>,
 }
 
 impl Relay {
+    pub fn new(surroundings: Surroundings, position: Position) -> Relay {
+        Relay { surroundings, position, journal: None, sent: None, targets: Targets::default(), counted_at: None, pruned_at: None }
+    }
+
     /// Sends what is next; answers how many rows that were. First the journal, which fences, then its note, then the outbox.
-    fn step(&mut self) -> Result<usize, Trouble> {
+    pub fn send_next(&mut self) -> Result<usize, Trouble> {
         if self.journal.is_none() {
             self.open()?;
         }
@@ -110,13 +113,18 @@ impl Relay {
         if !rows.is_empty() {
             self.append(&rows)?;
         }
+        Ok(rows.len())
+    }
+
+    fn step(&mut self) -> Result<usize, Trouble> {
+        let sent = self.send_next()?;
         if self.counted_at.is_none_or(|at| at.elapsed() >= WAITING_INTERVAL) {
             self.count_waiting();
         }
         if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL.min(self.surroundings.keep_sent)) {
             self.prune()?;
         }
-        Ok(rows.len())
+        Ok(sent)
     }
 
     fn open(&mut self) -> Result<(), Trouble> {
@@ -146,7 +154,7 @@ impl Relay {
     /// All rows and the mark behind them, or nothing. After an error nobody knows which: the journal, opened again, does.
     fn append(&mut self, rows: &[OutboxRow]) -> Result<(), LogError> {
         let (Some(last), Some(journal)) = (rows.last(), &mut self.journal) else { return Ok(()) };
-        let messages = messages(&self.surroundings, &mut self.targets, &self.position, rows);
+        let messages = messages(&self.surroundings, &mut self.targets, self.position.partition, rows);
         let appended = messages.and_then(|messages| {
             let headers: Vec<Vec<(&str, &[u8])>> = messages.iter().map(Message::headers).collect();
             let records: Vec<OutgoingRecord<'_>> =
@@ -200,48 +208,4 @@ impl Relay {
 pub fn journal_name(database_id: uuid::Uuid, position: &Position) -> String {
     let Position { pipeline, topic, partition } = position;
     format!("outbox/{database_id}/{pipeline}/{topic}/{partition}")
-}
-
-/// A row as it is sent.
-struct Message<'a> {
-    row: &'a OutboxRow,
-    /// None lets the key decide.
-    partition: Option<i32>,
-    id: String,
-    more_headers: Vec<(String, Option<Vec<u8>>)>,
-}
-
-/// Without a key all messages of a position go to one partition, so that they keep their order.
-fn messages<'a>(
-    surroundings: &Surroundings,
-    targets: &mut Targets,
-    position: &Position,
-    rows: &'a [OutboxRow],
-) -> Result<Vec<Message<'a>>, LogError> {
-    let message = |row: &'a OutboxRow| {
-        let partitions = targets.partitions(surroundings.log.as_ref(), &row.target, &position.topic, LOG_TIMEOUT)?;
-        let partition = row.key.is_none().then(|| position.partition.rem_euclid(partitions.max(1)));
-        let mut more_headers = row.headers.as_deref().map(decode_headers).unwrap_or_default();
-        more_headers.retain(|(name, _)| name != MESSAGE_ID);
-        Ok(Message { row, partition, id: row.message_id.to_string(), more_headers })
-    };
-    rows.iter().map(message).collect()
-}
-
-impl Message<'_> {
-    fn headers(&self) -> Vec<(&str, &[u8])> {
-        let id = (MESSAGE_ID, self.id.as_bytes());
-        let more = self.more_headers.iter().map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()));
-        std::iter::once(id).chain(more).collect()
-    }
-
-    fn record<'a>(&'a self, headers: &'a [(&'a str, &'a [u8])]) -> OutgoingRecord<'a> {
-        OutgoingRecord {
-            topic: &self.row.target,
-            partition: self.partition,
-            key: self.row.key.as_deref(),
-            payload: self.row.value.as_deref(),
-            headers,
-        }
-    }
 }

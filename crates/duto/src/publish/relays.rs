@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::files;
 use super::outbox::Position;
 use super::relay::{self, Surroundings};
 use super::signal::Signal;
@@ -16,13 +17,18 @@ use crate::load::pool::Pool;
 use crate::log::Log;
 use crate::worker::progress::Progress;
 
+/// With which the messages of loaded files go.
+const FIRST_PARTITION: i32 = 0;
+
 /// None of these does anything where the pipeline publishes nothing.
 pub struct Relays {
     /// None where nothing is published.
     surroundings: Option<Surroundings>,
+    /// Files may be loaded, whose messages go with the first partition.
+    takes_files: bool,
     pipeline: String,
     topic: String,
-    running: Mutex<BTreeMap<i32, Arc<Signal>>>,
+    running: Mutex<BTreeMap<i32, Vec<Arc<Signal>>>>,
 }
 
 impl Relays {
@@ -33,14 +39,15 @@ impl Relays {
             true => {
                 let connector = Connector::new(&pipeline.database, &format!("{} publish {}", pipeline.name, std::process::id()))?;
                 let pool = Pool::of_relays(connector)?;
-                Some(Surroundings { log: log.clone(), pool, progress: progress.clone(), runtime, keep_sent: KEEP_SENT })
+                let source_topic = pipeline.source.topic.clone();
+                Some(Surroundings { log: log.clone(), pool, progress: progress.clone(), runtime, source_topic, keep_sent: KEEP_SENT })
             }
         };
-        Ok(Self::new(surroundings, &pipeline.name, &pipeline.source.topic))
+        Ok(Self::new(surroundings, &pipeline.name, &pipeline.source.topic, pipeline.files.is_some()))
     }
 
-    pub fn new(surroundings: Option<Surroundings>, pipeline: &str, topic: &str) -> Relays {
-        Relays { surroundings, pipeline: pipeline.to_owned(), topic: topic.to_owned(), running: Mutex::default() }
+    pub fn new(surroundings: Option<Surroundings>, pipeline: &str, topic: &str, takes_files: bool) -> Relays {
+        Relays { surroundings, takes_files, pipeline: pipeline.to_owned(), topic: topic.to_owned(), running: Mutex::default() }
     }
 
     /// Starts the partition's relay, if it does not run already.
@@ -50,27 +57,18 @@ impl Relays {
         if running.contains_key(&partition) {
             return;
         }
-        let signal = Arc::<Signal>::default();
         let position = Position { pipeline: self.pipeline.clone(), topic: self.topic.clone(), partition };
-        let progress = surroundings.progress.clone();
-        let started = std::thread::Builder::new().name("duto-relay".to_owned()).spawn({
-            let signal = signal.clone();
-            move || {
-                relay::run(surroundings, position, &signal);
-                signal.ended();
-            }
-        });
-        match started {
-            Ok(_) => drop(running.insert(partition, signal)),
-            Err(error) => progress.publish_trouble(partition, &format!("starting a thread: {error}")),
+        let mut threads = vec![spawn(&surroundings, partition, move |surroundings, signal| relay::run(surroundings, position, signal))];
+        if partition == FIRST_PARTITION && self.takes_files {
+            let pipeline = self.pipeline.clone();
+            threads.push(spawn(&surroundings, partition, move |surroundings, signal| files::run(&surroundings, &pipeline, signal)));
         }
+        running.insert(partition, threads.into_iter().flatten().collect());
     }
 
     /// A load of this partition was committed.
     pub fn wake(&self, partition: i32) {
-        if let Some(signal) = self.lock().get(&partition) {
-            signal.ring();
-        }
+        self.lock().get(&partition).into_iter().flatten().for_each(|signal| signal.ring());
     }
 
     /// Stops relays and waits until they settled what was in flight, but no longer than `patience`: whoever has the partition next fences
@@ -78,7 +76,8 @@ impl Relays {
     pub fn stop(&self, partitions: &[i32], patience: Duration) {
         let stopped: Vec<(i32, Arc<Signal>)> = {
             let mut running = self.lock();
-            partitions.iter().filter_map(|partition| running.remove(partition).map(|signal| (*partition, signal))).collect()
+            let all = partitions.iter().filter_map(|partition| Some((*partition, running.remove(partition)?)));
+            all.flat_map(|(partition, signals)| signals.into_iter().map(move |signal| (partition, signal))).collect()
         };
         stopped.iter().for_each(|(_, signal)| signal.stop());
         let deadline = Instant::now() + patience;
@@ -100,10 +99,27 @@ impl Relays {
 
     /// Whether nothing was left to send when the last load of each partition was told.
     pub fn are_drained(&self) -> bool {
-        self.lock().values().all(|signal| signal.is_drained())
+        self.lock().values().filter_map(|signals| signals.first()).all(|signal| signal.is_drained())
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, Arc<Signal>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, Vec<Arc<Signal>>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A thread that runs until its signal stops it.
+fn spawn(surroundings: &Surroundings, partition: i32, run: impl FnOnce(Surroundings, &Signal) + Send + 'static) -> Option<Arc<Signal>> {
+    let signal = Arc::<Signal>::default();
+    let (theirs, their_signal) = (surroundings.clone(), signal.clone());
+    let started = std::thread::Builder::new().name("duto-relay".to_owned()).spawn(move || {
+        run(theirs, &their_signal);
+        their_signal.ended();
+    });
+    match started {
+        Ok(_) => Some(signal),
+        Err(error) => {
+            surroundings.progress.publish_trouble(partition, &format!("starting a thread: {error}"));
+            None
+        }
     }
 }

@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
+use tokio_postgres::types::ToSql;
 use tokio_util::sync::CancellationToken;
 
+use crate::definition::Pipeline;
 use crate::load::pool::Pool;
 
 /// How often the positions are read while somebody looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// In the place of a partition: files and whatever else is not the topic, as one. Theirs is the sum of all positions.
+const OTHER_SOURCES: i32 = -1;
 /// Nobody looks any more when nothing was asked for so long.
 const ATTENTION: Duration = Duration::from_secs(10);
 
@@ -20,6 +24,8 @@ pub struct Changes {
     state: Mutex<State>,
     /// Counts every change.
     bell: watch::Sender<u64>,
+    /// Counts every move of a position, also one that changed no table.
+    positions_bell: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -38,7 +44,7 @@ struct State {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { state: Mutex::default(), bell: watch::channel(0).0 }
+        Self { state: Mutex::default(), bell: watch::channel(0).0, positions_bell: watch::channel(0).0 }
     }
 }
 
@@ -53,6 +59,7 @@ impl Changes {
             any = true;
         }
         drop(state);
+        self.positions_bell.send_modify(|count| *count += 1);
         if any {
             self.ring();
         }
@@ -66,12 +73,19 @@ impl Changes {
 
     /// By partition, the offset that is stored next, as far as it is known.
     pub fn positions(&self) -> BTreeMap<i32, i64> {
-        self.lock().positions.clone()
+        let mut positions = self.lock().positions.clone();
+        positions.remove(&OTHER_SOURCES);
+        positions
     }
 
     /// Wakes at every change.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.bell.subscribe()
+    }
+
+    /// Wakes whenever a position moved.
+    pub fn subscribe_to_positions(&self) -> watch::Receiver<u64> {
+        self.positions_bell.subscribe()
     }
 
     /// Somebody wants an answer: the positions are read from now on. Answers whether what is known may be too old to answer by.
@@ -82,10 +96,12 @@ impl Changes {
     }
 
     /// Reads the positions; what moved by somebody else's hand counts as a change of every table.
-    pub async fn look(&self, pool: &Pool, pipeline: &str) {
-        let statement = "SELECT partition, next, updated_at FROM duto.position WHERE pipeline = $1";
+    pub async fn look(&self, pool: &Pool, pipeline: &Pipeline) {
+        let statement = "SELECT partition, next, updated_at FROM duto.position WHERE pipeline = $1 AND topic = $2
+             UNION ALL SELECT $3, sum(next)::bigint, max(updated_at) FROM duto.position WHERE pipeline = $1 AND topic <> $2 HAVING count(*) > 0";
         let Ok(connection) = pool.get().await else { return };
-        let Ok(rows) = pool.connector.within(connection.client.query(statement, &[&pipeline])).await else { return };
+        let values: [&(dyn ToSql + Sync); 3] = [&pipeline.name, &pipeline.source.topic, &OTHER_SOURCES];
+        let Ok(rows) = pool.connector.within(connection.client.query(statement, &values)).await else { return };
         let found: BTreeMap<i32, (i64, SystemTime)> = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
         self.learn(found);
     }
@@ -110,6 +126,7 @@ impl Changes {
         }
         drop(state);
         if moved {
+            self.positions_bell.send_modify(|count| *count += 1);
             self.ring();
         }
     }
@@ -128,7 +145,7 @@ impl Changes {
 }
 
 /// Reads the positions while somebody looks, until the stop.
-pub async fn watch(changes: Arc<Changes>, pool: Pool, pipeline: String, stop: CancellationToken) {
+pub async fn watch(changes: Arc<Changes>, pool: Pool, pipeline: Pipeline, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

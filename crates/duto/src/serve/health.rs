@@ -51,6 +51,7 @@ async fn problems(served: &Served) -> Vec<String> {
     problems.extend(condition.publish_trouble.iter().map(|(partition, reason)| format!("publishing from partition {partition}: {reason}")));
     let pulls = condition.pulls.iter().filter_map(|(name, pull)| Some((name, pull.trouble.as_ref()?)));
     problems.extend(pulls.map(|(name, reason)| format!("pull {name}: {reason}")));
+    problems.extend(condition.deliveries.iter().map(|(name, reason)| format!("deliver {name}: {reason}")));
     match tokio::time::timeout(DATABASE_TIMEOUT, not_made(served)).await {
         Ok(Ok(missing)) => problems.extend(missing.iter().map(|name| format!("{name} is not made yet"))),
         Ok(Err(failure)) => problems.push(format!("the database: {failure}")),

@@ -73,7 +73,7 @@ impl Viewer {
     async fn next(&mut self) -> Option<Event> {
         if !self.greeted {
             self.greeted = true;
-            self.served.changes.look(&self.served.pool, &self.served.pipeline.name).await;
+            self.served.changes.look(&self.served.pool, &self.served.pipeline).await;
             self.versions = self.current();
             return Some(event("hello", json!({"pipeline": self.served.pipeline.name, "at": now(), "positions": self.positions()})));
         }

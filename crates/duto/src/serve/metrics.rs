@@ -59,6 +59,8 @@ impl Collector for Counts {
         counter(&mut encoder, "filtered", "Records of which no row was made", progress.filtered.load(Ordering::Relaxed))?;
         counter(&mut encoder, "batches", "Committed transactions", progress.batches.load(Ordering::Relaxed))?;
         counter(&mut encoder, "read_bytes", "Bytes of committed records", progress.bytes.load(Ordering::Relaxed))?;
+        counter(&mut encoder, "calls", "Calls that were made for `deliver:`", progress.calls.load(Ordering::Relaxed))?;
+        counter(&mut encoder, "calls_failed", "Calls that have to be made again", progress.calls_failed.load(Ordering::Relaxed))?;
         let mut by_stage = encoder.encode_descriptor("rejected", "Records that were rejected, by stage", None, MetricType::Counter)?;
         for (stage, count) in STAGES.iter().zip(&progress.rejected) {
             by_stage

@@ -8,6 +8,7 @@ pub mod advice; // the index that an endpoint lacks
 pub mod openapi; // /openapi.json
 pub mod health; // /livez, /readyz, /health
 pub mod metrics; // /metrics
+pub mod topics; // the topic browser, a server of its own
 
 use std::sync::Arc;
 

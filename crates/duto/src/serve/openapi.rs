@@ -1,5 +1,7 @@
 //! `/openapi.json`: the HTTP side of a pipeline as OpenAPI 3.1, made from the file.
 
+pub mod ingest; // endpoints that take records
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,6 +14,7 @@ use tokio_postgres::types::Type;
 use super::Served;
 use crate::definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE};
 use crate::definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning};
+use crate::worker::stages::Stages;
 
 /// The columns of each endpoint's SELECT, as far as the database could be asked.
 pub type Columns = HashMap<String, Vec<(String, Type)>>;
@@ -21,7 +24,7 @@ pub fn routes() -> Router<Arc<Served>> {
 }
 
 async fn serve(State(served): State<Arc<Served>>) -> Json<Value> {
-    Json(document(&served.pipeline, &ask(&served).await))
+    Json(document(&served.pipeline, &served.stages, &ask(&served).await))
 }
 
 /// Prepares every SELECT; an endpoint that cannot be prepared has no columns here, and answers why itself.
@@ -38,14 +41,14 @@ async fn ask(served: &Served) -> Columns {
 }
 
 /// The whole document.
-pub fn document(pipeline: &Pipeline, columns: &Columns) -> Value {
+pub fn document(pipeline: &Pipeline, stages: &Stages, columns: &Columns) -> Value {
     let mut paths = Map::new();
     for endpoint in &pipeline.endpoints {
         paths.insert(endpoint.path.clone(), json!({ "get": answers(endpoint, columns.get(&endpoint.path)) }));
     }
     for endpoint in &pipeline.ingest {
         let item = paths.entry(endpoint.path.clone()).or_insert_with(|| json!({}));
-        item[endpoint.method.to_lowercase()] = takes(&pipeline.name);
+        item[endpoint.method.to_lowercase()] = ingest::takes(pipeline, endpoint, stages.answer_type(endpoint).as_ref());
     }
     paths.insert("/health".into(), json!({ "get": health() }));
     json!({
@@ -125,27 +128,6 @@ fn parameter_of(parameter: &Parameter, in_path: &[&str]) -> Value {
             if schema["type"] == "string" { json!(default) } else { serde_json::from_str(default).unwrap_or_else(|_| json!(default)) };
     }
     json!({ "name": parameter.name, "in": place, "required": parameter.default.is_none(), "schema": schema })
-}
-
-fn takes(pipeline: &str) -> Value {
-    // Any array is taken: an element that is no record is refused alone, with the status 207.
-    let many = json!({ "type": "array", "description": "Records; one that is not what is declared is refused alone", "items": {} });
-    json!({
-        "operationId": format!("send_{pipeline}"),
-        "description": "One record, an array of them, or one a line (application/x-ndjson). It is answered when the log has them durably.",
-        "requestBody": { "required": true, "content": {
-            "application/json": { "schema": { "oneOf": [of("Record"), many] } },
-            "application/x-ndjson": { "schema": { "type": "string" } },
-        } },
-        "responses": {
-            "202": body("The log has every record", &json!({ "type": "object", "required": ["accepted"], "properties": { "accepted": { "type": "integer" } } })),
-            "207": body("Some records were refused; one result a record", &json!({ "type": "object" })),
-            "413": { "description": "The body is too long" },
-            "422": body("The record is not what the pipeline declares", &of("Problems")),
-            "500": body("The log refused the record", &of("Error")),
-            "503": body("The log does not take more at the moment", &of("Error")),
-        },
-    })
 }
 
 fn health() -> Value {

@@ -22,7 +22,7 @@ pub struct Asset {
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Nothing from elsewhere, nothing inline.
-const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+pub const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 /// Swagger UI sets styles of its own while it runs.
 const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
 
@@ -40,7 +40,7 @@ pub fn routes(served: &Served) -> Router<Arc<Served>> {
 
 async fn dashboard(State(served): State<Arc<Served>>) -> Response {
     let Some(dashboard) = &served.pipeline.dashboard else { return StatusCode::NOT_FOUND.into_response() };
-    let send = served.pipeline.ingest.first().map(|endpoint| format!("{} {}", endpoint.method, endpoint.path));
+    let send = served.pipeline.ingest.first().map(|endpoint| endpoint.name());
     Json(json!({
         "pipeline": served.pipeline.name, "title": dashboard.title, "locale": dashboard.locale, "currency": dashboard.currency,
         "panels": dashboard.panels, "send": send, "file": served.file,

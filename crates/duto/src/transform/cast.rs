@@ -49,8 +49,12 @@ impl ColumnCast {
             Err(_) => self.by_row(values, &mut refused),
         };
         self.refuse_nulls(values, &mut refused);
-        if let (Some(rule), Some(texts)) = (&self.text_rule, column.as_string_opt::<i32>()) {
-            rule.refuse(&self.name, texts, &mut refused);
+        if let Some(rule) = &self.text_rule {
+            if let Some(texts) = column.as_string_opt::<i32>() {
+                rule.refuse(&self.name, texts, &mut refused);
+            } else if let Some(documents) = column.as_string_opt::<i64>() {
+                rule.refuse_documents(&self.name, documents, &mut refused);
+            }
         }
         (column, refused)
     }

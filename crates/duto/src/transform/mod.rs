@@ -1,6 +1,7 @@
 //! `tables:`, each table's SELECT over the batch: one set of rows a table, every row knowing its record.
 
 mod cast;
+mod document;
 mod meta;
 mod plan;
 mod rows;
@@ -9,12 +10,14 @@ mod text_rule;
 use std::collections::BTreeMap;
 
 use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
 use duto_sql::{Select, SqlProblem};
 
 use crate::decode::Decoded;
 use crate::definition::{Pipeline, Problem, SqlText};
 use crate::reject::Reject;
 use cast::ColumnCast;
+pub use document::{Document, Documents};
 pub use meta::with_meta;
 pub(crate) use meta::{meta_place, schema_with_meta};
 use rows::{MadeRows, without};
@@ -23,6 +26,10 @@ use rows::{MadeRows, without};
 #[derive(Debug)]
 pub struct Transform {
     tables: Vec<TablePlan>,
+    /// Of `deliver:`, in the file's order.
+    bodies: Vec<(String, Document)>,
+    /// Of the endpoints of `ingest:` whose records are this pipeline's own and are answered when they are stored.
+    answers: Vec<(String, Document)>,
     uses_meta: bool,
 }
 
@@ -41,6 +48,10 @@ struct TablePlan {
 pub struct Transformed {
     /// One a table, in the pipeline's order.
     pub tables: Vec<TableRows>,
+    /// The bodies of the calls to make, one list for each of `deliver:`.
+    pub bodies: Vec<RecordDocuments>,
+    /// The answers, one list for each endpoint that answers when a record is stored.
+    pub answers: Vec<RecordDocuments>,
     /// Of this stage alone, by record. A record that is here has no row in any table.
     pub rejects: Vec<Reject>,
     /// The records that have no row in any table and are no rejects either: every WHERE left them out.
@@ -56,6 +67,15 @@ pub struct TableRows {
     pub record: Vec<u32>,
 }
 
+/// Documents that records made.
+#[derive(Debug, Clone, Default)]
+pub struct RecordDocuments {
+    /// JSON.
+    pub texts: Vec<String>,
+    /// For each text its record's place in the batch; it never falls.
+    pub record: Vec<u32>,
+}
+
 impl Transform {
     /// Plans every table's SELECT over the pipeline's record and its `meta`; all problems are told at once.
     pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
@@ -67,12 +87,36 @@ impl Transform {
                 Err(found) => problems.extend(found),
             }
         }
+        let mut document = |name: String, sql: &SqlText| match Document::plan(sql, "record", &schema) {
+            Ok(document) => Some((name, document)),
+            Err(found) => {
+                problems.extend(found);
+                None
+            }
+        };
+        let bodies: Vec<_> = pipeline.deliver.iter().filter_map(|deliver| document(deliver.name.clone(), &deliver.body)).collect();
+        let stored = pipeline.ingest.iter().filter(|endpoint| endpoint.stored);
+        let answered = stored.filter_map(|endpoint| Some((endpoint.name(), endpoint.answer.as_ref()?)));
+        let answers: Vec<_> = answered.filter_map(|(name, sql)| document(name, sql)).collect();
         if !problems.is_empty() {
             return Err(problems);
         }
         let meta = meta_place(&pipeline.record);
-        let uses_meta = meta.is_some_and(|place| tables.iter().any(|table: &TablePlan| table.select.uses(place)));
-        Ok(Self { tables, uses_meta })
+        let documents = || bodies.iter().chain(&answers).map(|(_, document)| document);
+        let uses_meta = meta.is_some_and(|place| {
+            tables.iter().any(|table: &TablePlan| table.select.uses(place)) || documents().any(|document| document.uses(place))
+        });
+        Ok(Self { tables, bodies, answers, uses_meta })
+    }
+
+    /// The endpoint's place among [`Transformed::answers`]; None where its answer says nothing of the record.
+    pub fn answer_of(&self, endpoint: &str) -> Option<usize> {
+        self.answers.iter().position(|(name, _)| name == endpoint)
+    }
+
+    /// The type of an answer; see [`Self::answer_of`].
+    pub fn answer_type(&self, endpoint: &str) -> Option<DataType> {
+        self.answer_of(endpoint).map(|place| self.answers[place].1.data_type())
     }
 
     /// Whether a table's SELECT looks at `meta`: then the rows need [`with_meta`] first.
@@ -90,21 +134,49 @@ impl Transform {
     pub fn run(&self, decoded: &Decoded, clock_micros: i64) -> Transformed {
         let mut failed: BTreeMap<u32, Reject> = BTreeMap::new();
         let made: Vec<MadeRows> = self.tables.iter().map(|table| rows::make(table, &decoded.rows, clock_micros, &mut failed)).collect();
+        let mut document =
+            |(name, document): &(String, Document)| rows::make_documents(name, document, &decoded.rows, clock_micros, &mut failed);
+        let bodies: Vec<RecordDocuments> = self.bodies.iter().map(&mut document).collect();
+        let answers: Vec<RecordDocuments> = self.answers.iter().map(&mut document).collect();
         let made: Vec<MadeRows> = made.into_iter().map(|made| without(made, &failed)).collect();
         let mut has_row = vec![false; decoded.record.len()];
-        for row in made.iter().flat_map(|made| &made.row_record).chain(failed.keys()) {
+        let rows = made.iter().flat_map(|made| &made.row_record).chain(bodies.iter().flat_map(|bodies| &bodies.record));
+        for row in rows.chain(failed.keys()) {
             if let Some(has_row) = has_row.get_mut(*row as usize) {
                 *has_row = true;
             }
         }
         let record_of = |row: u32| decoded.record.get(row as usize).copied().unwrap_or(row);
         let filtered = (0u32..).zip(&has_row).filter(|(_, has_row)| !**has_row).map(|(row, _)| record_of(row)).collect();
+        let placed = |documents: Vec<RecordDocuments>| -> Vec<RecordDocuments> {
+            documents.into_iter().map(|documents| documents.without(&failed).placed(record_of)).collect()
+        };
+        let (bodies, answers) = (placed(bodies), placed(answers));
         let rejects = failed.into_iter().map(|(row, reject)| Reject { record: record_of(row), ..reject }).collect();
         let tables = made
             .into_iter()
             .map(|made| TableRows { columns: made.columns, record: made.row_record.into_iter().map(record_of).collect() })
             .collect();
-        Transformed { tables, rejects, filtered }
+        Transformed { tables, bodies, answers, rejects, filtered }
+    }
+}
+
+impl RecordDocuments {
+    fn without(mut self, failed: &BTreeMap<u32, Reject>) -> Self {
+        if !failed.is_empty() {
+            let (texts, record) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.record));
+            for (text, row) in texts.into_iter().zip(record).filter(|(_, row)| !failed.contains_key(row)) {
+                self.texts.push(text);
+                self.record.push(row);
+            }
+        }
+        self
+    }
+
+    /// The same with every record's number made another.
+    pub fn placed(mut self, place: impl Fn(u32) -> u32) -> Self {
+        self.record.iter_mut().for_each(|record| *record = place(*record));
+        self
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter;
 
-use super::TablePlan;
+use super::{Document, RecordDocuments, TablePlan};
 use crate::reject::{Reject, Stage};
 
 /// Rows whose records are places among the decoded rows.
@@ -36,6 +36,26 @@ pub(super) fn make(table: &TablePlan, records: &RecordBatch, clock_micros: i64, 
         columns.push(column);
     }
     MadeRows { columns, row_record: output.row_record }
+}
+
+/// The documents of every record. What fails is noted under its decoded row.
+pub(super) fn make_documents(
+    name: &str,
+    document: &Document,
+    records: &RecordBatch,
+    clock_micros: i64,
+    failed: &mut BTreeMap<u32, Reject>,
+) -> RecordDocuments {
+    let made = document.run(records, clock_micros);
+    for failure in made.failed {
+        let reason = match failure.column.as_str() {
+            "" => format!("{name}: {}", failure.message),
+            column => format!("{name}: {column}: {}", failure.message),
+        };
+        note(failed, failure.row, failure.column, "expression", reason);
+    }
+    let texts = made.texts.iter().map(|text| text.unwrap_or("null").to_owned()).collect();
+    RecordDocuments { texts, record: made.row }
 }
 
 /// The rows without those of failed records.

@@ -1,6 +1,6 @@
 //! What a column asks of its texts: no NUL, no more characters than it holds, the form of a UUID or of JSON.
 
-use arrow::array::StringArray;
+use arrow::array::{LargeStringArray, StringArray};
 use serde::de::IgnoredAny;
 
 use super::cast::Refusal;
@@ -43,6 +43,15 @@ impl TextRule {
         }
         for (row, text) in (0u32..).zip(texts) {
             if let Some((rule, reason)) = text.and_then(|text| self.misfit(text)) {
+                refused.push(Refusal { row, rule, reason: format!("{name} {reason}") });
+            }
+        }
+    }
+
+    /// The same of JSON's texts.
+    pub(super) fn refuse_documents(self, name: &str, documents: &LargeStringArray, refused: &mut Vec<Refusal>) {
+        for (row, document) in (0u32..).zip(documents) {
+            if let Some((rule, reason)) = document.and_then(|document| self.misfit(document)) {
                 refused.push(Refusal { row, rule, reason: format!("{name} {reason}") });
             }
         }

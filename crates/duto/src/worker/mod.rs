@@ -4,9 +4,11 @@
 
 pub mod reader; // the log into the lanes, and the group's wishes
 pub mod claims; // the fence before the first record
+pub mod turn; // small batches one after the other
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
+pub mod settle; // until it is committed, fenced or given up
 pub mod paths; // straight, or by a stage
 pub mod patience; // retries
 pub mod progress; // what was done
@@ -22,22 +24,24 @@ use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
 use crate::definition::Pipeline;
+use crate::deliver::Deliverer;
 use crate::load::connect::{Connection, Connector};
 use crate::load::ensure;
 use crate::load::failure::{Failure, Scope};
 use crate::load::fill;
 use crate::load::position;
+use crate::load::prune;
 use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
 use crate::log::{ConsumerSettings, Log, NewTopic};
-use crate::publish::relays::Relays;
 use lane::{Lane, Limits};
 use patience::Patience;
 use progress::Progress;
 use reader::{Ended, Reader};
 use shared::Shared;
 use stages::Stages;
+use turn::Turns;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
@@ -71,7 +75,7 @@ pub enum WorkerError {
 
 impl Worker {
     /// Runs until `stop` is set, until caught up, or until it cannot go on.
-    pub async fn run(self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
+    pub async fn run(&self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
         let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
         let rollups = RollupTargets::new(self.stages.rollups());
         let (connection, fill) = connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
@@ -80,10 +84,12 @@ impl Worker {
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
 
-        let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
-        let (shared, inbox) = Shared::new(self.pipeline.clone(), self.stages, target, connector, self.log.clone(), self.progress, relays);
-        let lanes: Vec<Arc<Lane>> =
-            (0..self.pipeline.batch.workers).map(|number| Arc::new(Lane::new(number, limits(&self.pipeline)))).collect();
+        let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
+        let (pipeline, log, progress) = (self.pipeline.clone(), self.log.clone(), self.progress.clone());
+        let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, deliverer)?;
+        let turns = Arc::new(Turns::default());
+        let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline), turns.clone()));
+        let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
         let consumer =
             tokio::task::block_in_place(|| self.log.consumer(&consumer_settings(&self.pipeline))).context("joining the group")?;
 
@@ -97,6 +103,10 @@ impl Worker {
             move || watch::run(&shared, &lanes, &stop)
         })?;
 
+        let pruning = tokio::spawn({
+            let (shared, stop) = (shared.clone(), stop.clone());
+            async move { prune::run(&shared.connector, &shared.pipeline, &stop).await }
+        });
         let caught_up = match goal {
             Some(goal) => {
                 if let Some(filling) = filling {
@@ -109,6 +119,7 @@ impl Worker {
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
         stop.store(true, Ordering::Relaxed);
         tokio::task::block_in_place(|| shared.relays.stop_all(RELAY_PATIENCE));
+        pruning.abort();
         lanes.iter().for_each(|lane| lane.close());
         for committer in committers {
             let _ = committer.await;
@@ -144,7 +155,7 @@ impl Worker {
 }
 
 /// Connects and makes the tables, within the retry limit of the file.
-async fn connect_patiently(
+pub(crate) async fn connect_patiently(
     connector: &Connector,
     pipeline: &Pipeline,
     rollups: &RollupTargets,
@@ -185,7 +196,7 @@ async fn connect_and_ensure(
 }
 
 /// Counts what was there before, beside the load.
-fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
+pub(crate) fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
     let (connector, pipeline) = (connector.clone(), pipeline.to_owned());
     tokio::spawn(async move {
         if let Err(failure) = fill::run(&connector, &pipeline, fill).await {
@@ -292,7 +303,7 @@ fn consumer_settings(pipeline: &Pipeline) -> ConsumerSettings {
 }
 
 /// Host, process and a random word: tells the ledger's reader who wrote a batch.
-fn worker_name() -> String {
+pub(crate) fn worker_name() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let word = uuid::Uuid::new_v4().simple().to_string();
     format!("{}/{}/{}", host.trim(), std::process::id(), &word[..8])

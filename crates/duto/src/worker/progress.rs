@@ -19,7 +19,10 @@ pub struct Progress {
     pub repeated: AtomicU64,
     pub filtered: AtomicU64,
     /// One a stage, in the order of [`STAGES`].
-    pub rejected: [AtomicU64; 4],
+    pub rejected: [AtomicU64; 5],
+    /// Calls of `deliver:` that were made, and those that were not answered as they should.
+    pub calls: AtomicU64,
+    pub calls_failed: AtomicU64,
     pub batches: AtomicU64,
     pub bytes: AtomicU64,
     /// Messages that relays of this process sent.
@@ -34,7 +37,7 @@ pub struct Progress {
 }
 
 /// The stages that reject, in the order in which a record meets them.
-pub const STAGES: [Stage; 4] = [Stage::Decode, Stage::Check, Stage::Transform, Stage::Load];
+pub const STAGES: [Stage; 5] = [Stage::Decode, Stage::Check, Stage::Transform, Stage::Load, Stage::Deliver];
 
 /// How the worker is.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +59,8 @@ pub struct Condition {
     pub publish_waiting: BTreeMap<i32, Waiting>,
     /// Partitions whose messages cannot be published at the moment, and why.
     pub publish_trouble: BTreeMap<i32, String>,
+    /// By the name of a `deliver:`, why its calls are not answered.
+    pub deliveries: BTreeMap<String, String>,
     /// The worker ended by itself, and why.
     pub ended: Option<String>,
 }
@@ -93,6 +98,8 @@ impl Default for Progress {
             repeated: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
             rejected: Default::default(),
+            calls: AtomicU64::new(0),
+            calls_failed: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             published: AtomicU64::new(0),
@@ -180,6 +187,23 @@ impl Progress {
         self.lock().database_trouble = Some(reason.to_owned());
     }
 
+    pub fn call_made(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn call_failed(&self) {
+        self.calls_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Calls are not answered, or (None) are again.
+    pub fn delivery_trouble(&self, deliver: &str, reason: Option<&str>) {
+        let mut condition = self.lock();
+        match reason {
+            Some(reason) => condition.deliveries.insert(deliver.to_owned(), reason.to_owned()),
+            None => condition.deliveries.remove(deliver),
+        };
+    }
+
     pub fn set_lag(&self, lag: BTreeMap<i32, i64>) {
         self.lock().lag = lag;
     }
@@ -228,6 +252,11 @@ impl Progress {
 
     pub fn ended(&self, reason: &str) {
         self.lock().ended = Some(reason.to_owned());
+    }
+
+    /// The worker ended by itself, and goes on.
+    pub fn started_again(&self) {
+        self.lock().ended = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, Condition> {

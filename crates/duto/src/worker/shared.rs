@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use tokio::runtime::Handle;
 
 use super::progress::Progress;
+use super::settle::Way;
 use super::stages::Stages;
 use crate::definition::Pipeline;
+use crate::deliver::Deliverer;
 use crate::load::connect::Connector;
+use crate::load::failure::Failure;
 use crate::load::target::Target;
 use crate::log::{Log, LogError};
 use crate::publish::relays::Relays;
@@ -22,6 +26,7 @@ pub struct Shared {
     pub connector: Connector,
     pub log: Arc<dyn Log>,
     pub progress: Arc<Progress>,
+    pub deliverer: Arc<Deliverer>,
     /// The outbox's way out.
     pub relays: Relays,
     /// When the log last said that the topic is the one that the positions count, see [`since_boot_ms`].
@@ -46,6 +51,7 @@ pub enum Message {
 }
 
 impl Shared {
+    /// Called within the runtime that serves whoever works by it.
     pub fn new(
         pipeline: Pipeline,
         stages: Arc<Stages>,
@@ -53,16 +59,35 @@ impl Shared {
         connector: Connector,
         log: Arc<dyn Log>,
         progress: Arc<Progress>,
-        relays: Relays,
-    ) -> (Arc<Self>, Receiver<Message>) {
+        deliverer: Arc<Deliverer>,
+    ) -> anyhow::Result<(Arc<Self>, Receiver<Message>)> {
+        let relays = Relays::of(&pipeline, &log, &progress, Handle::current())?;
         let (messages, inbox) = crossbeam_channel::unbounded();
         let topic_confirmed_ms = AtomicU64::new(0);
-        (Arc::new(Self { pipeline, stages, target, connector, log, progress, relays, topic_confirmed_ms, messages }), inbox)
+        Ok((Arc::new(Self { pipeline, stages, target, connector, log, progress, deliverer, relays, topic_confirmed_ms, messages }), inbox))
     }
 
     /// Whether the log said a moment ago that the topic is still the one that the positions count. Must hold at each BEGIN.
     pub fn topic_is_confirmed(&self) -> bool {
         since_boot_ms().saturating_sub(self.topic_confirmed_ms.load(Ordering::Acquire)) < TOPIC_LEASE_MS
+    }
+
+    /// The way of a lane's batches.
+    pub fn way(self: &Arc<Self>) -> Way {
+        let shared = self.clone();
+        let confirm = move || match shared.topic_is_confirmed() {
+            true => Ok(()),
+            false => tokio::task::block_in_place(|| shared.ask_about_topic()).map_err(|error| Failure::Again(error.to_string())),
+        };
+        Way {
+            stages: self.stages.clone(),
+            target: self.target.clone(),
+            connector: self.connector.clone(),
+            progress: self.progress.clone(),
+            deliverer: self.deliverer.clone(),
+            database: self.pipeline.database.clone(),
+            confirm: Arc::new(confirm),
+        }
     }
 
     /// Asks the log for the topic's id. Another one halts every partition.

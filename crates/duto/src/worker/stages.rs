@@ -1,14 +1,21 @@
 //! The pure stages of a batch, one after the other: decode, check, transform. Planned once, run on any thread.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use arrow::datatypes::DataType;
 
 use crate::batch::{Batch, Place};
 use crate::check::Checks;
-use crate::decode::Decoder;
-use crate::definition::{Pipeline, Problem};
+use crate::decode::{CsvLayout, Decoder};
+use crate::definition::{IngestEndpoint, Pipeline, Problem};
+use crate::ingest::answers;
+use crate::ingest::intake::Intake;
 use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
+use crate::publish::messages::Messages;
 use crate::query::Queries;
 use crate::reject::{Reject, Stage};
 use crate::rollup::Rollups;
@@ -22,6 +29,8 @@ pub struct Stages {
     transform: Transform,
     written: Vec<Vec<usize>>,
     rollups: Rollups,
+    messages: Messages,
+    intakes: Vec<Arc<Intake>>,
     queries: Queries,
 }
 
@@ -36,14 +45,32 @@ impl Stages {
     /// Plans the SQL. Answers every problem of the file's SQL at once.
     pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
         let decoder = Decoder::new(pipeline);
-        match (Checks::plan(pipeline), Transform::plan(pipeline), Queries::plan(pipeline)) {
-            (Ok(checks), Ok(transform), Ok(queries)) => {
-                let written: Vec<Vec<usize>> = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
-                let rollups = Rollups::plan(pipeline, &written)?;
-                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written, rollups, queries })
+        let (mut intakes, mut problems) = (Vec::new(), Vec::new());
+        for endpoint in &pipeline.ingest {
+            match Intake::plan(pipeline, endpoint) {
+                Ok(intake) => intakes.push(Arc::new(intake)),
+                Err(found) => problems.extend(found),
             }
-            (checks, transform, queries) => Err(checks.err().into_iter().chain(transform.err()).chain(queries.err()).flatten().collect()),
         }
+        match (Checks::plan(pipeline), Transform::plan(pipeline), Queries::plan(pipeline)) {
+            (Ok(checks), Ok(transform), Ok(queries)) if problems.is_empty() => {
+                let written: Vec<Vec<usize>> = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
+                let (rollups, messages) = match (Rollups::plan(pipeline, &written), Messages::plan(pipeline, &written)) {
+                    (Ok(rollups), Ok(messages)) => (rollups, messages),
+                    (rollups, messages) => return Err(rollups.err().into_iter().chain(messages.err()).flatten().collect()),
+                };
+                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written, rollups, messages, intakes, queries })
+            }
+            (checks, transform, queries) => {
+                let found = checks.err().into_iter().chain(transform.err()).chain([problems]).chain(queries.err());
+                Err(found.flatten().collect())
+            }
+        }
+    }
+
+    /// The same for the lines of a file.
+    pub fn of_lines(self, layout: CsvLayout) -> Self {
+        Self { decoder: self.decoder.of_lines(layout), ..self }
     }
 
     /// For each table, the columns that its rows hold, as indexes into the table's columns.
@@ -56,7 +83,18 @@ impl Stages {
         &self.rollups
     }
 
-    /// The endpoints.
+    /// The endpoints that take records, in the file's order.
+    pub fn intakes(&self) -> &[Arc<Intake>] {
+        &self.intakes
+    }
+
+    /// The type of what an endpoint answers; None where the file does not say.
+    pub fn answer_type(&self, endpoint: &IngestEndpoint) -> Option<DataType> {
+        let intake = self.intakes.iter().find(|intake| intake.endpoint == *endpoint)?;
+        intake.answer_type().or_else(|| self.transform.answer_type(&endpoint.name()))
+    }
+
+    /// The endpoints that answer.
     pub fn queries(&self) -> &Queries {
         &self.queries
     }
@@ -64,16 +102,27 @@ impl Stages {
     /// Brings a batch as far as it comes without the database.
     pub fn prepare(&self, batch: Batch, ranges: Vec<OffsetRange>, verdicts: &Verdicts) -> (Prepared, StageSeconds) {
         let started = Instant::now();
-        let (transformed, rejects, decode) = match catch_unwind(AssertUnwindSafe(|| self.run(&batch))) {
+        let (waiting, repeated) = answers::waiting(&self.pipeline, &batch);
+        let verdicts = &match repeated.is_empty() {
+            true => Cow::Borrowed(verdicts),
+            false => Cow::Owned(verdicts.with_resolved(repeated)),
+        };
+        let (mut transformed, rejects, decode) = match catch_unwind(AssertUnwindSafe(|| self.run(&batch))) {
             Ok(done) => done,
             Err(_) => self.run_one_by_one(&batch),
         };
         let mut all = rejects;
-        all.extend(transformed.rejects);
+        all.append(&mut transformed.rejects);
         let (rollups, uncountable) = self.rollups.evaluate(&transformed.tables, now_micros());
         all.extend(uncountable);
-        let mut prepared = Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed.tables, all, verdicts);
-        prepared.rollups = rollups;
+        let (messages, untellable) = self.messages.evaluate(&transformed.tables, now_micros());
+        all.extend(untellable);
+        let documents = std::mem::take(&mut transformed.answers);
+        let mut prepared = Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed, all, verdicts);
+        (prepared.rollups, prepared.messages) = (rollups, messages);
+        if !waiting.is_empty() {
+            prepared.answers = answers::answers(&self.pipeline, &self.transform, waiting, &documents, &prepared, &verdicts.resolved);
+        }
         (prepared, StageSeconds { decode, transform: started.elapsed().as_secs_f64() - decode })
     }
 
@@ -125,12 +174,32 @@ impl Stages {
         let (mut transformed, others, seconds) = self.run(&rest);
         let place = |record: &mut u32| *record = kept[*record as usize];
         transformed.tables.iter_mut().flat_map(|table| &mut table.record).for_each(place);
+        for documents in transformed.bodies.iter_mut().chain(&mut transformed.answers) {
+            documents.record.iter_mut().for_each(place);
+        }
         transformed.rejects.iter_mut().for_each(|reject| place(&mut reject.record));
         rejects.extend(others.into_iter().map(|mut reject| {
             place(&mut reject.record);
             reject
         }));
         (transformed, rejects, seconds)
+    }
+
+    /// For each body its problems. Quicker than one after the other where most have none.
+    pub fn problems_of_each(&self, bodies: &[&[u8]]) -> Vec<Vec<Reject>> {
+        let mut batch = Batch::default();
+        for (offset, body) in (0..).zip(bodies) {
+            batch.push(Place { partition: 0, offset, leader_epoch: -1, timestamp_ms: -1 }, None, Some(body), None);
+        }
+        let (prepared, _) = self.prepare(batch, Vec::new(), &Verdicts::default());
+        let mut problems: Vec<Vec<Reject>> = bodies.iter().map(|_| Vec::new()).collect();
+        for reject in prepared.rejects {
+            let record = reject.record as usize;
+            // One reject a record is all that a load needs; a person is told everything.
+            let all = self.problems(bodies[record]);
+            problems[record] = if all.is_empty() { vec![reject] } else { all };
+        }
+        problems
     }
 
     /// Every problem of one body: the decoder's, or, where it has none, the checks' and the transform's.

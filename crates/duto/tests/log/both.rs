@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, send, send_numbers, settings, unique};
+use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, on_both, send, send_numbers, settings, unique};
 use duto::batch::decode_headers;
 use duto::log::{Log, NewTopic, OutgoingRecord, Start};
 

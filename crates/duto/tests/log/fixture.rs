@@ -10,6 +10,19 @@ use std::time::{Duration, Instant};
 use duto::batch::Batch;
 use duto::log::{Consumer, ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Producer, Sent, Start, open};
 
+/// Each case runs on both logs; whoever uses it has `Folder` and `kafka` in scope.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod on_kafka {
+            $(#[test] fn $name() { super::$name(&super::kafka()); })+
+        }
+        mod on_embedded {
+            $(#[test] fn $name() { let folder = super::Folder::new(); super::$name(&folder.log()); })+
+        }
+    };
+}
+pub(super) use on_both;
+
 pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The broker of these tests. They are not skipped without one.

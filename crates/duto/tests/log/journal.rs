@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::fixture::{Folder, Reader, TIMEOUT, kafka, kafka_servers, new_topic, settings, unique};
+use super::fixture::{Folder, Reader, TIMEOUT, kafka, kafka_servers, new_topic, on_both, settings, unique};
 use duto::batch::decode_headers;
 use duto::log::{Log, LogError, OutgoingRecord, open};
 use rdkafka::ClientConfig;

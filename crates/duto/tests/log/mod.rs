@@ -1,18 +1,7 @@
-/// Each case runs on both logs.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod on_kafka {
-            $(#[test] fn $name() { super::$name(&super::kafka()); })+
-        }
-        mod on_embedded {
-            $(#[test] fn $name() { let folder = super::Folder::new(); super::$name(&folder.log()); })+
-        }
-    };
-}
-
 mod fixture; // a log of either kind
 mod both; // what both logs keep
 mod journal; // records and a note, all or nothing
+mod look; // without joining a group
 mod embedded; // what only the embedded log has
 mod kafka; // what only Kafka has
 mod lost; // a broker that goes away

@@ -12,6 +12,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use crate::json::to_json;
 use crate::type_name::{Class, class, type_name};
 
 /// Every value in the other type. The error is a sentence about the first value that does not fit; where there is more than one row it
@@ -21,7 +22,10 @@ pub fn cast(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
     match (from, to) {
         _ if from == to => Ok(Arc::clone(values)),
         (DataType::Null, _) => Ok(new_null_array(to, values.len())),
-        (DataType::Utf8View | DataType::LargeUtf8, DataType::Utf8) => by_arrow(values, to),
+        (DataType::Utf8View | DataType::LargeUtf8, DataType::Utf8) | (DataType::Utf8 | DataType::Utf8View, DataType::LargeUtf8) => {
+            by_arrow(values, to)
+        }
+        (_, DataType::LargeUtf8) => to_json(values),
         (DataType::Utf8View | DataType::LargeUtf8, _) => cast(&by_arrow(values, &DataType::Utf8)?, to),
         (DataType::Utf8, _) => from_text::parse(values.as_string::<i32>(), to),
         (_, DataType::Utf8) => to_text::print(values),
@@ -35,6 +39,7 @@ pub fn cast(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
 pub(crate) fn castable(from: &DataType, to: &DataType) -> bool {
     match (class(from), class(to)) {
         (Class::Null, _) => true,
+        (Class::Object | Class::List, _) if to == &DataType::LargeUtf8 => true,
         (Class::Object | Class::List | Class::Other, _) | (_, Class::Object | Class::List | Class::Other) => from == to,
         (Class::Text, target) => matches!(target, Class::Text | Class::Boolean | Class::Number | Class::Moment),
         (_, Class::Text) => class(from) != Class::Interval,

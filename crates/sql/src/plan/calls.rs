@@ -68,6 +68,11 @@ impl Planner<'_> {
                 let part = part.literal_text().unwrap_or_default().to_owned();
                 self.part_of(node, &part, planned.into_iter().nth(1)?)
             }
+            ("to_json" | "to_jsonb", [_]) => planned.into_iter().next().map(|value| self.json(value)),
+            ("convert_from", [_, encoding]) => {
+                let encoding = encoding.clone();
+                self.text_of_bytes(node, planned.into_iter().next()?, &encoding)
+            }
             ("to_timestamp", [_]) => self.moment_of_seconds(node, planned),
             _ => self.known_function(node, name, arguments, planned),
         }

@@ -9,6 +9,7 @@ mod lambda;
 mod literals;
 mod moments;
 mod names;
+mod objects;
 mod operators;
 mod unify;
 
@@ -121,7 +122,8 @@ impl<'t> Planner<'t> {
                 self.call_of_nodes(node, "array_contains", &[list, left])
             }
             Node::Case { operand, conditions, else_result, .. } => self.case(node, operand.as_deref(), conditions, else_result.as_deref()),
-            Node::Subquery(_) | Node::InSubquery { .. } | Node::Exists { .. } => {
+            Node::Subquery(query) => self.object(query),
+            Node::InSubquery { .. } | Node::Exists { .. } => {
                 let problem = self.text.problem("sql.construct.unsupported", node, "a subquery cannot be used here");
                 self.refuse(problem.help("an expression sees one record and nothing else"))
             }

@@ -37,6 +37,22 @@ fn unnest_makes_a_row_of_every_element() {
     assert_eq!(output.row_record, [0, 2]);
 }
 
+/// A nested SELECT is an object; NULLs within it stay, and each row has its own.
+#[test]
+fn a_nested_select_is_an_object() {
+    let sql = "SELECT (SELECT id, (SELECT qty AS n, 'x' AS c) AS inner, list_transform(items, i -> (SELECT i.qty AS q)) AS lines) AS o FROM record";
+    let output = planned(sql).run(&records(&THREE), CLOCK);
+    let texts = crate::to_json(&output.columns[0]).expect("a form in JSON");
+    let expected = [
+        r#"{"id":1,"inner":{"n":5,"c":"x"},"lines":[{"q":1},{"q":3}]}"#,
+        r#"{"id":2,"inner":{"n":null,"c":"x"},"lines":[]}"#,
+        r#"{"id":3,"inner":{"n":1,"c":"x"},"lines":[{"q":9}]}"#,
+    ];
+    assert_eq!(printed(&texts), expected);
+    let output = planned("SELECT to_json(tags) AS t FROM record");
+    assert_eq!(output.output()[0].data_type, DataType::LargeUtf8);
+}
+
 #[test]
 fn unnest_of_plain_values_and_by_cross_join() {
     let batch = records(&[r#"{"id": 1, "tags": ["x", "y"]}"#, r#"{"id": 2}"#]);

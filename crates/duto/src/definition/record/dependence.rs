@@ -4,7 +4,8 @@ use serde_json::Value as Json;
 
 use super::{GenerateHint, When};
 use crate::definition::Problem;
-use crate::definition::keys::{Key, Presence, Value};
+use crate::definition::keys::{Key, Presence, Value, hours, milliseconds};
+use crate::definition::quantity::parse_duration;
 use crate::definition::values::to_json;
 use crate::definition::walk::Fields;
 use crate::definition::yaml::Content;
@@ -57,6 +58,88 @@ pub(super) fn read_product(hint: &Fields<'_, '_>) -> Option<GenerateHint> {
     let items = hint.walk().list(&hint.named("product_of"), node)?;
     let paths = items.iter().filter_map(|item| hint.walk().scalar("a factor of product_of", item)).map(|scalar| scalar.value.text.clone());
     Some(GenerateHint::ProductOf(paths.collect()))
+}
+
+/// Keys of `generate:` that go with `kept_by` and say what it is that stays, or how it goes on.
+pub(super) const STEPS: Key = Key {
+    name: "steps",
+    about: "a text that goes on with every record of the field in kept_by: each text and those that may follow it; the first is the beginning, one that nothing follows an end",
+    presence: Presence::Optional,
+    value: Value::Other(
+        || serde_json::json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "array", "items": { "type": "string" } } }),
+    ),
+};
+pub(super) const LATER: Key = Key {
+    name: "later",
+    about: "a time behind the last one of the field in kept_by, by a duration between these two: [1h, 36h]; never in the future",
+    presence: Presence::Optional,
+    value: Value::Other(|| serde_json::json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": { "type": "string" } })),
+};
+pub(super) const AGO: Key = Key {
+    name: "ago",
+    about: "with later: the first time is at most so long ago",
+    presence: Presence::Default("7d"),
+    value: Value::Duration { minimum: milliseconds(1000), maximum: hours(24 * 3650) },
+};
+pub(super) const ALIVE: Key = Key {
+    name: "alive",
+    about: "with sequence: so many numbers come again and again; one whose steps have ended makes room for the next",
+    presence: Presence::Optional,
+    value: Value::Integer { minimum: 1, maximum: 1_000_000 },
+};
+
+/// What goes with `kept_by`.
+pub(super) const KEPT: [&str; 3] = ["one_of", "steps", "later"];
+
+/// The field in `kept_by`; reported where it is missing.
+pub(super) fn kept_field(hint: &Fields<'_, '_>, name: &str, title: &str) -> Option<String> {
+    let field = hint.text("kept_by");
+    if field.is_none() {
+        let span = hint.entry(name).map(|entry| entry.key_span).unwrap_or_default();
+        let problem = Problem::new("record.generate.choice", span, format!("{title}: {name} goes with kept_by"));
+        hint.walk().report(problem.help("kept_by names the field whose value it stays with: kept_by: id_pacote"));
+    }
+    field
+}
+
+pub(super) fn read_steps(hint: &Fields<'_, '_>, title: &str) -> Option<GenerateHint> {
+    let walk = hint.walk();
+    let field = kept_field(hint, "steps", title)?;
+    let entries = walk.entries(&hint.named("steps"), hint.value("steps")?)?;
+    let mut steps: Vec<(String, Vec<String>)> = Vec::new();
+    for entry in entries {
+        let items = walk.list(&hint.named(&format!("steps.{}", entry.key)), &entry.value)?;
+        let following = items.iter().filter_map(|item| walk.scalar("a step", item)).map(|scalar| scalar.value.text.clone());
+        steps.push((entry.key.clone(), following.collect()));
+    }
+    if steps.is_empty() {
+        walk.report(Problem::new(
+            "record.generate.range",
+            hint.span("steps").unwrap_or_default(),
+            format!("{title}: steps has no beginning"),
+        ));
+        return None;
+    }
+    Some(GenerateHint::Steps { field, steps })
+}
+
+pub(super) fn read_later(hint: &Fields<'_, '_>, title: &str) -> Option<GenerateHint> {
+    let walk = hint.walk();
+    let field = kept_field(hint, "later", title)?;
+    let node = hint.value("later")?;
+    let items = walk.list(&hint.named("later"), node)?;
+    let seconds =
+        |item| walk.scalar(&hint.named("later"), item).and_then(|scalar| parse_duration(&scalar.value.text)).map(|time| time.as_secs());
+    let pair = match items {
+        [low, high] => seconds(low).zip(seconds(high)).filter(|(low, high)| low <= high),
+        _ => None,
+    };
+    let Some((least_seconds, most_seconds)) = pair else {
+        let problem = Problem::new("record.generate.range", node.span, format!("{title}: later must be two durations, the shorter first"));
+        walk.report(problem.help("for example [1h, 36h]"));
+        return None;
+    };
+    Some(GenerateHint::Later { field, least_seconds, most_seconds, ago_seconds: hint.duration("ago")?.as_secs() })
 }
 
 /// `when: { event_type: purchase }`, or a list of values.

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::dependence::{RENEWED, read_kept_by, read_numbered, read_product};
+use super::dependence::{
+    AGO, ALIVE, KEPT, LATER, RENEWED, STEPS, kept_field, read_kept_by, read_later, read_numbered, read_product, read_steps,
+};
 use super::rules::{describe, is_number};
 use super::shape::Position;
 use super::{GenerateHint, Kind, Rules};
@@ -66,11 +68,15 @@ pub(super) static HINT_KEYS: Keys = Keys {
         },
         Key {
             name: "kept_by",
-            about: "a random UUID that stays with the value of this field, which stands before it",
+            about: "what is made stays with the value of this field, which stands before it: a random UUID, or what one_of, steps or later say",
             presence: Presence::Optional,
             value: Value::Text,
         },
         RENEWED,
+        STEPS,
+        LATER,
+        AGO,
+        ALIVE,
         Key {
             name: "product_of",
             about: "the exact product of these numbers of the record, each a path such as product.price",
@@ -88,7 +94,8 @@ pub(super) static HINT_KEYS: Keys = Keys {
     note: "",
 };
 
-const HINTS: [&str; 10] = ["sequence", "index", "between", "one_of", "length", "probability", "uuid", "numbered", "kept_by", "product_of"];
+const HINTS: [&str; 12] =
+    ["sequence", "index", "between", "one_of", "length", "probability", "uuid", "numbered", "steps", "later", "kept_by", "product_of"];
 
 /// Reads the hint of one value; None if there is none or it was wrong.
 pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules: &Rules, position: Position) -> Option<GenerateHint> {
@@ -97,7 +104,10 @@ pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules:
     let walk = field.walk();
     // `when` says whether the key is there, and may stand alone.
     let only_when = hint.entry("when").is_some();
-    let given: Vec<_> = HINTS.into_iter().filter(|name| hint.entry(name).is_some()).collect();
+    let mut given: Vec<_> = HINTS.into_iter().filter(|name| hint.entry(name).is_some()).collect();
+    if given.iter().any(|name| KEPT.contains(name)) {
+        given.retain(|name| *name != "kept_by");
+    }
     let [name] = given.as_slice() else {
         if given.is_empty() && only_when {
             return None;
@@ -111,12 +121,14 @@ pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules:
     };
     let number = matches!(kind, Kind::Scalar(scalar) if is_number(*scalar));
     let text = matches!(kind, Kind::Scalar(ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Uuid));
+    let time = matches!(kind, Kind::Scalar(ColumnType::Timestamp | ColumnType::Timestamptz));
     let (suits, what) = match *name {
         "sequence" | "between" => (number, "makes a number"),
         "index" => (number && position.in_list, "makes a number in a list's element"),
         "length" => (matches!(kind, Kind::List(_)), "is for a list"),
         "one_of" => (!matches!(kind, Kind::List(_)), "is for a single value or an object"),
-        "uuid" | "numbered" | "kept_by" => (text, "makes a text"),
+        "uuid" | "numbered" | "kept_by" | "steps" => (text, "makes a text"),
+        "later" => (time, "makes a time"),
         "product_of" => (number, "makes a number"),
         _ => (!position.required, "is for an optional field, whose name ends in ?"),
     };
@@ -126,14 +138,25 @@ pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules:
         walk.report(Problem::new("record.generate.type", span, message));
         return None;
     }
-    if let (false, Some(decimals)) = (*name == "between", hint.entry("decimals")) {
-        walk.report(Problem::new("record.generate.choice", decimals.key_span, format!("{title}: decimals goes with between")));
+    for (with, key) in [("between", "decimals"), ("sequence", "alive"), ("later", "ago")] {
+        if let (false, Some(entry)) = (*name == with, hint.entry(key)) {
+            walk.report(Problem::new("record.generate.choice", entry.key_span, format!("{title}: {key} goes with {with}")));
+        }
     }
     match *name {
-        "sequence" => hint.integer("sequence").map(|from| GenerateHint::Sequence { from }),
+        "sequence" => hint.integer("sequence").map(|from| match hint.integer("alive") {
+            Some(count) => GenerateHint::Alive { from, count },
+            None => GenerateHint::Sequence { from },
+        }),
         "index" => hint.integer("index").map(|from| GenerateHint::Index { from }),
         "between" => read_between(&hint, title, kind, rules),
+        "one_of" if hint.entry("kept_by").is_some() => match (kept_field(&hint, name, title)?, read_one_of(&hint, title, kind)?) {
+            (field, GenerateHint::OneOf(values)) => Some(GenerateHint::KeptOneOf { field, values }),
+            (_, other) => Some(other),
+        },
         "one_of" => read_one_of(&hint, title, kind),
+        "steps" => read_steps(&hint, title),
+        "later" => read_later(&hint, title),
         "length" => read_length(&hint, title, rules),
         "uuid" => hint.boolean("uuid").filter(|wanted| *wanted).map(|_| GenerateHint::Uuid),
         "numbered" => read_numbered(&hint, title),

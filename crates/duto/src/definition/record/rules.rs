@@ -61,6 +61,12 @@ pub(super) static SCALAR_KEYS: Keys = Keys {
         },
         MIN_LENGTH,
         MAX_LENGTH_KEY,
+        Key {
+            name: "coerce",
+            about: "true: a number or a boolean may also come as a text that holds it, such as \"1333\"",
+            presence: Presence::Optional,
+            value: Value::Boolean,
+        },
         EXAMPLE,
         GENERATE,
     ],
@@ -113,8 +119,10 @@ pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, posi
         _ => (false, false),
     };
     let is_list = matches!(kind, Kind::List(_));
+    let is_boolean = matches!(kind, Kind::Scalar(ColumnType::Boolean));
     for (name, suits, instead) in [
         ("minimum", is_number, "a number"),
+        ("coerce", is_number || is_boolean, "a number or a boolean"),
         ("maximum", is_number, "a number"),
         ("enum", is_text, "a text"),
         ("min_length", is_text || is_list, "a text or a list"),
@@ -133,6 +141,7 @@ pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, posi
         allowed: if is_text { read_allowed(fields, title) } else { Vec::new() },
         max_length: if is_text || is_list { fields.integer("max_length") } else { None },
         min_length: if is_text || is_list { fields.integer("min_length") } else { None },
+        coerce: (is_number || is_boolean) && fields.knows("coerce") && fields.boolean("coerce").unwrap_or_default(),
         example: fields.value("example").and_then(|node| to_json(fields.walk(), node)),
         generate: None,
         generate_when: None,

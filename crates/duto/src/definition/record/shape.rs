@@ -25,15 +25,20 @@ pub(super) struct Position {
 }
 
 pub(super) fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
-    let Some(node) = file.value("record") else { return };
-    let Some(entries) = file.walk().entries("record", node) else { return };
+    let record = file.value("record").and_then(|node| read_record(file.walk(), "record", node));
+    pipeline.record = record.unwrap_or_default();
+}
+
+/// A record's declaration, wherever it stands.
+pub(in crate::definition) fn read_record(walk: &Walk<'_>, title: &str, node: &Node) -> Option<RecordDefinition> {
+    let entries = walk.entries(title, node)?;
     let position = Position { depth: 0, in_list: false, required: true };
-    let fields = read_fields(file.walk(), "record", entries, node.span, position);
+    let fields = read_fields(walk, title, entries, node.span, position);
     if let Some(meta) = fields.iter().find(|field| field.name == RESERVED_NAME) {
         let problem = Problem::new("record.name.reserved", meta.span, "a field of the record cannot be named meta");
-        file.walk().report(problem.help("in SQL, meta is the record's place: meta.topic, meta.partition, meta.offset and others"));
+        walk.report(problem.help("in SQL, meta is the record's place: meta.topic, meta.partition, meta.offset and others"));
     }
-    pipeline.record = RecordDefinition { fields };
+    Some(RecordDefinition { fields })
 }
 
 fn read_fields(walk: &Walk<'_>, title: &str, entries: &[Entry], span: Span, position: Position) -> Vec<Field> {
@@ -183,7 +188,7 @@ fn type_problem(text: &SqlText, fault: TypeFault) -> Problem {
 }
 
 /// The JSON Schema of the section; its parts stand under `$defs`, since they hold each other.
-pub(super) fn record_schema() -> Json {
+pub(in crate::definition) fn record_schema() -> Json {
     json!({ "$ref": "#/$defs/record_object" })
 }
 

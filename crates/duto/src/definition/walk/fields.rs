@@ -21,6 +21,7 @@ pub(in crate::definition) struct Fields<'n, 'w> {
     /// `source`, or `tables.sales`.
     title: String,
     entries: &'n [Entry],
+    place: Span,
 }
 
 /// What a value should have been.
@@ -33,7 +34,7 @@ struct Expected {
 impl<'n, 'w> Fields<'n, 'w> {
     /// `place` is underlined where a key is missing.
     pub(super) fn new(walk: &'w Walk<'w>, title: &str, keys: &'static Keys, entries: &'n [Entry], place: Span) -> Self {
-        let fields = Fields { walk, keys, title: title.to_string(), entries };
+        let fields = Fields { walk, keys, title: title.to_string(), entries, place };
         let unknown: Vec<_> = entries.iter().filter(|entry| keys.find(&entry.key).is_none()).map(|entry| fields.unknown(entry)).collect();
         for key in keys.keys.iter().filter(|key| matches!(key.presence, Presence::Required) && fields.value(key.name).is_none()) {
             let help = format!("{}: {}", key.name, key.about);
@@ -62,6 +63,11 @@ impl<'n, 'w> Fields<'n, 'w> {
             None if matches!(key.presence, Presence::Required) => None,
             None => Some(self.walk.fields_of(&self.named(name), keys, &[], Span::default())),
         }
+    }
+
+    /// What is underlined where a key is missing.
+    pub fn place(&self) -> Span {
+        self.place
     }
 
     /// Whether the table has this key.

@@ -10,6 +10,8 @@ use crate::rollup::RollupPlan;
 pub const FILLED_SHARD: i32 = -1;
 /// The shard of distinct values that were there before: they are counted in transactions of their own.
 pub const FILLED_SETS_SHARD: i32 = -2;
+/// The shard of what files brought, whose loads hold no partition's lock.
+pub const FILES_SHARD: i32 = -3;
 /// The name of the shard's column.
 const SHARD: &str = "duto_shard";
 

@@ -10,6 +10,7 @@ mod consumer;
 mod file;
 mod journal;
 mod lock;
+mod look;
 mod maintenance;
 mod partitioner;
 mod producer;
@@ -24,10 +25,11 @@ use std::time::Duration;
 
 use self::consumer::EmbeddedConsumer;
 use self::journal::EmbeddedJournal;
+use self::look::EmbeddedLook;
 pub(super) use self::partitioner::partition_of_key;
 use self::producer::EmbeddedProducer;
 use self::shared::Shared;
-use super::{Consumer, ConsumerSettings, Journal, Log, LogError, NewTopic, Producer, TopicDescription, Watermarks};
+use super::{Consumer, ConsumerSettings, Journal, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
 
 /// The log in a folder.
 pub struct EmbeddedLog {
@@ -71,6 +73,23 @@ impl Log for EmbeddedLog {
         let ends = file::partition_ends(&self.shared.connection(), row.id, partition);
         let (low, high) = ends.map_err(|error| file::describe(&doing, &error))?.ok_or_else(missing)?;
         Ok(Watermarks { low, high, last_stable: high })
+    }
+
+    fn topics(&self, _timeout: Duration) -> Result<Vec<TopicListing>, LogError> {
+        look::topics(&self.shared.connection()).map_err(|error| file::describe("list the topics", &error))
+    }
+
+    fn ends(&self, partitions: &[(String, i32)], _timeout: Duration) -> Result<Vec<Option<Watermarks>>, LogError> {
+        look::ends(&self.shared.connection(), partitions).map_err(|error| file::describe("ask for the ends of partitions", &error))
+    }
+
+    fn offset_at(&self, topic: &str, partition: i32, time_ms: i64, _timeout: Duration) -> Result<Option<i64>, LogError> {
+        let doing = || format!("look for a time in {topic} [{partition}]");
+        look::offset_at(&self.shared.connection(), topic, partition, time_ms).map_err(|error| file::describe(&doing(), &error))
+    }
+
+    fn look(&self) -> Result<Box<dyn Look>, LogError> {
+        Ok(Box::new(EmbeddedLook::new(&self.shared.path)?))
     }
 
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError> {

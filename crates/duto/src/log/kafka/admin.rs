@@ -1,19 +1,17 @@
-//! Questions to the cluster: its id, a topic's id and partitions, a partition's ends; and making a topic.
+//! Questions to the cluster: its id, its topics, a topic's id and partitions; and making a topic.
 
 use std::ffi::{CStr, CString, c_char, c_void};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
+use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
-use rdkafka_sys::rd_kafka_IsolationLevel_t as Isolation;
-use rdkafka_sys::rd_kafka_OffsetSpec_t as Place;
 use rdkafka_sys::rd_kafka_admin_op_t as Question;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
-use super::super::{LogError, NewTopic, Start, TopicDescription, Watermarks};
-use super::handle::{Client, Queue, c_string, code_error, describe_error, milliseconds, object_result, read_text, refused};
-use super::partitions::PartitionList;
+use super::super::{LogError, NewTopic, TopicDescription, TopicListing};
+use super::handle::{Client, Queue, c_string, code_error, describe_error, milliseconds, read_text, refused};
 
 /// The cluster's id, which no other cluster has.
 pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError> {
@@ -117,51 +115,27 @@ pub fn create_topic(client: &Client, topic: &NewTopic, settings: &[(&CStr, &CStr
     }
 }
 
-/// A partition's ends. They are asked for from the bottom up, so that records which come meanwhile leave them in order.
-/// (librdkafka's own question for both watermarks answers the stable end for the high one, whatever the client reads.)
-pub fn watermarks(client: &Client, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
-    let doing = format!("ask for the ends of {topic} [{partition}]");
-    let name = c_string(topic, &doing)?;
-    let ask = |place: Place, level: Isolation| offset(client, &name, partition, place, level, timeout, &doing);
-    Ok(Watermarks {
-        low: ask(Place::RD_KAFKA_OFFSET_SPEC_EARLIEST, Isolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED)?,
-        last_stable: ask(Place::RD_KAFKA_OFFSET_SPEC_LATEST, Isolation::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED)?,
-        high: ask(Place::RD_KAFKA_OFFSET_SPEC_LATEST, Isolation::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED)?,
-    })
-}
-
-fn offset(
-    client: &Client,
-    topic: &CStr,
-    partition: i32,
-    place: Place,
-    level: Isolation,
-    timeout: Duration,
-    doing: &str,
-) -> Result<i64, LogError> {
-    let start = Start { partition, offset: place as i64, leader_epoch: -1 };
-    let list = PartitionList::of_starts(topic, &[start]);
-    let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_LISTOFFSETS, doing, timeout, |options, queue| {
-        // SAFETY: options and list live; the request copies the list.
-        unsafe {
-            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, level);
-            object_result(doing, error).map_err(|(_, error)| error)?;
-            sys::rd_kafka_ListOffsets(client.raw(), list.raw(), options, queue);
-        }
-        Ok(())
-    })?;
-    // SAFETY: what the answer points at lives as long as the answer does.
+/// All topics of the cluster by name.
+pub fn topics(client: &Client, timeout: Duration) -> Result<Vec<TopicListing>, LogError> {
+    let doing = "list the topics";
+    let mut metadata = ptr::null();
+    // SAFETY: the client lives; the answer is ours until destroyed, and what it points at lives as long as it does.
     unsafe {
-        let mut count = 0;
-        let infos = sys::rd_kafka_ListOffsets_result_infos(sys::rd_kafka_event_ListOffsets_result(answer.raw()), &mut count);
-        if infos.is_null() || count != 1 {
-            return Err(refused(doing, "the answer does not name the partition"));
+        match sys::rd_kafka_metadata(client.raw(), 1, ptr::null_mut(), &mut metadata, milliseconds(timeout)) {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+            code => return Err(code_error(doing, code)),
         }
-        let entry = &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos);
-        match entry.err {
-            Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(entry.offset),
-            code => Err(code_error(doing, code)),
-        }
+        let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
+        let topics = if count > 0 { slice::from_raw_parts((*metadata).topics, count) } else { &[] };
+        let mut found: Vec<TopicListing> = topics
+            .iter()
+            // One that is being made or deleted has an error, and is left out until it is there.
+            .filter(|topic| topic.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR)
+            .map(|topic| TopicListing { name: CStr::from_ptr(topic.topic).to_string_lossy().into_owned(), partitions: topic.partition_cnt })
+            .collect();
+        sys::rd_kafka_metadata_destroy(metadata);
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 }
 
@@ -194,7 +168,7 @@ pub fn ask(
     }
 }
 
-/// What the brokers said; what is read from it lives as long as it does.
+/// What the cluster answered; what it points at lives as long as it does.
 pub struct Answer(NonNull<sys::rd_kafka_event_t>);
 
 impl Answer {

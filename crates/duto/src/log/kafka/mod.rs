@@ -7,6 +7,8 @@ mod admin;
 mod consumer;
 mod handle;
 mod journal;
+mod look;
+mod offsets;
 mod partitions;
 mod producer;
 mod progress;
@@ -25,8 +27,9 @@ use rdkafka_sys::rd_kafka_type_t::RD_KAFKA_PRODUCER;
 use self::consumer::KafkaConsumer;
 use self::handle::{Client, Configuration};
 use self::journal::KafkaJournal;
+use self::look::KafkaLook;
 use self::producer::KafkaProducer;
-use super::{Consumer, ConsumerSettings, Journal, Log, LogError, NewTopic, Producer, TopicDescription, Watermarks};
+use super::{Consumer, ConsumerSettings, Journal, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
 
 /// A Kafka cluster. Nothing connects before the first call.
 pub struct KafkaLog {
@@ -71,7 +74,23 @@ impl Log for KafkaLog {
     }
 
     fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
-        admin::watermarks(self.questions()?, topic, partition, timeout)
+        offsets::watermarks(self.questions()?, topic, partition, timeout)
+    }
+
+    fn topics(&self, timeout: Duration) -> Result<Vec<TopicListing>, LogError> {
+        admin::topics(self.questions()?, timeout)
+    }
+
+    fn ends(&self, partitions: &[(String, i32)], timeout: Duration) -> Result<Vec<Option<Watermarks>>, LogError> {
+        offsets::ends(self.questions()?, partitions, timeout)
+    }
+
+    fn offset_at(&self, topic: &str, partition: i32, time_ms: i64, timeout: Duration) -> Result<Option<i64>, LogError> {
+        offsets::at_time(self.questions()?, topic, partition, time_ms, timeout)
+    }
+
+    fn look(&self) -> Result<Box<dyn Look>, LogError> {
+        Ok(Box::new(KafkaLook::start(&settings::for_look(&self.servers, &self.pairs))?))
     }
 
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError> {

@@ -40,6 +40,17 @@ impl PartitionList {
         list
     }
 
+    /// Partitions of any topics, each with an offset or what stands for one.
+    pub fn of_places<'a>(places: impl IntoIterator<Item = (&'a CStr, i32, i64)>) -> PartitionList {
+        let list = PartitionList::empty(0);
+        for (topic, partition, offset) in places {
+            let entry = list.add(topic, partition);
+            // SAFETY: the entry was just added; the list is not grown before the next use of one.
+            unsafe { (*entry).offset = offset };
+        }
+        list
+    }
+
     /// A subscription to the topic.
     pub fn subscription(topic: &CStr) -> PartitionList {
         PartitionList::of(topic, &[ANY_PARTITION])

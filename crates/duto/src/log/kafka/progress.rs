@@ -10,7 +10,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Code;
 use super::super::embedded::partition_of_key;
 use super::super::{LogError, NewTopic};
 use super::handle::{Client, Configuration, Topic, code_error, milliseconds, refused};
-use super::{admin, topic_setting};
+use super::{admin, offsets, topic_setting};
 
 pub const TOPIC: &str = "duto-progress";
 const TOPIC_C: &CStr = c"duto-progress";
@@ -57,7 +57,7 @@ pub fn partition_of(name: &str) -> i32 {
 pub fn last_note(questions: &Client, pairs: &[(String, String)], name: &str, deadline: Instant) -> Result<Option<Vec<u8>>, LogError> {
     let partition = partition_of(name);
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
-    let end = admin::watermarks(questions, TOPIC, partition, left)?.high;
+    let end = offsets::watermarks(questions, TOPIC, partition, left)?.high;
     let doing = format!("read {TOPIC} [{partition}]");
     let client = Client::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, Configuration::new(pairs)?)?;
     let topic = Topic::new(&client, TOPIC_C).ok_or_else(|| refused(doing.clone(), "no memory"))?;

@@ -92,20 +92,14 @@ impl Taking<'_> {
         if progress.stage != Stage::Reading || message.offset < progress.next.offset {
             return;
         }
-        // SAFETY: the message lives through the callback, and so do the bytes that it points at.
-        let (leader_epoch, timestamp_ms, key, payload, headers) = unsafe {
-            (
-                sys::rd_kafka_message_leader_epoch(message),
-                sys::rd_kafka_message_timestamp(message, ptr::null_mut()),
-                bytes(message.key, message.key_len),
-                bytes(message.payload, message.len),
-                headers(message),
-            )
-        };
         progress.next.offset = message.offset + 1;
-        progress.next.leader_epoch = leader_epoch;
-        let place = Place { partition: message.partition, offset: message.offset, leader_epoch, timestamp_ms };
-        self.into.push(place, key, payload, headers.as_deref());
+        // SAFETY: the message lives through the callback.
+        unsafe {
+            record_of(message, |place, key, payload, headers| {
+                progress.next.leader_epoch = place.leader_epoch;
+                self.into.push(place, key, payload, headers);
+            });
+        }
         self.left -= 1;
         if self.into.bytes.len() >= MOST_BATCH_BYTES {
             self.left = 0;
@@ -157,6 +151,24 @@ unsafe extern "C" fn on_record(message: *mut sys::rd_kafka_message_t, taking: *m
     }
 }
 
+/// Hands on a record with its place, key, payload and encoded headers.
+///
+/// # Safety
+/// The message lives through the call, and holds a record.
+pub unsafe fn record_of(message: &sys::rd_kafka_message_t, take: impl FnOnce(Place, Option<&[u8]>, Option<&[u8]>, Option<&[u8]>)) {
+    // SAFETY: see above; the bytes that the message points at live as long as it does.
+    let (leader_epoch, timestamp_ms, key, payload, headers) = unsafe {
+        (
+            sys::rd_kafka_message_leader_epoch(message),
+            sys::rd_kafka_message_timestamp(message, ptr::null_mut()),
+            bytes(message.key, message.key_len),
+            bytes(message.payload, message.len),
+            headers(message),
+        )
+    };
+    take(Place { partition: message.partition, offset: message.offset, leader_epoch, timestamp_ms }, key, payload, headers.as_deref());
+}
+
 /// Null is Kafka's null.
 ///
 /// # Safety
@@ -187,7 +199,8 @@ unsafe fn headers(message: *const sys::rd_kafka_message_t) -> Option<Vec<u8>> {
     (!found.is_empty()).then(|| encode_headers(found.iter().map(|(name, value)| (name.as_str(), *value))))
 }
 
-fn error_text(message: &sys::rd_kafka_message_t) -> String {
+/// What librdkafka says of a message that is an error.
+pub fn error_text(message: &sys::rd_kafka_message_t) -> String {
     // SAFETY: the text belongs to the message, or is null.
     let text = unsafe {
         let text = sys::rd_kafka_message_errstr(message);

@@ -142,6 +142,28 @@ pub fn for_consumer(servers: &str, pairs: &[(String, String)], settings: &Consum
     with(servers, pairs, ours)
 }
 
+/// For looking at records without a group. Fetches are small, and an end is told soon: a person waits for them.
+pub fn for_look(servers: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let ours = [
+        ("enable.auto.commit", "false"),
+        ("enable.auto.offset.store", "false"),
+        ("auto.offset.reset", "earliest"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", "read_committed"),
+        ("queued.max.messages.kbytes", "32768"),
+        ("queued.min.messages", "50000"),
+        ("fetch.queue.backoff.ms", "4"),
+        ("fetch.min.bytes", "1"),
+        ("fetch.wait.max.ms", "20"),
+        ("fetch.message.max.bytes", "1048576"),
+        ("fetch.max.bytes", "8388608"),
+        ("receive.message.max.bytes", "100000000"),
+        ("fetch.error.backoff.ms", "100"),
+        ("topic.metadata.propagation.max.ms", "2000"),
+    ];
+    with(servers, pairs, ours.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+}
+
 /// How long leaving the group may take before the brokers are left to notice.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 

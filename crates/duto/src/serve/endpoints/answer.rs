@@ -47,7 +47,7 @@ impl Answers {
     /// The answer for these values. None when `row:` finds none; an error is a sentence for the caller.
     pub async fn get(&self, served: &Served, index: usize, query: &EndpointQuery, values: Vec<String>) -> Result<Option<Answer>, String> {
         if served.changes.attend() {
-            served.changes.look(&served.pool, &served.pipeline.name).await;
+            served.changes.look(&served.pool, &served.pipeline).await;
         }
         let slot = self.slot(index, &values);
         let mut kept = slot.lock().await;

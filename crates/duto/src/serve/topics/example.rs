@@ -1,0 +1,57 @@
+//! `GET /duto/topics/{topic}/example`: a record to begin with, as the pipeline that reads the topic declares it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::refusal::Refusal;
+use super::{Browser, ReadingPipeline};
+use crate::decode::key_of;
+use crate::definition::{Field, Kind};
+use crate::generate::Generator;
+
+pub fn routes() -> Router<Arc<Browser>> {
+    Router::new().route("/duto/topics/{topic}/example", get(example))
+}
+
+/// `payload` is null where no pipeline reads the topic.
+async fn example(State(browser): State<Arc<Browser>>, Path(topic): Path<String>) -> Result<Json<Value>, Refusal> {
+    let answer = browser.ask(move |browser| {
+        let ends = browser.ends_of(&topic)?;
+        let records: i64 = ends.values().map(|ends| ends.high).sum();
+        let made = browser.readers_of(&topic).next().and_then(|reading| make(reading, records));
+        let key = made.as_ref().and_then(|(_, key)| key.as_deref()).map(String::from_utf8_lossy);
+        Ok(json!({ "payload": made.as_ref().map(|(payload, _)| payload), "key": key }))
+    });
+    answer.await.map(Json)
+}
+
+/// What the generator would send next had it sent all that is in the topic, with the file's own examples in it.
+fn make(reading: &ReadingPipeline, records: i64) -> Option<(String, Option<Vec<u8>>)> {
+    let mut generator = Generator::new(&reading.pipeline, None).ok()?;
+    generator.skip(u64::try_from(records).unwrap_or(0));
+    let mut record: Value = serde_json::from_slice(&generator.next_payload()).ok()?;
+    fill(&reading.pipeline.record.fields, &mut record);
+    let payload = record.to_string();
+    let key = reading.pipeline.source.key.as_deref().and_then(|field| key_of(payload.as_bytes(), field));
+    Some((payload, key))
+}
+
+fn fill(fields: &[Field], record: &mut Value) {
+    for field in fields {
+        let Some(value) = record.get_mut(&field.name) else { continue };
+        fill_one(field, value);
+    }
+}
+
+fn fill_one(field: &Field, value: &mut Value) {
+    match (&field.rules.example, &field.kind) {
+        (Some(example), _) => *value = example.clone(),
+        (None, Kind::Object(fields)) => fill(fields, value),
+        (None, Kind::List(element)) => value.as_array_mut().into_iter().flatten().for_each(|value| fill_one(element, value)),
+        (None, Kind::Scalar(_)) => {}
+    }
+}

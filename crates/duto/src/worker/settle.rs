@@ -1,0 +1,206 @@
+//! Settles one prepared batch: it is committed, fenced, or given up; whatever fails in between is waited out. The workers' lanes and the
+//! loads of files do it alike.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::paths::Paths;
+use super::patience::Patience;
+use super::progress::Progress;
+use super::stages::Stages;
+use crate::definition::Database;
+use crate::deliver::Deliverer;
+use crate::load::connect::{Connection, Connector};
+use crate::load::failure::Failure;
+use crate::load::ledger;
+use crate::load::partitions::Partitions;
+use crate::load::poison;
+use crate::load::position::{self, Resolution};
+use crate::load::prepared::{Outcome, Prepared, Verdicts};
+use crate::load::rows::StoredRows;
+use crate::load::target::Target;
+use crate::load::transaction;
+
+/// How a batch ended.
+pub enum Settled {
+    /// With what was stored, unless that is not known any more: the connection was lost after the COMMIT.
+    Committed(Vec<Outcome>, Option<StoredRows>),
+    /// Somebody else has a partition of it.
+    Fenced,
+    GaveUp(String),
+}
+
+/// Where batches go, and by which stages they are prepared again.
+#[derive(Clone)]
+pub struct Way {
+    pub stages: Arc<Stages>,
+    pub target: Target,
+    pub connector: Connector,
+    pub progress: Arc<Progress>,
+    pub deliverer: Arc<Deliverer>,
+    /// How patient to be with it.
+    pub database: Database,
+    /// Must hold at each BEGIN: the source is the one that the positions count.
+    pub confirm: Arc<dyn Fn() -> Result<(), Failure> + Send + Sync>,
+}
+
+/// A connection for one batch after the other, and what it learnt about their data.
+pub struct Settler {
+    way: Way,
+    /// By which the progress knows it.
+    lane: usize,
+    connection: Option<Connection>,
+    paths: Paths,
+    partitions: Partitions,
+}
+
+impl Settler {
+    pub fn new(way: Way, lane: usize, partitions: Partitions) -> Self {
+        Self { paths: Paths::new(way.target.tables.len()), way, lane, connection: None, partitions }
+    }
+
+    /// Connects beforehand; if that fails, the first batch says so.
+    pub async fn connect(&mut self) {
+        self.connection = self.way.connector.connect().await.ok();
+    }
+
+    /// Ends whatever is in flight: only closing the connection does.
+    pub fn disconnect(&mut self) {
+        self.connection = None;
+    }
+
+    /// A batch was committed with these outcomes: counts it and learns from it.
+    pub fn committed(&mut self, batch: &Prepared, outcomes: &[Outcome], stored: Option<&[Vec<u32>]>, took: Duration) {
+        self.way.progress.batch_committed(batch, outcomes, took);
+        if let Some(stored) = stored {
+            self.paths.learn(batch, stored);
+        }
+    }
+
+    /// Returns when there is nothing more to try. `batch` is then what was written, or would have been.
+    pub async fn settle(&mut self, batch: &mut Prepared, fences: &HashMap<i32, Uuid>) -> Settled {
+        let mut patience = Patience::new(&self.way.database);
+        let mut verdicts = Verdicts::default();
+        let mut unknown = false;
+        if !batch.calls.is_empty() {
+            let refused = self.way.deliverer.deliver(&self.way.target, batch, &self.way.progress).await;
+            if !refused.is_empty() {
+                verdicts.rejects.extend(refused);
+                self.prepare_again(batch, &verdicts);
+            }
+        }
+        loop {
+            let failure = match self.attempt(batch, fences, unknown).await {
+                Ok(Some((outcomes, stored))) => return Settled::Committed(outcomes, stored),
+                Ok(None) => {
+                    // The lost transaction is known not to be there: the same again.
+                    unknown = false;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            match failure {
+                Failure::Fenced => return Settled::Fenced,
+                Failure::Repeat(table) => self.paths.repeated(table),
+                Failure::Poison(refusal) => {
+                    if let Err(failure) = self.find_poison(batch, &mut verdicts, &refusal.reason).await {
+                        match self.wait_out(failure, &mut patience, &mut unknown).await {
+                            None => {}
+                            Some(settled) => return settled,
+                        }
+                    }
+                }
+                Failure::Resolved(places) => {
+                    let resolved =
+                        batch.batch.records.iter().enumerate().filter(|(_, head)| places.contains(&(head.partition, head.offset)));
+                    verdicts.resolved.extend(resolved.map(|(index, _)| index as u32));
+                    self.prepare_again(batch, &verdicts);
+                }
+                failure => {
+                    if let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await {
+                        return settled;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One try. None means that a transaction whose outcome was unknown is not in the database.
+    async fn attempt(
+        &mut self,
+        batch: &Prepared,
+        fences: &HashMap<i32, Uuid>,
+        unknown: bool,
+    ) -> Result<Option<(Vec<Outcome>, Option<StoredRows>)>, Failure> {
+        let Way { stages, target, connector, confirm, .. } = &self.way;
+        if self.connection.is_none() {
+            self.connection = Some(connector.connect().await?);
+        }
+        let Some(connection) = &mut self.connection else { return Err(Failure::Lost("no connection".into())) };
+        if unknown {
+            return match position::resolve(connection, connector, target, &batch.ranges, fences).await? {
+                Resolution::Committed => {
+                    ledger::read_outcomes(connection, connector, target, batch).await.map(|outcomes| Some((outcomes, None)))
+                }
+                Resolution::NotCommitted => Ok(None),
+                Resolution::Fenced => Err(Failure::Fenced),
+            };
+        }
+        self.partitions.make_for(connection, connector, batch).await?;
+        confirm()?;
+        let committed = transaction::load(connection, connector, target, stages.rollups(), batch, fences, self.paths.of_tables()).await?;
+        Ok(Some((committed.outcomes, Some(committed.stored))))
+    }
+
+    /// Waits as the failure asks for; Some when there is nothing more to wait for.
+    async fn wait_out(&mut self, failure: Failure, patience: &mut Patience, unknown: &mut bool) -> Option<Settled> {
+        let progress: &Progress = &self.way.progress;
+        let pipeline = self.way.target.pipeline.as_str();
+        match failure {
+            Failure::Fenced => return Some(Settled::Fenced),
+            Failure::Lost(reason) => {
+                self.connection = None;
+                *unknown = true;
+                progress.database_trouble(&reason);
+                let Some(pause) = patience.after_loss() else { return Some(Settled::GaveUp(reason)) };
+                tracing::warn!(pipeline, reason, retry_in = ?pause, attempt = patience.losses(), "the database connection was lost");
+                tokio::time::sleep(pause).await;
+            }
+            Failure::Again(reason) | Failure::Locked(reason) | Failure::Serialization(reason) => {
+                let pause = patience.after_conflict();
+                tracing::debug!(pipeline, reason, retry_in = ?pause, "the transaction is tried again");
+                tokio::time::sleep(pause).await;
+            }
+            other => {
+                let reason = other.to_string();
+                let pause = patience.after_pause();
+                tracing::error!(pipeline, reason, retry_in = ?pause, "the load is paused; nothing is lost, it goes on by itself when the cause is gone");
+                progress.paused(self.lane, &reason);
+                tokio::time::sleep(pause).await;
+                progress.resumed(self.lane);
+            }
+        }
+        None
+    }
+
+    async fn find_poison(&mut self, batch: &mut Prepared, verdicts: &mut Verdicts, reason: &str) -> Result<(), Failure> {
+        let Some(connection) = &self.connection else { return Err(Failure::Lost("no connection".into())) };
+        let found = poison::find(connection, &self.way.connector, &self.way.target, batch).await?;
+        if found.is_empty() {
+            return Err(Failure::Again(format!("a row was refused, but not when it was tried again: {reason}")));
+        }
+        verdicts.rejects.extend(found);
+        self.prepare_again(batch, verdicts);
+        Ok(())
+    }
+
+    fn prepare_again(&self, batch: &mut Prepared, verdicts: &Verdicts) {
+        let records = std::mem::take(&mut batch.batch);
+        let ranges = std::mem::take(&mut batch.ranges);
+        let prepare = || self.way.stages.prepare(records, ranges, verdicts);
+        (*batch, _) = tokio::task::block_in_place(prepare);
+    }
+}
