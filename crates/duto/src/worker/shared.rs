@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
+use tokio::runtime::Handle;
 
 use super::progress::Progress;
 use super::settle::Way;
@@ -50,6 +51,7 @@ pub enum Message {
 }
 
 impl Shared {
+    /// Called within the runtime that serves whoever works by it.
     pub fn new(
         pipeline: Pipeline,
         stages: Arc<Stages>,
