@@ -95,8 +95,12 @@ fn take(look: &mut dyn Look, topic: &str, lanes: &mut [Lane], limit: usize, back
         while lanes.iter().any(Lane::is_hungry) {
             feed(look, topic, lanes, backwards)?;
         }
-        let turn =
-            |lane: &&mut Lane| lane.waiting.front().map(|message| if backwards { message.timestamp_ms } else { -message.timestamp_ms });
+        // At the same time the higher partition counts as the newer, in both directions.
+        let direction = if backwards { 1 } else { -1 };
+        let turn = |lane: &&mut Lane| {
+            let time_ms = lane.waiting.front().map(|message| message.timestamp_ms * direction);
+            (time_ms, i64::from(lane.partition) * direction)
+        };
         match lanes.iter_mut().filter(|lane| !lane.waiting.is_empty()).max_by_key(turn).and_then(|lane| lane.waiting.pop_front()) {
             Some(message) => taken.push(message),
             None => break,

@@ -184,7 +184,7 @@ fn newest(lanes: &mut [Lane], wanted: usize) -> Vec<Message> {
     let mut taken = Vec::new();
     while taken.len() < wanted {
         let latest = lanes.iter_mut().filter(|lane| !lane.matches.is_empty());
-        let latest = latest.max_by_key(|lane| lane.matches.back().map(|message| message.timestamp_ms));
+        let latest = latest.max_by_key(|lane| (lane.matches.back().map(|message| message.timestamp_ms), lane.span.partition));
         match latest.and_then(|lane| lane.matches.pop_back()) {
             Some(message) => taken.push(message),
             None => break,
