@@ -83,11 +83,17 @@ pub struct Values<'l> {
     delimiter: u8,
     /// None behind the last value.
     at: Option<usize>,
+    is_tidy: bool,
 }
 
 impl<'l> Values<'l> {
     pub fn new(line: &'l [u8], delimiter: u8) -> Self {
-        Self { line, delimiter, at: Some(0) }
+        Self { line, delimiter, at: Some(0), is_tidy: true }
+    }
+
+    /// Whether nothing stood behind a closing quote so far but the next delimiter.
+    pub fn is_tidy(&self) -> bool {
+        self.is_tidy
     }
 
     /// The end of a value that goes on here without quotes.
@@ -112,6 +118,7 @@ impl<'l> Values<'l> {
             let end = self.end_of_bare(quote + 1);
             let behind = &self.line[quote + 1..end];
             if !behind.trim_ascii().is_empty() {
+                self.is_tidy = false;
                 append(&mut value, behind);
             }
             self.at = (end < self.line.len()).then_some(end + 1);

@@ -138,7 +138,9 @@ fn read_headings(fields: &Fields<'_, '_>, pipeline: &Pipeline) -> Vec<(String, S
         }
         let Some(scalar) = walk.scalar(&fields.named(&format!("headings.{}", entry.key)), &entry.value) else { continue };
         let heading = scalar.value.text.trim().to_owned();
-        if headings.iter().any(|(_, other)| *other == heading) {
+        let is_renamed = |field: &str| entries.iter().any(|entry| entry.key == field);
+        let is_own = known.iter().any(|field| field.name == heading && field.name != entry.key && !is_renamed(&field.name));
+        if is_own || headings.iter().any(|(_, other)| *other == heading) {
             let message = format!("two fields have the heading {}", walk.quote(entry.value.span));
             walk.report(Problem::new("files.heading.duplicate", entry.value.span, message));
         }

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn columns_come_in_any_order_and_under_declared_headings() {
         assert_eq!(found("{}", "origem,id_pacote"), Ok(2));
-        assert_eq!(found("{}", " id_pacote , \"origem\",anything,nota"), Ok(4));
+        assert_eq!(found("{}", " id_pacote ,\"origem\",anything,nota"), Ok(4));
         assert_eq!(found("{ delimiter: \";\", headings: { id_pacote: ID do pacote } }", "ID do pacote;origem"), Ok(2));
     }
 

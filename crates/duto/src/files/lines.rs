@@ -118,8 +118,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The ends of a record that goes on behind its first line. None if its quotes are never closed, or close so that it has another
-    /// number of values than the heading.
+    /// The ends of a record that goes on behind its first line. None if its quotes are never closed, or if it was another record's quote
+    /// that closed them: then something stands behind it, or there is another number of values than in the heading.
     fn end_of_record(&mut self, mut from: usize) -> Result<Option<Ends>, BadFile> {
         let mut lines = 1;
         while from - self.start <= self.longest_record {
@@ -131,8 +131,9 @@ impl<R: Read> Lines<R> {
             lines += 1;
             // Only a quote can close a quote.
             if memchr::memchr(b'"', &self.buffer[from..ends.end]).is_some() && self.is_whole(self.start, ends.end) {
-                let width = Values::new(&self.buffer[self.start..ends.end], self.delimiter).count();
-                return Ok((self.width == 0 || width == self.width).then_some(Ends { lines, ..ends }));
+                let mut values = Values::new(&self.buffer[self.start..ends.end], self.delimiter);
+                let width = values.by_ref().count();
+                return Ok((values.is_tidy() && (self.width == 0 || width == self.width)).then_some(Ends { lines, ..ends }));
             }
             from = ends.behind;
         }
@@ -223,7 +224,8 @@ mod tests {
         for (bytes, expected) in [
             // Never closed.
             ("a,b\n1,\"x\n3,4\n5,6", &[(1, "a,b"), (2, "1,\"x"), (3, "3,4"), (4, "5,6")][..]),
-            // Closed by another line's quote, which makes too many values of it.
+            // Closed by another line's quote, behind which something stands, or which makes too many values of it.
+            ("a,b\n\"x,1\n3,\"\n5,6\n", &[(1, "a,b"), (2, "\"x,1"), (3, "3,\""), (4, "5,6")]),
             ("a,b\n1,\"x\n3,\"4\"\n5,6\n", &[(1, "a,b"), (2, "1,\"x"), (3, "3,\"4\""), (4, "5,6")]),
         ] {
             assert_eq!(records(bytes.as_bytes(), Encoding::Utf8), owned(expected), "{bytes:?}");

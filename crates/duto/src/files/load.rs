@@ -69,7 +69,7 @@ pub enum LoadError {
     /// The database did not come back within the retry limit.
     #[error("gave up: {0}; nothing is lost, the same command goes on from there")]
     GaveUp(String),
-    #[error("{0:#}")]
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 
@@ -204,6 +204,8 @@ fn of_failure(failure: Failure) -> LoadError {
 fn of_worker(error: WorkerError) -> LoadError {
     match error {
         WorkerError::GaveUp(reason) => LoadError::GaveUp(reason),
+        // It would tell its cause twice.
+        WorkerError::Other(cause) => LoadError::Other(cause),
         other => LoadError::Other(other.into()),
     }
 }

@@ -102,12 +102,12 @@ pub(super) fn read(fields: &Fields<'_, '_>, table: &Table) -> Option<TimePartiti
     let entry = fields.entry("time_partition")?;
     let section = fields.section("time_partition")?;
     let walk = fields.walk();
-    let interval = match section.word("interval")? {
+    let interval = section.word("interval").map(|word| match word {
         "day" => Interval::Day,
         "week" => Interval::Week,
         "year" => Interval::Year,
         _ => Interval::Month,
-    };
+    });
     let written = section.text("column")?;
     let name = identifier::fold(&written).unwrap_or(written);
     let span = section.span("column").unwrap_or(entry.key_span);
@@ -128,7 +128,7 @@ pub(super) fn read(fields: &Fields<'_, '_>, table: &Table) -> Option<TimePartiti
         let problem = Problem::new("table.time_partition.key", span, message);
         walk.report(problem.help(format!("PostgreSQL and TimescaleDB ask for it: primary_key: [..., {name}]")));
     }
-    Some(TimePartition { column: name, interval })
+    Some(TimePartition { column: name, interval: interval? })
 }
 
 /// A unique key of the table in which the column is not.
