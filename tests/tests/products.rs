@@ -270,7 +270,9 @@ async fn a_key_is_asked_for_where_one_is_configured() -> Result<()> {
     wait_until_ready(applications.api_port)?;
     wait_until_it_answers(applications.scheduler_port)?;
     let post = |authorization: &[(&str, &str)]| request_with(applications.api_port, "POST", "/produto/manual", authorization, EXAMPLE);
-    for (wrong, headers) in [("none", &[][..]), ("another", &[("Authorization", "Bearer other")]), ("Basic", &[("Authorization", "Basic secret")])] {
+    for (wrong, headers) in
+        [("none", &[][..]), ("another", &[("Authorization", "Bearer other")]), ("Basic", &[("Authorization", "Basic secret")])]
+    {
         let answer = post(headers)?;
         ensure!(answer.status == 401 && answer.headers.to_lowercase().contains("www-authenticate: bearer"), "{wrong}: {answer:?}");
     }

@@ -14,6 +14,7 @@ pub mod reject; // why a record was not stored
 pub mod message_id; // the names of what leaves
 pub mod deliver; // a call for each record
 pub mod load; // rows into PostgreSQL, exactly once
+pub mod publish; // a message for each stored row, exactly once
 pub mod query; // views and endpoints, what each reads
 pub mod files; // CSV files through the same stages
 pub mod worker; // the log through the stages into the load

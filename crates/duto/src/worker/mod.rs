@@ -35,6 +35,7 @@ use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
 use crate::log::{ConsumerSettings, Log, NewTopic};
+use crate::publish::relays::Relays;
 use lane::{Lane, Limits};
 use patience::Patience;
 use progress::Progress;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use tokio::runtime::Handle;
 
 use super::progress::Progress;
 use super::settle::Way;
