@@ -9,8 +9,10 @@ use duto_tests::carrier::{Carrier, Style};
 use duto_tests::log::{LogKind, Placed, TestLog, read_committed};
 use duto_tests::orders::{Message, Mix, Orders};
 use duto_tests::pipeline::{Settings, TestPipeline};
+use duto_tests::tracking::{Record, Trackings};
+use duto_tests::tracking_model::TrackingModel;
 use duto_tests::verify::{Model, connect};
-use duto_tests::wait::{wait_for, wait_until};
+use duto_tests::wait::{LOADED, wait_for, wait_until};
 use duto_tests::worker::Worker;
 use tokio_postgres::Client;
 
@@ -182,4 +184,42 @@ async fn an_endpoint_that_refuses_is_told_and_read_once_it_does_not() -> Result<
     stage.wait_until_stored(PATIENCE).await.with_context(|| worker.tail())?;
     drop(worker);
     stage.ensure_equal(true).await
+}
+
+/// The carrier's API of the package tracking gives the tables that the stream gives.
+#[tokio::test(flavor = "multi_thread")]
+async fn packages_read_from_an_api_through_kills_give_equal_tables() -> Result<()> {
+    let carrier = Carrier::start(Style::Cursor)?;
+    carrier.fail_each(7);
+    // One partition: the ids come in several forms, which are several keys, and which event of a moment is the first is to be defined.
+    let (log, database) = (TestLog::create(LogKind::Kafka, "tracked", 1)?, TestDatabase::create("tracked")?);
+    let mut pipeline = TestPipeline::logistics(&log, &database.url(), &Settings::default())?;
+    let url = carrier.url();
+    let variables = [
+        ("CARRIER_URL", url.as_str()),
+        ("CARRIER_AUTHORIZATION", "Bearer of-a-carrier"),
+        ("CARRIER_ITEMS", "data.orders"),
+        ("CARRIER_CURSOR_QUERY", "after"),
+        ("CARRIER_CURSOR_ANSWER", "next"),
+        ("CARRIER_INTERVAL", "100ms"),
+    ];
+    pipeline.environment.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    // What is no JSON at all no list can hold.
+    let is_json = |record: &Record| serde_json::from_slice::<&serde_json::value::RawValue>(&record.message.payload).is_ok();
+    let records: Vec<Record> = Trackings::new(72, 150).take(3_000).into_iter().filter(is_json).collect();
+    for part in records.chunks(records.len() / 8) {
+        let worker = Worker::start(&pipeline, &["--only", "pull,worker"])?;
+        for few in part.chunks(60) {
+            carrier.add(few.iter().map(|record| String::from_utf8_lossy(&record.message.payload).into_owned()));
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        }
+        worker.kill();
+    }
+    let worker = Worker::start(&pipeline, &["--only", "pull,worker"])?;
+    let client = connect(&database.url()).await?;
+    let loaded = format!("SELECT {LOADED} = {}", records.len());
+    wait_for(&client, &loaded, PATIENCE).await.with_context(|| worker.tail())?;
+    ensure!(worker.stop(PATIENCE)?.success(), "the program did not end cleanly");
+    ensure!(read_committed(log.log(), &log.topic)?.len() == records.len(), "an item is in the topic twice");
+    TrackingModel::of(&records).compare(&client).await
 }

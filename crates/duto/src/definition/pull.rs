@@ -24,7 +24,7 @@ pub struct Pull {
     pub url: Option<String>,
     /// Sent with each request. They may hold secrets.
     pub headers: Vec<(String, String)>,
-    /// Where the list of items stands in an answer, key by key; nothing means that the answer is the list.
+    /// Where the list of items stands in an answer, key by key; nothing means that the answer is the list, or one item.
     pub items: Vec<String>,
     /// How the next request knows what the answers so far held; None reads the whole answer each time.
     pub cursor: Option<Cursor>,
@@ -75,7 +75,7 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "items",
-            about: "where the list of items stands in an answer, such as data.events; without it the answer itself is the list",
+            about: "where the list of items stands in an answer, such as data.events; without it the answer itself is the list, or one item",
             presence: Presence::Optional,
             value: Value::Text,
         },

@@ -198,6 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_one_item_is_taken_when_it_is_another() {
+        let mut one = super::tests::pull(None);
+        one.items.clear();
+        let (items, note, _) = taken(&one, &Note::default(), r#" {"n": 1} "#, false).unwrap();
+        assert_eq!(items, [r#"{"n": 1}"#]);
+        assert!(taken(&one, &note, r#"{"n": 1}"#, false).unwrap().0.is_empty());
+        assert_eq!(taken(&one, &note, r#"{"n": 2}"#, false).unwrap().0.len(), 1);
+        assert_eq!(taken(&one, &note, r#"[{"n": 1}, {"n": 2}]"#, false).unwrap().0, [r#"{"n": 2}"#]);
+        one.cursor = by_value().cursor;
+        assert!(taken(&one, &note, r#"{"n": 1}"#, false).is_err());
+    }
+
+    #[test]
     fn an_answer_without_a_list_says_so() {
         let pull = by_value();
         for (body, expected) in [

@@ -23,7 +23,7 @@ pub static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "query",
-            about: "the query parameter of the next request that takes the cursor's value",
+            about: "the query parameter of the next request that takes the cursor's value; a cursor whose values are all empty is none",
             presence: Presence::Optional,
             value: Value::Text,
         },
@@ -59,8 +59,8 @@ pub fn read(pull: &Fields<'_, '_>) -> Option<Cursor> {
         (None, Some(answer), None, None) => Some(Cursor::Page { answer }),
         (None, None, Some(relation), None) => Some(Cursor::Link { relation }),
         (Some(query), None, None, Some(field)) => Some(Cursor::Since { query, field }),
-        // A key that is misspelt, or a path that is none, is reported already.
-        _ if !is_well_written(&fields, entry) => None,
+        // A key that is misspelt, or a path that is none, is reported already. Where all variables are empty, so is the cursor.
+        _ if !is_well_written(&fields, entry) || is_switched_off(entry) => None,
         _ => {
             let message = format!("{} is none of the ways to go on", pull.named("cursor"));
             let help =
@@ -76,6 +76,11 @@ fn is_well_written(fields: &Fields<'_, '_>, entry: &Entry) -> bool {
     let is_path =
         |name| fields.value(name).is_none_or(|node| matches!(&node.content, Content::Scalar(text) if keys_of(&text.value.text).is_some()));
     entries.iter().all(|entry| KEYS.find(&entry.key).is_some()) && is_path("answer") && is_path("greatest")
+}
+
+fn is_switched_off(entry: &Entry) -> bool {
+    let Content::Mapping(entries) = &entry.value.content else { return false };
+    !entries.is_empty() && entries.iter().all(|entry| entry.value.is_unset())
 }
 
 /// `a.b` as its keys.
