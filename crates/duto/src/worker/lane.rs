@@ -4,28 +4,23 @@
 //! loads it. So a single record never waits for a full batch, and under load the next batch is ready when one commits.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::turn::{COURTESY, Turn, Turns};
 use crate::batch::{Batch, RecordRef};
 use crate::load::position::Position;
 use crate::load::prepared::{OffsetRange, Prepared};
-
-/// How long a turn that became free may go unnoticed.
-const TURN_LOOK: Duration = Duration::from_millis(2);
 
 /// The shared state of one lane.
 pub struct Lane {
     pub number: usize,
     limits: Limits,
     state: Mutex<State>,
-    turns: Arc<Turns>,
     /// Something changed that the preparer or the reader may wait for.
-    changed: Arc<Condvar>,
+    changed: Condvar,
     /// A prepared batch is ready, or the lane ends.
     ready: Notify,
     /// The work in flight is to be dropped.
@@ -58,8 +53,6 @@ struct State {
     committing: bool,
     /// When the last batch was taken.
     taken_at: Option<Instant>,
-    /// Of the batch that is on its way, if it is a small one.
-    turn: Option<Turn>,
     /// Drawn anew by every reset: work of an earlier epoch is thrown away.
     epoch: u64,
     closed: bool,
@@ -93,10 +86,8 @@ pub struct Work {
 }
 
 impl Lane {
-    pub fn new(number: usize, limits: Limits, turns: Arc<Turns>) -> Self {
-        let changed = Arc::new(Condvar::new());
-        turns.join(changed.clone());
-        Self { number, limits, state: Mutex::default(), turns, changed, ready: Notify::new(), aborted: Notify::new() }
+    pub fn new(number: usize, limits: Limits) -> Self {
+        Self { number, limits, state: Mutex::default(), changed: Condvar::new(), ready: Notify::new(), aborted: Notify::new() }
     }
 
     /// Takes over a claimed partition from its position on.
@@ -164,7 +155,6 @@ impl Lane {
     /// The preparer's turn: waits for something to do. None when the lane ends.
     pub fn take(&self) -> Option<Taken> {
         let mut state = self.lock();
-        let mut courteous_since: Option<Instant> = None;
         loop {
             if state.closed {
                 return None;
@@ -174,19 +164,10 @@ impl Lane {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            if !state.has_full_batch(&self.limits) {
-                let lingers = state.linger_left(&self.limits);
-                if !lingers.is_zero() {
-                    state = self.changed.wait_timeout(state, lingers).unwrap_or_else(PoisonError::into_inner).0;
-                    continue;
-                }
-                state.turn = self.turns.take();
-                let waited = courteous_since.get_or_insert_with(Instant::now).elapsed();
-                if state.turn.is_none() && waited < COURTESY {
-                    // Freeing a turn is not part of this lane's state, so the call can be missed: then the time-out wakes.
-                    state = self.changed.wait_timeout(state, TURN_LOOK).unwrap_or_else(PoisonError::into_inner).0;
-                    continue;
-                }
+            let lingers = if state.has_full_batch(&self.limits) { Duration::ZERO } else { state.linger_left(&self.limits) };
+            if !lingers.is_zero() {
+                state = self.changed.wait_timeout(state, lingers).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
             }
             let taken = state.take();
             state.preparing = true;
@@ -236,16 +217,13 @@ impl Lane {
                 }
             }
         }
-        self.settled(state);
+        state.committing = false;
+        self.changed.notify_all();
     }
 
     /// The committer's result: this batch was dropped.
     pub fn dropped(&self) {
-        self.settled(self.lock());
-    }
-
-    fn settled(&self, mut state: MutexGuard<'_, State>) {
-        (state.committing, state.turn) = (false, None);
+        self.lock().committing = false;
         self.changed.notify_all();
     }
 
@@ -280,7 +258,7 @@ impl Lane {
         let mut state = self.lock();
         state.epoch += 1;
         state.clear_pending();
-        (state.ready, state.turn) = (None, None);
+        state.ready = None;
         let partitions = std::mem::take(&mut state.parts).into_keys().collect();
         self.aborted.notify_waiters();
         self.changed.notify_all();
@@ -320,7 +298,6 @@ impl Lane {
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        state.turn = None;
         state.epoch += 1;
         drop(state);
         self.aborted.notify_waiters();

@@ -4,7 +4,6 @@
 
 pub mod reader; // the log into the lanes, and the group's wishes
 pub mod claims; // the fence before the first record
-pub mod turn; // small batches one after the other
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
@@ -42,7 +41,6 @@ use progress::Progress;
 use reader::{Ended, Reader};
 use shared::Shared;
 use stages::Stages;
-use turn::Turns;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,8 +87,7 @@ impl Worker {
         let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
         let (pipeline, log, progress) = (self.pipeline.clone(), self.log.clone(), self.progress.clone());
         let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, (deliverer, relays));
-        let turns = Arc::new(Turns::default());
-        let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline), turns.clone()));
+        let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
         let consumer =
             tokio::task::block_in_place(|| self.log.consumer(&consumer_settings(&self.pipeline))).context("joining the group")?;
