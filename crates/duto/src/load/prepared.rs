@@ -37,7 +37,7 @@ pub enum Outcome {
 }
 
 /// A batch on its way into one transaction.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Prepared {
     pub batch: Batch,
     /// In partition order.

@@ -3,12 +3,21 @@
 //! The reader appends records, the preparer takes a batch as soon as the connection is free (or a full one while it is busy), the committer
 //! loads it. So a single record never waits for a full batch, and under load the next batch is ready when one commits.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod hand_over;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+pub use hand_over::HandedOver;
+pub use state::Limits;
+use state::{Part, State};
 
 use crate::batch::{Batch, RecordRef};
 use crate::load::position::Position;
@@ -25,50 +34,6 @@ pub struct Lane {
     ready: Notify,
     /// The work in flight is to be dropped.
     aborted: Notify,
-}
-
-/// The bounds of what a lane holds.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    pub batch_records: usize,
-    pub batch_bytes: usize,
-    pub pending_records: usize,
-    pub pending_bytes: usize,
-    /// A batch that is not full goes out so long after the one before it. A record that comes alone does not wait for it; of a stream
-    /// each transaction takes several records along, which costs the log and the database less than it costs the records.
-    pub linger: Duration,
-}
-
-#[derive(Default)]
-struct State {
-    /// What waits, in batches: all but the last are full.
-    pending: VecDeque<Batch>,
-    pending_records: usize,
-    pending_bytes: usize,
-    parts: BTreeMap<i32, Part>,
-    ready: Option<Work>,
-    /// A batch was taken and is being decoded.
-    preparing: bool,
-    /// A batch is on its way into the database.
-    committing: bool,
-    /// When the last batch was taken.
-    taken_at: Option<Instant>,
-    /// Drawn anew by every reset: work of an earlier epoch is thrown away.
-    epoch: u64,
-    closed: bool,
-}
-
-/// One partition of the lane.
-#[derive(Debug, Clone, Copy)]
-struct Part {
-    fence: Uuid,
-    /// Below it everything is in the database.
-    committed: i64,
-    /// Below it everything was taken into batches.
-    taken: i64,
-    /// Below it everything was read.
-    read: i64,
-    leader_epoch: i32,
 }
 
 /// A batch that was taken from the lane, not yet decoded.
@@ -159,7 +124,8 @@ impl Lane {
             if state.closed {
                 return None;
             }
-            let is_wanted = state.ready.is_none() && (state.has_full_batch(&self.limits) || (!state.committing && state.has_any()));
+            let is_wanted =
+                !state.holding && state.ready.is_none() && (state.has_full_batch(&self.limits) || (!state.committing && state.has_any()));
             if !is_wanted {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -267,31 +233,25 @@ impl Lane {
 
     /// Gives partitions up: what waits of them is dropped, what is in flight may finish. Answers whether it did within the time; if not, reset.
     pub fn release(&self, partitions: &[i32], patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
         let mut state = self.lock();
         for partition in partitions {
             if let Some(part) = state.parts.get_mut(partition) {
                 part.read = part.taken;
             }
         }
-        state.drop_pending(partitions, &self.limits);
-        while state.preparing || state.committing || state.ready.is_some() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        state.take_pending(partitions, &self.limits);
+        let mut state = self.wait_while_in_flight(state, patience);
+        let is_done = !state.has_work_in_flight();
+        if is_done {
+            state.parts.retain(|partition, _| !partitions.contains(partition));
         }
-        for partition in partitions {
-            state.parts.remove(partition);
-        }
-        true
+        is_done
     }
 
     /// Whether nothing waits and nothing is in flight.
     pub fn is_idle(&self) -> bool {
         let state = self.lock();
-        !state.preparing && !state.committing && state.ready.is_none() && !state.has_any()
+        !state.has_work_in_flight() && !state.has_any()
     }
 
     /// Ends the preparer and the committer; what is in flight is dropped.
@@ -303,6 +263,11 @@ impl Lane {
         self.aborted.notify_waiters();
         self.ready.notify_one();
         self.changed.notify_all();
+    }
+
+    fn wait_while_in_flight<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout_while(state, patience, |state| state.has_work_in_flight());
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -321,85 +286,5 @@ impl Work {
     /// See [`Lane::aborted`].
     pub fn epoch(&self) -> u64 {
         self.epoch
-    }
-}
-
-impl State {
-    fn push(&mut self, record: RecordRef<'_>, limits: &Limits) {
-        let bytes = record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len) + record.headers.map_or(0, <[u8]>::len);
-        let fits =
-            self.pending.back().is_some_and(|last| last.len() < limits.batch_records && last.bytes.len() + bytes <= limits.batch_bytes);
-        if !fits {
-            self.pending.push_back(Batch::default());
-        }
-        if let Some(last) = self.pending.back_mut() {
-            last.push_record(record);
-        }
-        self.pending_records += 1;
-        self.pending_bytes += bytes;
-    }
-
-    fn clear_pending(&mut self) {
-        self.pending.clear();
-        (self.pending_records, self.pending_bytes) = (0, 0);
-    }
-
-    fn is_full(&self, limits: &Limits) -> bool {
-        self.pending_records >= limits.pending_records || self.pending_bytes >= limits.pending_bytes
-    }
-
-    fn has_full_batch(&self, limits: &Limits) -> bool {
-        self.pending.len() > 1 || self.pending_records >= limits.batch_records
-    }
-
-    /// How long a batch that is not full has to wait yet.
-    fn linger_left(&self, limits: &Limits) -> Duration {
-        self.taken_at.map_or(Duration::ZERO, |at| limits.linger.saturating_sub(at.elapsed()))
-    }
-
-    fn has_any(&self) -> bool {
-        self.pending_records > 0 || self.parts.values().any(|part| part.taken < part.read)
-    }
-
-    /// Takes the batch that waits longest.
-    fn take(&mut self) -> Taken {
-        self.taken_at = Some(Instant::now());
-        let batch = self.pending.pop_front().unwrap_or_default();
-        self.pending_records -= batch.len();
-        self.pending_bytes -= batch.bytes.len();
-        let mut ranges: BTreeMap<i32, OffsetRange> = BTreeMap::new();
-        for head in &batch.records {
-            let part = self.parts.get(&head.partition);
-            let from = part.map_or(head.offset, |part| part.taken);
-            let range = ranges.entry(head.partition).or_insert(OffsetRange { partition: head.partition, from, to: from, leader_epoch: -1 });
-            range.to = head.offset + 1;
-            range.leader_epoch = range.leader_epoch.max(head.leader_epoch);
-        }
-        if self.pending.is_empty() {
-            // Everything that was read is taken, also the offsets at which nothing stands.
-            for (partition, part) in &self.parts {
-                if part.taken < part.read {
-                    let empty = OffsetRange { partition: *partition, from: part.taken, to: part.taken, leader_epoch: part.leader_epoch };
-                    ranges.entry(*partition).or_insert(empty).to = part.read;
-                }
-            }
-        }
-        for range in ranges.values() {
-            if let Some(part) = self.parts.get_mut(&range.partition) {
-                part.taken = range.to;
-                part.leader_epoch = part.leader_epoch.max(range.leader_epoch);
-            }
-        }
-        Taken { batch, ranges: ranges.into_values().collect(), epoch: self.epoch }
-    }
-
-    fn drop_pending(&mut self, partitions: &[i32], limits: &Limits) {
-        let before = std::mem::take(&mut self.pending);
-        self.clear_pending();
-        for record in before.iter().flat_map(Batch::iter) {
-            if !partitions.contains(&record.head.partition) {
-                self.push(record, limits);
-            }
-        }
     }
 }

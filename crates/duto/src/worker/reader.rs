@@ -1,5 +1,6 @@
 //! Reads the log into the lanes, and answers the group's wishes. One thread, which owns the membership.
 
+mod balance;
 mod claiming;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use tokio::runtime::Handle;
 
+use self::balance::Balance;
 use super::lane::Lane;
 use super::patience::Patience;
 use super::shared::{Message, Shared};
@@ -49,6 +51,7 @@ pub struct Reader {
     lane_of: BTreeMap<i32, usize>,
     /// Given to us by the group and not claimed yet; true where the consumer already reads it.
     unclaimed: BTreeMap<i32, bool>,
+    balance: Balance,
     /// Not read until an operator decides; true where the consumer has it already.
     halted: BTreeMap<i32, bool>,
     paused: BTreeSet<i32>,
@@ -81,6 +84,7 @@ impl Reader {
             runtime,
             stop,
             lane_of: BTreeMap::new(),
+            balance: Balance::new(Instant::now()),
             unclaimed: BTreeMap::new(),
             halted: BTreeMap::new(),
             paused: BTreeSet::new(),
@@ -110,6 +114,7 @@ impl Reader {
             self.look_at_positions();
             self.claim_waiting();
             self.pause_and_resume();
+            self.balance();
             self.copy_positions();
         }
         self.leave()

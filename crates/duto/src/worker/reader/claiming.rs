@@ -97,7 +97,8 @@ impl Reader {
         self.seen.insert(partition);
         self.paused.remove(&partition);
         self.shared.progress.unhalted(partition);
-        let lane = (0..self.lanes.len()).min_by_key(|lane| self.lanes[*lane].partition_count()).unwrap_or(0);
+        let places = if self.balance.is_gathered { 1 } else { self.lanes.len() };
+        let lane = (0..places).min_by_key(|lane| self.lanes[*lane].partition_count()).unwrap_or(0);
         self.lanes[lane].add(partition, position.next, position.fence, position.leader_epoch);
         self.lane_of.insert(partition, lane);
         self.shared.relays.start(partition);
