@@ -1,7 +1,7 @@
-// A topic browser beside a running sales pipeline, on an embedded log and a database of their own.
+// A topic browser beside a running sales pipeline, on a log and a database of their own.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort, needed, query, ROOT, until } from './program.js';
@@ -12,7 +12,8 @@ export class TopicBrowser {
   #children = new Map();
   #lines;
 
-  static async create(purpose) {
+  /** On the embedded log, or on a topic of the broker that is given. */
+  static async create(purpose, kafka = '') {
     const one = new TopicBrowser();
     one.binary = needed('DUTO_TEST_DUTO', 'the program under test');
     one.serverUrl = needed('DUTO_TEST_POSTGRES', 'a PostgreSQL on which databases can be made');
@@ -23,6 +24,9 @@ export class TopicBrowser {
     await query(one.serverUrl, `CREATE DATABASE ${one.database}`);
     one.folder = mkdtempSync(join(tmpdir(), 'duto-topics-'));
     one.log = join(one.folder, 'log');
+    one.kafka = kafka;
+    one.topic = kafka ? one.database : 'sales';
+    one.file = kafka ? ownCopy(one.folder, one.topic) : FILE;
     one.#lines = createWriteStream(join(one.folder, 'program.log'), { flags: 'a' });
     one.pipelineAddress = `http://127.0.0.1:${await freePort()}`;
     one.address = `http://127.0.0.1:${await freePort()}`;
@@ -31,11 +35,11 @@ export class TopicBrowser {
 
   /** The pipeline stores what comes. */
   async startPipeline() {
-    this.#spawn('pipeline', ['run', FILE, '--listen', new URL(this.pipelineAddress).host, '--log-folder', this.log]);
+    this.#spawn('pipeline', ['run', this.file, '--listen', new URL(this.pipelineAddress).host, '--log-folder', this.log]);
     await this.#answers('pipeline', `${this.pipelineAddress}/readyz`);
   }
 
-  async startBrowser({ databaseUrl = this.databaseUrl, files = [FILE] } = {}) {
+  async startBrowser({ databaseUrl = this.databaseUrl, files = [this.file] } = {}) {
     this.#spawn('browser', ['topics', ...files, '--listen', new URL(this.address).host, '--log-folder', this.log], databaseUrl);
     await this.#answers('browser', `${this.address}/livez`);
   }
@@ -58,7 +62,7 @@ export class TopicBrowser {
 
   /** A message as it is, past every check; answers its place, `0:17`. */
   async produce(message) {
-    const response = await fetch(`${this.address}/duto/topics/sales/messages`, {
+    const response = await fetch(`${this.address}/duto/topics/${this.topic}/messages`, {
       method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ headers: [], anyway: true, ...message }),
     });
     const answer = await response.json();
@@ -68,7 +72,7 @@ export class TopicBrowser {
 
   /** So many generated orders, as fast as the log takes them. */
   generate(count) {
-    const parameters = ['generate', FILE, '--count', String(count), '--rate', '0', '--log-folder', this.log];
+    const parameters = ['generate', this.file, '--count', String(count), '--rate', '0', '--log-folder', this.log];
     const { status, stderr } = spawnSync(this.binary, parameters, { cwd: ROOT, env: this.#environment(this.databaseUrl), encoding: 'utf8' });
     if (status !== 0) throw new Error(`duto generate ended with ${status}: ${stderr}`);
   }
@@ -77,7 +81,7 @@ export class TopicBrowser {
   async caughtUp() {
     await until('the pipeline to catch up', async () => {
       const { topics } = await (await fetch(`${this.address}/duto/topics`)).json();
-      return topics.find(({ name }) => name === 'sales')?.pipelines[0].lag === 0;
+      return topics.find(({ name }) => name === this.topic)?.pipelines[0].lag === 0;
     });
   }
 
@@ -93,8 +97,7 @@ export class TopicBrowser {
   }
 
   #environment(databaseUrl) {
-    // The embedded log, whatever Kafka the test run has.
-    return { ...process.env, DATABASE_URL: databaseUrl, KAFKA_BOOTSTRAP_SERVERS: '' };
+    return { ...process.env, DATABASE_URL: databaseUrl, KAFKA_BOOTSTRAP_SERVERS: this.kafka };
   }
 
   #spawn(name, parameters, databaseUrl = this.databaseUrl) {
@@ -115,6 +118,14 @@ export class TopicBrowser {
   #tail() {
     return readFileSync(join(this.folder, 'program.log'), 'utf8').split('\n').slice(-20).join('\n');
   }
+}
+
+/** The pipeline's file with a topic and a group of its own, as others use the same broker. */
+function ownCopy(folder, topic) {
+  const text = readFileSync(join(ROOT, FILE), 'utf8').replace(/^( {2}topic: ).*$/m, `$1${topic}`).replace(/^( {2}group: ).*$/m, `$1${topic}`);
+  const path = join(folder, 'pipeline.yaml');
+  writeFileSync(path, text);
+  return path;
 }
 
 /** An order with its items, good unless it is changed. */

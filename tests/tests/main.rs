@@ -10,6 +10,7 @@ mod exactly_once; // workers killed, stopped, joining and leaving
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
+mod lanes; // partitions move between connections
 mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log
 mod old_backup; // the database is older than the log

@@ -89,6 +89,8 @@ impl Collector for Counts {
         if pulls(pipeline) {
             pulled(&mut encoder, &condition)?;
         }
+        let connections = progress.load_connections.load(Ordering::Relaxed) as f64;
+        gauge(&mut encoder, "load_connections", "Connections over which the partitions are spread at the moment", connections)?;
         gauge(&mut encoder, "halted_partitions", "Partitions that wait for an operator", condition.halted.len() as f64)?;
         gauge(&mut encoder, "paused_lanes", "Load connections that wait for an operator", condition.paused.len() as f64)
     }

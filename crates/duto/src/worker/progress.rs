@@ -27,6 +27,8 @@ pub struct Progress {
     pub bytes: AtomicU64,
     /// Messages that relays of this process sent.
     pub published: AtomicU64,
+    /// Connections over which the partitions are spread at the moment.
+    pub load_connections: AtomicU64,
     pub batch_records: Histogram,
     pub decode_seconds: Histogram,
     pub transform_seconds: Histogram,
@@ -103,6 +105,7 @@ impl Default for Progress {
             batches: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             published: AtomicU64::new(0),
+            load_connections: AtomicU64::new(0),
             batch_records: Histogram::new(1.0),
             decode_seconds: Histogram::new(0.000_1),
             transform_seconds: Histogram::new(0.000_1),

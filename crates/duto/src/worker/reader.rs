@@ -282,6 +282,7 @@ impl Reader {
 
     fn publish_partitions(&self) {
         self.shared.progress.set_partitions(self.lane_of.keys().copied().collect());
+        self.tell_connections();
     }
 
     fn leave(mut self) -> Ended {

@@ -4,7 +4,8 @@
 //! each other's syncs (measured at 1,000 records a second on two cores: half of the latency with one). A backlog is another matter: there
 //! one connection decodes and sends while the other one waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Reader;
@@ -75,10 +76,16 @@ impl Reader {
         };
         if self.place(places, patience) {
             self.balance.is_gathered = wanted == Move::Gather;
+            self.tell_connections();
             tracing::debug!(pipeline = self.shared.pipeline.name, connections = places, "partitions moved");
         } else {
             self.balance.failed(Instant::now());
         }
+    }
+
+    pub(super) fn tell_connections(&self) {
+        let used: BTreeSet<usize> = self.lane_of.values().copied().collect();
+        self.shared.progress.load_connections.store(used.len() as u64, Ordering::Relaxed);
     }
 
     /// Moves the partitions in turn into the first lanes; answers whether all went.
