@@ -190,15 +190,16 @@ fn finds_out_a_disk_that_lies(mut recorded: Recorded, bytes: usize) -> Result<()
     Ok(())
 }
 
-/// Of large records, cut around the checkpoints that copy the write-ahead log and empty it.
+/// Of large records, cut around the checkpoints that copy the write-ahead log, and around its beginning anew.
 fn large_records() -> Result<()> {
     const BYTES: usize = 200_000;
     let folder = ScratchFolder::create("recorded")?;
     let recorded = record(folder.path(), scale(360, 1_500) as u64, BYTES)?;
-    let is_checkpoint = |change: &(PathBuf, Change)| !is_wal(&change.0) || matches!(change.1, Change::Truncate { .. });
+    let is_begun = |(path, change): &(PathBuf, Change)| is_wal(path) && matches!(change, Change::Write { offset: 0, .. });
+    let is_checkpoint = |change: &(PathBuf, Change)| !is_wal(&change.0) || is_begun(change);
     let checkpoints: Vec<usize> = (0..recorded.changes.len()).filter(|number| is_checkpoint(&recorded.changes[*number])).collect();
-    let emptied = recorded.changes.iter().any(|(path, change)| is_wal(path) && matches!(change, Change::Truncate { bytes: 0 }));
-    ensure!(emptied, "the write-ahead log was never emptied");
+    let begun = recorded.changes.iter().filter(|change| is_begun(change)).count();
+    ensure!(begun > 1, "the write-ahead log never began anew");
     let mut dice = StdRng::seed_from_u64(39);
     let mut moments: Vec<(usize, Unsynced)> = (0..scale(12, 200))
         .map(|_| {

@@ -58,7 +58,7 @@ impl Shared {
     pub fn start_threads(&self) -> Result<(), LogError> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.is_empty() {
-            let checkpoints = Arc::new(Checkpoints::of(&self.path));
+            let checkpoints = Arc::new(Checkpoints::default());
             let start = || {
                 let writer = writer::start(&self.path, &self.queue, &self.committed, &checkpoints)?;
                 Ok([writer, maintenance::start(&self.path, &self.stop, &checkpoints)?])

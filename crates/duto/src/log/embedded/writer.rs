@@ -33,9 +33,9 @@ pub fn run(path: &Path, queue: &SendQueue, committed: &Bell, checkpoints: &Check
         hand_out(group, results);
         queue.finished();
         if let Some(connection) = &connection
-            && let Err(error) = checkpoints.empty(connection)
+            && let Err(error) = checkpoints.begin_anew(connection)
         {
-            tracing::warn!("empty the embedded log's write-ahead log: {error}");
+            tracing::warn!("copy the embedded log's write-ahead log: {error}");
         }
     }
 }
