@@ -218,6 +218,8 @@ pub fn describe_error(doing: String, code: Code, reason: String) -> LogError {
             | RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND
             | RD_KAFKA_RESP_ERR_NOT_CONTROLLER
             | RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE
+            | RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH
+            | RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH
     );
     match code {
         RD_KAFKA_RESP_ERR__QUEUE_FULL => LogError::QueueFull,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::slice;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_IsolationLevel_t as Isolation;
@@ -75,8 +75,35 @@ fn single(client: &Client, asked: Asked<'_>, level: Isolation, timeout: Duration
 /// The offset of a partition, or why there is none.
 type Found = Result<i64, Code>;
 
-/// One question for all; the answers are in the order of what was asked.
+/// Between two questions while brokers and client do not agree about a leader.
+const LEADER_INTERVAL: Duration = Duration::from_millis(50);
+
+/// One question for all; the answers are in the order of what was asked. It is asked again while a leader is only being made known, as
+/// just after its topic was made.
 fn list(client: &Client, asked: &[Asked<'_>], level: Isolation, timeout: Duration, doing: &str) -> Result<Vec<Found>, LogError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let found = list_once(client, asked, level, left, doing)?;
+        let has_settled = !found.iter().any(|found| matches!(found, Err(code) if is_about_leaders(*code)));
+        if has_settled || left < LEADER_INTERVAL {
+            return Ok(found);
+        }
+        std::thread::sleep(LEADER_INTERVAL);
+    }
+}
+
+fn is_about_leaders(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH
+            | Code::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH
+            | Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION
+            | Code::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+    )
+}
+
+fn list_once(client: &Client, asked: &[Asked<'_>], level: Isolation, timeout: Duration, doing: &str) -> Result<Vec<Found>, LogError> {
     if asked.is_empty() {
         return Ok(Vec::new());
     }
