@@ -8,6 +8,7 @@ use anyhow::Context;
 use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use postgres_openssl::MakeTlsConnector;
 use tokio::task::JoinHandle;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Statement, config::SslMode};
 
 use super::failure::{Failure, Scope};
@@ -44,11 +45,16 @@ impl Drop for Connection {
 impl Connection {
     /// The statement, prepared on this connection at its first use.
     pub async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.prepared_typed(sql, &[]).await
+    }
+
+    /// The same, with the types of its parameters where the server could not know them.
+    pub async fn prepared_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, tokio_postgres::Error> {
         let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
-        let statement = self.client.prepare(sql).await?;
+        let statement = self.client.prepare_typed(sql, types).await?;
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }

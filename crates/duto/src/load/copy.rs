@@ -34,6 +34,12 @@ pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32
     out
 }
 
+/// The given values of one column, one behind the other, as [`encode`] writes them.
+pub fn encode_column(column_type: ColumnType, array: &ArrayRef, rows: &[u32], out: &mut Vec<u8>) {
+    let column = Column::new(column_type, array);
+    rows.iter().for_each(|row| column.write(*row as usize, out));
+}
+
 /// One value as the key of a repeat: equal bytes mean equal values of one column.
 pub fn key_bytes(columns: &[(ColumnType, ArrayRef)], row: usize, out: &mut Vec<u8>) {
     out.clear();

@@ -19,6 +19,7 @@ pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements
 pub mod copy; // binary COPY
+pub mod few; // a few rows by INSERT
 mod numeric;
 pub mod connect; // connections and their timeouts
 pub mod pool; // connections for those who ask now and then

@@ -7,6 +7,7 @@ use futures_util::SinkExt;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
+use super::few::{self, FEW_ROWS};
 use super::prepared::{Prepared, PreparedTable};
 use super::target::{TableTarget, Target};
 use crate::definition::Repeat;
@@ -14,7 +15,7 @@ use crate::definition::Repeat;
 /// How rows get into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
-    /// COPY straight into the table: fails with [`Failure::Repeat`] when a key is there already.
+    /// COPY, or INSERT of a few rows, straight into the table: fails with [`Failure::Repeat`] when a key is there already.
     Direct,
     /// COPY into a temporary table, and from there what is not there yet.
     Staged,
@@ -49,7 +50,12 @@ async fn write_direct(
     rows: &PreparedTable,
     chosen: Vec<u32>,
 ) -> Result<Vec<u32>, Failure> {
-    let written = copy(on, by, &table.copy, rows.encode(&chosen, false)).await.map_err(|failure| match failure {
+    let written = if chosen.len() <= FEW_ROWS {
+        few::insert(on, by, table, rows, &chosen).await
+    } else {
+        copy(on, by, &table.copy, rows.encode(&chosen, false)).await
+    };
+    let written = written.map_err(|failure| match failure {
         Failure::Poison(refusal) if refusal.sqlstate == "23505" => Failure::Repeat(index),
         other => other,
     })?;

@@ -1,7 +1,8 @@
 //! The SQL of a pipeline's load, written once when the worker starts.
 
+use super::few::InsertFew;
 use super::rollups::RollupTargets;
-use crate::definition::{Pipeline, Repeat, Table};
+use crate::definition::{ColumnType, Pipeline, Repeat, Table};
 use crate::rollup::Rollups;
 
 /// Everything that a load needs to know beside the batch.
@@ -36,6 +37,8 @@ pub struct TableTarget {
     pub stage: String,
     /// COPY straight into the table.
     pub copy: String,
+    /// INSERT of a few rows straight into the table.
+    pub insert_few: InsertFew,
     /// A temporary table with the written columns and the row's number in the batch.
     pub create_stage: String,
     pub copy_stage: String,
@@ -84,6 +87,8 @@ impl TableTarget {
         let name = quote(&table.name);
         let stage = quote(&format!("duto_stage_{}", table.name));
         let columns: Vec<String> = written.iter().map(|index| quote(&table.columns[*index].name)).collect();
+        let written: Vec<(&str, ColumnType)> =
+            written.iter().map(|index| &table.columns[*index]).map(|column| (column.name.as_str(), column.column_type)).collect();
         let list = columns.join(", ");
         let keys: Vec<String> = table.key().iter().map(|column| quote(&column.name)).collect();
         let key_list = keys.join(", ");
@@ -121,6 +126,7 @@ impl TableTarget {
             format!("SELECT count(*) FROM {stage} s WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE {})", same_key("t", "s"))
         };
         Self {
+            insert_few: InsertFew::new(&table.name, &written),
             copy: format!("COPY {name} ({list}) FROM STDIN (FORMAT binary)"),
             create_stage: format!(
                 "CREATE TEMP TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS SELECT {list}, 0::integer AS duto_row FROM {name} WITH NO DATA"

@@ -1,0 +1,102 @@
+//! A few rows by one INSERT.
+//!
+//! COPY is the quickest way of many rows, but the server answers twice and plans it each time. Of a few rows these are the costs: a
+//! transaction of two records takes three round trips so, and four by COPY.
+
+use arrow::array::{Array, ArrayRef};
+use bytes::{BufMut, BytesMut};
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
+
+use super::connect::{Connection, Connector};
+use super::copy;
+use super::failure::{Failure, Scope};
+use super::prepared::PreparedTable;
+use super::target::{TableTarget, quote};
+use crate::definition::ColumnType;
+
+/// Up to so many rows go by INSERT.
+pub const FEW_ROWS: usize = 64;
+
+/// The statement that inserts arrays of values, one a column, and their types.
+#[derive(Debug, Clone)]
+pub struct InsertFew {
+    sql: String,
+    types: Vec<Type>,
+}
+
+impl InsertFew {
+    /// Of these columns, by their names and types.
+    pub fn new(table: &str, columns: &[(&str, ColumnType)]) -> Self {
+        let names: Vec<String> = columns.iter().map(|(name, _)| quote(name)).collect();
+        let arrays: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
+        // As COPY does, into an identity column too.
+        let sql = format!(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({})",
+            quote(table),
+            names.join(", "),
+            arrays.join(", ")
+        );
+        Self { sql, types: columns.iter().map(|(_, column_type)| array_of(*column_type)).collect() }
+    }
+}
+
+/// Inserts the chosen rows; answers how many the table took.
+pub async fn insert(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, chosen: &[u32]) -> Result<u64, Failure> {
+    let columns: Vec<Column<'_>> =
+        rows.columns.iter().map(|(column_type, array)| Column { column_type: *column_type, array, rows: chosen }).collect();
+    let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
+    let InsertFew { sql, types } = &table.insert_few;
+    by.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await
+}
+
+/// A column's chosen values as a one-dimensional array.
+#[derive(Debug)]
+struct Column<'a> {
+    column_type: ColumnType,
+    array: &'a ArrayRef,
+    rows: &'a [u32],
+}
+
+impl ToSql for Column<'_> {
+    /// As `array_send` of PostgreSQL writes it: dimensions, whether there are nulls, the elements' type, length and lower bound, elements.
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let Kind::Array(element) = ty.kind() else { return Err(format!("{ty} is no array").into()) };
+        let has_nulls = self.rows.iter().any(|row| self.array.is_null(*row as usize));
+        out.put_i32(1);
+        out.put_i32(i32::from(has_nulls));
+        out.put_u32(element.oid());
+        out.put_i32(i32::try_from(self.rows.len())?);
+        out.put_i32(1);
+        let mut elements = Vec::new();
+        copy::encode_column(self.column_type, self.array, self.rows, &mut elements);
+        out.put_slice(&elements);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        matches!(ty.kind(), Kind::Array(_))
+    }
+
+    to_sql_checked!();
+}
+
+/// Without length or precision: the table's column has the last word, as with COPY.
+fn array_of(column_type: ColumnType) -> Type {
+    match column_type {
+        ColumnType::Boolean => Type::BOOL_ARRAY,
+        ColumnType::SmallInt => Type::INT2_ARRAY,
+        ColumnType::Integer | ColumnType::Serial => Type::INT4_ARRAY,
+        ColumnType::BigInt | ColumnType::BigSerial => Type::INT8_ARRAY,
+        ColumnType::Real => Type::FLOAT4_ARRAY,
+        ColumnType::DoublePrecision => Type::FLOAT8_ARRAY,
+        ColumnType::Numeric(_) => Type::NUMERIC_ARRAY,
+        ColumnType::Text => Type::TEXT_ARRAY,
+        ColumnType::Varchar(_) => Type::VARCHAR_ARRAY,
+        ColumnType::Date => Type::DATE_ARRAY,
+        ColumnType::Timestamp => Type::TIMESTAMP_ARRAY,
+        ColumnType::Timestamptz => Type::TIMESTAMPTZ_ARRAY,
+        ColumnType::Uuid => Type::UUID_ARRAY,
+        ColumnType::Jsonb => Type::JSONB_ARRAY,
+        ColumnType::Bytea => Type::BYTEA_ARRAY,
+    }
+}
