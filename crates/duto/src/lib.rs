@@ -21,3 +21,5 @@ pub mod worker; // the log through the stages into the load
 pub mod serve; // the page, endpoints, live updates, health and metrics
 pub mod commands; // the command line
 mod backoff; // pauses between tries
+mod clock; // the time
+mod http_client; // what every answer of HTTP may say

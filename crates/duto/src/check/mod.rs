@@ -1,11 +1,10 @@
 //! `checks:`, rules in SQL that a record must pass before anything is made of it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use duto_sql::{Condition, plan_condition};
 
+use crate::clock::now_micros;
 use crate::decode::Decoded;
 use crate::definition::{Pipeline, Problem};
 use crate::reject::{Reject, Stage};
@@ -56,8 +55,7 @@ impl Checks {
     /// The records that pass every check, in their order; the others are rejects, each by the first check that it does not pass. A
     /// record passes only when the condition is TRUE. now() is the time of the call.
     pub fn run(&self, decoded: Decoded) -> Decoded {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        self.run_at(decoded, since.map_or(0, |since| since.as_micros() as i64))
+        self.run_at(decoded, now_micros())
     }
 
     /// As [`Self::run`] at a time of its own, in microseconds since 1970 UTC.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::http;
 use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
 use super::parse::Section;
 use super::schema::keys_schema;
 use super::walk::{Fields, Walk, sql};
 use super::yaml::Entry;
-use super::{Pipeline, Problem, Span, SqlText};
+use super::{Pipeline, Span, SqlText};
 
 /// One call a record, or one a row of its SELECT.
 #[derive(Clone, PartialEq)]
@@ -67,9 +68,7 @@ static KEYS: Keys = Keys {
             name: "headers",
             about: "headers of the call, such as Authorization; one whose value is empty is left out",
             presence: Presence::Optional,
-            value: Value::Other(
-                || json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } }),
-            ),
+            value: http::HEADERS,
         },
         Key {
             name: "body",
@@ -117,19 +116,13 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
 fn read_one(walk: &Walk<'_>, entry: &Entry) -> Option<Deliver> {
     let title = format!("deliver.{}", entry.key);
     let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
-    let url = fields.text("url");
-    if let (Some(text), Some(span)) = (&url, fields.span("url"))
-        && !is_url(text)
-    {
-        let problem = Problem::new("deliver.url", span, format!("{} is not an http:// or https:// address", fields.named("url")));
-        walk.report(problem.help("for example http://127.0.0.1:8000/produto/scheduler"));
-    }
+    http::check_url(&fields);
     let body = fields.entry("body").filter(|entry| !entry.value.is_unset()).and_then(|entry| sql(walk, &fields.named("body"), entry));
     Some(Deliver {
         name: entry.key.clone(),
-        url: url?,
+        url: fields.text("url")?,
         method: fields.word("method").unwrap_or("POST").to_owned(),
-        headers: read_headers(&fields),
+        headers: http::read_headers(&fields, &OWN_HEADERS),
         body: body?,
         concurrency: fields.integer("concurrency").unwrap_or(1),
         timeout: fields.duration("timeout").unwrap_or_default(),
@@ -137,49 +130,4 @@ fn read_one(walk: &Walk<'_>, entry: &Entry) -> Option<Deliver> {
         retry_backoff_max: fields.duration("retry_backoff_max").unwrap_or_default(),
         span: entry.key_span,
     })
-}
-
-fn read_headers(fields: &Fields<'_, '_>) -> Vec<(String, String)> {
-    let walk = fields.walk();
-    let entries = fields.value("headers").and_then(|node| walk.entries(&fields.named("headers"), node)).unwrap_or_default();
-    let mut headers = Vec::new();
-    for entry in entries {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if entry.key.is_empty() || !entry.key.bytes().all(is_token) {
-            walk.report(Problem::new("deliver.header", entry.key_span, format!("{} is not a header's name", walk.quote(entry.key_span))));
-            continue;
-        }
-        if OWN_HEADERS.contains(&entry.key.to_ascii_lowercase().as_str()) {
-            walk.report(Problem::new("deliver.header.reserved", entry.key_span, format!("{} is set by duto itself", entry.key)));
-            continue;
-        }
-        let Some(scalar) = walk.scalar(&fields.named(&format!("headers.{}", entry.key)), &entry.value) else { continue };
-        let value = if entry.value.is_unset() { "" } else { scalar.value.text.trim() };
-        if value.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-            walk.report(Problem::new(
-                "deliver.header.value",
-                entry.value.span,
-                format!("the value of {} holds a control character", entry.key),
-            ));
-        } else if !value.is_empty() {
-            headers.push((entry.key.clone(), value.to_owned()));
-        }
-    }
-    headers
-}
-
-fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_url;
-
-    #[test]
-    fn urls() {
-        assert!(is_url("http://127.0.0.1:8000/produto/scheduler") && is_url("https://api.example"));
-        assert!(!is_url("127.0.0.1:8000") && !is_url("http://") && !is_url("http:///x") && !is_url("ftp://x") && !is_url("http://a b"));
-    }
 }

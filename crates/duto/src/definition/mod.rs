@@ -16,6 +16,7 @@ pub mod endpoints;
 mod environment;
 pub mod files;
 pub mod generate;
+mod http;
 pub mod identifier;
 pub mod ingest;
 mod keys;

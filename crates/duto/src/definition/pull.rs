@@ -1,12 +1,12 @@
 //! `pull:`, HTTP endpoints that are read, each item of an answer a record.
 
 mod cursor;
-mod headers;
 
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
+use super::http;
 use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
 use super::parse::Section;
 use super::schema::keys_schema;
@@ -46,6 +46,9 @@ impl std::fmt::Debug for Pull {
     }
 }
 
+/// Headers that a request has by itself.
+const OWN_HEADERS: [&str; 5] = ["host", "content-length", "if-none-match", "connection", "transfer-encoding"];
+
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "pull",
@@ -69,9 +72,7 @@ static KEYS: Keys = Keys {
             name: "headers",
             about: "headers of each request, such as authorization; one whose value is empty is left out",
             presence: Presence::Optional,
-            value: Value::Other(
-                || json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } }),
-            ),
+            value: http::HEADERS,
         },
         Key {
             name: "items",
@@ -152,18 +153,12 @@ fn read_pull(walk: &Walk<'_>, entry: &Entry) -> Option<Pull> {
         let problem = Problem::new("file.key.missing", entry.key_span, format!("{title} has no url"));
         walk.report(problem.help("url: the address to read; one that is empty, because its variable is, switches the pull off"));
     }
-    let url = fields.text("url");
-    if let (Some(url), Some(node)) = (&url, fields.value("url"))
-        && !is_http(url)
-    {
-        let problem = walk.value_problem("pull.url.invalid", node, format!("{title}.url is not an http or https address"));
-        walk.report(problem);
-    }
+    http::check_url(&fields);
     let (retry_backoff, retry_backoff_max) = (fields.duration("retry_backoff"), fields.duration("retry_backoff_max"));
     Some(Pull {
         name: entry.key.clone(),
-        url,
-        headers: headers::read(&fields, &title),
+        url: fields.text("url"),
+        headers: http::read_headers(&fields, &OWN_HEADERS),
         items: cursor::path(&fields, "items").unwrap_or_default(),
         cursor: cursor::read(&fields),
         interval: fields.duration("interval")?,
@@ -182,8 +177,4 @@ fn problem_of_name(walk: &Walk<'_>, entry: &Entry) -> Option<Problem> {
         problem.help("letters, digits, `_`, `-` and `.`, at most 63")
     };
     (!is_good).then(problem)
-}
-
-fn is_http(url: &str) -> bool {
-    reqwest::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

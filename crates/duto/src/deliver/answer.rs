@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode, header};
+use reqwest::{Response, StatusCode};
+
+use crate::http_client::retry_after;
 
 /// How much of an answer's body is kept beside a reject.
 const KEPT_CHARACTERS: usize = 500;
@@ -33,7 +35,7 @@ pub(super) enum Verdict {
 /// Reads the answer to its end, so that its connection is used again.
 pub(super) async fn verdict(response: Response) -> Verdict {
     let status = response.status();
-    let after = retry_after(&response);
+    let after = retry_after(response.headers(), RETRY_AFTER_MAX);
     let body = response.text().await.unwrap_or_default();
     let told = || {
         let said: String = body.trim().chars().take(KEPT_CHARACTERS).collect();
@@ -48,17 +50,4 @@ pub(super) async fn verdict(response: Response) -> Verdict {
         _ if status.is_server_error() => Verdict::Again { reason: told(), after },
         _ => Verdict::Halt { reason: told() },
     }
-}
-
-/// In seconds, or as a date.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let until = chrono::DateTime::parse_from_rfc2822(text).ok()?;
-            until.signed_duration_since(chrono::Utc::now()).to_std().unwrap_or_default()
-        }
-    };
-    Some(pause.min(RETRY_AFTER_MAX))
 }

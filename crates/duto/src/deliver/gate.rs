@@ -3,9 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio::time::Instant;
 
+use crate::backoff;
 use crate::definition::Deliver;
 
 /// The state of one receiver.
@@ -59,9 +59,8 @@ impl Gate {
             return None;
         }
         let attempts = failing.map_or(0, |failing| failing.attempts) + 1;
-        let doubled = self.backoff.saturating_mul(1 << (attempts - 1).min(20)).min(self.backoff_max);
-        // Jitter, so that several workers do not come back in step. What the receiver asks for is the least.
-        let pause = doubled.mul_f64(rand::rng().random_range(0.75..=1.0)).max(retry_after.unwrap_or_default());
+        // What the receiver asks for is the least.
+        let pause = backoff::pause(self.backoff, self.backoff_max, attempts - 1).max(retry_after.unwrap_or_default());
         *failing = Some(Failing { attempts, next_at: Instant::now() + pause });
         Some((pause, attempts))
     }
@@ -99,7 +98,7 @@ mod tests {
         let probe = gate.pass().await;
         assert!(probe.is_some() && started.elapsed() >= first);
         let (second, attempt) = gate.failed(None, true).expect("a probe speaks");
-        assert!(attempt == 2 && second >= Duration::from_millis(30));
+        assert!(attempt == 2 && second >= Duration::from_millis(20));
         let (asked, _) = gate.failed(Some(Duration::from_secs(60)), true).expect("a probe speaks");
         assert_eq!(asked, Duration::from_secs(60));
         // The other side is back meanwhile.

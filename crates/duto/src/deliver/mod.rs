@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use crate::definition::{Deliver, Pipeline};
+use crate::http_client::describe;
 use crate::load::prepared::Prepared;
 use crate::load::target::Target;
 use crate::message_id::{Origin, message_id};
@@ -141,7 +142,7 @@ impl Deliverer {
         }
         let response = match request.body(body.to_owned()).send().await {
             Ok(response) => response,
-            Err(error) => return Verdict::Again { reason: without_url(error), after: None },
+            Err(error) => return Verdict::Again { reason: describe(&error), after: None },
         };
         verdict(response).await
     }
@@ -160,18 +161,6 @@ fn chains(batch: &Prepared, deliver: usize) -> Vec<Vec<usize>> {
         chains[chain].push(place);
     }
     chains
-}
-
-/// What went wrong, with its causes and without the address, which may hold a secret.
-fn without_url(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

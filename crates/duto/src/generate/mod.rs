@@ -1,6 +1,7 @@
 //! Plausible records, and bad ones, made from the declared record alone.
 
 mod damage;
+mod examples;
 mod latency;
 mod maker;
 mod memory;
@@ -17,6 +18,7 @@ mod write;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+pub use examples::put_examples;
 pub use run::{GenerateReport, GenerateSettings, Progress, run};
 
 use crate::decode::key_of;

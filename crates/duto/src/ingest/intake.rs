@@ -1,10 +1,9 @@
 //! One endpoint, planned: what a body must look like, where it goes, and what it is answered.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use arrow::datatypes::DataType;
 
 use crate::batch::{Batch, Place};
+use crate::clock::now_micros;
 use crate::decode::Decoder;
 use crate::definition::{IngestEndpoint, Pipeline, Problem, RecordDefinition};
 use crate::reject::Reject;
@@ -54,7 +53,7 @@ impl Intake {
         let Some((decoder, document)) = &self.answer else { return Ok(None) };
         let mut alone = Batch::default();
         alone.push(Place { partition: 0, offset: 0, leader_epoch: -1, timestamp_ms: -1 }, None, Some(body), None);
-        let clock_micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64);
+        let clock_micros = now_micros();
         let made = document.run(&decoder.decode(&alone).rows, clock_micros);
         match (made.texts.iter().next(), made.failed.into_iter().next()) {
             (_, Some(failed)) if failed.column.is_empty() => Err(failed.message),

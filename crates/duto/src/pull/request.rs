@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use reqwest::header::{ETAG, HeaderMap, IF_NONE_MATCH, LINK, RETRY_AFTER};
+use reqwest::header::{ETAG, IF_NONE_MATCH, LINK};
 use reqwest::{Client, StatusCode, Url, redirect};
 
 use super::note::Note;
 use crate::definition::{Cursor, Pull};
+use crate::http_client::{describe, retry_after};
 
 /// A pause that an endpoint asks for is kept, but none longer than this.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -73,7 +73,7 @@ impl Requests {
         match response.status() {
             StatusCode::NOT_MODIFIED if note.etag.is_some() => return Ok(Fetched::NotModified),
             status if status.is_success() => {}
-            status => return Err(Failed { reason: refusal(status), retry_after: retry_after(&headers) }),
+            status => return Err(Failed { reason: refusal(status), retry_after: retry_after(&headers, LONGEST_RETRY_AFTER) }),
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(describe(&error)))? {
@@ -130,46 +130,4 @@ fn refusal(status: StatusCode) -> String {
         _ => "",
     };
     format!("the answer is {status}{advice}")
-}
-
-/// Seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc) - Utc::now()).to_std().unwrap_or_default(),
-    };
-    Some(pause.min(LONGEST_RETRY_AFTER))
-}
-
-/// Without the address, whose query may hold a secret.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { "the request failed".to_owned() };
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_seconds_or_a_date() {
-        let pause = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers)
-        };
-        assert_eq!(pause("120"), Some(Duration::from_secs(120)));
-        assert_eq!(pause("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        let later = (Utc::now() + chrono::TimeDelta::seconds(100)).to_rfc2822();
-        assert!(pause(&later).is_some_and(|pause| (90..=100).contains(&pause.as_secs())));
-        assert_eq!(pause("99999999"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(pause("soon"), None);
-    }
 }

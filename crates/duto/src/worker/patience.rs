@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
-
+use crate::backoff;
 use crate::definition::Database;
 
 /// The longest pause after something that only an operator can change.
@@ -42,7 +41,7 @@ impl Patience {
             return None;
         }
         self.losses += 1;
-        Some(self.doubled(self.losses - 1, self.backoff, self.backoff_max))
+        Some(backoff::pause(self.backoff, self.backoff_max, self.losses - 1))
     }
 
     /// At once the first time, then with backoff. Another transaction is in the way: it ends by itself, so there is no limit.
@@ -51,19 +50,13 @@ impl Patience {
         if self.conflicts == 1 {
             Duration::ZERO
         } else {
-            self.doubled(self.conflicts - 2, Duration::from_millis(20), Duration::from_secs(5))
+            backoff::pause(Duration::from_millis(20), Duration::from_secs(5), self.conflicts - 2)
         }
     }
 
     /// Something that an operator has to mend: now and then, for ever.
     pub fn after_pause(&mut self) -> Duration {
         self.pauses += 1;
-        self.doubled(self.pauses - 1, Duration::from_secs(1), PAUSE_MAX)
-    }
-
-    /// With up to a quarter of jitter, so that workers do not come back in step.
-    fn doubled(&self, times: u32, first: Duration, most: Duration) -> Duration {
-        let pause = first.saturating_mul(1 << times.min(20)).min(most);
-        pause.mul_f64(rand::rng().random_range(0.75..=1.0))
+        backoff::pause(Duration::from_secs(1), PAUSE_MAX, self.pauses - 1)
     }
 }

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use arrow::datatypes::DataType;
 
 use crate::batch::{Batch, Place};
 use crate::check::Checks;
+use crate::clock::now_micros;
 use crate::decode::{CsvLayout, Decoder};
 use crate::definition::{IngestEndpoint, Pipeline, Problem};
 use crate::ingest::answers;
@@ -213,9 +214,4 @@ impl Stages {
         let (prepared, _) = self.prepare(alone, Vec::new(), &Verdicts::default());
         prepared.rejects
     }
-}
-
-/// The batch's clock: microseconds since 1970 UTC.
-fn now_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }

@@ -4,8 +4,8 @@ use arrow::datatypes::{DataType, Fields};
 use serde_json::{Map, Value, json};
 
 use super::{body, object_schema, of, operation_id};
-use crate::definition::{Field, IngestEndpoint, Kind, Pipeline, RecordDefinition};
-use crate::generate::Generator;
+use crate::definition::{IngestEndpoint, Pipeline, RecordDefinition};
+use crate::generate::{Generator, put_examples};
 
 /// The operation of one endpoint; `answer` is the type of what its file says it answers.
 pub(super) fn takes(pipeline: &Pipeline, endpoint: &IngestEndpoint, answer: Option<&DataType>) -> Value {
@@ -59,16 +59,6 @@ pub fn example(pipeline: &Pipeline, record: &RecordDefinition) -> Option<Value> 
     let mut made: Value = serde_json::from_slice(&generator.next_payload()).ok()?;
     put_examples(&record.fields, &mut made);
     Some(made)
-}
-
-fn put_examples(fields: &[Field], made: &mut Value) {
-    for field in fields {
-        match (&field.rules.example, &field.kind) {
-            (Some(example), _) => made[&field.name] = example.clone(),
-            (None, Kind::Object(fields)) if made[&field.name].is_object() => put_examples(fields, &mut made[&field.name]),
-            _ => {}
-        }
-    }
 }
 
 /// What a value of this type is in JSON. Any value may be null.

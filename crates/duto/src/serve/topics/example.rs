@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use super::refusal::Refusal;
 use super::{Browser, ReadingPipeline};
 use crate::decode::key_of;
-use crate::definition::{Field, Kind};
-use crate::generate::Generator;
+use crate::generate::{Generator, put_examples};
 
 pub fn routes() -> Router<Arc<Browser>> {
     Router::new().route("/duto/topics/{topic}/example", get(example))
@@ -34,24 +33,8 @@ fn make(reading: &ReadingPipeline, records: i64) -> Option<(String, Option<Vec<u
     let mut generator = Generator::new(&reading.pipeline, None).ok()?;
     generator.skip(u64::try_from(records).unwrap_or(0));
     let mut record: Value = serde_json::from_slice(&generator.next_payload()).ok()?;
-    fill(&reading.pipeline.record.fields, &mut record);
+    put_examples(&reading.pipeline.record.fields, &mut record);
     let payload = record.to_string();
     let key = reading.pipeline.source.key.as_deref().and_then(|field| key_of(payload.as_bytes(), field));
     Some((payload, key))
-}
-
-fn fill(fields: &[Field], record: &mut Value) {
-    for field in fields {
-        let Some(value) = record.get_mut(&field.name) else { continue };
-        fill_one(field, value);
-    }
-}
-
-fn fill_one(field: &Field, value: &mut Value) {
-    match (&field.rules.example, &field.kind) {
-        (Some(example), _) => *value = example.clone(),
-        (None, Kind::Object(fields)) => fill(fields, value),
-        (None, Kind::List(element)) => value.as_array_mut().into_iter().flatten().for_each(|value| fill_one(element, value)),
-        (None, Kind::Scalar(_)) => {}
-    }
 }
