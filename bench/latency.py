@@ -1,5 +1,6 @@
 """From the send of an order to the moment at which a query on another connection sees its row."""
 
+import json
 import multiprocessing
 import socket
 import sys
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
+from confluent_kafka import Consumer
 
 import senders
 from child import Child
@@ -68,6 +70,29 @@ def of_duto_on_embedded_log(server: Server, duto: Duto, topic: str, stream: Stre
         run = _measure(url, worker, stream, lambda *what: pool.submit(senders.send_by_http, port, "/orders", *what))
         worker.stop()
     return run
+
+
+def of_bare_consumer(duto: Duto, topic: str, stream: Stream) -> LatencyRun:
+    """The least that there is: to the poll of a consumer that stores nothing."""
+    create_topic(duto.kafka, topic, PARTITIONS)
+    warm_up = int(stream.per_second * WARM_UP_S)
+    count = warm_up + stream.count()
+    seen: dict[int, int] = {}
+    consumer = Consumer({"bootstrap.servers": duto.kafka, "group.id": topic, "auto.offset.reset": "earliest"})
+    consumer.subscribe([topic])
+    with _sender() as pool:
+        sending = pool.submit(senders.send_to_kafka, duto.kafka, topic, 1, count, stream.per_second)
+        deadline = time.monotonic() + START_LIMIT_S + count / stream.per_second
+        while len(seen) < count:
+            message = consumer.poll(0.05)
+            if message is not None and message.error() is None:
+                seen[json.loads(message.value())["order_number"]] = time.monotonic_ns()
+            elif time.monotonic() > deadline:
+                raise SystemExit(f"bench: a bare consumer saw {len(seen)} of {count} messages")
+        consumer.close()
+        sent = sending.result()
+    ordered = sorted((seen[number] - at) / 1e6 for number, at in enumerate(sent, 1) if number > warm_up)
+    return LatencyRun(percentile(ordered, 50), percentile(ordered, 99), ordered[-1])
 
 
 def of_tuned(server: Server, duto: Duto, ddl: str, topic: str, stream: Stream) -> LatencyRun:

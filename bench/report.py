@@ -17,7 +17,7 @@ def notes(samples: Samples, facts: Facts) -> str:
     text = [
         f"Medians of {facts.repeats}. {facts.messages:,} messages of {facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
         f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of",
-        f"{facts.cores} cores.",
+        f"{facts.cores} cores, of whose time its host gave {facts.stolen_percent:.1f} % to others meanwhile.",
         f"Raw COPY ({facts.copy_form}) is one connection and one transaction, its rows prepared before the clock starts; every other",
         "run stands between two of them. The Python consumers store",
         f"{facts.old_style_messages:,} of the messages, with ten threads and an INSERT a message: in the old style",
@@ -66,6 +66,7 @@ def _latencies(samples: Samples, facts: Facts) -> list[Line]:
         line(f"send to visible at {rate}, Kafka, p50 / p99 / max", samples.latency_kafka),
         line(f"POST to visible at {rate}, embedded log, p50 / p99 / max", samples.latency_embedded),
         line(f"send to visible at {rate}, tuned Python consumer, p50 / p99 / max", samples.latency_tuned),
+        line(f"send to the poll of a consumer that stores nothing, at {rate}, p50 / p99 / max", samples.latency_bare),
         line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, embedded log, p50 / p99 / max", samples.ingest_embedded),
         line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, Kafka, p50 / p99 / max", samples.ingest_kafka),
         per_second("taken by POST in bodies of 1,000, embedded log", [run.bulk_per_second for run in samples.ingest_embedded]),

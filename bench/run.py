@@ -54,7 +54,7 @@ def main():
 
 def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Samples, RawCopy, Facts]:
     """All runs, in the order in which the table shows them."""
-    samples, ddl = Samples(), duto.ddl()
+    samples, ddl, cpu_before = Samples(), duto.ddl(), cpu_times()
     topic, orders = preload(options, duto, samples)
     copy = RawCopy(server, ddl, orders)
     say(f"raw COPY: the {copy.form} form is the faster one")
@@ -77,8 +77,19 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         postgres=server.version(),
         cores=len(os.sched_getaffinity(0)),
         load_average=os.getloadavg()[0],
+        stolen_percent=stolen_percent(cpu_before, cpu_times()),
     )
     return samples, copy, facts
+
+
+def cpu_times() -> list[int]:
+    """Of all cores: user, nice, system, idle, iowait, irq, softirq, steal; in ticks since the start of the machine (proc(5))."""
+    return [int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+
+
+def stolen_percent(before: list[int], after: list[int]) -> float:
+    spent = [then - now for then, now in zip(after, before, strict=True)]
+    return 100 * spent[7] / max(sum(spent), 1)
 
 
 def preload(options: argparse.Namespace, duto: Duto, samples: Samples) -> tuple[str, Orders]:
@@ -121,6 +132,7 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
         "latency_kafka": lambda topic: latency.of_duto_on_kafka(server, duto, topic, stream),
         "latency_embedded": lambda topic: latency.of_duto_on_embedded_log(server, duto, topic, stream),
         "latency_tuned": lambda topic: latency.of_tuned(server, duto, ddl, topic, stream),
+        "latency_bare": lambda topic: latency.of_bare_consumer(duto, topic, stream),
     }
     # Kafka's Java compiles itself during the first thousands of requests: nobody's latency should be that.
     latency.of_duto_on_kafka(server, duto, "latency-warm-up", latency.Stream(options.rate, KAFKA_WARM_UP_S))

@@ -21,6 +21,7 @@ class Samples:
     latency_kafka: list[LatencyRun] = field(default_factory=list)
     latency_embedded: list[LatencyRun] = field(default_factory=list)
     latency_tuned: list[LatencyRun] = field(default_factory=list)
+    latency_bare: list[LatencyRun] = field(default_factory=list)
     ingest_embedded: list[IngestRun] = field(default_factory=list)
     ingest_kafka: list[IngestRun] = field(default_factory=list)
     ecommerce: Figures = field(default_factory=Figures)
@@ -45,3 +46,5 @@ class Facts:
     postgres: str
     cores: int
     load_average: float
+    # Of the machine's CPU time, what its host gave to others meanwhile.
+    stolen_percent: float
