@@ -164,6 +164,8 @@ impl<R: Read> Lines<R> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Hands out a few bytes at a time.
@@ -233,6 +235,23 @@ mod tests {
         let long = format!("a,b\n1,\"x\n{}", "3,4\n".repeat(100_000));
         let found = records(long.as_bytes(), Encoding::Utf8);
         assert_eq!((found.len(), found[1].1.as_str(), found[100_001].0), (100_002, "1,\"x", 100_002));
+    }
+
+    proptest! {
+        /// Whatever is quoted: every line that is not blank is in one record, and no record is longer than it is told.
+        #[test]
+        fn no_line_is_lost_or_read_twice(text in "[a,\"\n]{0,40}") {
+            let mut next = 1;
+            for (number, record) in records(text.as_bytes(), Encoding::Utf8) {
+                let lines = text.split('\n').skip(next - 1).take(number as usize - next);
+                prop_assert!(lines.into_iter().all(str::is_empty), "a line before {number} is lost in {text:?}");
+                let length = record.split('\n').count();
+                let own: Vec<&str> = text.split('\n').skip(number as usize - 1).take(length).collect();
+                prop_assert_eq!(own.join("\n"), record);
+                next = number as usize + length;
+            }
+            prop_assert!(text.split('\n').skip(next - 1).all(str::is_empty), "a line behind {next} is lost in {text:?}");
+        }
     }
 
     #[test]
