@@ -43,12 +43,15 @@ fn look_at_topic(shared: &Arc<Shared>) {
 }
 
 fn look_at_lag(shared: &Arc<Shared>, lanes: &[Arc<Lane>]) {
-    let mut lag = BTreeMap::new();
-    for (partition, committed, _) in lanes.iter().flat_map(|lane| lane.positions()) {
-        if let Ok(marks) = shared.log.watermarks(&shared.target.topic, partition, TIMEOUT) {
-            lag.insert(partition, (marks.last_stable - committed).max(0));
-        }
-    }
+    let positions: Vec<(i32, i64)> =
+        lanes.iter().flat_map(|lane| lane.positions()).map(|(partition, committed, _)| (partition, committed)).collect();
+    let asked: Vec<(String, i32)> = positions.iter().map(|(partition, _)| (shared.target.topic.clone(), *partition)).collect();
+    let ends = shared.log.ends(&asked, TIMEOUT).unwrap_or_default();
+    let lag: BTreeMap<i32, i64> = positions
+        .into_iter()
+        .zip(ends)
+        .filter_map(|((partition, committed), ends)| Some((partition, (ends?.last_stable - committed).max(0))))
+        .collect();
     shared.progress.set_lag(lag);
 }
 
