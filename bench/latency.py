@@ -18,15 +18,18 @@ from child import Child
 from database import Server
 from drain import TUNED
 from pipeline import PARTITIONS, Duto
+from stolen import Stolen
 from topic import create_topic
 
-LOOK_S = 0.001
+LOOK_S = 0.002
 # Whoever connects, joins a group, makes a table or compiles (Kafka's Java) does it in this time, which is not measured.
 WARM_UP_S = 5
 START_LIMIT_S = 60
 # A consumer that cannot keep up is given so long after the last send.
 LATE_LIMIT_S = 60
 IDLE_S = 10
+# A percentile of fewer says little.
+LEAST_UNDISTURBED = 1000
 SEEN = "SELECT order_number FROM sales WHERE order_number > %s"
 
 # Sends orders first..first+count at a rate, in the background; the future answers when each was sent, in monotonic ns.
@@ -38,7 +41,34 @@ class LatencyRun:
     p50_ms: float
     p99_ms: float
     max_ms: float
+    # The same of those orders on whose way the host took nothing of the machine's CPU time, and how many of all they were.
+    undisturbed_p50_ms: float | None
+    undisturbed_p99_ms: float | None
+    undisturbed_percent: float
     idle_cpu_percent: float | None = None
+
+    @staticmethod
+    def of(sent: list[int], seen: list[int], stolen: Stolen) -> "LatencyRun":
+        """Of orders by their places: when each was sent and when it was seen, in monotonic ns."""
+        times = [((at_end - at) / 1e6, stolen.between(at, at_end)) for at, at_end in zip(sent, seen, strict=True)]
+        every = sorted(ms for ms, _ in times)
+        quiet = sorted(ms for ms, disturbed in times if not disturbed)
+        enough = len(quiet) >= LEAST_UNDISTURBED
+        return LatencyRun(
+            percentile(every, 50),
+            percentile(every, 99),
+            every[-1],
+            percentile(quiet, 50) if enough else None,
+            percentile(quiet, 99) if enough else None,
+            100 * len(quiet) / len(every),
+        )
+
+    def told(self) -> str:
+        text = f"p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms, max {self.max_ms:.1f} ms"
+        if self.undisturbed_p99_ms is None:
+            return f"{text}; {self.undisturbed_percent:.0f} % undisturbed"
+        quiet = f"p50 {self.undisturbed_p50_ms:.1f} ms, p99 {self.undisturbed_p99_ms:.1f} ms"
+        return f"{text}; of the {self.undisturbed_percent:.0f} % undisturbed {quiet}"
 
 
 @dataclass
@@ -80,7 +110,7 @@ def of_bare_consumer(duto: Duto, topic: str, stream: Stream) -> LatencyRun:
     seen: dict[int, int] = {}
     consumer = Consumer({"bootstrap.servers": duto.kafka, "group.id": topic, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
-    with _sender() as pool:
+    with _sender() as pool, Stolen() as stolen:
         sending = pool.submit(senders.send_to_kafka, duto.kafka, topic, 1, count, stream.per_second)
         deadline = time.monotonic() + START_LIMIT_S + count / stream.per_second
         while len(seen) < count:
@@ -91,8 +121,7 @@ def of_bare_consumer(duto: Duto, topic: str, stream: Stream) -> LatencyRun:
                 raise SystemExit(f"bench: a bare consumer saw {len(seen)} of {count} messages")
         consumer.close()
         sent = sending.result()
-    ordered = sorted((seen[number] - at) / 1e6 for number, at in enumerate(sent, 1) if number > warm_up)
-    return LatencyRun(percentile(ordered, 50), percentile(ordered, 99), ordered[-1])
+    return LatencyRun.of(sent[warm_up:], [seen[number] for number in range(warm_up + 1, count + 1)], stolen)
 
 
 def of_tuned(server: Server, duto: Duto, ddl: str, topic: str, stream: Stream) -> LatencyRun:
@@ -129,12 +158,12 @@ def _measure(url: str, store: Child, stream: Stream, send: Send) -> LatencyRun:
         _wait_for_table(connection, store)
         _sent_and_seen(connection, store, send(1, warm_up, stream.per_second), 1, warm_up)
         first, count = warm_up + 1, stream.count()
-        sent, seen = _sent_and_seen(connection, store, send(first, count, stream.per_second), first, count)
+        with Stolen() as stolen:
+            sent, seen = _sent_and_seen(connection, store, send(first, count, stream.per_second), first, count)
         stored = connection.execute("SELECT count(*) FROM sales").fetchone()[0]
     if stored != warm_up + count:
         raise SystemExit(f"bench: {store.name()} stored {stored} rows of {warm_up + count}")
-    ordered = sorted((seen[first + index] - at) / 1e6 for index, at in enumerate(sent))
-    return LatencyRun(percentile(ordered, 50), percentile(ordered, 99), ordered[-1])
+    return LatencyRun.of(sent, [seen[first + index] for index in range(count)], stolen)
 
 
 def _sent_and_seen(connection, store: Child, sending: "Future[list[int]]", first: int, count: int) -> tuple[list[int], dict[int, int]]:

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
+from statistics import median
 
 from raw_copy import RawCopy
 from samples import Facts, Samples
@@ -61,11 +62,21 @@ def _latencies(samples: Samples, facts: Facts) -> list[Line]:
         value = " / ".join(part.value.removesuffix(" ms") for part in parts) + " ms"
         return Line(figure, value)
 
+    def undisturbed(runs: list) -> Line:
+        parts = [[getattr(run, part) for run in runs] for part in ("undisturbed_p50_ms", "undisturbed_p99_ms")]
+        share = median(run.undisturbed_percent for run in runs)
+        figure = f"... the {share:.0f} % while the host took no CPU time, p50 / p99"
+        known = [[value for value in values if value is not None] for values in parts]
+        return Line(figure, " / ".join(f"{median(values):.1f}" for values in known) + " ms" if all(known) else "too few")
+
     rate = f"{facts.rate:,.0f}/s"
     return [
         line(f"send to visible at {rate}, Kafka, p50 / p99 / max", samples.latency_kafka),
+        undisturbed(samples.latency_kafka),
         line(f"POST to visible at {rate}, embedded log, p50 / p99 / max", samples.latency_embedded),
+        undisturbed(samples.latency_embedded),
         line(f"send to visible at {rate}, tuned Python consumer, p50 / p99 / max", samples.latency_tuned),
+        undisturbed(samples.latency_tuned),
         line(f"send to the poll of a consumer that stores nothing, at {rate}, p50 / p99 / max", samples.latency_bare),
         line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, embedded log, p50 / p99 / max", samples.ingest_embedded),
         line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, Kafka, p50 / p99 / max", samples.ingest_kafka),

@@ -26,6 +26,7 @@ from pipeline import PARTITIONS, Duto
 from raw_copy import CopyRun, RawCopy
 from report import lines, notes
 from samples import Facts, Samples
+from stolen import cpu_times, stolen_percent
 from topic import Orders, create_topic, delete_topic, read_orders
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,14 +83,10 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
     return samples, copy, facts
 
 
-def cpu_times() -> list[int]:
-    """Of all cores: user, nice, system, idle, iowait, irq, softirq, steal; in ticks since the start of the machine (proc(5))."""
-    return [int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-
-
-def stolen_percent(before: list[int], after: list[int]) -> float:
-    spent = [then - now for then, now in zip(after, before, strict=True)]
-    return 100 * spent[7] / max(sum(spent), 1)
+def settle():
+    """What an earlier run left to be written is written now: a sync in the next one would wait for it."""
+    os.sync()
+    time.sleep(1)
 
 
 def preload(options: argparse.Namespace, duto: Duto, samples: Samples) -> tuple[str, Orders]:
@@ -138,15 +135,17 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
     latency.of_duto_on_kafka(server, duto, "latency-warm-up", latency.Stream(options.rate, KAFKA_WARM_UP_S))
     for number in range(options.repeats):
         for name, measure_one in runs.items():
+            settle()
             run = measure_one(f"{name}-{number}".replace("_", "-"))
             getattr(samples, name).append(run)
-            say(f"{name}: p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms, max {run.max_ms:.1f} ms")
+            say(f"{name}: {run.told()}")
 
 
 def measure_ingest(options, duto: Duto, samples: Samples):
     runs = {"ingest_embedded": ingest.of_embedded_log, "ingest_kafka": ingest.of_kafka}
     for number in range(options.repeats):
         for name, measure_one in runs.items():
+            settle()
             run = measure_one(duto, f"{name}-{number}".replace("_", "-"), options.ingest_rate, options.seconds / 2)
             getattr(samples, name).append(run)
             say(f"{name}: p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms, max {run.max_ms:.1f} ms; {run.bulk_per_second:,.0f}/s in bulk")
