@@ -13,6 +13,8 @@ use duto_servers::{ScratchFolder, shared};
 use crate::orders::{Meaning, Message};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// For the markers of a Kafka transaction.
+const COMMIT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Which log a test runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +124,7 @@ impl TestLog {
 /// Everything that is committed in a topic now; the records of a partition in the order of their offsets. Nothing where there is no topic.
 pub fn read_committed(log: &dyn Log, topic: &str) -> Result<Batch> {
     let Some(described) = log.topic(topic, TIMEOUT)? else { return Ok(Batch::default()) };
-    let end = |partition| Ok((partition, log.watermarks(topic, partition, TIMEOUT)?.last_stable));
+    let end = |partition| Ok((partition, stable_end(log, topic, partition)?));
     let ends: BTreeMap<i32, i64> = (0..described.partitions).map(end).collect::<Result<_, LogError>>()?;
     let mut consumer = log.consumer(&ConsumerSettings {
         topic: topic.to_owned(),
@@ -152,4 +154,17 @@ pub fn read_committed(log: &dyn Log, topic: &str) -> Result<Batch> {
     let mut committed = Batch::default();
     read.iter().filter(|record| record.head.offset < ends[&record.head.partition]).for_each(|record| committed.push_record(record));
     Ok(committed)
+}
+
+/// Kafka answers a commit before it has told every partition of it: the stable end follows a moment later. Where a transaction was left
+/// open it does not, so that is not waited for long.
+fn stable_end(log: &dyn Log, topic: &str, partition: i32) -> Result<i64, LogError> {
+    let deadline = Instant::now() + COMMIT_PATIENCE;
+    loop {
+        let marks = log.watermarks(topic, partition, TIMEOUT)?;
+        if marks.last_stable >= marks.high || Instant::now() >= deadline {
+            return Ok(marks.last_stable);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
