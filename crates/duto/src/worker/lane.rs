@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 pub use hand_over::HandedOver;
 pub use state::Limits;
-use state::{Part, State};
+use state::{Part, State, Turn};
 
 use crate::batch::{Batch, RecordRef};
 use crate::load::position::Position;
@@ -28,7 +28,10 @@ pub struct Lane {
     pub number: usize,
     limits: Limits,
     state: Mutex<State>,
-    /// Something changed that the preparer or the reader may wait for.
+    /// There is something for the preparer to do. Rung only when that is so: of a stream most records come while it must wait anyway, and
+    /// a thread that is woken for nothing is paid by whoever waits for the machine.
+    work: Condvar,
+    /// Something changed that the reader may wait for.
     changed: Condvar,
     /// A prepared batch is ready, or the lane ends.
     ready: Notify,
@@ -52,7 +55,15 @@ pub struct Work {
 
 impl Lane {
     pub fn new(number: usize, limits: Limits) -> Self {
-        Self { number, limits, state: Mutex::default(), changed: Condvar::new(), ready: Notify::new(), aborted: Notify::new() }
+        Self {
+            number,
+            limits,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            changed: Condvar::new(),
+            ready: Notify::new(),
+            aborted: Notify::new(),
+        }
     }
 
     /// Takes over a claimed partition from its position on.
@@ -75,6 +86,7 @@ impl Lane {
     pub fn append<'a>(&self, records: impl Iterator<Item = RecordRef<'a>>) -> Vec<i32> {
         let mut went_back = Vec::new();
         let mut state = self.lock();
+        let before = state.turn(&self.limits);
         for record in records {
             let head = record.head;
             match state.parts.get_mut(&head.partition) {
@@ -90,18 +102,19 @@ impl Lane {
             }
             state.push(record, &self.limits);
         }
-        self.changed.notify_all();
+        self.ring_if_due(&state, before);
         went_back
     }
 
     /// The partition was read up to here, where no record may be.
     pub fn reached(&self, partition: i32, offset: i64) {
         let mut state = self.lock();
+        let before = state.turn(&self.limits);
         if let Some(part) = state.parts.get_mut(&partition)
             && part.read < offset
         {
             part.read = offset;
-            self.changed.notify_all();
+            self.ring_if_due(&state, before);
         }
     }
 
@@ -121,19 +134,17 @@ impl Lane {
     pub fn take(&self) -> Option<Taken> {
         let mut state = self.lock();
         loop {
-            if state.closed {
-                return None;
-            }
-            let is_wanted =
-                !state.holding && state.ready.is_none() && (state.has_full_batch(&self.limits) || (!state.committing && state.has_any()));
-            if !is_wanted {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let lingers = if state.has_full_batch(&self.limits) { Duration::ZERO } else { state.linger_left(&self.limits) };
-            if !lingers.is_zero() {
-                state = self.changed.wait_timeout(state, lingers).unwrap_or_else(PoisonError::into_inner).0;
-                continue;
+            match state.turn(&self.limits) {
+                Turn::Ended => return None,
+                Turn::NotYet => {
+                    state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+                Turn::In(left) => {
+                    state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                    continue;
+                }
+                Turn::Now => {}
             }
             let taken = state.take();
             state.preparing = true;
@@ -163,9 +174,10 @@ impl Lane {
                 if state.closed {
                     return None;
                 }
+                let before = state.turn(&self.limits);
                 if let Some(work) = state.ready.take() {
                     state.committing = true;
-                    self.changed.notify_all();
+                    self.ring_if_due(&state, before);
                     return Some(work);
                 }
             }
@@ -183,14 +195,12 @@ impl Lane {
                 }
             }
         }
-        state.committing = false;
-        self.changed.notify_all();
+        self.commit_ended(state);
     }
 
     /// The committer's result: this batch was dropped.
     pub fn dropped(&self) {
-        self.lock().committing = false;
-        self.changed.notify_all();
+        self.commit_ended(self.lock());
     }
 
     /// Ends when the lane is told to drop what is in flight.
@@ -262,7 +272,27 @@ impl Lane {
         drop(state);
         self.aborted.notify_waiters();
         self.ready.notify_one();
+        self.work.notify_all();
         self.changed.notify_all();
+    }
+
+    fn commit_ended(&self, mut state: MutexGuard<'_, State>) {
+        let before = state.turn(&self.limits);
+        state.committing = false;
+        self.ring_if_due(&state, before);
+        self.changed.notify_all();
+    }
+
+    /// Wakes the preparer if it has something to do now that it had not before.
+    fn ring_if_due(&self, state: &State, before: Turn) {
+        let is_due = match state.turn(&self.limits) {
+            Turn::Now => before != Turn::Now,
+            Turn::In(_) => before == Turn::NotYet,
+            Turn::NotYet | Turn::Ended => false,
+        };
+        if is_due {
+            self.work.notify_one();
+        }
     }
 
     fn wait_while_in_flight<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {

@@ -30,6 +30,10 @@ const COPY_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two lines about trouble with the log.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 const POLL_RECORDS: usize = 5_000;
+/// After fewer than [`FEW_RECORDS`] the next look waits so long, or as long as a batch lingers, if that is less: of a stream several records
+/// are then read by one wake-up, and nothing is later for it.
+const BREATH: Duration = Duration::from_millis(1);
+const FEW_RECORDS: usize = 64;
 
 /// How reading ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +108,7 @@ impl Reader {
         let mut records = Batch::default();
         while !self.stop.load(Ordering::Relaxed) && self.fatal.is_none() {
             let events = self.consumer.poll(&mut records, POLL_RECORDS, POLL);
+            let breathes = records.len() < FEW_RECORDS && !(records.is_empty() && events.is_empty());
             self.distribute(&mut records);
             for event in events {
                 self.handle(event);
@@ -116,6 +121,9 @@ impl Reader {
             self.pause_and_resume();
             self.balance();
             self.copy_positions();
+            if breathes {
+                std::thread::sleep(BREATH.min(self.shared.pipeline.batch.linger));
+            }
         }
         self.leave()
     }

@@ -22,8 +22,9 @@ impl Lane {
         let mut state = self.lock();
         state.holding = true;
         let mut state = self.wait_while_in_flight(state, patience);
+        let before = state.turn(&self.limits);
         state.holding = false;
-        self.changed.notify_all();
+        self.ring_if_due(&state, before);
         let is_settled = state.parts.values().all(|part| part.taken == part.committed);
         if state.closed || state.has_work_in_flight() || !is_settled {
             return None;
@@ -36,11 +37,12 @@ impl Lane {
     /// Takes over what another lane gave away.
     pub fn take_in(&self, given: HandedOver) {
         let mut state = self.lock();
+        let before = state.turn(&self.limits);
         state.parts.extend(given.parts);
         for record in given.pending.iter() {
             state.push(record, &self.limits);
         }
-        self.changed.notify_all();
+        self.ring_if_due(&state, before);
     }
 
     /// Whether one connection is not enough: a full batch waits while another is on its way.

@@ -21,6 +21,17 @@ pub struct Limits {
     pub linger: Duration,
 }
 
+/// What the preparer should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Now,
+    /// What waits has to linger yet, unless a batch gets full.
+    In(Duration),
+    /// Something must come, or a batch must end.
+    NotYet,
+    Ended,
+}
+
 #[derive(Default)]
 pub(super) struct State {
     /// What waits, in batches: all but the last are full.
@@ -83,8 +94,23 @@ impl State {
         self.pending.len() > 1 || self.pending_records >= limits.batch_records
     }
 
-    /// How long a batch that is not full has to wait yet.
-    pub fn linger_left(&self, limits: &Limits) -> Duration {
+    /// When a batch should be taken.
+    pub fn turn(&self, limits: &Limits) -> Turn {
+        if self.closed {
+            return Turn::Ended;
+        }
+        let is_free = !self.holding && self.ready.is_none();
+        match () {
+            () if is_free && self.has_full_batch(limits) => Turn::Now,
+            () if is_free && !self.committing && self.has_any() => match self.linger_left(limits) {
+                Duration::ZERO => Turn::Now,
+                left => Turn::In(left),
+            },
+            () => Turn::NotYet,
+        }
+    }
+
+    fn linger_left(&self, limits: &Limits) -> Duration {
         self.taken_at.map_or(Duration::ZERO, |at| limits.linger.saturating_sub(at.elapsed()))
     }
 

@@ -1,9 +1,14 @@
 use super::*;
 use crate::batch::Place;
 
+const LONG: Duration = Duration::from_secs(600);
+
 fn lane(number: usize) -> Lane {
-    let limits = Limits { batch_records: 3, batch_bytes: 1_000, pending_records: 2_000, pending_bytes: 1_000_000, linger: Duration::ZERO };
-    Lane::new(number, limits)
+    lingering_lane(number, Duration::ZERO)
+}
+
+fn lingering_lane(number: usize, linger: Duration) -> Lane {
+    Lane::new(number, Limits { batch_records: 3, batch_bytes: 1_000, pending_records: 2_000, pending_bytes: 1_000_000, linger })
 }
 
 fn records(of: &[(i32, i64)]) -> Batch {
@@ -20,6 +25,30 @@ fn work(lane: &Lane, taken: Taken) -> Work {
     lane.prepared(taken.epoch, prepared);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(lane.next()).unwrap()
+}
+
+/// A lane whose only record was taken.
+fn lane_of_one() -> (Lane, Taken) {
+    lingering_lane_of_one(Duration::ZERO)
+}
+
+fn lingering_lane_of_one(linger: Duration) -> (Lane, Taken) {
+    let lane = lingering_lane(0, linger);
+    lane.add(1, 0, Uuid::new_v4(), -1);
+    lane.append(records(&[(1, 0)]).iter());
+    let taken = lane.take().unwrap();
+    (lane, taken)
+}
+
+/// What a preparer takes that waits already when `meanwhile` happens.
+fn taken_after(lane: &Lane, meanwhile: impl FnOnce()) -> Vec<(i32, i64, i64)> {
+    std::thread::scope(|scope| {
+        let taking = scope.spawn(|| ranges(&lane.take().unwrap()));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!taking.is_finished(), "there is nothing to do yet");
+        meanwhile();
+        taking.join().unwrap()
+    })
 }
 
 fn ranges(taken: &Taken) -> Vec<(i32, i64, i64)> {
@@ -48,10 +77,7 @@ fn a_partition_goes_on_in_another_lane_where_it_was() {
 
 #[test]
 fn nothing_moves_while_a_batch_is_in_flight() {
-    let lane = lane(0);
-    lane.add(1, 0, Uuid::new_v4(), -1);
-    lane.append(records(&[(1, 0)]).iter());
-    let taken = lane.take().unwrap();
+    let (lane, taken) = lane_of_one();
     assert!(lane.hand_over(&[1], Duration::from_millis(1)).is_none(), "it is being decoded");
     let work = work(&lane, taken);
     assert!(lane.hand_over(&[1], Duration::from_millis(1)).is_none(), "it is being committed");
@@ -66,12 +92,74 @@ fn nothing_moves_while_a_batch_is_in_flight() {
 
 #[test]
 fn nothing_moves_after_a_batch_was_dropped() {
-    let lane = lane(0);
-    lane.add(1, 0, Uuid::new_v4(), -1);
-    lane.append(records(&[(1, 0)]).iter());
-    let taken = lane.take().unwrap();
+    let (lane, taken) = lane_of_one();
     let _work = work(&lane, taken);
     lane.dropped();
     assert!(lane.hand_over(&[1], Duration::from_millis(1)).is_none(), "its records must be read again");
     assert_eq!(lane.reset(), [1]);
+}
+
+#[test]
+fn what_came_meanwhile_goes_when_the_commit_ends() {
+    let (lane, taken) = lane_of_one();
+    let work = work(&lane, taken);
+    lane.append(records(&[(1, 1), (1, 2)]).iter());
+    assert_eq!(taken_after(&lane, || lane.committed(&work)), [(1, 1, 3)]);
+}
+
+#[test]
+fn a_full_batch_waits_for_no_commit_and_does_not_linger() {
+    let (lane, taken) = lingering_lane_of_one(LONG);
+    let work = work(&lane, taken);
+    assert_eq!(taken_after(&lane, || drop(lane.append(records(&[(1, 1), (1, 2), (1, 3)]).iter()))), [(1, 1, 4)]);
+    lane.committed(&work);
+}
+
+#[test]
+fn a_batch_that_gets_full_stops_to_linger() {
+    let (lane, taken) = lingering_lane_of_one(LONG);
+    let work = work(&lane, taken);
+    lane.committed(&work);
+    lane.append(records(&[(1, 1)]).iter());
+    assert_eq!(taken_after(&lane, || drop(lane.append(records(&[(1, 2), (1, 3)]).iter()))), [(1, 1, 4)]);
+}
+
+#[test]
+fn few_records_linger_after_the_batch_before() {
+    let (lane, taken) = lingering_lane_of_one(Duration::from_millis(100));
+    let work = work(&lane, taken);
+    lane.committed(&work);
+    assert_eq!(taken_after(&lane, || drop(lane.append(records(&[(1, 1)]).iter()))), [(1, 1, 2)]);
+}
+
+#[test]
+fn partitions_that_could_not_leave_go_on() {
+    let (lane, taken) = lane_of_one();
+    let work = work(&lane, taken);
+    lane.append(records(&[(1, 1), (1, 2), (1, 3)]).iter());
+    std::thread::scope(|scope| {
+        let leaving = scope.spawn(|| lane.hand_over(&[1], Duration::from_millis(200)).is_none());
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(taken_after(&lane, || assert!(leaving.join().unwrap())), [(1, 1, 4)]);
+    });
+    lane.committed(&work);
+}
+
+#[test]
+fn an_end_without_a_record_is_stored_too() {
+    let (lane, taken) = lane_of_one();
+    let work = work(&lane, taken);
+    lane.committed(&work);
+    assert_eq!(taken_after(&lane, || lane.reached(1, 5)), [(1, 1, 5)]);
+}
+
+#[test]
+fn a_lane_that_closes_ends_its_preparer() {
+    let lane = lane(0);
+    std::thread::scope(|scope| {
+        let taking = scope.spawn(|| lane.take().is_none());
+        std::thread::sleep(Duration::from_millis(20));
+        lane.close();
+        assert!(taking.join().unwrap());
+    });
 }
