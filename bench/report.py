@@ -16,7 +16,7 @@ def lines(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
 def notes(samples: Samples, facts: Facts) -> str:
     commits = [run.commits for run in samples.drain if run.commits]
     text = [
-        f"Medians of {facts.repeats}. {facts.messages:,} messages of {facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
+        f"Medians of {facts.repeats} runs, of {facts.latency_repeats} for latencies and HTTP. {facts.messages:,} messages of {facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
         f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of",
         f"{facts.cores} cores, of whose time its host gave {facts.stolen_percent:.1f} % to others meanwhile.",
         f"Raw COPY ({facts.copy_form}) is one connection and one transaction, its rows prepared before the clock starts; every other",

@@ -70,6 +70,7 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         partitions=PARTITIONS,
         old_style_messages=options.old_style_messages,
         repeats=options.repeats,
+        latency_repeats=options.latency_repeats,
         backlog=options.backlog,
         rate=options.rate,
         ingest_rate=options.ingest_rate,
@@ -133,7 +134,8 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
     }
     # Kafka's Java compiles itself during the first thousands of requests: nobody's latency should be that.
     latency.of_duto_on_kafka(server, duto, "latency-warm-up", latency.Stream(options.rate, KAFKA_WARM_UP_S))
-    for number in range(options.repeats):
+    # In turns: what the machine does in one minute says little of the next.
+    for number in range(options.latency_repeats):
         for name, measure_one in runs.items():
             settle()
             run = measure_one(f"{name}-{number}".replace("_", "-"))
@@ -143,7 +145,7 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
 
 def measure_ingest(options, duto: Duto, samples: Samples):
     runs = {"ingest_embedded": ingest.of_embedded_log, "ingest_kafka": ingest.of_kafka}
-    for number in range(options.repeats):
+    for number in range(options.latency_repeats):
         for name, measure_one in runs.items():
             settle()
             run = measure_one(duto, f"{name}-{number}".replace("_", "-"), options.ingest_rate, options.seconds / 2)
@@ -167,9 +169,10 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--messages", type=int, default=500_000, help="messages to store (%(default)s)")
     options.add_argument("--old-style-messages", type=int, default=30_000, help="messages for the consumers in Python (%(default)s)")
     options.add_argument("--repeats", type=int, default=3, help="how often each thing is run (%(default)s)")
+    options.add_argument("--latency-repeats", type=int, default=5, help="the same for the latencies (%(default)s)")
     options.add_argument("--rate", type=float, default=1000.0, help="messages a second for the latencies (%(default)s)")
     options.add_argument("--ingest-rate", type=float, default=2000.0, help="requests a second (%(default)s)")
-    options.add_argument("--seconds", type=float, default=20.0, help="how long the latencies are measured (%(default)s)")
+    options.add_argument("--seconds", type=float, default=15.0, help="how long the latencies are measured (%(default)s)")
     options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
     options.add_argument("--events", type=int, default=300_000, help="e-commerce events to store (%(default)s)")
     options.add_argument("--history", type=int, default=5_000_000, help="stored events behind which endpoints are asked; 0: not (%(default)s)")
@@ -177,7 +180,7 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--duto", type=Path, default=ROOT / "bin" / "duto", help="the program (bin/duto)")
     options.add_argument("--pipeline", type=Path, default=ROOT / "pipelines" / "sales" / "pipeline.yaml", help=argparse.SUPPRESS)
     chosen = options.parse_args()
-    if min(chosen.messages, chosen.old_style_messages, chosen.repeats) < 1:
+    if min(chosen.messages, chosen.old_style_messages, chosen.repeats, chosen.latency_repeats) < 1:
         options.error("there must be messages and repeats")
     chosen.old_style_messages = min(chosen.old_style_messages, chosen.messages)
     if not chosen.duto.is_file():

@@ -38,6 +38,7 @@ class Facts:
     partitions: int
     old_style_messages: int
     repeats: int
+    latency_repeats: int
     backlog: int
     rate: float
     ingest_rate: float
