@@ -23,7 +23,7 @@ from topic import create_topic
 
 LOOK_S = 0.002
 # Whoever connects, joins a group, makes a table or compiles (Kafka's Java) does it in this time, which is not measured.
-WARM_UP_S = 5
+WARM_UP_S = 8
 START_LIMIT_S = 60
 # A consumer that cannot keep up is given so long after the last send.
 LATE_LIMIT_S = 60

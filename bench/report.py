@@ -18,7 +18,8 @@ def notes(samples: Samples, facts: Facts) -> str:
     text = [
         f"Medians of {facts.repeats} runs, of {facts.latency_repeats} for latencies and HTTP. {facts.messages:,} messages of {facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
         f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of",
-        f"{facts.cores} cores, of whose time its host gave {facts.stolen_percent:.1f} % to others meanwhile.",
+        f"{facts.cores} cores, of whose time its host gave {facts.stolen_percent:.1f} % to others meanwhile. Kafka has the heap of its own",
+        "start script, half of it for what is young: left alone, its collector stops it every other second here.",
         f"Raw COPY ({facts.copy_form}) is one connection and one transaction, its rows prepared before the clock starts; every other",
         "run stands between two of them. The Python consumers store",
         f"{facts.old_style_messages:,} of the messages, with ten threads and an INSERT a message: in the old style",

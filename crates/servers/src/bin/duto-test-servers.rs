@@ -29,7 +29,7 @@ fn run(command: &[String], durable: bool) -> Result<u8> {
     let folder = ScratchFolder::create("servers")?;
     let kafka_folder = folder.path().join("kafka");
     let (kafka, postgres) = std::thread::scope(|scope| {
-        let kafka = scope.spawn(|| Kafka::start_with(&kafka_folder, KafkaSettings { as_shipped: durable, ..KafkaSettings::default() }));
+        let kafka = scope.spawn(|| Kafka::start_with(&kafka_folder, KafkaSettings { full_heap: durable, ..KafkaSettings::default() }));
         let postgres = start_postgres(folder.path(), durable);
         (kafka.join(), postgres)
     });
