@@ -6,9 +6,11 @@ import threading
 import time
 from pathlib import Path
 
-SAMPLE_S = 0.05
+SAMPLE_S = 0.02
+# What was held up before an order was sent still stands before it.
+BEFORE_NS = 100_000_000
 # The kernel accounts what was taken at its next tick or later.
-MARGIN_NS = 100_000_000
+AFTER_NS = 40_000_000
 
 
 def cpu_times() -> list[int]:
@@ -41,8 +43,8 @@ class Stolen:
 
     def between(self, from_ns: int, to_ns: int) -> bool:
         """Whether anything was taken in this time, of the monotonic clock."""
-        first = max(bisect.bisect(self.at_ns, from_ns - MARGIN_NS) - 1, 0)
-        last = min(bisect.bisect(self.at_ns, to_ns + MARGIN_NS), len(self.at_ns) - 1)
+        first = max(bisect.bisect(self.at_ns, from_ns - BEFORE_NS) - 1, 0)
+        last = min(bisect.bisect(self.at_ns, to_ns + AFTER_NS), len(self.at_ns) - 1)
         return self.ticks[last] > self.ticks[first]
 
     def _watch(self):
