@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from child import Child
-from latency import free_port, percentile
+from latency import LatencyRun, free_port
 from pipeline import PARTITIONS, Duto
 from senders import order
+from stolen import Stolen
 from topic import create_topic
 
 CONNECTIONS = 16
@@ -24,9 +25,7 @@ WARM_UP_S = 3
 class IngestRun:
     """From the request to the end of the answer, and records a second in bulk."""
 
-    p50_ms: float
-    p99_ms: float
-    max_ms: float
+    answers: LatencyRun
     bulk_per_second: float
 
 
@@ -45,20 +44,21 @@ def _measure(duto: Duto, topic: str, per_second: float, seconds: float, log_fold
     with duto.start(topic, topic, "postgresql://127.0.0.1:1/none", port, log_folder, only="ingest") as taker:
         _wait_for_port(port, taker)
         _paced(port, per_second, WARM_UP_S)
-        times = sorted(_paced(port, per_second, seconds))
+        with Stolen() as stolen:
+            sent, answered = _paced(port, per_second, seconds)
         bulk = _bulk(port, seconds)
         taker.stop()
-    return IngestRun(percentile(times, 50), percentile(times, 99), times[-1], bulk)
+    return IngestRun(LatencyRun.of(sent, answered, stolen), bulk)
 
 
-def _paced(port: int, per_second: float, seconds: float) -> list[float]:
-    """One record a request, at an even rate over a few connections; each answer's time in ms, from when its request was due."""
+def _paced(port: int, per_second: float, seconds: float) -> tuple[list[int], list[int]]:
+    """One record a request, at an even rate over a few connections: when each was due, and when it was answered, in monotonic ns."""
     count, lock, next_number = int(per_second * seconds), threading.Lock(), iter(range(int(per_second * seconds)))
     requests = [_request(b"application/json", order(number)) for number in range(CONNECTIONS)]
     began = time.monotonic() + 0.1
-    times: list[float] = []
+    times: list[tuple[int, int]] = []
 
-    def send(place: int):
+    def send(place: int) -> list[tuple[int, int]]:
         own = []
         with socket.create_connection(("127.0.0.1", port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -73,13 +73,13 @@ def _paced(port: int, per_second: float, seconds: float) -> list[float]:
                 connection.sendall(requests[place])
                 _require_accepted(connection)
                 # A sender that is late itself is no fault of the answer's; one that waits for an answer is.
-                own.append((time.monotonic() - min(sent, due + 0.001)) * 1000)
+                own.append((int(min(sent, due + 0.001) * 1e9), time.monotonic_ns()))
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for own in pool.map(send, range(CONNECTIONS)):
             times.extend(own)
     assert len(times) == count
-    return times
+    return [at for at, _ in times], [at_end for _, at_end in times]
 
 
 def _bulk(port: int, seconds: float) -> float:

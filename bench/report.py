@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable
-from statistics import median
+from statistics import mean, median
 
 from raw_copy import RawCopy
 from samples import Facts, Samples
@@ -16,7 +16,8 @@ def lines(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
 def notes(samples: Samples, facts: Facts) -> str:
     commits = [run.commits for run in samples.drain if run.commits]
     text = [
-        f"Medians of {facts.repeats} runs, of {facts.latency_repeats} for latencies and HTTP. {facts.messages:,} messages of {facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
+        f"Medians of {facts.repeats}, for latencies and HTTP of {facts.latency_repeats}. {facts.messages:,} messages of",
+        f"{facts.message_bytes:.0f} bytes in {facts.partitions} partitions of",
         f"Apache Kafka, the `sales` pipeline, PostgreSQL {facts.postgres} with every commit synced, all on one machine of",
         f"{facts.cores} cores, of whose time its host gave {facts.stolen_percent:.1f} % to others meanwhile. Kafka has the heap of its own",
         "start script, half of it for what is young: left alone, its collector stops it every other second here.",
@@ -65,12 +66,13 @@ def _latencies(samples: Samples, facts: Facts) -> list[Line]:
 
     def undisturbed(runs: list) -> Line:
         parts = [[getattr(run, part) for run in runs] for part in ("undisturbed_p50_ms", "undisturbed_p99_ms")]
-        share = median(run.undisturbed_percent for run in runs)
+        share = mean(run.undisturbed_percent for run in runs)
         figure = f"... the {share:.0f} % while the host took no CPU time, p50 / p99"
         known = [[value for value in values if value is not None] for values in parts]
         return Line(figure, " / ".join(f"{median(values):.1f}" for values in known) + " ms" if all(known) else "too few")
 
     rate = f"{facts.rate:,.0f}/s"
+    embedded, kafka = ([run.answers for run in runs] for runs in (samples.ingest_embedded, samples.ingest_kafka))
     return [
         line(f"send to visible at {rate}, Kafka, p50 / p99 / max", samples.latency_kafka),
         undisturbed(samples.latency_kafka),
@@ -79,8 +81,10 @@ def _latencies(samples: Samples, facts: Facts) -> list[Line]:
         line(f"send to visible at {rate}, tuned Python consumer, p50 / p99 / max", samples.latency_tuned),
         undisturbed(samples.latency_tuned),
         line(f"send to the poll of a consumer that stores nothing, at {rate}, p50 / p99 / max", samples.latency_bare),
-        line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, embedded log, p50 / p99 / max", samples.ingest_embedded),
-        line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, Kafka, p50 / p99 / max", samples.ingest_kafka),
+        line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, embedded log, p50 / p99 / max", embedded),
+        undisturbed(embedded),
+        line(f"POST to its answer at {facts.ingest_rate:,.0f}/s, Kafka, p50 / p99 / max", kafka),
+        undisturbed(kafka),
         per_second("taken by POST in bodies of 1,000, embedded log", [run.bulk_per_second for run in samples.ingest_embedded]),
         per_second("... Kafka", [run.bulk_per_second for run in samples.ingest_kafka]),
     ]

@@ -150,7 +150,7 @@ def measure_ingest(options, duto: Duto, samples: Samples):
             settle()
             run = measure_one(duto, f"{name}-{number}".replace("_", "-"), options.ingest_rate, options.seconds / 2)
             getattr(samples, name).append(run)
-            say(f"{name}: p50 {run.p50_ms:.1f} ms, p99 {run.p99_ms:.1f} ms, max {run.max_ms:.1f} ms; {run.bulk_per_second:,.0f}/s in bulk")
+            say(f"{name}: {run.answers.told()}; {run.bulk_per_second:,.0f}/s in bulk")
 
 
 def measure_backlog(options, server: Server, duto: Duto, samples: Samples):
