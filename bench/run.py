@@ -169,7 +169,7 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--messages", type=int, default=500_000, help="messages to store (%(default)s)")
     options.add_argument("--old-style-messages", type=int, default=30_000, help="messages for the consumers in Python (%(default)s)")
     options.add_argument("--repeats", type=int, default=3, help="how often each thing is run (%(default)s)")
-    options.add_argument("--latency-repeats", type=int, default=5, help="the same for the latencies (%(default)s)")
+    options.add_argument("--latency-repeats", type=int, default=5, help="the same for latencies and HTTP (%(default)s)")
     options.add_argument("--rate", type=float, default=1000.0, help="messages a second for the latencies (%(default)s)")
     options.add_argument("--ingest-rate", type=float, default=2000.0, help="requests a second (%(default)s)")
     options.add_argument("--seconds", type=float, default=15.0, help="how long the latencies are measured (%(default)s)")

@@ -1,6 +1,6 @@
 //! `duto-test-servers [--durable] -- COMMAND...`: starts a Kafka and a PostgreSQL, runs the command with their addresses in its
 //! environment, ends them, and answers the command's exit code. A test run shares the two instead of starting them per test. With
-//! `--durable` PostgreSQL syncs its commits and Kafka has the heap that it ships with, which tests do without: the bench measures nothing else.
+//! `--durable` PostgreSQL syncs its commits and Kafka has the heap of its own start script, which tests do without: the bench measures nothing else.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

@@ -42,7 +42,7 @@ pub struct KafkaSettings {
     pub proxy_port: Option<u16>,
     /// Anything of server.properties; it wins over what is set here.
     pub configuration: Vec<(String, String)>,
-    /// With the heap and the collector of Kafka's own start script, which a bench must compare with; tests need less.
+    /// With the heap and the collector of Kafka's own start script, but for what is young; tests need less.
     pub full_heap: bool,
 }
 
