@@ -14,6 +14,8 @@ use duto_tests::worker::{Worker, catch_up, command};
 use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The statement that is a transaction by itself begins so.
+const AT_ONCE: &str = "WITH moved AS";
 const NO_TROUBLE: Mix = Mix { malformed_percent: 0, repeat_percent: 0 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +38,7 @@ async fn gives_up_with_its_exit_code_when_the_database_stays_away_and_loses_noth
     Model::of(&placed).compare(&connect(&postgres.url("sales_db")).await?).await
 }
 
-/// A COMMIT, or its answer, is lost on the way: the batch is there once in either case.
+/// A COMMIT, or its answer, is lost on the way, or the one statement of a few records or its answer: the batch is there once in any case.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ambiguous_commit_is_resolved() -> Result<()> {
     let folder = ScratchFolder::create("ambiguous")?;
@@ -44,14 +46,22 @@ async fn an_ambiguous_commit_is_resolved() -> Result<()> {
     postgres.create_database("sales_db")?;
     let proxy = Proxy::start(postgres.address(), Protocol::Postgres)?;
     let log = TestLog::create(LogKind::Embedded, "ambiguous", 2)?;
-    let settings = Settings { batch_records: 100, ..Settings::default() };
-    let through_proxy = TestPipeline::sales(&log, &postgres.url_through(proxy.port(), "sales_db"), &settings)?;
-    for at in [Point::CommitRequest, Point::CommitAnswer, Point::CopyData { after_bytes: 1_000 }] {
-        proxy.handle().set_trap(Trap { at, action: Action::Reset, times: 3 });
+    let mut placed = Vec::new();
+    let mut orders = Orders::new(10, USUAL_MIX);
+    let several = [Point::CommitRequest, Point::CommitAnswer, Point::CopyData { after_bytes: 1_000 }];
+    let one = [Point::Execution(AT_ONCE.into()), Point::ExecutionAnswer(AT_ONCE.into())];
+    for (batch_records, records, points) in [(100, 5_000, several.to_vec()), (5, 500, one.to_vec())] {
+        let settings = Settings { batch_records, ..Settings::default() };
+        let through_proxy = TestPipeline::sales(&log, &postgres.url_through(proxy.port(), "sales_db"), &settings)?;
+        let sprung = proxy.handle().counters().sprung_traps;
+        let traps = 3 * points.len() as u64;
+        for at in points {
+            proxy.handle().set_trap(Trap { at, action: Action::Reset, times: 3 });
+        }
+        placed.extend(log.send(&orders.take(records))?);
+        catch_up(&through_proxy, PATIENCE)?;
+        ensure!(proxy.handle().wait_until_sprung(sprung + traps, Duration::from_secs(1)), "the traps did not all spring");
     }
-    let placed = log.send(&Orders::new(10, USUAL_MIX).take(5_000))?;
-    catch_up(&through_proxy, PATIENCE)?;
-    ensure!(proxy.handle().wait_until_sprung(9, Duration::from_secs(1)), "the traps did not all spring");
     Model::of(&placed).compare(&connect(&postgres.url("sales_db")).await?).await
 }
 

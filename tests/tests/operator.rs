@@ -88,3 +88,28 @@ async fn rejects_come_again_once() -> Result<()> {
     ensure!(count("SELECT count(*) FROM duto.reject").await? == 3, "no reject is new");
     Ok(())
 }
+
+/// Read again alone, without a neighbour that was stored before: what passes now closes its reject, also where a batch is loaded at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reject_that_passes_when_it_is_read_again_is_closed() -> Result<()> {
+    let database = TestDatabase::create("passes")?;
+    let log = TestLog::create(LogKind::Embedded, "passes", 1)?;
+    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings { batch_records: 1, ..Settings::default() })?;
+    let (file, folder) = (pipeline.file.display().to_string(), pipeline.log_folder.display().to_string());
+    let client = connect(&database.url()).await?;
+    let (_, ddl, _) = command(&pipeline, &["ddl", &file])?;
+    client.batch_execute(&format!("{ddl}; ALTER TABLE sales ADD CONSTRAINT refused CHECK (false)")).await?;
+    log.send(&Orders::new(16, duto_tests::orders::Mix { malformed_percent: 0, repeat_percent: 0 }).take(3))?;
+    catch_up(&pipeline, PATIENCE)?;
+    let count = async |statement: &str| Ok::<i64, anyhow::Error>(client.query_one(statement, &[]).await?.get(0));
+    ensure!(count("SELECT count(*) FROM duto.reject WHERE status = 'open'").await? == 3, "three are rejected");
+
+    client.batch_execute("ALTER TABLE sales DROP CONSTRAINT refused").await?;
+    let set = ["position", "set", &file, "--partition", "0", "--to", "earliest", "--yes", "--log-folder", &folder];
+    let (code, said, error) = command(&pipeline, &set)?;
+    ensure!(code == 0, "{said}{error}");
+    catch_up(&pipeline, PATIENCE)?;
+    ensure!(count("SELECT count(*) FROM sales").await? == 3, "all are stored");
+    ensure!(count("SELECT count(*) FROM duto.reject WHERE status = 'open'").await? == 0, "no reject is open any more");
+    Ok(())
+}

@@ -1,5 +1,5 @@
 //! A worker is stopped or killed at a named point of its transaction: before BEGIN, after the first write, in the middle of a COPY,
-//! before COMMIT, and when the answer to COMMIT is on its way.
+//! before COMMIT, when the answer to COMMIT is on its way, and around the one statement that a few records are loaded by.
 
 use std::time::Duration;
 
@@ -18,15 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A transaction that was left idle is ended by PostgreSQL after a minute: an heir that came no sooner would have waited for that.
 const HEIR_PATIENCE: Duration = Duration::from_secs(45);
 const RECORDS: usize = 3_000;
+/// The statement that is a transaction by itself begins so.
+const AT_ONCE: &str = "WITH moved AS";
 
 /// The proxy withholds what stands there and everything behind it; a COPY of many records has left all of its chunks but the last.
-fn points() -> [(&'static str, Point, usize); 5] {
+fn points() -> [(&'static str, Point, usize); 7] {
     [
         ("before BEGIN", Point::Statement("BEGIN ISOLATION".to_owned()), 100),
         ("after the first write", Point::CopyData { after_bytes: 0 }, 100),
         ("in the middle of a COPY", Point::CopyData { after_bytes: 20_000 }, 2_000),
         ("before COMMIT", Point::CommitRequest, 100),
         ("behind COMMIT", Point::CommitAnswer, 100),
+        ("before the one statement of a few", Point::Execution(AT_ONCE.to_owned()), 5),
+        ("behind the one statement of a few", Point::ExecutionAnswer(AT_ONCE.to_owned()), 5),
     ]
 }
 

@@ -96,6 +96,22 @@ async fn traps_work_in_single_bytes_too() {
 }
 
 #[tokio::test]
+async fn a_trap_at_an_execution_and_one_at_its_answer_differ_in_what_is_stored() {
+    let bench = Bench::start("execution").await;
+    let part = || "into KEPT".to_owned();
+    for (point, rows_after) in [(Point::Execution(part()), 0), (Point::ExecutionAnswer(part()), 1)] {
+        let client = bench.through().await.unwrap();
+        let insert = client.prepare("INSERT INTO kept VALUES (1)").await.unwrap();
+        bench.trap(point.clone(), Action::Reset, 1);
+        let other = client.prepare("SELECT count(*) FROM kept").await.unwrap();
+        client.query_one(&other, &[]).await.expect("another statement passes");
+        assert!(client.execute(&insert, &[]).await.is_err(), "{point:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(bench.kept_rows().await, rows_after, "{point:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_held_commit_goes_on_when_it_is_released() {
     let bench = Bench::start("hold").await;
     bench.trap(Point::CommitRequest, Action::Hold, 1);

@@ -110,7 +110,7 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
         let way = Way {
             stages: stages.clone(),
             target: target.clone(),
-            connector: connector.clone(),
+            connector: connector.for_loads(&pipeline.database),
             progress,
             deliverer: Arc::new(Deliverer::new(pipeline)?),
             database: pipeline.database.clone(),

@@ -25,7 +25,7 @@ pub struct Connector {
     /// Every single wait of a load ends after so long, whatever the server does.
     pub wait_timeout: Duration,
     /// More settings of each session.
-    session: &'static str,
+    session: String,
 }
 
 /// A connection, and the task that serves its socket. Dropping it closes the socket at once, also in the middle of a statement.
@@ -83,7 +83,7 @@ impl Connector {
         config.connect_timeout(database.connect_timeout);
         config.keepalives(true).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         let wait_timeout = database.statement_timeout + database.lock_timeout;
-        Ok(Self { config, tls: tls(database)?, wait_timeout, session: "" })
+        Ok(Self { config, tls: tls(database)?, wait_timeout, session: String::new() })
     }
 
     /// The database's name, for messages.
@@ -101,7 +101,19 @@ impl Connector {
     /// The same, for those who only read: PostgreSQL refuses anything else, and no query runs longer than an answer may take.
     pub fn read_only(&self) -> Self {
         let mut other = self.clone();
-        other.session = "; SET default_transaction_read_only = on; SET statement_timeout = '15s'";
+        other.session = "; SET default_transaction_read_only = on; SET statement_timeout = '15s'".to_owned();
+        other
+    }
+
+    /// The same, for those who load: the timeouts hold outside of their transactions too, and the statements that come with every batch are
+    /// planned once.
+    pub fn for_loads(&self, database: &Database) -> Self {
+        let mut other = self.clone();
+        other.session = format!(
+            "; SET lock_timeout = {}; SET statement_timeout = {}; SET plan_cache_mode = force_generic_plan",
+            database.lock_timeout.as_millis(),
+            database.statement_timeout.as_millis(),
+        );
         other
     }
 

@@ -27,34 +27,42 @@ pub struct InsertFew {
 impl InsertFew {
     /// Of these columns, by their names and types.
     pub fn new(table: &str, columns: &[(&str, ColumnType)]) -> Self {
-        let names: Vec<String> = columns.iter().map(|(name, _)| quote(name)).collect();
-        let arrays: Vec<String> = (1..=columns.len()).map(|number| format!("${number}")).collect();
-        // As COPY does, into an identity column too.
-        let sql = format!(
-            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({})",
-            quote(table),
-            names.join(", "),
-            arrays.join(", ")
-        );
-        Self { sql, types: columns.iter().map(|(_, column_type)| array_of(*column_type)).collect() }
+        let (sql, types) = insert_of(table, columns, 1);
+        Self { sql, types }
     }
 }
 
 /// Inserts the chosen rows; answers how many the table took.
 pub async fn insert(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, chosen: &[u32]) -> Result<u64, Failure> {
-    let columns: Vec<Column<'_>> =
-        rows.columns.iter().map(|(column_type, array)| Column { column_type: *column_type, array, rows: chosen }).collect();
+    let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
     let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
     let InsertFew { sql, types } = &table.insert_few;
     by.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await
 }
 
+/// The text of an INSERT whose values are arrays, one a column, in parameters that begin with this number, and the parameters' types.
+pub(super) fn insert_of(table: &str, columns: &[(&str, ColumnType)], first_parameter: usize) -> (String, Vec<Type>) {
+    let names: Vec<String> = columns.iter().map(|(name, _)| quote(name)).collect();
+    let arrays: Vec<String> = (first_parameter..).take(columns.len()).map(|number| format!("${number}")).collect();
+    // As COPY does, into an identity column too.
+    let sql =
+        format!("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM unnest({})", quote(table), names.join(", "), arrays.join(", "));
+    (sql, columns.iter().map(|(_, column_type)| array_of(*column_type)).collect())
+}
+
 /// A column's chosen values as a one-dimensional array.
 #[derive(Debug)]
-struct Column<'a> {
+pub(super) struct Column<'a> {
     column_type: ColumnType,
     array: &'a ArrayRef,
     rows: &'a [u32],
+}
+
+impl<'a> Column<'a> {
+    /// Of each column the chosen rows.
+    pub fn all_of(columns: &'a [(ColumnType, ArrayRef)], rows: &'a [u32]) -> impl Iterator<Item = Self> {
+        columns.iter().map(move |(column_type, array)| Self { column_type: *column_type, array, rows })
+    }
 }
 
 impl ToSql for Column<'_> {

@@ -2,6 +2,7 @@
 
 pub mod prepared; // a batch that is ready
 pub mod transaction; // the transaction, on one screen
+pub mod at_once; // the same for a few rows, as one statement
 pub mod rows; // rows into their tables, directly or by a stage
 pub mod rollups; // what stored rows add to counters
 pub mod register; // rollups and views become the database's

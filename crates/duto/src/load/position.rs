@@ -119,8 +119,11 @@ pub async fn resolve(
     let mut committed = 0;
     for range in ranges {
         let row = loop {
-            by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
-            match by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &range.partition])).await {
+            // The connection's own timeout is another.
+            by.within(on.client.batch_execute(&format!("BEGIN; SET LOCAL lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
+            let found = by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &range.partition])).await;
+            by.within(on.client.batch_execute("ROLLBACK")).await?;
+            match found {
                 Ok(row) => break row,
                 Err(Failure::Locked(_)) => end_holders(on, by, target, range.partition).await?,
                 Err(failure) => return Err(failure),

@@ -1,5 +1,6 @@
 //! The SQL of a pipeline's load, written once when the worker starts.
 
+use super::at_once::AtOnce;
 use super::few::InsertFew;
 use super::rollups::RollupTargets;
 use crate::definition::{ColumnType, Pipeline, Repeat, Table};
@@ -15,6 +16,8 @@ pub struct Target {
     /// Who writes, for the ledger: host, process and a random word.
     pub worker: String,
     pub tables: Vec<TableTarget>,
+    /// The transaction of a few rows as one statement.
+    pub at_once: AtOnce,
     /// The first table decides which records are repeats.
     pub has_once: bool,
     pub rollups: RollupTargets,
@@ -65,6 +68,7 @@ impl Target {
             database.statement_timeout.as_millis(),
         );
         let tables = pipeline.tables.iter().zip(written).map(|(table, written)| TableTarget::new(table, written)).collect();
+        let written_columns = pipeline.tables.iter().zip(written).map(|(table, written)| (table.name.as_str(), columns_of(table, written)));
         let has_once = pipeline.once.is_some();
         Self {
             rollups: RollupTargets::new(rollups),
@@ -75,6 +79,7 @@ impl Target {
             cluster_id,
             topic_id,
             worker,
+            at_once: AtOnce::new(written_columns),
             tables,
             has_once,
             begin,
@@ -87,8 +92,7 @@ impl TableTarget {
         let name = quote(&table.name);
         let stage = quote(&format!("duto_stage_{}", table.name));
         let columns: Vec<String> = written.iter().map(|index| quote(&table.columns[*index].name)).collect();
-        let written: Vec<(&str, ColumnType)> =
-            written.iter().map(|index| &table.columns[*index]).map(|column| (column.name.as_str(), column.column_type)).collect();
+        let written = columns_of(table, written);
         let list = columns.join(", ");
         let keys: Vec<String> = table.key().iter().map(|column| quote(&column.name)).collect();
         let key_list = keys.join(", ");
@@ -140,6 +144,10 @@ impl TableTarget {
             repeat: table.repeat,
         }
     }
+}
+
+fn columns_of<'a>(table: &'a Table, written: &[usize]) -> Vec<(&'a str, ColumnType)> {
+    written.iter().map(|index| &table.columns[*index]).map(|column| (column.name.as_str(), column.column_type)).collect()
 }
 
 /// An identifier in double quotes.

@@ -13,6 +13,7 @@ use super::progress::Progress;
 use super::stages::Stages;
 use crate::definition::Database;
 use crate::deliver::Deliverer;
+use crate::load::at_once::AtOnceLoader;
 use crate::load::connect::{Connection, Connector};
 use crate::load::failure::Failure;
 use crate::load::ledger;
@@ -55,11 +56,12 @@ pub struct Settler {
     connection: Option<Connection>,
     paths: Paths,
     partitions: Partitions,
+    at_once: AtOnceLoader,
 }
 
 impl Settler {
     pub fn new(way: Way, lane: usize, partitions: Partitions) -> Self {
-        Self { paths: Paths::new(way.target.tables.len()), way, lane, connection: None, partitions }
+        Self { paths: Paths::new(way.target.tables.len()), way, lane, connection: None, partitions, at_once: AtOnceLoader::default() }
     }
 
     /// Connects beforehand; if that fails, the first batch says so.
@@ -151,7 +153,11 @@ impl Settler {
         }
         self.partitions.make_for(connection, connector, batch).await?;
         confirm()?;
-        let committed = transaction::load(connection, connector, target, stages.rollups(), batch, fences, self.paths.of_tables()).await?;
+        let paths = self.paths.of_tables();
+        let committed = match self.at_once.load(connection, connector, target, batch, fences, paths).await? {
+            Some(committed) => committed,
+            None => transaction::load(connection, connector, target, stages.rollups(), batch, fences, paths).await?,
+        };
         Ok(Some((committed.outcomes, Some(committed.stored))))
     }
 

@@ -80,7 +80,7 @@ impl Shared {
         Way {
             stages: self.stages.clone(),
             target: self.target.clone(),
-            connector: self.connector.clone(),
+            connector: self.connector.for_loads(&self.pipeline.database),
             progress: self.progress.clone(),
             deliverer: self.deliverer.clone(),
             database: self.pipeline.database.clone(),

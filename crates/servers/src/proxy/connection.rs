@@ -11,11 +11,13 @@ use super::Protocol;
 use super::control::{Control, Direction};
 use super::postgres_wire::{Follower, Handshake};
 use super::pump::Pump;
+use super::statements::Statements;
 
 /// What the two directions of a connection share.
 #[derive(Debug, Default)]
 pub struct Link {
     pub handshake: Handshake,
+    pub statements: Statements,
     /// Nothing flows before the proxy's count of releases is as high as this.
     pub held_until_release: AtomicU64,
 }

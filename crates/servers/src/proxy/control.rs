@@ -24,6 +24,11 @@ pub enum Point {
     CopyData { after_bytes: u64 },
     /// Just before a simple query or a Parse message is forwarded whose text contains this, in whatever case.
     Statement(String),
+    /// Just before a Bind message is forwarded of a statement whose text contains this, in whatever case.
+    Execution(String),
+    /// Just before the server's word is forwarded that such a statement is complete. One that is a transaction by itself is committed then:
+    /// the server answers nothing before the Sync behind it.
+    ExecutionAnswer(String),
 }
 
 /// What a trap does to its connection.

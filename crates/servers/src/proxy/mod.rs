@@ -6,6 +6,7 @@ mod connection;
 mod control;
 mod postgres_wire;
 mod pump;
+mod statements;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

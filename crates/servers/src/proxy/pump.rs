@@ -73,6 +73,9 @@ impl<'a> Pump<'a> {
         let (mut sent_until, mut at) = (0, 0);
         while let Some(message) = self.next_message(chunk, at) {
             at = message.ends_at;
+            if self.direction == Direction::ToServer {
+                self.link.statements.note(&message);
+            }
             let Some(action) = self.control.spring(|point| self.is_at(point, &message)) else {
                 self.count_copy(&message);
                 continue;
@@ -103,6 +106,9 @@ impl<'a> Pump<'a> {
             (Point::CopyData { after_bytes }, Direction::ToServer, Some(b'd')) => self.copied_bytes + message.body_bytes > *after_bytes,
             (Point::Statement(part), Direction::ToServer, Some(b'Q' | b'P')) => {
                 String::from_utf8_lossy(&message.body).to_lowercase().contains(&part.to_lowercase())
+            }
+            (Point::Execution(part), Direction::ToServer, Some(b'B')) | (Point::ExecutionAnswer(part), Direction::ToClient, Some(b'C')) => {
+                self.link.statements.is_bound(part)
             }
             _ => false,
         }
