@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use duto_servers::{Action, Point, Trap};
 use duto_tests::log::{LogKind, Placed, TestLog};
-use duto_tests::orders::{Orders, USUAL_MIX};
+use duto_tests::orders::{Mix, Orders, USUAL_MIX};
 use duto_tests::own_servers::OwnPostgres;
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::scale::scale;
 use duto_tests::verify::{Model, connect};
-use duto_tests::wait::{wait_until, wait_until_loaded};
+use duto_tests::wait::{wait_for, wait_until, wait_until_loaded};
 use duto_tests::worker::{Worker, catch_up};
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -136,4 +136,31 @@ async fn a_worker_that_was_killed_at_a_named_point_leaves_no_trace_or_all() -> R
         }
     }
     Ok(())
+}
+
+/// The one statement waits for a claim that is under way, and must not go by what it saw before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_few_records_are_not_stored_under_a_fence_that_another_draws_meanwhile() -> Result<()> {
+    let own = OwnPostgres::start("fence")?;
+    let (through_proxy, url) = make_database(&own, "fence")?;
+    let log = TestLog::create(LogKind::Embedded, "fence", 1)?;
+    let pipeline = TestPipeline::sales(&log, &through_proxy, &Settings { batch_records: 5, workers: 1, ..Settings::default() })?;
+    let mut orders = Orders::new(37, Mix { malformed_percent: 0, repeat_percent: 0 });
+    let at = Point::Execution(AT_ONCE.to_owned());
+    let (mut worker, mut placed) = start_and_hold(&own, &pipeline, &url, &log, &mut orders, at).await?;
+
+    let mut client = connect(&url).await?;
+    let before: i64 = client.query_one("SELECT next FROM duto.position", &[]).await?.get(0);
+    let claim = client.transaction().await?;
+    let drawn: String = claim.query_one("UPDATE duto.position SET fence = gen_random_uuid() RETURNING fence::text", &[]).await?.get(0);
+    own.proxy.handle().release();
+    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH moved AS%'";
+    wait_for(&connect(&url).await?, waits, PATIENCE).await?;
+    claim.commit().await?;
+    wait_for(&client, &format!("SELECT next > {before} FROM duto.position"), PATIENCE).await?;
+    let fence: String = client.query_one("SELECT fence::text FROM duto.position", &[]).await?.get(0);
+    ensure!(fence != drawn, "a batch was stored under a fence that is not the worker's");
+    placed.extend(log.send(&orders.take(100))?);
+    wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
+    Model::of(&placed).compare(&client).await
 }
