@@ -22,4 +22,5 @@ pub mod serve; // the page, endpoints, live updates, health and metrics
 pub mod commands; // the command line
 mod backoff; // pauses between tries
 mod clock; // the time
+mod time_slice; // soon on the CPU
 mod http_client; // what every answer of HTTP may say

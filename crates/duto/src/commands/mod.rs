@@ -23,6 +23,7 @@ pub mod topics; // duto topics [FILE...]
 
 use clap::{Parser, Subcommand};
 
+use crate::time_slice::ask_for_short_slices;
 use crate::worker::stages::Stages;
 
 /// Moves events from a log into PostgreSQL exactly once, and shows them live.
@@ -88,7 +89,10 @@ pub fn run(cli: Cli) -> i32 {
     match cli.command {
         Command::Check(args) => check::run(&args, &|pipeline| Stages::plan(pipeline).err().unwrap_or_default()),
         Command::Test(args) => test::run(&args),
-        Command::Run(args) => in_runtime(run::run(args)),
+        Command::Run(args) => {
+            ask_for_short_slices();
+            in_runtime(run::run(args))
+        }
         Command::Demo(args) => in_runtime(demo::run(args)),
         Command::Generate(args) => generate::run(&args),
         Command::Load(args) => in_runtime(load::run(args)),
