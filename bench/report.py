@@ -9,6 +9,12 @@ from samples import Facts, Samples
 from table import Line, amount, per_second
 
 
+POLLS = (
+    "While latencies are taken, the machine, a virtual one, polls for up to 2 ms before it halts (Linux' haltpoll): a CPU that has halted "
+    "waits for its host at every wake-up, however little is left to do."
+)
+
+
 def lines(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
     return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts), *_ecommerce(samples)]
 
@@ -29,7 +35,9 @@ def notes(samples: Samples, facts: Facts) -> str:
         "start of the process to its end, with connecting and joining the group;",
         f"duto commits {min(commits)} to {max(commits)} times in it.",
         "Latency is from before the send to the return of the first query that sees the row; a commit of one row takes",
-        f"{facts.one_row_commit_ms:.2f} ms here. What a run has stored is checked, to the sum.",
+        f"{facts.one_row_commit_ms:.2f} ms here.",
+        *([POLLS] if facts.polls_before_halt else []),
+        "What a run has stored is checked, to the sum.",
     ]
     return textwrap.fill(" ".join(text), 120, break_long_words=False, break_on_hyphens=False)
 

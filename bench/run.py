@@ -22,6 +22,7 @@ import latency
 import table
 from database import Server
 from drain import OLD_STYLE, TUNED, DrainRun, drain_by_duto, drain_by_python
+from halt import polling_before_halt
 from pipeline import PARTITIONS, Duto
 from raw_copy import CopyRun, RawCopy
 from report import lines, notes
@@ -60,8 +61,10 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
     copy = RawCopy(server, ddl, orders)
     say(f"raw COPY: the {copy.form} form is the faster one")
     measure_drains(options, server, duto, ddl, samples, copy, (topic, orders))
-    measure_latencies(options, server, duto, ddl, samples)
-    measure_ingest(options, duto, samples)
+    with polling_before_halt() as polls_before_halt:
+        say(f"latencies: the machine {'polls before it halts' if polls_before_halt else 'halts as it usually does'}")
+        measure_latencies(options, server, duto, ddl, samples)
+        measure_ingest(options, duto, samples)
     if options.backlog:
         measure_backlog(options, server, duto, samples)
     facts = Facts(
@@ -79,6 +82,7 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         postgres=server.version(),
         cores=len(os.sched_getaffinity(0)),
         load_average=os.getloadavg()[0],
+        polls_before_halt=polls_before_halt,
         stolen_percent=stolen_percent(cpu_before, cpu_times()),
     )
     return samples, copy, facts

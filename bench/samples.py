@@ -48,4 +48,6 @@ class Facts:
     cores: int
     load_average: float
     # Of the machine's CPU time, what its host gave to others meanwhile.
+    # While latencies are taken, see halt.py.
+    polls_before_halt: bool
     stolen_percent: float

@@ -28,8 +28,9 @@ def send_to_kafka(servers: str, topic: str, first: int, count: int, per_second: 
             failures.append(str(error))
 
     sent = []
+    bodies = _orders(first, count)
     for number in _paced(first, count, per_second):
-        body = order(number)
+        body = bodies[number - first]
         sent.append(time.monotonic_ns())
         producer.produce(topic, body, on_delivery=reported)
         producer.poll(0)
@@ -40,7 +41,7 @@ def send_to_kafka(servers: str, topic: str, first: int, count: int, per_second: 
 
 def send_by_http(port: int, path: str, first: int, count: int, per_second: float) -> list[int]:
     """The same by one POST an order, over a few connections that are kept alive."""
-    sent = [0] * count
+    sent, bodies = [0] * count, _orders(first, count)
     orders = _Shared(_paced(first, count, per_second))
     failures: list[str] = []
 
@@ -48,7 +49,7 @@ def send_by_http(port: int, path: str, first: int, count: int, per_second: float
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         try:
             while (number := orders.next()) is not None and not failures:
-                body = order(number)
+                body = bodies[number - first]
                 sent[number - first] = time.monotonic_ns()
                 connection.request("POST", path, body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
@@ -66,6 +67,11 @@ def send_by_http(port: int, path: str, first: int, count: int, per_second: float
     if failures:
         raise RuntimeError(f"POST {path}: {failures[0]}")
     return sent
+
+
+def _orders(first: int, count: int) -> list[bytes]:
+    """Made beforehand: whoever is measured has the machine for himself then."""
+    return [order(number) for number in range(first, first + count)]
 
 
 def _paced(first: int, count: int, per_second: float) -> Iterator[int]:
