@@ -179,6 +179,11 @@ impl Reader {
         self.events.contains(&Event::End { partition, offset })
     }
 
+    /// The same, or behind it.
+    pub fn ended_behind(&self, partition: i32, offset: i64) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::End { partition: of, offset: at } if *of == partition && *at >= offset))
+    }
+
     pub fn out_of_range(&self, partition: i32) -> Option<&str> {
         self.events.iter().find_map(|event| match event {
             Event::OutOfRange { partition: of, reason } if *of == partition => Some(reason.as_str()),
