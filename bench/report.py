@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Iterable
 from statistics import mean, median
 
+from halt import POLL_NS
 from raw_copy import RawCopy
 from samples import Facts, Samples
 from table import Line, amount, per_second
 
-
 POLLS = (
-    "While latencies are taken, the machine, a virtual one, polls for up to 2 ms before it halts (Linux' haltpoll): a CPU that has halted "
+    f"While latencies are taken, the machine, a virtual one, polls for up to {POLL_NS / 1e6:.0f} ms before it halts (Linux' haltpoll): a CPU that has halted "
     "waits for its host at every wake-up, however little is left to do."
 )
 

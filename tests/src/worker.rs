@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::pipeline::TestPipeline;
 
+/// The statement by which a worker loads a few records, a transaction by itself, begins so.
+pub const AT_ONCE: &str = "WITH moved AS";
+
 /// A running program. Dropping it kills it.
 pub struct Worker {
     child: Child,

@@ -10,12 +10,10 @@ use duto_tests::orders::{Mix, Orders, USUAL_MIX};
 use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::verify::{Model, connect};
 use duto_tests::wait::wait_for;
-use duto_tests::worker::{Worker, catch_up, command};
+use duto_tests::worker::{AT_ONCE, Worker, catch_up, command};
 use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The statement that is a transaction by itself begins so.
-const AT_ONCE: &str = "WITH moved AS";
 const NO_TROUBLE: Mix = Mix { malformed_percent: 0, repeat_percent: 0 };
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,14 +12,12 @@ use duto_tests::pipeline::{Settings, TestPipeline};
 use duto_tests::scale::scale;
 use duto_tests::verify::{Model, connect};
 use duto_tests::wait::{wait_for, wait_until, wait_until_loaded};
-use duto_tests::worker::{Worker, catch_up};
+use duto_tests::worker::{AT_ONCE, Worker, catch_up};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A transaction that was left idle is ended by PostgreSQL after a minute: an heir that came no sooner would have waited for that.
 const HEIR_PATIENCE: Duration = Duration::from_secs(45);
 const RECORDS: usize = 3_000;
-/// The statement that is a transaction by itself begins so.
-const AT_ONCE: &str = "WITH moved AS";
 
 /// The proxy withholds what stands there and everything behind it; a COPY of many records has left all of its chunks but the last.
 fn points() -> [(&'static str, Point, usize); 7] {
@@ -154,8 +152,8 @@ async fn a_few_records_are_not_stored_under_a_fence_that_another_draws_meanwhile
     let claim = client.transaction().await?;
     let drawn: String = claim.query_one("UPDATE duto.position SET fence = gen_random_uuid() RETURNING fence::text", &[]).await?.get(0);
     own.proxy.handle().release();
-    let waits = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH moved AS%'";
-    wait_for(&connect(&url).await?, waits, PATIENCE).await?;
+    let waits = format!("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{AT_ONCE}%'");
+    wait_for(&connect(&url).await?, &waits, PATIENCE).await?;
     claim.commit().await?;
     wait_for(&client, &format!("SELECT next > {before} FROM duto.position"), PATIENCE).await?;
     let fence: String = client.query_one("SELECT fence::text FROM duto.position", &[]).await?.get(0);
