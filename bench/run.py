@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,7 @@ from topic import Orders, create_topic, delete_topic, read_orders
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL_BATCH = 100
-
-
-# A broker that has just started answers a hundred times slower than one that is warm.
-KAFKA_WARM_UP_S = 60.0
+PAGE_CACHE = Path("/proc/sys/vm/drop_caches")
 
 
 def main():
@@ -89,8 +87,11 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
 
 
 def settle():
-    """What an earlier run left to be written is written now: a sync in the next one would wait for it."""
+    """What an earlier run left to be written is written now, for a sync in the next one would wait for it; and what it left in the page cache
+    is dropped, where that is allowed, for a machine that reclaims what is cold (DAMON) does it with a CPU of ours."""
     os.sync()
+    with suppress(OSError):
+        PAGE_CACHE.write_text("1")
     time.sleep(1)
 
 
@@ -136,8 +137,6 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
         "latency_tuned": lambda topic: latency.of_tuned(server, duto, ddl, topic, stream),
         "latency_bare": lambda topic: latency.of_bare_consumer(duto, topic, stream),
     }
-    # Kafka's Java compiles itself during the first thousands of requests: nobody's latency should be that.
-    latency.of_duto_on_kafka(server, duto, "latency-warm-up", latency.Stream(options.rate, KAFKA_WARM_UP_S))
     # In turns: what the machine does in one minute says little of the next.
     for number in range(options.latency_repeats):
         for name, measure_one in runs.items():

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 
 from confluent_kafka import Producer
 
@@ -20,7 +21,7 @@ def order(number: int) -> bytes:
 
 def send_to_kafka(servers: str, topic: str, first: int, count: int, per_second: float) -> list[int]:
     """The monotonic time in ns before each send, by order number from `first`. No send waits for another, none lingers."""
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "acks": "all"})
+    producer = _producer(servers)
     failures = []
 
     def reported(error, _message):
@@ -37,6 +38,12 @@ def send_to_kafka(servers: str, topic: str, first: int, count: int, per_second: 
     if producer.flush(30) > 0 or failures:
         raise RuntimeError(f"sending to Kafka failed: {failures[:3] or 'no answer'}")
     return sent
+
+
+@cache
+def _producer(servers: str) -> Producer:
+    """Kept from one call to the next, so that who has warmed up is connected."""
+    return Producer({"bootstrap.servers": servers, "linger.ms": 0, "acks": "all"})
 
 
 def send_by_http(port: int, path: str, first: int, count: int, per_second: float) -> list[int]:
