@@ -9,6 +9,7 @@ mod state;
 mod tests;
 
 use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -85,8 +86,7 @@ impl Lane {
     /// Answers partitions whose leader epoch went back: from there on nothing of them was taken.
     pub fn append<'a>(&self, records: impl Iterator<Item = RecordRef<'a>>) -> Vec<i32> {
         let mut went_back = Vec::new();
-        let mut state = self.lock();
-        let before = state.turn(&self.limits);
+        let mut state = self.change();
         for record in records {
             let head = record.head;
             match state.parts.get_mut(&head.partition) {
@@ -102,19 +102,13 @@ impl Lane {
             }
             state.push(record, &self.limits);
         }
-        self.ring_if_due(&state, before);
         went_back
     }
 
     /// The partition was read up to here, where no record may be.
     pub fn reached(&self, partition: i32, offset: i64) {
-        let mut state = self.lock();
-        let before = state.turn(&self.limits);
-        if let Some(part) = state.parts.get_mut(&partition)
-            && part.read < offset
-        {
-            part.read = offset;
-            self.ring_if_due(&state, before);
+        if let Some(part) = self.change().parts.get_mut(&partition) {
+            part.read = part.read.max(offset);
         }
     }
 
@@ -170,14 +164,12 @@ impl Lane {
     pub async fn next(&self) -> Option<Work> {
         loop {
             {
-                let mut state = self.lock();
+                let mut state = self.change();
                 if state.closed {
                     return None;
                 }
-                let before = state.turn(&self.limits);
                 if let Some(work) = state.ready.take() {
                     state.committing = true;
-                    self.ring_if_due(&state, before);
                     return Some(work);
                 }
             }
@@ -187,7 +179,7 @@ impl Lane {
 
     /// The committer's result: this batch is in the database.
     pub fn committed(&self, work: &Work) {
-        let mut state = self.lock();
+        let mut state = self.change();
         if work.epoch == state.epoch {
             for range in &work.prepared.ranges {
                 if let Some(part) = state.parts.get_mut(&range.partition) {
@@ -195,12 +187,14 @@ impl Lane {
                 }
             }
         }
-        self.commit_ended(state);
+        state.committing = false;
+        self.changed.notify_all();
     }
 
     /// The committer's result: this batch was dropped.
     pub fn dropped(&self) {
-        self.commit_ended(self.lock());
+        self.change().committing = false;
+        self.changed.notify_all();
     }
 
     /// Ends when the lane is told to drop what is in flight.
@@ -249,7 +243,7 @@ impl Lane {
                 part.read = part.taken;
             }
         }
-        state.take_pending(partitions, &self.limits);
+        state.drop_pending(partitions, &self.limits);
         let mut state = self.wait_while_in_flight(state, patience);
         let is_done = !state.has_work_in_flight();
         if is_done {
@@ -276,23 +270,13 @@ impl Lane {
         self.changed.notify_all();
     }
 
-    fn commit_ended(&self, mut state: MutexGuard<'_, State>) {
-        let before = state.turn(&self.limits);
-        state.committing = false;
-        self.ring_if_due(&state, before);
-        self.changed.notify_all();
+    /// The state, to be changed by something after which the preparer may have something to do.
+    fn change(&self) -> Change<'_> {
+        self.change_of(self.lock())
     }
 
-    /// Wakes the preparer if it has something to do now that it had not before.
-    fn ring_if_due(&self, state: &State, before: Turn) {
-        let is_due = match state.turn(&self.limits) {
-            Turn::Now => before != Turn::Now,
-            Turn::In(_) => before == Turn::NotYet,
-            Turn::NotYet | Turn::Ended => false,
-        };
-        if is_due {
-            self.work.notify_one();
-        }
+    fn change_of<'a>(&'a self, state: MutexGuard<'a, State>) -> Change<'a> {
+        Change { before: state.turn(&self.limits), state, lane: self }
     }
 
     fn wait_while_in_flight<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
@@ -302,6 +286,40 @@ impl Lane {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the preparer, in the end, if it has something to do that it had not before.
+struct Change<'a> {
+    state: MutexGuard<'a, State>,
+    before: Turn,
+    lane: &'a Lane,
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        let is_due = match self.state.turn(&self.lane.limits) {
+            Turn::Now => self.before != Turn::Now,
+            Turn::In(_) => self.before == Turn::NotYet,
+            Turn::NotYet | Turn::Ended => false,
+        };
+        if is_due {
+            self.lane.work.notify_one();
+        }
+    }
+}
+
+impl Deref for Change<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Change<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
     }
 }
 

@@ -21,10 +21,8 @@ impl Lane {
     pub fn hand_over(&self, partitions: &[i32], patience: Duration) -> Option<HandedOver> {
         let mut state = self.lock();
         state.holding = true;
-        let mut state = self.wait_while_in_flight(state, patience);
-        let before = state.turn(&self.limits);
+        let mut state = self.change_of(self.wait_while_in_flight(state, patience));
         state.holding = false;
-        self.ring_if_due(&state, before);
         let is_settled = state.parts.values().all(|part| part.taken == part.committed);
         if state.closed || state.has_work_in_flight() || !is_settled {
             return None;
@@ -36,13 +34,11 @@ impl Lane {
 
     /// Takes over what another lane gave away.
     pub fn take_in(&self, given: HandedOver) {
-        let mut state = self.lock();
-        let before = state.turn(&self.limits);
+        let mut state = self.change();
         state.parts.extend(given.parts);
         for record in given.pending.iter() {
             state.push(record, &self.limits);
         }
-        self.ring_if_due(&state, before);
     }
 
     /// Whether one connection is not enough: a full batch waits while another is on its way.

@@ -152,16 +152,21 @@ impl State {
 
     /// Takes out what waits of these partitions.
     pub fn take_pending(&mut self, partitions: &[i32], limits: &Limits) -> Batch {
+        let mut taken = Batch::default();
+        for record in self.pending.iter().flat_map(Batch::iter).filter(|record| partitions.contains(&record.head.partition)) {
+            taken.push_record(record);
+        }
+        self.drop_pending(partitions, limits);
+        taken
+    }
+
+    /// Drops what waits of these partitions.
+    pub fn drop_pending(&mut self, partitions: &[i32], limits: &Limits) {
         let before = std::mem::take(&mut self.pending);
         self.clear_pending();
-        let mut taken = Batch::default();
-        for record in before.iter().flat_map(Batch::iter) {
-            match partitions.contains(&record.head.partition) {
-                true => taken.push_record(record),
-                false => self.push(record, limits),
-            }
+        for record in before.iter().flat_map(Batch::iter).filter(|record| !partitions.contains(&record.head.partition)) {
+            self.push(record, limits);
         }
-        taken
     }
 
     /// Whether a batch is being decoded, waits for its commit, or is being committed.
