@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
 use super::few::{self, Column, FEW_ROWS};
+use super::position::{ADVANCE, Moves};
 use super::prepared::{Outcome, Prepared};
 use super::rows::Path;
 use super::target::Target;
@@ -25,10 +26,8 @@ pub struct AtOnce {
     types: Vec<Type>,
 }
 
-/// Pipeline, topic, worker; then an array element for each partition: partition, the positions before and after, leader epoch, fence, number
-/// of records.
+/// What [`ADVANCE`] takes, the worker, and the number of records of each partition.
 const OWN: [Type; 9] = [
-    Type::TEXT,
     Type::TEXT,
     Type::TEXT,
     Type::INT4_ARRAY,
@@ -36,21 +35,16 @@ const OWN: [Type; 9] = [
     Type::INT8_ARRAY,
     Type::INT4_ARRAY,
     Type::UUID_ARRAY,
+    Type::TEXT,
     Type::INT4_ARRAY,
 ];
-
-/// The positions, under the same conditions as [`position::ADVANCE`](super::position::ADVANCE).
-const MOVED: &str = "moved AS (
-     UPDATE duto.position p SET next = r.high, leader_epoch = greatest(p.leader_epoch, r.epoch), updated_at = clock_timestamp()
-     FROM unnest($4, $5, $6, $7, $8) AS r (partition, low, high, epoch, fence)
-     WHERE p.pipeline = $1 AND p.topic = $2 AND p.partition = r.partition AND p.fence = r.fence AND p.next = r.low RETURNING 1)";
 
 /// Every record was stored: any other outcome goes another way.
 const LEDGER: &str = "ledger AS (
      INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered, not_stored,
        outcomes, worker)
-     SELECT $1, $2, partition, 'load', low, high, records, records, 0, 0, 0, '{}', '', $3
-     FROM unnest($4, $5, $6, $9) AS r (partition, low, high, records) RETURNING 1)";
+     SELECT $1, $2, partition, 'load', low, high, records, records, 0, 0, 0, '{}', '', $8
+     FROM unnest($3, $4, $5, $9) AS r (partition, low, high, records) RETURNING 1)";
 
 /// Behind the last reject of a partition that is on record.
 const BEHIND_REJECTS: &str = r#"SELECT coalesce(max("offset") + 1, 0) FROM duto.reject
@@ -71,10 +65,10 @@ impl AtOnce {
         // CASE looks at one condition after the other, and what WITH names is done when it is first looked at: positions first. A division
         // by zero ends the statement, where no row would let it commit.
         let sql = format!(
-            "WITH {MOVED},
+            "WITH moved AS ({ADVANCE} RETURNING 1),
              {writes}{LEDGER}
-             SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($4)
-             {checks}AND (SELECT count(*) FROM ledger) = cardinality($4) THEN 1 ELSE 0 END"
+             SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($3)
+             {checks}AND (SELECT count(*) FROM ledger) = cardinality($3) THEN 1 ELSE 0 END"
         );
         Self { sql, types }
     }
@@ -102,13 +96,13 @@ impl AtOnceLoader {
         if !fits(target, batch, paths) {
             return Ok(None);
         }
-        for range in &batch.ranges {
-            let fence = fences.get(&range.partition).copied().ok_or(Failure::Fenced)?;
-            if range.from < self.rejects_below(on, by, target, range.partition, fence).await? {
+        let moves = Moves::new(&batch.ranges, fences)?;
+        for (partition, fence, begin) in moves.begins() {
+            if begin < self.rejects_below(on, by, target, partition, fence).await? {
                 return Ok(None);
             }
         }
-        load(on, by, target, batch, fences).await
+        load(on, by, target, batch, &moves).await
     }
 
     async fn rejects_below(
@@ -129,22 +123,12 @@ impl AtOnceLoader {
     }
 }
 
-async fn load(
-    on: &Connection,
-    by: &Connector,
-    target: &Target,
-    batch: &Prepared,
-    fences: &HashMap<i32, Uuid>,
-) -> Result<Option<Committed>, Failure> {
-    let (partitions, lows): (Vec<i32>, Vec<i64>) = batch.ranges.iter().map(|range| (range.partition, range.from)).unzip();
-    let (epochs, highs): (Vec<i32>, Vec<i64>) = batch.ranges.iter().map(|range| (range.leader_epoch, range.to)).unzip();
-    let fences: Vec<Uuid> =
-        partitions.iter().map(|partition| fences.get(partition).copied().ok_or(Failure::Fenced)).collect::<Result<_, _>>()?;
+async fn load(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, moves: &Moves) -> Result<Option<Committed>, Failure> {
     let records_of = |partition: &i32| batch.batch.records.iter().filter(|head| head.partition == *partition).count() as i32;
-    let records: Vec<i32> = partitions.iter().map(records_of).collect();
+    let records: Vec<i32> = moves.partitions.iter().map(records_of).collect();
     let columns: Vec<Column<'_>> = batch.tables.iter().flat_map(|table| Column::all_of(&table.columns, &table.rows)).collect();
-    let Target { pipeline, topic, worker, at_once: AtOnce { sql, types }, .. } = target;
-    let mut values: Vec<&(dyn ToSql + Sync)> = vec![pipeline, topic, worker, &partitions, &lows, &highs, &epochs, &fences, &records];
+    let AtOnce { sql, types } = &target.at_once;
+    let mut values = [&moves.values(target)[..], &[&target.worker, &records]].concat();
     values.extend(columns.iter().map(|column| column as &(dyn ToSql + Sync)));
     let done = by.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await;
     match done {
@@ -158,7 +142,7 @@ async fn load(
             table.map_or(Ok(None), |table| Err(Failure::Repeat(table)))
         }
         Err(failure) => {
-            tracing::debug!(pipeline, %failure, "a batch is not stored at once");
+            tracing::debug!(pipeline = target.pipeline, %failure, "a batch is not stored at once");
             Ok(None)
         }
     }

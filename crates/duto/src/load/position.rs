@@ -3,9 +3,11 @@
 //! The position is the only truth about progress. Whoever loads a partition has claimed it, that is, has put a random fence into its row;
 //! a transaction moves the position only while the fence is still the one it claimed.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connect::{APPLICATION_NAME_PREFIX, Connection, Connector};
@@ -41,10 +43,45 @@ const COLUMNS: &str = "partition, cluster_id, topic_id, leader_epoch, next, fenc
 /// How long a claim waits for the holder of the row before it looks who that is.
 const CLAIM_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Moves one position. No row is changed when the fence or the place is another, nor outside of the transaction that set `duto.batch` to $8:
-/// the statement is sent behind BEGIN without waiting for it, and must not stand alone if BEGIN is cancelled.
-pub const ADVANCE: &str = "UPDATE duto.position SET next = $1, leader_epoch = greatest(leader_epoch, $2), updated_at = clock_timestamp()
-     WHERE pipeline = $3 AND topic = $4 AND partition = $5 AND fence = $6 AND next = $7 AND current_setting('duto.batch', true) = $8";
+/// Moves positions, an element of the arrays for each: see [`Moves`]. One whose fence or place is another stays as it is.
+pub const ADVANCE: &str =
+    "UPDATE duto.position p SET next = r.high, leader_epoch = greatest(p.leader_epoch, r.epoch), updated_at = clock_timestamp()
+     FROM unnest($3::int[], $4::bigint[], $5::bigint[], $6::int[], $7::uuid[]) AS r (partition, low, high, epoch, fence)
+     WHERE p.pipeline = $1 AND p.topic = $2 AND p.partition = r.partition AND p.fence = r.fence AND p.next = r.low";
+
+/// What a batch does to the positions, an element a partition.
+#[derive(Debug)]
+pub struct Moves {
+    pub partitions: Vec<i32>,
+    pub lows: Vec<i64>,
+    pub highs: Vec<i64>,
+    epochs: Vec<i32>,
+    fences: Vec<Uuid>,
+}
+
+impl Moves {
+    /// Fails where a partition was not claimed.
+    pub fn new(ranges: &[OffsetRange], fences: &HashMap<i32, Uuid>) -> Result<Self, Failure> {
+        let fence_of = |range: &OffsetRange| fences.get(&range.partition).copied().ok_or(Failure::Fenced);
+        Ok(Self {
+            partitions: ranges.iter().map(|range| range.partition).collect(),
+            lows: ranges.iter().map(|range| range.from).collect(),
+            highs: ranges.iter().map(|range| range.to).collect(),
+            epochs: ranges.iter().map(|range| range.leader_epoch).collect(),
+            fences: ranges.iter().map(fence_of).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// For each partition, its fence and the position before the batch.
+    pub fn begins(&self) -> impl Iterator<Item = (i32, Uuid, i64)> {
+        self.partitions.iter().zip(&self.fences).zip(&self.lows).map(|((partition, fence), low)| (*partition, *fence, *low))
+    }
+
+    /// The parameters of [`ADVANCE`].
+    pub fn values<'a>(&'a self, target: &'a Target) -> [&'a (dyn ToSql + Sync); 7] {
+        [&target.pipeline, &target.topic, &self.partitions, &self.lows, &self.highs, &self.epochs, &self.fences]
+    }
+}
 
 /// Draws a new fence for a partition and answers where it stands; None where it has no position yet. From here on no transaction of an earlier owner can
 /// commit. A backend of ours that sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended.
@@ -113,7 +150,7 @@ pub async fn resolve(
     by: &Connector,
     target: &Target,
     ranges: &[OffsetRange],
-    fences: &std::collections::HashMap<i32, Uuid>,
+    fences: &HashMap<i32, Uuid>,
 ) -> Result<Resolution, Failure> {
     let statement = format!("SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3 FOR UPDATE");
     let mut committed = 0;

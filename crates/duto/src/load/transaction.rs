@@ -2,18 +2,18 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::join_all;
 use futures_util::join;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
+use super::position::{ADVANCE, Moves};
 use super::prepared::{Outcome, Prepared};
 use super::rejects::KnownRejects;
 use super::rows::{self, Path, StoredRows};
 use super::target::Target;
-use super::{answers, ledger, outbox, position, rejects, rollups};
+use super::{answers, ledger, outbox, rejects, rollups};
 use crate::rollup::Rollups;
 
 /// What a committed batch did.
@@ -25,7 +25,7 @@ pub struct Committed {
 }
 
 /// Loads one batch. The fence is compared and the position moved first, in the same transaction as everything that follows, so that a
-/// worker that lost its partitions writes nothing. After [`Failure::Lost`] the outcome is unknown: ask [`position::resolve`].
+/// worker that lost its partitions writes nothing. After [`Failure::Lost`] the outcome is unknown: ask [`resolve`](super::position::resolve).
 /// After any other failure nothing was written and the connection is ready for the next transaction.
 pub async fn load(
     on: &mut Connection,
@@ -56,8 +56,8 @@ pub async fn load(
     }
 }
 
-/// BEGIN, then every position forward, in partition order, if it is where we left it and still ours. One round trip: what follows BEGIN
-/// does nothing without it, see [`position::ADVANCE`]. COMMIT is never sent before the positions' row counts are in.
+/// BEGIN, then every position forward if it is where we left it and still ours. One round trip: the move is sent behind BEGIN without waiting
+/// for it, and does nothing where BEGIN was cancelled and did not set `duto.batch`. COMMIT is never sent before its row count is in.
 async fn begin_at_position(
     on: &Connection,
     by: &Connector,
@@ -65,27 +65,24 @@ async fn begin_at_position(
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
 ) -> Result<KnownRejects, Failure> {
-    let fences: Vec<Uuid> =
-        batch.ranges.iter().map(|range| fences.get(&range.partition).copied().ok_or(Failure::Fenced)).collect::<Result<_, _>>()?;
+    let moves = Moves::new(&batch.ranges, fences)?;
     let mark = Uuid::new_v4().to_string();
     let begin = format!("{} SET LOCAL duto.batch = '{mark}'", target.begin);
-    let (partitions, lows): (Vec<i32>, Vec<i64>) = batch.ranges.iter().map(|range| (range.partition, range.from)).unzip();
-    let highs: Vec<i64> = batch.ranges.iter().map(|range| range.to).collect();
+    let advance = format!("{ADVANCE} AND current_setting('duto.batch', true) = $8");
     let Target { pipeline, topic, cluster_id, topic_id, .. } = target;
+    let select_values: [&(dyn ToSql + Sync); 7] = [pipeline, cluster_id, topic, topic_id, &moves.partitions, &moves.lows, &moves.highs];
+    let advance_values = [&moves.values(target)[..], &[&mark]].concat();
     let (moved, known) = by
         .within(async {
-            let (advance, select_known) = (&on.prepared(position::ADVANCE).await?, on.prepared(rejects::SELECT_KNOWN).await?);
-            let mark = &mark;
-            let advances = batch.ranges.iter().zip(&fences).map(|(range, fence)| async move {
-                let values: [&(dyn ToSql + Sync); 8] =
-                    [&range.to, &range.leader_epoch, pipeline, topic, &range.partition, fence, &range.from, mark];
-                on.client.execute(advance, &values).await
-            });
-            let values: [&(dyn ToSql + Sync); 7] = [pipeline, cluster_id, topic, topic_id, &partitions, &lows, &highs];
+            let (advance, select_known) = (on.prepared(&advance).await?, on.prepared(rejects::SELECT_KNOWN).await?);
             // The first poll of each sends it, so they leave in this order.
-            let (begun, moved, known) = join!(on.client.batch_execute(&begin), join_all(advances), on.client.query(&select_known, &values));
+            let (begun, moved, known) = join!(
+                on.client.batch_execute(&begin),
+                on.client.execute(&advance, &advance_values),
+                on.client.query(&select_known, &select_values)
+            );
             begun?;
-            Ok((moved.into_iter().collect::<Result<Vec<u64>, _>>()?, known?))
+            Ok((moved?, known?))
         })
         .await
         .map_err(|failure| match failure {
@@ -93,5 +90,5 @@ async fn begin_at_position(
             Failure::Serialization(_) => Failure::Fenced,
             other => other,
         })?;
-    if moved.iter().all(|rows| *rows == 1) { Ok(KnownRejects::read(&known)) } else { Err(Failure::Fenced) }
+    if moved == batch.ranges.len() as u64 { Ok(KnownRejects::read(&known)) } else { Err(Failure::Fenced) }
 }
