@@ -11,7 +11,6 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::routing::get;
 use futures_util::Stream;
-use futures_util::stream::unfold;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -22,6 +21,7 @@ use super::filter::Filter;
 use super::looks::{Ends, PATIENCE};
 use super::message::{LISTED_BYTES, Message, list_to_json};
 use super::refusal::Refusal;
+use super::stream::events_of;
 use crate::batch::Batch;
 use crate::log::Span;
 
@@ -67,13 +67,9 @@ async fn follow(
         Some(after) => cursor::within(&cursor::read(after)?, &ends),
         None => cursor::of_ends(&ends),
     };
-    let (tell, told) = mpsc::channel(WAITING_EVENTS);
-    tokio::task::spawn_blocking(move || {
-        let mut follower = Follower { browser: &browser, topic: &topic, filter: &filter, partition: wanted.partition, marks };
-        follower.run(&tell);
-        drop(permit);
-    });
-    Ok(Sse::new(unfold(told, |mut told| async move { told.recv().await.map(|event| (Ok(event), told)) })))
+    Ok(events_of(WAITING_EVENTS, permit, move |tell| {
+        Follower { browser: &browser, topic: &topic, filter: &filter, partition: wanted.partition, marks }.run(tell);
+    }))
 }
 
 struct Follower<'a> {

@@ -11,6 +11,7 @@ mod message; // one message as JSON
 mod paging; // newest first, from many partitions
 mod messages; // GET /duto/topics/{topic}/messages
 mod filter; // which messages are looked for
+mod stream; // events as they come
 mod search; // GET /duto/topics/{topic}/search
 mod follow; // GET /duto/topics/{topic}/follow
 mod outcomes; // GET /duto/topics/{topic}/outcomes

@@ -12,10 +12,8 @@ use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::routing::get;
 use futures_util::Stream;
-use futures_util::stream::unfold;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::Browser;
 use super::cursor::{self, Marks};
@@ -23,13 +21,14 @@ use super::filter::Filter;
 use super::looks::Ends;
 use super::message::list_to_json;
 use super::refusal::Refusal;
+use super::stream::events_of;
 use scan::{Bounds, Found, Scan};
 
 const MATCHES: usize = 100;
 const MOST_MATCHES: usize = 200;
 /// Messages that are looked at before it stops and asks.
 const SCANNED: u64 = 2_000_000;
-/// Events that wait for a slow page; then the search waits too.
+/// Events that wait for a slow page.
 const WAITING_EVENTS: usize = 16;
 
 pub fn routes() -> Router<Arc<Browser>> {
@@ -64,8 +63,7 @@ async fn search(
     let marks = start(&wanted, &ends)?;
     let bounds =
         Bounds { matches: wanted.matches.unwrap_or(MATCHES).clamp(1, MOST_MATCHES), scanned: wanted.scanned.unwrap_or(SCANNED).max(1) };
-    let (tell, told) = mpsc::channel(WAITING_EVENTS);
-    tokio::task::spawn_blocking(move || {
+    Ok(events_of(WAITING_EVENTS, permit, move |tell| {
         let scan = Scan { topic: &topic, filter: &filter, bounds, stop: &browser.stop };
         // A page that is gone takes no more events, which ends the search.
         let mut tell_page = |found: Found| tell.blocking_send(event(&found)).is_ok();
@@ -73,9 +71,7 @@ async fn search(
         if let Err(error) = outcome {
             tell_page(Found::Trouble(error.to_string()));
         }
-        drop(permit);
-    });
-    Ok(Sse::new(unfold(told, |mut told| async move { told.recv().await.map(|event| (Ok(event), told)) })))
+    }))
 }
 
 fn start(wanted: &Wanted, ends: &Ends) -> Result<Marks, Refusal> {
