@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
-use datafusion::common::{DFSchemaRef, DataFusionError};
-use datafusion::logical_expr::execution_props::ExecutionProps;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Expr, ExprSchemable};
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_common::{DFSchemaRef, DataFusionError};
+use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::{Expr, ExprSchemable};
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 /// The expression with its operands brought to types that go together.
 pub(crate) fn coerce(expr: Expr, schema: &DFSchemaRef) -> Result<(Expr, arrow::datatypes::DataType, bool), String> {

@@ -2,9 +2,9 @@
 
 use std::any::TypeId;
 
-use datafusion::sql::sqlparser::ast::Expr;
-use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use sqlparser::ast::Expr;
+use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
+use sqlparser::parser::{Parser, ParserError};
 
 /// PostgreSQL's dialect in which `x -> ...` is a lambda. Its operators that end in another's sign are left out, so that `3*-1` is a
 /// product, and so are its geometric types, so that `path` and `point` are plain names.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, make_array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field};
-use datafusion::logical_expr::Expr;
+use datafusion_expr::Expr;
 
 use crate::native::call_arrays;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion_expr::ScalarUDF;
 
 /// Texts, and what a text becomes.
 const TEXT: &[&str] = &[
@@ -133,8 +133,7 @@ pub(crate) enum Arguments {
 }
 
 static FUNCTIONS: LazyLock<HashMap<&'static str, Arc<ScalarUDF>>> = LazyLock::new(|| {
-    let all =
-        datafusion::functions::all_default_functions().into_iter().chain(datafusion::functions_nested::all_default_nested_functions());
+    let all = datafusion_functions::all_default_functions().into_iter().chain(datafusion_functions_nested::all_default_nested_functions());
     let by_name: HashMap<String, Arc<ScalarUDF>> = all
         .flat_map(|function| {
             let names: Vec<_> =

@@ -3,11 +3,9 @@
 
 use std::ops::{ControlFlow, Range};
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
-};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
 
 use crate::problem::{At, SourceText, SqlProblem};
 use crate::scope::fold;
@@ -72,7 +70,7 @@ pub fn analyse_postgres(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
     let statements = Parser::parse_sql(&PostgreSqlDialect {}, &plain).map_err(|error| vec![text.syntax_problem(&error.to_string())])?;
     let [Statement::Query(query)] = statements.as_slice() else {
         let message = if statements.len() > 1 { "this is more than one statement" } else { "this is not a SELECT" };
-        return Err(vec![text.problem("sql.statement.unsupported", &At(datafusion::sql::sqlparser::tokenizer::Span::empty()), message)]);
+        return Err(vec![text.problem("sql.statement.unsupported", &At(sqlparser::tokenizer::Span::empty()), message)]);
     };
     let mut looked = Looked { text, relations: Vec::new(), with: Vec::new(), function: false, reads_clock: false, problems: Vec::new() };
     let _ = query.visit(&mut looked);
@@ -111,7 +109,7 @@ impl Visitor for Looked<'_> {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let nowhere = At(datafusion::sql::sqlparser::tokenizer::Span::empty());
+        let nowhere = At(sqlparser::tokenizer::Span::empty());
         for table in query.with.iter().flat_map(|with| &with.cte_tables) {
             self.with.push(fold(&table.alias.name));
         }

@@ -1,7 +1,7 @@
 //! What is wrong with a piece of SQL, and where in it.
 
-use datafusion::sql::sqlparser::ast::{Ident, Spanned};
-use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+use sqlparser::ast::{Ident, Spanned};
+use sqlparser::tokenizer::{Location, Span};
 
 /// One problem. All of a statement's problems are told at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::{Column, DFSchema, DFSchemaRef};
-use datafusion::logical_expr::Expr;
-use datafusion::sql::sqlparser::ast::Ident;
+use datafusion_common::{Column, DFSchema, DFSchemaRef};
+use datafusion_expr::Expr;
+use sqlparser::ast::Ident;
 
 use crate::problem::did_you_mean;
 

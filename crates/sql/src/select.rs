@@ -8,10 +8,10 @@ use arrow::array::{
 };
 use arrow::compute::{concat, filter_record_batch, prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::DFSchema;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::sql::sqlparser::ast::Expr;
-use datafusion::sql::sqlparser::tokenizer::Span;
+use datafusion_common::DFSchema;
+use datafusion_physical_expr::PhysicalExpr;
+use sqlparser::ast::Expr;
+use sqlparser::tokenizer::Span;
 
 use crate::compile::{compile, reason};
 use crate::halves::{Failure, run_in_halves};
@@ -263,7 +263,7 @@ fn batch_of(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<R
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|error| unnamed(error.into()))
 }
 
-fn unnamed(error: datafusion::common::DataFusionError) -> Failure {
+fn unnamed(error: datafusion_common::DataFusionError) -> Failure {
     Failure { name: String::new(), message: reason(&error) }
 }
 

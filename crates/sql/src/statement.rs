@@ -1,10 +1,10 @@
 //! The shape of a table's SQL: one SELECT over one record. Whatever would mix records is refused here, with its place.
 
-use datafusion::sql::sqlparser::ast::{
+use sqlparser::ast::{
     Expr, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select, SelectFlavor, SelectItem, SetExpr, Spanned, Statement, TableFactor,
 };
-use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Span, Token};
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Span, Token};
 
 use crate::dialect::RecordDialect;
 use crate::problem::{At, HasSpan, SourceText, SqlProblem};

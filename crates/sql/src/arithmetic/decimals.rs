@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, ArrowNativeTypeOp, AsArray, Decimal128Array, Primit
 use arrow::compute::try_binary;
 use arrow::datatypes::{ArrowNativeType, DataType, DecimalType, Int16Type, Int32Type, Int64Type, i256};
 use arrow::error::ArrowError;
-use datafusion::logical_expr::ColumnarValue;
+use datafusion_expr::ColumnarValue;
 
 use super::{Operation, expanded};
 use crate::cast::cast;

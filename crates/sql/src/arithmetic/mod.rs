@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Datum, Scalar};
 use arrow::compute::kernels::numeric;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type};
 use arrow::error::ArrowError;
-use datafusion::logical_expr::{ColumnarValue, Expr};
-use datafusion::scalar::ScalarValue;
+use datafusion_common::ScalarValue;
+use datafusion_expr::{ColumnarValue, Expr};
 
 pub(crate) use result_type::{digits, result_type};
 

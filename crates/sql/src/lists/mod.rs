@@ -9,8 +9,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use datafusion::logical_expr::{ColumnarValue, Expr};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion_expr::{ColumnarValue, Expr};
+use datafusion_physical_expr::PhysicalExpr;
 
 use crate::compile::reason;
 use crate::halves::{Failure, run_in_halves};

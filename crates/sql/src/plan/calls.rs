@@ -2,9 +2,9 @@
 
 use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, Decimal128Type, TimestampMicrosecondType};
-use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::sql::sqlparser::ast::{self, CeilFloorKind, Function, FunctionArguments, TrimWhereField};
+use datafusion_expr::Expr;
+use datafusion_expr::expr::ScalarFunction;
+use sqlparser::ast::{self, CeilFloorKind, Function, FunctionArguments, TrimWhereField};
 
 use super::clock::clock_type;
 use super::lambda::plain_argument;

@@ -3,9 +3,9 @@
 use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::logical_expr::Expr;
-use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, CharacterLength, DataType as Written, ExactNumberInfo, TimezoneInfo};
+use datafusion_common::ScalarValue;
+use datafusion_expr::Expr;
+use sqlparser::ast::{self, CharacterLength, DataType as Written, ExactNumberInfo, TimezoneInfo};
 
 use super::literals::constant;
 use super::{Planned, Planner};

@@ -1,8 +1,8 @@
 //! CASE, IN and BETWEEN.
 
-use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::{Between, Case, Expr};
-use datafusion::sql::sqlparser::ast::{self, CaseWhen};
+use datafusion_expr::expr::InList;
+use datafusion_expr::{Between, Case, Expr};
+use sqlparser::ast::{self, CaseWhen};
 
 use super::{Planned, Planner};
 

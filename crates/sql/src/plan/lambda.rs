@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::DFSchema;
-use datafusion::sql::sqlparser::ast::{self, FunctionArg, FunctionArgExpr, LambdaFunction, OneOrManyWithParens};
+use datafusion_common::DFSchema;
+use sqlparser::ast::{self, FunctionArg, FunctionArgExpr, LambdaFunction, OneOrManyWithParens};
 
 use super::{Planned, Planner};
 use crate::compile::compile;

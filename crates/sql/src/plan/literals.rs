@@ -2,9 +2,9 @@
 
 use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use arrow::datatypes::i256;
-use datafusion::logical_expr::lit;
-use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, Interval, TypedString, Value, ValueWithSpan};
+use datafusion_common::ScalarValue;
+use datafusion_expr::lit;
+use sqlparser::ast::{self, Interval, TypedString, Value, ValueWithSpan};
 
 use super::{Planned, Planner};
 use crate::decimal::parse_decimal;
@@ -75,7 +75,7 @@ pub(super) fn number_literal(number: &str) -> Option<ScalarValue> {
 
 /// The same constant with the other sign, where it is a number.
 pub(super) fn negated_literal(planned: &Planned) -> Option<ScalarValue> {
-    let datafusion::logical_expr::Expr::Literal(scalar, _) = &planned.expr else { return None };
+    let datafusion_expr::Expr::Literal(scalar, _) = &planned.expr else { return None };
     match scalar {
         ScalarValue::Int64(Some(value)) => value.checked_neg().map(|value| ScalarValue::Int64(Some(value))),
         ScalarValue::Decimal128(Some(value), 19, 0) if *value == i128::from(i64::MAX) + 1 => Some(ScalarValue::Int64(Some(i64::MIN))),

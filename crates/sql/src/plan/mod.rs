@@ -14,9 +14,9 @@ mod operators;
 mod unify;
 
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::Expr;
-use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, UnaryOperator};
+use datafusion_common::ScalarValue;
+use datafusion_expr::Expr;
+use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
 
 use crate::compile::coerce;
 use crate::problem::{HasSpan, SourceText, SqlProblem};
@@ -104,8 +104,8 @@ impl<'t> Planner<'t> {
             Node::IsNotFalse(operand) => self.test_boolean(node, operand, Expr::IsNotFalse),
             Node::IsUnknown(operand) => self.test_boolean(node, operand, Expr::IsUnknown),
             Node::IsNotUnknown(operand) => self.test_boolean(node, operand, Expr::IsNotUnknown),
-            Node::IsDistinctFrom(left, right) => self.compare(node, left, datafusion::logical_expr::Operator::IsDistinctFrom, right),
-            Node::IsNotDistinctFrom(left, right) => self.compare(node, left, datafusion::logical_expr::Operator::IsNotDistinctFrom, right),
+            Node::IsDistinctFrom(left, right) => self.compare(node, left, datafusion_expr::Operator::IsDistinctFrom, right),
+            Node::IsNotDistinctFrom(left, right) => self.compare(node, left, datafusion_expr::Operator::IsNotDistinctFrom, right),
             Node::InList { expr, list, negated } => self.in_list(node, expr, list, *negated),
             Node::Between { expr, negated, low, high } => self.between(node, expr, *negated, low, high),
             Node::Like { negated, any: false, expr, pattern, escape_char } => {

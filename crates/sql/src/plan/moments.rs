@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::try_binary;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Int32Type};
 use arrow::error::ArrowError;
-use datafusion::logical_expr::Operator;
+use datafusion_expr::Operator;
 
 use super::operators::binary_expr;
 use super::{Planned, Planner};

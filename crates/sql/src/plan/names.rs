@@ -1,7 +1,7 @@
 //! Columns, and the keys of objects.
 
 use arrow::datatypes::DataType;
-use datafusion::sql::sqlparser::ast::{self, AccessExpr, Ident, Subscript, Value};
+use sqlparser::ast::{self, AccessExpr, Ident, Subscript, Value};
 
 use super::{Planned, Planner};
 use crate::field::key_of;

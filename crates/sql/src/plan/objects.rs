@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, StringArray, StructArray};
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{DataType, Field, Fields};
-use datafusion::sql::sqlparser::ast;
+use sqlparser::ast;
 
 use super::{Planned, Planner};
 use crate::json::to_json;

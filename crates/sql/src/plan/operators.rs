@@ -1,9 +1,9 @@
 //! `+ - * / %`, `||`, comparisons, AND, OR and the pattern operators.
 
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::{BinaryExpr, Expr, Like, Operator};
-use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{self, BinaryOperator, ValueWithSpan};
+use datafusion_common::ScalarValue;
+use datafusion_expr::{BinaryExpr, Expr, Like, Operator};
+use sqlparser::ast::{self, BinaryOperator, ValueWithSpan};
 
 use super::literals::{constant, negated_literal};
 use super::{Planned, Planner};

@@ -1,8 +1,8 @@
 //! Operands that must be of one type: those of a comparison, the branches of a CASE, the arguments of COALESCE.
 
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::{Cast, Expr};
-use datafusion::sql::sqlparser::ast;
+use datafusion_expr::{Cast, Expr};
+use sqlparser::ast;
 
 use super::literals::{constant, number_literal};
 use super::{Planned, Planner};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Fields, Schema};
-use datafusion::arrow::json::ReaderBuilder;
+use arrow_json::ReaderBuilder;
 
 use crate::cast;
 use crate::moment::{timestamp, timestamptz};
