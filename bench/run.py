@@ -137,6 +137,8 @@ def measure_latencies(options, server: Server, duto: Duto, ddl: str, samples: Sa
         "latency_tuned": lambda topic: latency.of_tuned(server, duto, ddl, topic, stream),
         "latency_bare": lambda topic: latency.of_bare_consumer(duto, topic, stream),
     }
+    # One that is not counted: what comes rarely is compiled late, when Java seems to have compiled all of it.
+    runs["latency_kafka"]("latency-warm-up")
     # In turns: what the machine does in one minute says little of the next.
     for number in range(options.latency_repeats):
         for name, measure_one in runs.items():
