@@ -3,27 +3,18 @@ minute under a new kind of load, and for seconds again when a new client comes: 
 
 from pathlib import Path
 
+from kernel import read
+
 # As Linux cuts them, to 15 characters.
 NAMES = ("C1 CompilerThre", "C2 CompilerThre")
-NS = 1e-9
 
 
 def compiler_seconds() -> float:
     """CPU time that they took so far, of every Java that runs on this machine."""
-    return sum(_cpu_seconds(thread) for thread in Path("/proc").glob("[0-9]*/task/[0-9]*") if _name(thread) in NAMES)
+    threads = Path("/proc").glob("[0-9]*/task/[0-9]*")
+    return sum(_cpu_ns(thread) for thread in threads if read(thread / "comm") in NAMES) / 1e9
 
 
-def _cpu_seconds(thread: Path) -> float:
-    """The first figure of schedstat, in ns; 0 of one that has just ended."""
-    return int((_read(thread / "schedstat").split() or [0])[0]) * NS
-
-
-def _name(thread: Path) -> str:
-    return _read(thread / "comm").strip()
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text()
-    except OSError:
-        return ""
+def _cpu_ns(thread: Path) -> int:
+    """The first figure of schedstat; 0 of one that has just ended."""
+    return int((read(thread / "schedstat").split() or ["0"])[0])

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from kernel import read, write
+
 POLL_NS = 2_000_000
 GOVERNOR = Path("/sys/devices/system/cpu/cpuidle/current_governor")
 PARAMETERS = Path("/sys/module/haltpoll/parameters")
@@ -15,25 +17,10 @@ NAMES = ("guest_halt_poll_ns", "guest_halt_poll_grow_start")
 @contextmanager
 def polling_before_halt() -> Iterator[bool]:
     """Whether it polls: only where that governor is in charge and may be set. In the end everything is as it was."""
-    before = [_read(PARAMETERS / name) for name in NAMES]
+    before = [read(PARAMETERS / name) for name in NAMES]
     try:
-        yield _read(GOVERNOR) == "haltpoll" and all(_write(PARAMETERS / name, str(POLL_NS)) for name in NAMES)
+        yield read(GOVERNOR) == "haltpoll" and all(write(PARAMETERS / name, str(POLL_NS)) for name in NAMES)
     finally:
         for name, value in zip(NAMES, before, strict=True):
-            _write(PARAMETERS / name, value)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
-
-
-def _write(file: Path, value: str) -> bool:
-    try:
-        if value:
-            file.write_text(value)
-        return bool(value)
-    except OSError:
-        return False
+            if value:
+                write(PARAMETERS / name, value)

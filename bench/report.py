@@ -35,7 +35,7 @@ def notes(samples: Samples, facts: Facts) -> str:
         "start of the process to its end, with connecting and joining the group;",
         f"duto commits {min(commits)} to {max(commits)} times in it.",
         "Latency is from before the send to the return of the first query that sees the row; a commit of one row takes",
-        f"{facts.one_row_commit_ms:.2f} ms here. It is taken when Kafka's Java has compiled what it runs, and behind an emptied page cache.",
+        f"{facts.one_row_commit_ms:.2f} ms here. It is taken when Kafka's Java has compiled what it runs, and where it may be, behind an emptied page cache.",
         *([POLLS] if facts.polls_before_halt else []),
         "What a run has stored is checked, to the sum.",
     ]

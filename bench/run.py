@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ import table
 from database import Server
 from drain import OLD_STYLE, TUNED, DrainRun, drain_by_duto, drain_by_python
 from halt import polling_before_halt
+from kernel import write
 from pipeline import PARTITIONS, Duto
 from raw_copy import CopyRun, RawCopy
 from report import lines, notes
@@ -90,8 +90,7 @@ def settle():
     """What an earlier run left to be written is written now, for a sync in the next one would wait for it; and what it left in the page cache
     is dropped, where that is allowed, for a machine that reclaims what is cold (DAMON) does it with a CPU of ours."""
     os.sync()
-    with suppress(OSError):
-        PAGE_CACHE.write_text("1")
+    write(PAGE_CACHE, "1")
     time.sleep(1)
 
 
