@@ -33,6 +33,7 @@ pub use json::to_json;
 pub use postgres::{ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
 pub use problem::SqlProblem;
 pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from};
+pub use statement::select_names;
 pub use type_name::type_name;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use sqlparser::tokenizer::{Span, Token};
 
 use crate::dialect::RecordDialect;
 use crate::problem::{At, HasSpan, SourceText, SqlProblem};
+use crate::scope::fold;
 
 /// The parts of a SELECT over one record.
 #[derive(Debug)]
@@ -62,6 +63,12 @@ pub(crate) fn parse_select<'t>(text: SourceText<'t>, relation: &'t str) -> Resul
         Some(shape) if refusals.problems.is_empty() => Ok(shape),
         _ => Err(refusals.problems),
     }
+}
+
+/// The names that a table's SELECT gives, as PostgreSQL folds them; none where it is wrong, which planning it tells.
+pub fn select_names(sql: &str) -> Vec<String> {
+    let items = parse_select(SourceText(sql), RECORD).map(|select| select.items).unwrap_or_default();
+    items.iter().map(|item| fold(&item.name)).collect()
 }
 
 /// The keys of a nested SELECT, which makes an object of what is in sight already.

@@ -5,6 +5,7 @@ mod indexes;
 mod reference;
 mod time_partition;
 
+use duto_sql::select_names;
 use serde_json::{Value as Json, json};
 
 use super::keys::{Key, Keys, Presence, Value};
@@ -26,6 +27,8 @@ pub struct Table {
     /// Beside those that keys imply.
     pub indexes: Vec<Index>,
     pub repeat: Repeat,
+    /// Where among the columns those stand by which a repeat is known; see [`Table::key`].
+    key: Vec<usize>,
     /// None means that it is kept in one piece.
     pub time_partition: Option<TimePartition>,
     /// A projection of one record: expressions, WHERE, at most one UNNEST of a list of the record.
@@ -63,17 +66,23 @@ pub enum Repeat {
 }
 
 impl Table {
-    /// The columns by which a repeat is known: the primary key, else the first UNIQUE column; empty for `append`.
+    /// The columns by which a repeat is known: the primary key, unless the database makes it, else the first UNIQUE column; empty for `append`.
     pub fn key(&self) -> Vec<&Column> {
-        if self.repeat == Repeat::Append {
-            return Vec::new();
-        }
-        let primary: Vec<_> = self.columns.iter().filter(|column| column.primary_key).collect();
-        if primary.iter().any(|column| !column.column_type.is_serial()) {
-            return primary;
-        }
-        self.columns.iter().find(|column| column.unique).into_iter().collect()
+        if self.repeat == Repeat::Append { Vec::new() } else { self.key.iter().map(|index| &self.columns[*index]).collect() }
     }
+}
+
+/// A key that the database makes, by a serial or by a default that the SELECT leaves to it, differs each time.
+fn key_of(columns: &[Column], given: &[String]) -> Vec<usize> {
+    let places = |wanted: &dyn Fn(&Column) -> bool| -> Vec<usize> {
+        columns.iter().enumerate().filter(|(_, column)| wanted(column)).map(|(index, _)| index).collect()
+    };
+    let primary = places(&|column| column.primary_key);
+    let made = |index: &usize| columns[*index].default.is_some() && !given.contains(&columns[*index].name);
+    if primary.iter().any(|index| !columns[*index].column_type.is_serial()) && !primary.iter().any(made) {
+        return primary;
+    }
+    places(&|column| column.unique).into_iter().take(1).collect()
 }
 
 pub(super) const SECTION: Section = Section {
@@ -172,13 +181,14 @@ fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
         .and_then(|entry| sql(walk, &fields.named("select"), entry))
         .unwrap_or_default();
     let repeated = repeat.unwrap_or(Repeat::Append);
-    let mut table = Table { name, columns, indexes, repeat: repeated, time_partition: None, select, span: entry.key_span };
+    let key = key_of(&columns, &select_names(&select.text));
+    let mut table = Table { name, columns, indexes, repeat: repeated, key, time_partition: None, select, span: entry.key_span };
     table.time_partition = time_partition::read(&fields, &table);
     if repeat.is_some_and(|repeat| repeat != Repeat::Append) && table.key().is_empty() && !table.columns.is_empty() {
         let span = fields.span("repeat").unwrap_or(entry.key_span);
         let message = format!("the table {} has no key by which a repeat could be known", table.name);
         let problem = Problem::new("table.repeat.key", span, message);
-        walk.report(problem.help("give a column PRIMARY KEY or UNIQUE (a serial is no key: it differs each time), or say repeat: append"));
+        walk.report(problem.help("give a column PRIMARY KEY or UNIQUE (a serial is no key, nor is a default that the SELECT leaves to the database: they differ each time), or say repeat: append"));
     }
     Some(table)
 }

@@ -14,20 +14,22 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i32 = 10_957;
 
-/// Writes the given rows of the columns. `with_row` adds an INTEGER column: the row's own number, by which it is known again.
+/// Writes the given rows of the columns. `with_row` adds two INTEGER columns: the row's own number, by which it is known again, and its place
+/// among the rows, in whose order it is to be written.
 /// The arrays have the types that [`ColumnType::arrow`] names.
 pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32>, with_row: bool) -> Vec<u8> {
     let fields: Vec<Column<'_>> = columns.iter().map(|(column_type, array)| Column::new(*column_type, array)).collect();
-    let field_count = (fields.len() + usize::from(with_row)) as i16;
+    let field_count = (fields.len() + if with_row { 2 } else { 0 }) as i16;
     let mut out = Vec::with_capacity(SIGNATURE.len() + rows.size_hint().0 * (fields.len() * 12 + 2) + 2);
     out.extend_from_slice(SIGNATURE);
-    for row in rows {
+    for (place, row) in (0i32..).zip(rows) {
         out.extend_from_slice(&field_count.to_be_bytes());
         for field in &fields {
             field.write(row as usize, &mut out);
         }
         if with_row {
             write_sized(&mut out, &(row as i32).to_be_bytes());
+            write_sized(&mut out, &place.to_be_bytes());
         }
     }
     out.extend_from_slice(&(-1i16).to_be_bytes());
@@ -147,8 +149,9 @@ mod tests {
         ];
         let encoded = encode(&columns, [1u32, 0].into_iter(), true);
         let mut expected = SIGNATURE.to_vec();
-        expected.extend_from_slice(&[0, 3, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 1]);
-        expected.extend_from_slice(&[0, 3, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'a', 0, 0, 0, 4, 0, 0, 0, 0]);
+        expected.extend_from_slice(&[0, 4, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0]);
+        expected.extend_from_slice(&[0, 4, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'a']);
+        expected.extend_from_slice(&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1]);
         expected.extend_from_slice(&[255, 255]);
         assert_eq!(encoded, expected);
     }

@@ -1,5 +1,6 @@
-//! What a failed step of a load means, and what is to be done about it. The list of SQLSTATEs is the contract: anything that is not on
-//! it pauses the load, because one missing column or a full disk must not send every record to the rejects.
+//! What a failed step of a load means, and what is to be done about it. The lists of SQLSTATEs are the contract: a code that says of a value
+//! that it does not fit is the row's fault; one that says of the server that it cannot work pauses the load, because a full disk must not
+//! send every record to the rejects; any other is judged by whether other rows pass.
 
 use tokio_postgres::error::DbError;
 
@@ -15,8 +16,8 @@ pub enum Failure {
     /// A row's key is there already: take the staged path for this table, by its place among the pipeline's.
     #[error("a key is there already")]
     Repeat(usize),
-    /// A row that PostgreSQL refuses: find its record.
-    #[error("{}", .0.reason)]
+    /// Rows that PostgreSQL refuses, or that it refuses only by the shortcut that was taken: find their records.
+    #[error("{}", .0.said())]
     Poison(Refusal),
     /// Some records of the range were rejected earlier and resolved since: they count as repeated.
     #[error("records of this range were resolved by a replay")]
@@ -35,14 +36,41 @@ pub enum Failure {
     Pause(String),
 }
 
-/// What PostgreSQL said of a row that it refused.
+/// What PostgreSQL said of a statement that it refused, of one row or of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    pub sqlstate: String,
+    /// None where the statement passed, but wrote fewer rows than were sent.
+    pub sqlstate: Option<String>,
+    pub blame: Blame,
+    /// The table, by its place among the pipeline's, whose rows were written; None where several tables' were.
+    pub into: Option<usize>,
     pub constraint: Option<String>,
     pub table: Option<String>,
     pub column: Option<String>,
     pub reason: String,
+}
+
+impl Refusal {
+    /// The reason and the code, for logs.
+    pub fn said(&self) -> String {
+        match &self.sqlstate {
+            Some(code) => format!("{} (SQLSTATE {code})", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+
+    pub fn has_code(&self, code: &str) -> bool {
+        self.sqlstate.as_deref() == Some(code)
+    }
+}
+
+/// Who is at fault when a row is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The row, however many are refused alike: the code names a constraint, or a value that does not fit.
+    Row,
+    /// The row if others pass in the same attempt, else the table: a trigger, a policy or a function may have refused it for either.
+    ByNeighbours,
 }
 
 /// Whose table a failed statement was about.
@@ -50,6 +78,8 @@ pub struct Refusal {
 pub enum Scope {
     /// A table of the pipeline's: the data may be at fault.
     Data,
+    /// A rollup's counters: the data is at fault only where a value does not fit.
+    Counters,
     /// The schema `duto`, or the transaction itself: the data is never at fault.
     Own,
 }
@@ -65,33 +95,44 @@ impl Failure {
 
     fn of_refused(refused: &DbError, scope: Scope) -> Self {
         let code = refused.code().code();
+        let refusal = |blame| Refusal {
+            sqlstate: Some(code.to_owned()),
+            blame,
+            into: None,
+            constraint: refused.constraint().map(str::to_owned),
+            table: refused.table().map(str::to_owned),
+            column: refused.column().map(str::to_owned),
+            reason: message(refused),
+        };
         let said = format!("{} (SQLSTATE {code})", message(refused));
-        match class(code) {
-            Class::Locked => Self::Locked(said),
-            Class::Serialization => Self::Serialization(said),
-            Class::Again => Self::Again(said),
-            Class::Lost => Self::Lost(said),
-            Class::Data if scope == Scope::Data && names_a_constraint(code, refused) => Self::Poison(Refusal {
-                sqlstate: code.to_owned(),
-                constraint: refused.constraint().map(str::to_owned),
-                table: refused.table().map(str::to_owned),
-                column: refused.column().map(str::to_owned),
-                reason: message(refused),
-            }),
-            Class::Data | Class::Other => Self::Pause(said),
+        match (class(code), scope) {
+            (Class::Locked, _) => Self::Locked(said),
+            (Class::Serialization, _) => Self::Serialization(said),
+            (Class::Again, _) => Self::Again(said),
+            (Class::Lost, _) => Self::Lost(said),
+            (Class::Data, Scope::Data) if names_a_constraint(code, refused) => Self::Poison(refusal(Blame::Row)),
+            (Class::Data, Scope::Counters) if code.starts_with("22") => Self::Poison(refusal(Blame::Row)),
+            (Class::Data | Class::Unknown, Scope::Data) => Self::Poison(refusal(Blame::ByNeighbours)),
+            (Class::Data | Class::Unknown, Scope::Counters | Scope::Own) | (Class::Server, _) => Self::Pause(said),
         }
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
+    /// A value, or a constraint that is named.
     Data,
     Locked,
     Serialization,
     Again,
     Lost,
-    Other,
+    /// No row can cause it.
+    Server,
+    /// A row may have caused it, or the table.
+    Unknown,
 }
 
+/// PostgreSQL's manual, appendix A.
 fn class(code: &str) -> Class {
     match code {
         "22001" | "22003" | "22007" | "22008" | "22021" | "22023" | "22P02" | "22P05" | "23502" | "23503" | "23505" | "23514" | "23P01"
@@ -100,12 +141,16 @@ fn class(code: &str) -> Class {
         "40001" => Class::Serialization,
         "40P01" | "57014" | "25P04" => Class::Again,
         "25P03" | "25006" => Class::Lost,
+        // A table that is not there, a sequence that is used up, data or an index that is broken on disk.
+        "42P01" | "2200H" | "XX001" | "XX002" => Class::Server,
         _ if code.starts_with("08") || code.starts_with("57P0") => Class::Lost,
-        _ => Class::Other,
+        // Transaction state, authorization, catalogues and schemas, resources, the operator, the system.
+        _ if ["25", "28", "3D", "3F", "53", "57", "58", "F0"].contains(&code.get(..2).unwrap_or_default()) => Class::Server,
+        _ => Class::Unknown,
     }
 }
 
-/// 23514 without a constraint's name is "no partition of relation found for row": the table is at fault, not the row.
+/// 23514 without a constraint's name is "no partition of relation found for row".
 fn names_a_constraint(code: &str, refused: &DbError) -> bool {
     code != "23514" || refused.constraint().is_some()
 }
@@ -141,16 +186,19 @@ mod tests {
         for code in
             ["22001", "22003", "22007", "22008", "22021", "22023", "22P02", "22P05", "23502", "23503", "23505", "23514", "23P01", "54000"]
         {
-            assert!(matches!(class(code), Class::Data), "{code} is about a row");
+            assert_eq!(class(code), Class::Data, "{code} is about a row");
         }
         for code in ["40001", "40P01", "55P03", "57014", "25P04"] {
             assert!(matches!(class(code), Class::Again | Class::Locked | Class::Serialization), "{code} passes by itself");
         }
         for code in ["08006", "08000", "57P01", "57P02", "57P03", "25P03", "25006"] {
-            assert!(matches!(class(code), Class::Lost), "{code} ends the connection");
+            assert_eq!(class(code), Class::Lost, "{code} ends the connection");
         }
-        for code in ["53100", "53300", "58030", "28000", "42P01", "42703", "21000", "2200H", "XX000", "P0001", "22012"] {
-            assert!(matches!(class(code), Class::Other), "{code} is not the data's fault");
+        for code in ["53100", "53300", "58030", "28000", "42P01", "2200H", "25P02", "57000", "XX001"] {
+            assert_eq!(class(code), Class::Server, "{code} is not the data's fault");
+        }
+        for code in ["42703", "21000", "XX000", "P0001", "22012", "42501", "428C9", "27000"] {
+            assert_eq!(class(code), Class::Unknown, "{code} may be a row's fault, or the table's");
         }
     }
 }

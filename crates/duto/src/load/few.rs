@@ -5,6 +5,7 @@
 
 use arrow::array::{Array, ArrayRef};
 use bytes::{BufMut, BytesMut};
+use tokio_postgres::Row;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::connect::{Connection, Connector};
@@ -17,27 +18,48 @@ use crate::definition::ColumnType;
 /// Up to so many rows go by INSERT. A transaction of 100 of `sales` is a third quicker so than by COPY, and one of 1,000 about as quick.
 pub const FEW_ROWS: usize = 256;
 
-/// The statement that inserts arrays of values, one a column, and their types.
+/// A statement over a few rows whose parameters are arrays of values, one a column, and the parameters' types.
 #[derive(Debug, Clone)]
-pub struct InsertFew {
-    sql: String,
-    types: Vec<Type>,
+pub struct FewRows {
+    pub sql: String,
+    pub types: Vec<Type>,
 }
 
-impl InsertFew {
-    /// Of these columns, by their names and types.
-    pub fn new(table: &str, columns: &[(&str, ColumnType)]) -> Self {
-        let (sql, types) = insert_of(table, columns, 1);
-        Self { sql, types }
-    }
+/// Inserts rows of these columns, by their names and types.
+pub(super) fn insert_of_few(table: &str, columns: &[(&str, ColumnType)]) -> FewRows {
+    let (sql, types) = insert_of(table, columns, 1);
+    FewRows { sql, types }
+}
+
+/// The rows as a relation: the columns, `duto_row`, which is the row's number, and `duto_place`, its place among the rows. `quoted` has the
+/// columns' names as SQL.
+pub(super) fn rows_of(quoted: &[String], columns: &[(&str, ColumnType)]) -> (String, Vec<Type>) {
+    let types: Vec<Type> = columns.iter().map(|(_, column_type)| array_of(*column_type)).chain([Type::INT4_ARRAY]).collect();
+    let arrays: Vec<String> = (1..=types.len()).map(|number| format!("${number}")).collect();
+    let sql = format!("SELECT * FROM unnest({}) WITH ORDINALITY AS few ({}, duto_row, duto_place)", arrays.join(", "), quoted.join(", "));
+    (sql, types)
 }
 
 /// Inserts the chosen rows; answers how many the table took.
 pub async fn insert(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, chosen: &[u32]) -> Result<u64, Failure> {
     let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
     let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
-    let InsertFew { sql, types } = &table.insert_few;
+    let FewRows { sql, types } = &table.insert_few;
     by.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await
+}
+
+/// Runs a statement over [`rows_of`] the chosen rows; returns its rows.
+pub async fn query(
+    on: &Connection,
+    by: &Connector,
+    FewRows { sql, types }: &FewRows,
+    rows: &PreparedTable,
+    chosen: &[u32],
+) -> Result<Vec<Row>, Failure> {
+    let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
+    let numbers: Vec<i32> = chosen.iter().map(|row| *row as i32).collect();
+    let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as &(dyn ToSql + Sync)).chain([&numbers as _]).collect();
+    by.within_scope(Scope::Data, async { on.client.query(&on.prepared_typed(sql, types).await?, &values).await }).await
 }
 
 /// The text of an INSERT whose values are arrays, one a column, in parameters that begin with this number, and the parameters' types.

@@ -7,7 +7,7 @@ use futures_util::join;
 use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
-use super::failure::Failure;
+use super::failure::{Failure, Scope};
 use super::prepared::{OffsetRange, Outcome, Prepared};
 use super::target::Target;
 
@@ -56,25 +56,36 @@ const INSERT: &str =
     "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered,
      not_stored, outcomes, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
-/// Writes the rows and commits, in one round trip. SELECT fails in a transaction that failed, where COMMIT alone would answer Ok and roll back.
+/// Asks the constraints that a table's maker deferred to the end of the transaction.
+pub(super) const CHECK_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// Writes the rows and commits, in one round trip. Deferred constraints are asked first: what they refuse is a row's fault, which COMMIT would
+/// not tell from our own. SELECT fails in a transaction that failed, where COMMIT alone would answer Ok and roll back.
 pub async fn write_and_commit(on: &Connection, by: &Connector, target: &Target, rows: &[LedgerRow]) -> Result<(), Failure> {
-    by.within(async {
-        let insert = &on.prepared(INSERT).await?;
-        let inserts = rows.iter().map(|row| async move {
-            let LedgerRow { kind, partition, from, to, counts } = row;
-            let records = counts.stored + counts.repeated + counts.rejected + counts.filtered;
-            let Counts { stored, repeated, rejected, filtered, not_stored, letters } = counts;
-            let Target { pipeline, topic, worker, .. } = target;
-            let values: [&(dyn ToSql + Sync); 14] =
-                [pipeline, topic, partition, kind, from, to, &records, stored, repeated, rejected, filtered, not_stored, letters, worker];
-            on.client.execute(insert, &values).await
-        });
-        // The first poll of each sends it, so they leave in this order.
-        let (inserted, committed) = join!(join_all(inserts), on.client.simple_query("SELECT 1; COMMIT"));
-        inserted.into_iter().collect::<Result<Vec<u64>, _>>()?;
-        committed.map(|_| ())
-    })
-    .await
+    let checked = by
+        .within(async {
+            let insert = &on.prepared(INSERT).await?;
+            let inserts = rows.iter().map(|row| async move {
+                let LedgerRow { kind, partition, from, to, counts } = row;
+                let records = counts.stored + counts.repeated + counts.rejected + counts.filtered;
+                let Counts { stored, repeated, rejected, filtered, not_stored, letters } = counts;
+                let Target { pipeline, topic, worker, .. } = target;
+                let values: [&(dyn ToSql + Sync); 14] = [
+                    pipeline, topic, partition, kind, from, to, &records, stored, repeated, rejected, filtered, not_stored, letters, worker,
+                ];
+                on.client.execute(insert, &values).await
+            });
+            // The first poll of each sends it, so they leave in this order.
+            let (checked, inserted, committed) =
+                join!(on.client.batch_execute(CHECK_DEFERRED), join_all(inserts), on.client.simple_query("SELECT 1; COMMIT"));
+            if checked.is_ok() {
+                inserted.into_iter().collect::<Result<Vec<u64>, _>>()?;
+                committed?;
+            }
+            Ok(checked)
+        })
+        .await?;
+    checked.map_err(|error| Failure::of(&error, Scope::Data))
 }
 
 /// The outcomes of a batch that turned out to be committed after its connection was lost.

@@ -1,5 +1,7 @@
 //! `duto.outbox`: the messages of stored rows, written in the rows' own transaction. They are sent after the commit.
 
+use std::ops::Range;
+
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -14,6 +16,9 @@ const INSERT: &str = "INSERT INTO duto.outbox (pipeline, topic, partition, targe
      SELECT $1, $2, m.partition, m.target, m.key, m.value, m.message_id, $3
      FROM unnest($4::integer[], $5::text[], $6::bytea[], $7::bytea[], $8::uuid[]) WITH ORDINALITY AS m (partition, target, key, value, message_id, place)
      ORDER BY m.place";
+
+/// A statement takes messages until they have this many bytes. PostgreSQL takes no statement of 1 GiB.
+const PIECE_BYTES: usize = 16 << 20;
 
 /// The rows of `duto.outbox`, column by column.
 #[derive(Default)]
@@ -32,13 +37,35 @@ pub(super) async fn write(on: &Connection, by: &Connector, target: &Target, batc
         return Ok(());
     }
     let token = Uuid::new_v4();
-    let values: [&(dyn ToSql + Sync); 8] =
-        [&target.pipeline, &target.topic, &token, &rows.partitions, &rows.targets, &rows.keys, &rows.values, &rows.message_ids];
-    let written = by.within(async { on.client.execute(&on.prepared(INSERT).await?, &values).await }).await?;
-    if written == rows.partitions.len() as u64 {
-        Ok(())
-    } else {
-        Err(Failure::Pause(format!("duto.outbox took {written} messages of {}: a trigger or a rule swallows them", rows.partitions.len())))
+    for piece in rows.pieces() {
+        let Rows { partitions, targets, keys, values, message_ids } = &rows;
+        let (partitions, targets, keys) = (&partitions[piece.clone()], &targets[piece.clone()], &keys[piece.clone()]);
+        let (contents, message_ids, sent) = (&values[piece.clone()], &message_ids[piece.clone()], piece.len());
+        let values: [&(dyn ToSql + Sync); 8] =
+            [&target.pipeline, &target.topic, &token, &partitions, &targets, &keys, &contents, &message_ids];
+        let written = by.within(async { on.client.execute(&on.prepared(INSERT).await?, &values).await }).await?;
+        if written != sent as u64 {
+            return Err(Failure::Pause(format!("duto.outbox took {written} messages of {sent}: a trigger or a rule swallows them")));
+        }
+    }
+    Ok(())
+}
+
+impl Rows<'_> {
+    /// The rows in stretches that each fit into one message to PostgreSQL.
+    fn pieces(&self) -> Vec<Range<usize>> {
+        let (mut pieces, mut from, mut bytes) = (Vec::new(), 0, 0);
+        for (index, (key, value)) in self.keys.iter().zip(&self.values).enumerate() {
+            bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+            if bytes > PIECE_BYTES {
+                pieces.push(from..index + 1);
+                (from, bytes) = (index + 1, 0);
+            }
+        }
+        if from < self.keys.len() {
+            pieces.push(from..self.keys.len());
+        }
+        pieces
     }
 }
 

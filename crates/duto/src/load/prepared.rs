@@ -1,6 +1,7 @@
 //! A batch that is ready to be loaded: everything that can be known before BEGIN.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
@@ -168,21 +169,37 @@ impl Prepared {
         outcomes
     }
 
-    /// The rows of a table that records may write whose row of the first table, the `once` table, was stored.
+    /// The rows of a table that records may write whose row of the first table, the `once` table, was stored, or that have none there.
     pub fn rows_of_admitted(&self, table: usize, stored_in_first: &[u32]) -> Vec<u32> {
         let (first, table) = (&self.tables[0], &self.tables[table]);
         if stored_in_first.len() == first.rows.len() {
             return table.rows.clone();
         }
-        let admitted = first.records_of(stored_in_first, self.batch.len());
+        let admitted = first.admitted_by(stored_in_first, self.batch.len());
         table.rows_of(|record| admitted[record as usize])
+    }
+
+    /// The same of single records, as a question: may this one write?
+    pub fn admitted_by(&self, stored_in_first: &[u32]) -> impl Fn(u32) -> bool + use<'_> {
+        let first = &self.tables[0];
+        let stored: HashSet<u32> = stored_in_first.iter().map(|row| first.record[*row as usize]).collect();
+        move |record| stored.contains(&record) || first.record.binary_search(&record).is_err()
+    }
+
+    /// The records that have rows to write, in their order.
+    pub fn writing_records(&self) -> Vec<u32> {
+        let mut writes = vec![false; self.batch.len()];
+        for table in &self.tables {
+            table.candidates.iter().for_each(|row| writes[table.record[*row as usize] as usize] = true);
+        }
+        (0u32..).zip(writes).filter_map(|(record, writes)| writes.then_some(record)).collect()
     }
 }
 
-/// Only a record whose row of the first table is to be written writes anything into the others.
+/// Only a record whose row of the first table is to be written, or that has none there, writes anything into the others.
 fn keep_candidates_of_first(tables: &mut [PreparedTable], records: usize) {
     let Some((first, others)) = tables.split_first_mut() else { return };
-    let admitted = first.records_of(&first.rows, records);
+    let admitted = first.admitted_by(&first.rows, records);
     for table in others {
         let record = &table.record;
         table.candidates.retain(|row| admitted[record[*row as usize] as usize]);
@@ -207,11 +224,22 @@ impl PreparedTable {
         self.one_row_a_key(self.candidates.iter().copied().filter(|row| admitted(self.record[*row as usize])).collect())
     }
 
-    /// For each record of the batch, whether it has one of these rows.
-    fn records_of(&self, rows: &[u32], records: usize) -> Vec<bool> {
-        let mut has_row = vec![false; records];
-        rows.iter().for_each(|row| has_row[self.record[*row as usize] as usize] = true);
-        has_row
+    /// Of the `once` table: for each record of the batch, whether it may write into the others. A record is a repeat if it has rows here and
+    /// none of them is among these; one that has no row here, which a WHERE left out, is none.
+    fn admitted_by(&self, rows: &[u32], records: usize) -> Vec<bool> {
+        let mut admitted = vec![true; records];
+        self.record.iter().for_each(|record| admitted[*record as usize] = false);
+        rows.iter().for_each(|row| admitted[self.record[*row as usize] as usize] = true);
+        admitted
+    }
+
+    /// The rows to write if only these records may, and of them only those that are admitted.
+    pub fn rows_of_range(&self, records: RangeInclusive<u32>, admitted: impl Fn(u32) -> bool) -> Vec<u32> {
+        // Both rise: rows stand in the order of their records.
+        let record_of = |row: &u32| self.record[*row as usize];
+        let from = self.candidates.partition_point(|row| record_of(row) < *records.start());
+        let to = self.candidates.partition_point(|row| record_of(row) <= *records.end());
+        self.one_row_a_key(self.candidates[from..to].iter().copied().filter(|row| admitted(record_of(row))).collect())
     }
 
     /// A key that is NULL would never be found again, so the record could be stored twice.

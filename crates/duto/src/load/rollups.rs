@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
-use super::failure::Failure;
+use super::failure::{Failure, Scope};
 use super::prepared::Prepared;
 use super::target::{Target, quote};
 use crate::definition::{Measure, Operation};
@@ -56,7 +56,7 @@ pub async fn write(
         let sets = rollup.sets.iter().map(|set| set.insert.as_str()).zip(delta.sets);
         statements.extend(sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())));
     }
-    by.within(async {
+    by.within_scope(Scope::Counters, async {
         let mut prepared = Vec::with_capacity(statements.len());
         for (statement, _) in &statements {
             prepared.push(on.prepared(statement).await?);

@@ -1,7 +1,7 @@
 //! The SQL of a pipeline's load, written once when the worker starts.
 
 use super::at_once::AtOnce;
-use super::few::InsertFew;
+use super::few::{self, FewRows};
 use super::rollups::RollupTargets;
 use crate::definition::{ColumnType, Pipeline, Repeat, Table};
 use crate::rollup::Rollups;
@@ -41,14 +41,17 @@ pub struct TableTarget {
     /// COPY straight into the table.
     pub copy: String,
     /// INSERT of a few rows straight into the table.
-    pub insert_few: InsertFew,
-    /// A temporary table with the written columns and the row's number in the batch.
+    pub insert_few: FewRows,
+    /// A temporary table with the written columns, the row's number in the batch, and its place in the order of writing.
     pub create_stage: String,
     pub copy_stage: String,
-    /// From the stage into the table; answers the numbers of the rows that were stored.
+    /// From the stage into the table, unless the key is there. Returns the numbers of the rows that were stored.
     pub insert: String,
-    /// How many rows of the stage are in no way in the table: none, unless something swallowed them.
+    /// The number of rows of the stage that are in no way in the table: none, unless something swallowed them.
     pub swallowed: String,
+    /// The same two statements for a few rows, without a stage.
+    pub store_few: FewRows,
+    pub swallowed_few: FewRows,
 }
 
 impl Target {
@@ -95,21 +98,55 @@ impl TableTarget {
         let written = columns_of(table, written);
         let list = columns.join(", ");
         let keys: Vec<String> = table.key().iter().map(|column| quote(&column.name)).collect();
-        let key_list = keys.join(", ");
-        let same_key =
-            |left: &str, right: &str| keys.iter().map(|key| format!("{left}.{key} = {right}.{key}")).collect::<Vec<_>>().join(" AND ");
-        let insert = match table.repeat {
+        let statements = General { name: &name, repeat: table.repeat, columns: &columns, keys: &keys };
+        let (few, types) = few::rows_of(&columns, &written);
+        let few_rows = |sql: String| FewRows { sql: format!("WITH few AS MATERIALIZED ({few}){sql}"), types: types.clone() };
+        Self {
+            insert_few: few::insert_of_few(&table.name, &written),
+            copy: format!("COPY {name} ({list}) FROM STDIN (FORMAT binary)"),
+            create_stage: format!(
+                "CREATE TEMP TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS
+                 SELECT {list}, 0::integer AS duto_row, 0::integer AS duto_place FROM {name} WITH NO DATA"
+            ),
+            copy_stage: format!("COPY {stage} ({list}, duto_row, duto_place) FROM STDIN (FORMAT binary)"),
+            insert: format!("WITH {}", statements.store(&stage)),
+            swallowed: statements.swallowed(&stage),
+            store_few: few_rows(format!(", {}", statements.store("few"))),
+            swallowed_few: few_rows(format!(" {}", statements.swallowed("few"))),
+            stage,
+            name: table.name.clone(),
+            declared: table.columns.iter().map(|column| column.name.clone()).collect(),
+            repeat: table.repeat,
+        }
+    }
+}
+
+/// The way of rows into a table that always works, from a relation that has its columns, `duto_row` and `duto_place`.
+struct General<'a> {
+    name: &'a str,
+    repeat: Repeat,
+    columns: &'a [String],
+    keys: &'a [String],
+}
+
+impl General<'_> {
+    /// Behind WITH. Rows are written in the order of their places: all writers of a table have one order, whatever collation its key has.
+    fn store(&self, from: &str) -> String {
+        let Self { name, columns, keys, .. } = self;
+        let (list, key_list) = (columns.join(", "), keys.join(", "));
+        // As COPY does, into an identity column too.
+        let insert = format!("INSERT INTO {name} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM {from} s");
+        match self.repeat {
             Repeat::Append => format!(
-                "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} ORDER BY duto_row RETURNING 1)
-                 SELECT duto_row FROM {stage} WHERE (SELECT count(*) FROM stored) = (SELECT count(*) FROM {stage})"
+                "stored AS ({insert} ORDER BY duto_place RETURNING 1)
+                 SELECT duto_row FROM {from} WHERE (SELECT count(*) FROM stored) = (SELECT count(*) FROM {from})"
             ),
             Repeat::Ignore => format!(
-                "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} s
-                   WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE {there}) ORDER BY {key_list}
+                "stored AS ({insert} WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE {there}) ORDER BY duto_place
                    ON CONFLICT ({key_list}) DO NOTHING RETURNING {key_list})
-                 SELECT s.duto_row FROM stored JOIN {stage} s ON {joined}",
-                there = same_key("t", "s"),
-                joined = same_key("stored", "s"),
+                 SELECT s.duto_row FROM stored JOIN {from} s ON {joined}",
+                there = self.same_key("t", "s"),
+                joined = self.same_key("stored", "s"),
             ),
             Repeat::Update => {
                 let set: Vec<String> =
@@ -117,32 +154,23 @@ impl TableTarget {
                 // A table of nothing but its key still has to count the row as stored.
                 let set = if set.is_empty() { format!("{0} = excluded.{0}", keys[0]) } else { set.join(", ") };
                 format!(
-                    "WITH stored AS (INSERT INTO {name} ({list}) SELECT {list} FROM {stage} ORDER BY {key_list}
-                       ON CONFLICT ({key_list}) DO UPDATE SET {set} RETURNING {key_list})
-                     SELECT s.duto_row FROM stored JOIN {stage} s ON {joined}",
-                    joined = same_key("stored", "s"),
+                    "stored AS ({insert} ORDER BY duto_place ON CONFLICT ({key_list}) DO UPDATE SET {set} RETURNING {key_list})
+                     SELECT s.duto_row FROM stored JOIN {from} s ON {joined}",
+                    joined = self.same_key("stored", "s"),
                 )
             }
-        };
-        let swallowed = if keys.is_empty() {
-            "SELECT 0::bigint".to_owned()
-        } else {
-            format!("SELECT count(*) FROM {stage} s WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE {})", same_key("t", "s"))
-        };
-        Self {
-            insert_few: InsertFew::new(&table.name, &written),
-            copy: format!("COPY {name} ({list}) FROM STDIN (FORMAT binary)"),
-            create_stage: format!(
-                "CREATE TEMP TABLE IF NOT EXISTS {stage} ON COMMIT DELETE ROWS AS SELECT {list}, 0::integer AS duto_row FROM {name} WITH NO DATA"
-            ),
-            copy_stage: format!("COPY {stage} ({list}, duto_row) FROM STDIN (FORMAT binary)"),
-            insert,
-            swallowed,
-            stage,
-            name: table.name.clone(),
-            declared: table.columns.iter().map(|column| column.name.clone()).collect(),
-            repeat: table.repeat,
         }
+    }
+
+    fn swallowed(&self, from: &str) -> String {
+        if self.keys.is_empty() {
+            return format!("SELECT 0::bigint FROM (SELECT count(*) FROM {from}) AS rows_sent");
+        }
+        format!("SELECT count(*) FROM {from} s WHERE NOT EXISTS (SELECT 1 FROM {} t WHERE {})", self.name, self.same_key("t", "s"))
+    }
+
+    fn same_key(&self, left: &str, right: &str) -> String {
+        self.keys.iter().map(|key| format!("{left}.{key} = {right}.{key}")).collect::<Vec<_>>().join(" AND ")
     }
 }
 

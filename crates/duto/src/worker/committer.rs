@@ -7,12 +7,15 @@ use super::lane::Lane;
 use super::settle::{Settled, Settler};
 use super::shared::{Message, Shared};
 use crate::load::partitions::Partitions;
+use crate::load::poison::MOST_NEIGHBOURS;
 use crate::load::prepared::Prepared;
 
 /// Runs until the lane closes. A batch that cannot be settled within the retry limit ends the worker.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
     let partitions = Partitions::new(&shared.pipeline, shared.stages.written());
-    let mut settler = Settler::new(shared.way(), lane.number, partitions);
+    let behind = lane.clone();
+    let mut settler =
+        Settler::new(shared.way(), lane.number, partitions).with_neighbours(Arc::new(move || behind.waiting_records(MOST_NEIGHBOURS)));
     // While the group is joined.
     settler.connect().await;
     while let Some(mut work) = lane.next().await {

@@ -112,6 +112,17 @@ impl Lane {
         }
     }
 
+    /// A copy of the records that come next behind what is being committed, at most so many.
+    pub fn waiting_records(&self, most: usize) -> Batch {
+        let state = self.lock();
+        let ready = state.ready.iter().map(|work| &work.prepared.batch);
+        let mut records = Batch::default();
+        for record in ready.chain(&state.pending).flat_map(Batch::iter).take(most) {
+            records.push_record(record);
+        }
+        records
+    }
+
     /// Whether the lane holds as much as it may.
     pub fn is_full(&self) -> bool {
         self.lock().is_full(&self.limits)

@@ -28,6 +28,14 @@ impl Paths {
         self.clean_batches[table] = 0;
     }
 
+    /// Something else than a key stood in the way of the shortcut, and not in that of the stage. Returns whether a shortcut had been taken.
+    pub fn shortcut_failed(&mut self, batch: &Prepared) -> bool {
+        let written = batch.tables.iter().enumerate().filter(|(_, table)| !table.rows.is_empty());
+        let direct: Vec<usize> = written.map(|(index, _)| index).filter(|index| self.paths[*index] == Path::Direct).collect();
+        direct.iter().for_each(|index| self.repeated(*index));
+        !direct.is_empty()
+    }
+
     /// A table of few keys, such as a catalogue, stays staged: nearly every batch repeats one.
     pub fn learn(&mut self, batch: &Prepared, stored: &[Vec<u32>]) {
         for (index, (table, stored)) in batch.tables.iter().zip(stored).enumerate() {

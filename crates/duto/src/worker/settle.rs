@@ -11,14 +11,15 @@ use super::paths::Paths;
 use super::patience::Patience;
 use super::progress::Progress;
 use super::stages::Stages;
+use crate::batch::Batch;
 use crate::definition::Database;
 use crate::deliver::Deliverer;
 use crate::load::at_once::AtOnceLoader;
 use crate::load::connect::{Connection, Connector};
-use crate::load::failure::Failure;
+use crate::load::failure::{Failure, Refusal};
 use crate::load::ledger;
 use crate::load::partitions::Partitions;
-use crate::load::poison;
+use crate::load::poison::Search;
 use crate::load::position::{self, Resolution};
 use crate::load::prepared::{Outcome, Prepared, Verdicts};
 use crate::load::rows::StoredRows;
@@ -57,11 +58,19 @@ pub struct Settler {
     paths: Paths,
     partitions: Partitions,
     at_once: AtOnceLoader,
+    /// Records that come behind the batch in hand, as far as they are known: what passes of them tells whose fault a refusal is.
+    neighbours: Arc<dyn Fn() -> Batch + Send + Sync>,
 }
 
 impl Settler {
     pub fn new(way: Way, lane: usize, partitions: Partitions) -> Self {
-        Self { paths: Paths::new(way.target.tables.len()), way, lane, connection: None, partitions, at_once: AtOnceLoader::default() }
+        let (paths, at_once) = (Paths::new(way.target.tables.len()), AtOnceLoader::default());
+        Self { way, lane, connection: None, paths, partitions, at_once, neighbours: Arc::new(Batch::default) }
+    }
+
+    /// The same, for one that can see what comes behind its batches.
+    pub fn with_neighbours(self, neighbours: Arc<dyn Fn() -> Batch + Send + Sync>) -> Self {
+        Self { neighbours, ..self }
     }
 
     /// Connects beforehand; if that fails, the first batch says so.
@@ -108,11 +117,10 @@ impl Settler {
                 Failure::Fenced => return Settled::Fenced,
                 Failure::Repeat(table) => self.paths.repeated(table),
                 Failure::Poison(refusal) => {
-                    if let Err(failure) = self.find_poison(batch, &mut verdicts, &refusal.reason).await {
-                        match self.wait_out(failure, &mut patience, &mut unknown).await {
-                            None => {}
-                            Some(settled) => return settled,
-                        }
+                    if let Err(failure) = self.find_poison(batch, &mut verdicts, &refusal).await
+                        && let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await
+                    {
+                        return settled;
                     }
                 }
                 Failure::Resolved(places) => {
@@ -192,12 +200,34 @@ impl Settler {
         None
     }
 
-    async fn find_poison(&mut self, batch: &mut Prepared, verdicts: &mut Verdicts, reason: &str) -> Result<(), Failure> {
+    /// Finds what PostgreSQL refuses and prepares the batch without it. Where nothing is found the shortcut was refused, not the rows.
+    async fn find_poison(&mut self, batch: &mut Prepared, verdicts: &mut Verdicts, refusal: &Refusal) -> Result<(), Failure> {
         let Some(connection) = &self.connection else { return Err(Failure::Lost("no connection".into())) };
-        let found = poison::find(connection, &self.way.connector, &self.way.target, batch).await?;
+        let Way { stages, target, connector, .. } = &self.way;
+        let neighbours = || {
+            let behind = (self.neighbours)();
+            if behind.is_empty() {
+                return None;
+            }
+            let prepare = || stages.prepare(behind, Vec::new(), &Verdicts::default()).0;
+            Some(tokio::task::block_in_place(prepare))
+        };
+        let search = Search { on: connection, by: connector, target, counters: stages.rollups(), neighbours: &neighbours };
+        let found = search.find(batch).await?;
         if found.is_empty() {
-            return Err(Failure::Again(format!("a row was refused, but not when it was tried again: {reason}")));
+            return match self.paths.shortcut_failed(batch) {
+                true => Ok(()),
+                false => Err(Failure::Again(format!("rows were refused, but not when they were tried again: {}", refusal.said()))),
+            };
         }
+        let (refused, records) = (found.len(), batch.batch.len());
+        tracing::warn!(
+            pipeline = target.pipeline,
+            records,
+            refused,
+            reason = found[0].reason,
+            "PostgreSQL refuses records: they become rejects"
+        );
         verdicts.rejects.extend(found);
         self.prepare_again(batch, verdicts);
         Ok(())
