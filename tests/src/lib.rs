@@ -19,6 +19,7 @@ pub mod published; // messages that went out
 pub mod power_cut; // what is left of files when the power fails
 pub mod recorder; // what SQLite writes and syncs
 pub mod scale; // how much a fault run does
+pub mod small; // pipelines of a few lines
 pub mod small_disk; // a disk that is soon full
 pub mod verify; // rows, rejects and ledger against a sequential model
 pub mod timescale; // a server with TimescaleDB

@@ -78,6 +78,20 @@ impl TestPipeline {
         Self::copy_of("pipelines/logistics/pipeline.yaml", topic, group, log, database_url, settings)
     }
 
+    /// A pipeline of these sections, named `small`, that takes its topic's records as JSON.
+    pub fn of_sections(log: &TestLog, database_url: &str, sections: &str) -> Result<TestPipeline> {
+        let TestLog { topic, .. } = log;
+        let head = format!(
+            "pipeline: small\nsource:\n  topic: {topic}\n  group: {topic}-group\n  partitions: 1\n  format: json\n  kafka:\n    \
+             bootstrap.servers: \"${{KAFKA_BOOTSTRAP_SERVERS:-}}\"\ndatabase: {{ url: \"${{DATABASE_URL}}\", retries: forever }}\n"
+        );
+        let file = log.folder.path().join("small.yaml");
+        std::fs::write(&file, head + sections)?;
+        let environment = [("KAFKA_BOOTSTRAP_SERVERS", log.bootstrap_servers.as_str()), ("DATABASE_URL", database_url)];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Ok(TestPipeline { file, environment, log_folder: log.log_folder() })
+    }
+
     fn copy_of(file: &str, topic: &str, group: &str, log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
         let path = root().join(file);
         let mut text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;

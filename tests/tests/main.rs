@@ -21,6 +21,7 @@ mod poison_rows; // refusals that one record is at fault for
 mod products; // two applications in a loop
 mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
+mod refused_rows; // whose fault a refusal is, on tables that somebody else made
 mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load
 mod time_partitions; // tables in pieces of time on plain PostgreSQL

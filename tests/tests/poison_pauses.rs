@@ -30,7 +30,7 @@ const DROP_TRIGGER: &str = "DROP TRIGGER cause ON sales";
 
 const RECORDS_A_CAUSE: usize = 20;
 
-/// `{last}` is the number of the last order.
+/// `{first}` is the number of the last cause's first order.
 const CAUSES: [Cause; 16] = [
     Cause {
         words: "SQLSTATE 53400",
@@ -98,9 +98,9 @@ const CAUSES: [Cause; 16] = [
         words: "no partition of relation",
         table: "ALTER TABLE sales RENAME TO first_sales;
                 CREATE TABLE sales (LIKE first_sales INCLUDING DEFAULTS, PRIMARY KEY (order_number)) PARTITION BY RANGE (order_number);
-                ALTER TABLE sales ATTACH PARTITION first_sales FOR VALUES FROM (MINVALUE) TO ({last})",
+                ALTER TABLE sales ATTACH PARTITION first_sales FOR VALUES FROM (MINVALUE) TO ({first})",
         trigger: "",
-        mend: "CREATE TABLE more_sales PARTITION OF sales FOR VALUES FROM ({last}) TO (MAXVALUE)",
+        mend: "CREATE TABLE more_sales PARTITION OF sales FOR VALUES FROM ({first}) TO (MAXVALUE)",
     },
 ];
 
@@ -114,12 +114,12 @@ impl Cause {
                  CREATE TRIGGER cause BEFORE INSERT ON sales FOR EACH ROW EXECUTE FUNCTION cause()"
             ),
         };
-        with_last(&format!("{table}; {trigger}"))
+        with_first(&format!("{table}; {trigger}"))
     }
 }
 
-fn with_last(statements: &str) -> String {
-    statements.replace("{last}", &(CAUSES.len() * RECORDS_A_CAUSE).to_string())
+fn with_first(statements: &str) -> String {
+    statements.replace("{first}", &((CAUSES.len() - 1) * RECORDS_A_CAUSE + 1).to_string())
 }
 
 struct Running {
@@ -139,7 +139,7 @@ impl Running {
         wait_until("the worker says why it waits", PATIENCE, || worker.said(cause.words) > said).await.with_context(|| worker.tail())?;
         let rejects: i64 = self.client.query_one("SELECT count(*) FROM duto.reject", &[]).await?.get(0);
         ensure!(rejects == 0, "{rejects} records were rejected for what is not their fault");
-        self.client.batch_execute(&with_last(cause.mend)).await?;
+        self.client.batch_execute(&with_first(cause.mend)).await?;
         wait_until_loaded(&self.client, &mut self.worker, &self.placed, PATIENCE).await
     }
 }
