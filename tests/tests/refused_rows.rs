@@ -240,6 +240,26 @@ async fn a_trigger_sees_the_tables_before_its_own_whatever_the_batch() -> Result
     Ok(())
 }
 
+/// Each row of a list carries its record's text: what one batch holds becomes more than one transaction takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_list_multiplies_go_in_several_transactions() -> Result<()> {
+    let sections = "
+record: { id: BIGINT, note: TEXT, items: { type: LIST, items: INTEGER } }
+tables:
+  items:
+    columns: { id: BIGINT NOT NULL, item: INTEGER NOT NULL, note: TEXT }
+    repeat: append
+    select: SELECT id, item, note FROM record, UNNEST(items) AS item
+";
+    let small = Small::create("multiplied", sections, "").await?;
+    let items: Vec<String> = (0..1_000).map(|item| item.to_string()).collect();
+    let record = |id: i64| format!(r#"{{"id": {id}, "note": "{}", "items": [{}]}}"#, "x".repeat(10_000), items.join(","));
+    small.send((1..=16).map(record).collect::<Vec<_>>().iter().map(String::as_str))?;
+    small.load()?;
+    small.expect("SELECT count(*), count(DISTINCT (id, item)), sum(length(note)) FROM items", &["16000 16000 160000000"]).await?;
+    small.expect("SELECT sum(records), count(*) > 2, max(to_offset) FROM duto.batch WHERE records > 0", &["16 t 16"]).await
+}
+
 /// A record that the `once` table's WHERE leaves out has no row there that could be a repeat.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_without_a_row_in_the_once_table_is_no_repeat() -> Result<()> {

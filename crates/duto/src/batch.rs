@@ -71,6 +71,16 @@ impl Batch {
         self.records.len()
     }
 
+    /// Takes the records from this place on out of the batch.
+    pub fn split_off(&mut self, at: usize) -> Batch {
+        let (mut first, mut rest) = (Batch::default(), Batch::default());
+        for (place, record) in self.iter().enumerate() {
+            if place < at { first.push_record(record) } else { rest.push_record(record) }
+        }
+        *self = first;
+        rest
+    }
+
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -162,6 +162,28 @@ impl Select {
         SelectOutput { columns, row_record, failed }
     }
 
+    /// For each record, about how many bytes the columns have that its rows are made of; None where a record has at most one row. What a list of a
+    /// record multiplies is known before it is multiplied.
+    pub fn unnested_bytes(&self, records: &RecordBatch) -> Option<Vec<u64>> {
+        let unnest = self.unnest.as_ref()?;
+        let columns = columns_of(&unnest.sources, records, 0, None, records.num_rows()).ok()?;
+        let outer = batch_of(&unnest.schema, columns, records.num_rows()).ok()?;
+        // Of a list that fails as a whole the records are looked for one by one, and then none has more than its own rows.
+        let list = unnest.list.evaluate(&outer).and_then(|list| list.into_array(records.num_rows())).ok()?;
+        let list = list.as_list::<i32>();
+        let carried: Vec<&ArrayRef> = self
+            .sources
+            .iter()
+            .filter_map(|source| match source {
+                ColumnSource::Record(place) if *place < records.num_columns() => Some(records.column(*place)),
+                ColumnSource::Record(_) | ColumnSource::Clock | ColumnSource::Element => None,
+            })
+            .collect();
+        let elements = |row: usize| if list.is_null(row) { 0 } else { list.value_length(row) as u64 };
+        let bytes = |row: usize| carried.iter().map(|column| value_bytes(column, row)).sum::<u64>() + SMALL_VALUE_BYTES;
+        Some((0..records.num_rows()).map(|row| elements(row) * bytes(row)).collect())
+    }
+
     fn joined(&self, mut pieces: Vec<Piece>) -> Piece {
         if pieces.len() == 1 {
             return pieces.remove(0);
@@ -228,6 +250,20 @@ impl Select {
         let rows = elements.len();
         let columns = columns_of(&self.sources, records, clock_micros, Some((&elements, &parents)), rows)?;
         Ok((batch_of(&self.schema, columns, rows)?, parents.values().to_vec()))
+    }
+}
+
+/// A number, a date and the like, with what a row costs beside it.
+const SMALL_VALUE_BYTES: u64 = 16;
+
+/// About how many bytes a value has.
+fn value_bytes(column: &ArrayRef, row: usize) -> u64 {
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value_length(row).unsigned_abs().into(),
+        DataType::LargeUtf8 => column.as_string::<i64>().value_length(row).unsigned_abs(),
+        DataType::Binary => column.as_binary::<i32>().value_length(row).unsigned_abs().into(),
+        other if other.is_nested() => column.slice(row, 1).to_data().get_slice_memory_size().map_or(0, |bytes| bytes as u64),
+        _ => SMALL_VALUE_BYTES,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{HEADING_HEADER, NAME_HEADER, PARTITION, heading};
 use crate::batch::{Batch, Place, encode_headers};
 use crate::decode::CsvLayout;
 use crate::definition::{Files, Pipeline};
-use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
+use crate::load::prepared::{OffsetRange, Prepared};
 use crate::worker::stages::Stages;
 
 /// A file that can be loaded, at its first record.
@@ -92,12 +92,22 @@ impl Source {
 
 fn prepare(waiting: &Receiver<Result<Portion, BadFile>>, ready: &mpsc::Sender<Result<PreparedPortion, BadFile>>, stages: &Stages) {
     for portion in waiting {
-        let prepared = portion.map(|Portion { batch, range, read_bytes }| {
-            let (prepared, _) = stages.prepare(batch, vec![range], &Verdicts::default());
-            PreparedPortion { prepared, read_bytes }
-        });
-        if ready.blocking_send(prepared).is_err() {
-            return;
+        let (mut batch, mut ranges, read_bytes) = match portion {
+            Ok(Portion { batch, range, read_bytes }) => (batch, vec![range], read_bytes),
+            Err(problem) => {
+                let _ = ready.blocking_send(Err(problem));
+                return;
+            }
+        };
+        loop {
+            let (prepared, _, rest) = stages.prepare_fitting(batch, ranges);
+            if ready.blocking_send(Ok(PreparedPortion { prepared, read_bytes })).is_err() {
+                return;
+            }
+            match rest {
+                Some(rest) => (batch, ranges) = (rest.batch, rest.ranges),
+                None => break,
+            }
         }
     }
 }

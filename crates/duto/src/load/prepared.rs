@@ -28,6 +28,25 @@ pub struct OffsetRange {
     pub leader_epoch: i32,
 }
 
+impl OffsetRange {
+    /// Divides the ranges of a batch, of which these are the first records and those the rest.
+    pub fn divide(ranges: Vec<Self>, first: &Batch) -> (Vec<Self>, Vec<Self>) {
+        let (mut of_first, mut of_rest) = (Vec::new(), Vec::new());
+        for range in ranges {
+            let heads = || first.records.iter().filter(|head| head.partition == range.partition);
+            let between = heads().map(|head| head.offset + 1).max().unwrap_or(range.from);
+            if between > range.from {
+                let leader_epoch = heads().map(|head| head.leader_epoch).max().unwrap_or(range.leader_epoch);
+                of_first.push(Self { to: between, leader_epoch, ..range.clone() });
+            }
+            if between < range.to {
+                of_rest.push(Self { from: between, ..range });
+            }
+        }
+        (of_first, of_rest)
+    }
+}
+
 /// What became of one record, as the ledger has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

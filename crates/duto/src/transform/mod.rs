@@ -129,6 +129,12 @@ impl Transform {
         self.tables.get(table).map_or(&[], |table| &table.written_columns)
     }
 
+    /// For each decoded row, about how many bytes it becomes where tables take a row of each element of a list.
+    pub fn unnested_bytes(&self, decoded: &Decoded) -> Option<Vec<u64>> {
+        let tables = self.tables.iter().filter_map(|table| table.select.unnested_bytes(&decoded.rows));
+        tables.reduce(|sums, table| sums.into_iter().zip(table).map(|(sum, bytes)| sum.saturating_add(bytes)).collect())
+    }
+
     /// The rows of all tables. A record that fails in one table leaves all of them. `clock_micros` is what now() answers, in
     /// microseconds since 1970 UTC.
     pub fn run(&self, decoded: &Decoded, clock_micros: i64) -> Transformed {

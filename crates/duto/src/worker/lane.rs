@@ -158,6 +158,14 @@ impl Lane {
         }
     }
 
+    /// The preparer's: what it took and cannot prepare together with the rest. It comes next.
+    pub fn give_back(&self, epoch: u64, batch: Batch, ranges: &[OffsetRange]) {
+        let mut state = self.lock();
+        if epoch == state.epoch {
+            state.give_back(batch, ranges);
+        }
+    }
+
     /// The preparer's result. Thrown away if the lane was reset meanwhile.
     pub fn prepared(&self, epoch: u64, prepared: Prepared) {
         let mut state = self.lock();
@@ -258,6 +266,8 @@ impl Lane {
         let mut state = self.wait_while_in_flight(state, patience);
         let is_done = !state.has_work_in_flight();
         if is_done {
+            // What the preparer gave back meanwhile.
+            state.drop_pending(partitions, &self.limits);
             state.parts.retain(|partition, _| !partitions.contains(partition));
         }
         is_done

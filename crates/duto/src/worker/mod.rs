@@ -267,8 +267,11 @@ fn spawn_preparer(shared: &Arc<Shared>, lane: &Arc<Lane>) -> anyhow::Result<std:
     spawn_thread("prepare", move || {
         while let Some(taken) = lane.take() {
             let epoch = taken.epoch();
-            let (prepared, seconds) = shared.stages.prepare(taken.batch, taken.ranges, &crate::load::prepared::Verdicts::default());
+            let (prepared, seconds, rest) = shared.stages.prepare_fitting(taken.batch, taken.ranges);
             shared.progress.batch_prepared(seconds);
+            if let Some(rest) = rest {
+                lane.give_back(epoch, rest.batch, &rest.ranges);
+            }
             lane.prepared(epoch, prepared);
         }
     })

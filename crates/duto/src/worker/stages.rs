@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use crate::batch::{Batch, Place};
 use crate::check::Checks;
 use crate::clock::now_micros;
-use crate::decode::{CsvLayout, Decoder};
+use crate::decode::{CsvLayout, Decoded, Decoder};
 use crate::definition::{IngestEndpoint, Pipeline, Problem};
 use crate::ingest::answers;
 use crate::ingest::intake::Intake;
@@ -33,6 +33,20 @@ pub struct Stages {
     messages: Messages,
     intakes: Vec<Arc<Intake>>,
     queries: Queries,
+}
+
+/// What the stages made of a batch, the rejects before the transform, and the seconds until then.
+type Ran = (Transformed, Vec<Reject>, f64);
+
+/// The rows of lists' elements that one transaction takes, in bytes, unless one record has more. A batch is bounded by the bytes of its
+/// records, which a list of a thousand elements makes a thousandfold where each of its rows carries the record's text.
+const MOST_ROW_BYTES: u64 = 64 << 20;
+
+/// Records that did not fit.
+#[derive(Debug)]
+pub struct Rest {
+    pub batch: Batch,
+    pub ranges: Vec<OffsetRange>,
 }
 
 /// How long a batch spent in each stage.
@@ -103,15 +117,44 @@ impl Stages {
     /// Brings a batch as far as it comes without the database.
     pub fn prepare(&self, batch: Batch, ranges: Vec<OffsetRange>, verdicts: &Verdicts) -> (Prepared, StageSeconds) {
         let started = Instant::now();
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run(&batch)));
+        self.finish(batch, ranges, verdicts, ran, started)
+    }
+
+    /// The same of as many of its first records as make rows that fit into one transaction, and the rest, which is a batch of its own.
+    pub fn prepare_fitting(&self, mut batch: Batch, mut ranges: Vec<OffsetRange>) -> (Prepared, StageSeconds, Option<Rest>) {
+        let started = Instant::now();
+        let mut rest = None;
+        let ran = catch_unwind(AssertUnwindSafe(|| self.run_within(&batch, MOST_ROW_BYTES)));
+        let ran = match ran {
+            Ok(Ok(done)) => Ok(done),
+            Err(panic) => Err(panic),
+            Ok(Err(records)) => {
+                let batch_of_rest = batch.split_off(records);
+                let (of_first, of_rest) = OffsetRange::divide(ranges, &batch);
+                ranges = of_first;
+                rest = Some(Rest { batch: batch_of_rest, ranges: of_rest });
+                catch_unwind(AssertUnwindSafe(|| self.run(&batch)))
+            }
+        };
+        let (prepared, seconds) = self.finish(batch, ranges, &Verdicts::default(), ran, started);
+        (prepared, seconds, rest)
+    }
+
+    fn finish(
+        &self,
+        batch: Batch,
+        ranges: Vec<OffsetRange>,
+        verdicts: &Verdicts,
+        ran: std::thread::Result<Ran>,
+        started: Instant,
+    ) -> (Prepared, StageSeconds) {
         let (waiting, repeated) = answers::waiting(&self.pipeline, &batch);
         let verdicts = &match repeated.is_empty() {
             true => Cow::Borrowed(verdicts),
             false => Cow::Owned(verdicts.with_resolved(repeated)),
         };
-        let (mut transformed, rejects, decode) = match catch_unwind(AssertUnwindSafe(|| self.run(&batch))) {
-            Ok(done) => done,
-            Err(_) => self.run_one_by_one(&batch),
-        };
+        let (mut transformed, rejects, decode) = ran.unwrap_or_else(|_| self.run_one_by_one(&batch));
         let mut all = rejects;
         all.append(&mut transformed.rejects);
         let (rollups, uncountable) = self.rollups.evaluate(&transformed.tables, now_micros());
@@ -128,10 +171,29 @@ impl Stages {
     }
 
     /// Runs the stages over a batch: what they make of it, the rejects before the transform, the seconds until then.
-    pub fn run(&self, batch: &Batch) -> (Transformed, Vec<Reject>, f64) {
+    pub fn run(&self, batch: &Batch) -> Ran {
         let started = Instant::now();
+        self.run_decoded(batch, self.decoder.decode(batch), started)
+    }
+
+    /// The same unless the rows of a list's elements would have more bytes than this: then the number of records that fit, at least one.
+    fn run_within(&self, batch: &Batch, most_bytes: u64) -> Result<Ran, usize> {
+        let started = Instant::now();
+        let decoded = self.decoder.decode(batch);
+        if let Some(bytes) = self.transform.unnested_bytes(&decoded) {
+            let mut sum = 0u64;
+            for (row, bytes) in decoded.record.iter().zip(bytes) {
+                sum = sum.saturating_add(bytes);
+                if sum > most_bytes && *row > 0 {
+                    return Err(*row as usize);
+                }
+            }
+        }
+        Ok(self.run_decoded(batch, decoded, started))
+    }
+
+    fn run_decoded(&self, batch: &Batch, mut decoded: Decoded, started: Instant) -> Ran {
         let clock = now_micros();
-        let mut decoded = self.decoder.decode(batch);
         if self.checks.uses_meta() || self.transform.uses_meta() {
             decoded = with_meta(decoded, &self.pipeline.source.topic, batch);
         }
@@ -142,7 +204,7 @@ impl Stages {
     }
 
     /// A stage panicked, which is a bug: find the records that it cannot take, so that they cost only themselves.
-    fn run_one_by_one(&self, batch: &Batch) -> (Transformed, Vec<Reject>, f64) {
+    fn run_one_by_one(&self, batch: &Batch) -> Ran {
         let mut bad = HashSet::new();
         for index in 0..batch.len() {
             let mut alone = Batch::default();

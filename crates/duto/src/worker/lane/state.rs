@@ -150,6 +150,20 @@ impl State {
         Taken { batch, ranges: ranges.into_values().collect(), epoch: self.epoch }
     }
 
+    /// The last batch that was taken, without its first records: it waits again, before all others.
+    pub fn give_back(&mut self, batch: Batch, ranges: &[OffsetRange]) {
+        for range in ranges {
+            if let Some(part) = self.parts.get_mut(&range.partition) {
+                part.taken = range.from;
+            }
+        }
+        self.pending_records += batch.len();
+        self.pending_bytes += batch.bytes.len();
+        if !batch.is_empty() {
+            self.pending.push_front(batch);
+        }
+    }
+
     /// Takes out what waits of these partitions.
     pub fn take_pending(&mut self, partitions: &[i32], limits: &Limits) -> Batch {
         let mut taken = Batch::default();

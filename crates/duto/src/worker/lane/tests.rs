@@ -163,3 +163,29 @@ fn a_lane_that_closes_ends_its_preparer() {
         assert!(taking.join().unwrap());
     });
 }
+
+#[test]
+fn what_does_not_fit_comes_next() {
+    let lane = lane(0);
+    lane.add(1, 0, Uuid::new_v4(), -1);
+    lane.add(2, 0, Uuid::new_v4(), -1);
+    lane.append(records(&[(1, 0), (2, 0), (1, 1)]).iter());
+    let mut taken = lane.take().unwrap();
+    assert_eq!(ranges(&taken), [(1, 0, 2), (2, 0, 1)]);
+    let rest = taken.batch.split_off(1);
+    let (first, others) = OffsetRange::divide(taken.ranges, &taken.batch);
+    lane.give_back(taken.epoch, rest, &others);
+    lane.append(records(&[(1, 2)]).iter());
+    let work = work(&lane, Taken { ranges: first, ..taken });
+    assert_eq!(work.prepared.ranges.iter().map(|range| (range.partition, range.from, range.to)).collect::<Vec<_>>(), [(1, 0, 1)]);
+    lane.committed(&work);
+    let mut read = Vec::new();
+    while !lane.is_idle() {
+        let taken = lane.take().unwrap();
+        read.extend(taken.batch.records.iter().map(|head| (head.partition, head.offset)));
+        let work = self::work(&lane, taken);
+        lane.committed(&work);
+    }
+    assert_eq!(read, [(2, 0), (1, 1), (1, 2)]);
+    assert_eq!(lane.positions(), [(1, 3, 3), (2, 1, 1)]);
+}
