@@ -1,7 +1,13 @@
 //! Rows that PostgreSQL refuses on tables that somebody else made: whose fault it is, and that nobody else waits for it.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use duto_tests::small::Small;
+use duto_tests::wait::{wait_for, wait_until};
+use duto_tests::worker::Worker;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a pipeline of one table, one record a row, has in it.
 const EVENTS: &str = "
@@ -131,6 +137,21 @@ async fn rows_that_are_all_refused_alike_are_rejects() -> Result<()> {
     small.expect("SELECT count(*) FROM parents", &["1"]).await?;
     small.duto(&["rejects", "replay"])?;
     small.expect("SELECT count(*), (SELECT count(*) FROM duto.reject WHERE status = 'open') FROM children", &["9 0"]).await
+}
+
+/// Where the file sets a limit, what is refused beyond it waits until somebody looks.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_rejects_pause_where_the_file_says_so() -> Result<()> {
+    let small = Small::create("pause_at", &format!("rejects: {{ pause_at: 90% }}\n{CHILDREN}"), "").await?;
+    let children: Vec<String> = (1..=120).map(|id| format!(r#"{{"id": {id}, "kind": "child", "parent": 100}}"#)).collect();
+    small.send(children.iter().map(String::as_str))?;
+    let worker = Worker::start(&small.pipeline, &["--until-caught-up"])?;
+    wait_until("the worker says why it waits", PATIENCE, || worker.said("rejects.pause_at is 90%") > 0)
+        .await
+        .with_context(|| worker.tail())?;
+    small.expect("SELECT (SELECT count(*) FROM duto.reject) < 100, count(*) FROM children", &["t 0"]).await?;
+    small.client.batch_execute("INSERT INTO parents VALUES (100)").await?;
+    wait_for(&small.client, "SELECT (SELECT count(*) FROM duto.reject) + count(*) = 120 FROM children", PATIENCE).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,7 @@ pub mod publish;
 pub mod pull;
 mod quantity;
 pub mod record;
+mod rejects;
 mod render;
 pub mod rollups;
 mod schema;
@@ -64,6 +65,7 @@ pub use promise::{Promise, promise};
 pub use publish::Publish;
 pub use pull::{Cursor, Pull};
 pub use record::{Field, Kind, RecordDefinition, Rules};
+pub use rejects::RejectLimits;
 pub use render::{render, render_json};
 pub use rollups::{By, Measure, Operation, Rollup};
 pub use schema::json_schema;
@@ -83,6 +85,7 @@ pub struct Pipeline {
     pub source: Source,
     pub database: Database,
     pub batch: Batching,
+    pub rejects: RejectLimits,
     pub text: TextCleaning,
     pub record: RecordDefinition,
     /// `checks:`, in the file's order.

@@ -7,7 +7,7 @@ use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
     agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, ingest, listen, once, pipeline, publish,
-    pull, record, rollups, source, table, tests, text, views, yaml,
+    pull, record, rejects, rollups, source, table, tests, text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
@@ -18,12 +18,13 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 22] = [
+const SECTIONS: [Section; 23] = [
     pipeline::SECTION,
     listen::SECTION,
     source::SECTION,
     database::SECTION,
     batch::SECTION,
+    rejects::SECTION,
     text::SECTION,
     record::SECTION,
     checks::SECTION,

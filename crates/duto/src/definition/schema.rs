@@ -173,6 +173,7 @@ mod tests {
                 ":[0-9]+$" => text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u32>().is_ok()),
                 "^[0-9]+ ?(ms" => unit(&["ms", "s", "m", "h", "d"]),
                 "^[0-9]+ ?([kKMG]i?B" => unit(&["KiB", "MiB", "GiB", "kB", "MB", "GB", "B", ""]),
+                "^[0-9]{1,3} ?%$" => text.strip_suffix('%').is_some_and(|digits| digits.trim_end().parse::<u8>().is_ok()),
                 "\\$\\{" => false,
                 other => panic!("the test does not know the pattern {other}"),
             }

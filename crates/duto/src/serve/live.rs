@@ -128,6 +128,7 @@ impl Viewer {
             .chain(condition.paused.values())
             .chain(&condition.ended)
             .chain(&condition.database_trouble)
+            .chain(&condition.mostly_rejected)
             .cloned()
             .collect();
         let body = json!({"at": now(), "lag": lag, "records_per_second": (rate * 10.0).round() / 10.0, "rejects": rejects,

@@ -53,7 +53,8 @@ impl Overlooked {
         let condition = progress.condition();
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let trouble = condition.ended.iter().chain(condition.halted.values()).chain(condition.paused.values());
-        let trouble: Vec<&String> = trouble.chain(condition.deliveries.values()).chain(&condition.database_trouble).collect();
+        let trouble: Vec<&String> =
+            trouble.chain(condition.deliveries.values()).chain(&condition.database_trouble).chain(&condition.mostly_rejected).collect();
         json!({
             "name": pipeline.name, "file": self.file, "topic": pipeline.source.topic, "listen": pipeline.listen,
             "title": pipeline.dashboard.as_ref().map(|dashboard| &dashboard.title),

@@ -11,6 +11,7 @@ pub mod settle; // until it is committed, fenced or given up
 pub mod paths; // straight, or by a stage
 pub mod patience; // retries
 pub mod progress; // what was done
+pub mod recent; // how much of it was rejected
 pub mod shared; // what the threads share
 pub mod watch; // the topic's id, the lag, the line every ten seconds
 

@@ -10,6 +10,7 @@ use crate::publish::outbox::Waiting;
 use crate::reject::Stage;
 use crate::serve::changes::Changes;
 
+use super::recent::{Counts, Recent};
 use super::stages::StageSeconds;
 
 /// The counters of one pipeline in this process, from its start.
@@ -34,6 +35,7 @@ pub struct Progress {
     pub transform_seconds: Histogram,
     pub commit_seconds: Histogram,
     condition: Mutex<Condition>,
+    recent: Mutex<Recent>,
     /// What was committed, for those who show it.
     pub changes: Arc<Changes>,
 }
@@ -65,6 +67,8 @@ pub struct Condition {
     pub deliveries: BTreeMap<String, String>,
     /// The worker ended by itself, and why.
     pub ended: Option<String>,
+    /// Most of the last records were rejected.
+    pub mostly_rejected: Option<String>,
 }
 
 /// How the reading of one endpoint is.
@@ -111,6 +115,7 @@ impl Default for Progress {
             transform_seconds: Histogram::new(0.000_1),
             commit_seconds: Histogram::new(0.000_1),
             condition: Mutex::default(),
+            recent: Mutex::default(),
             changes: Arc::default(),
         }
     }
@@ -137,6 +142,7 @@ impl Progress {
         self.bytes.fetch_add(batch.batch.bytes.len() as u64, Ordering::Relaxed);
         self.batch_records.observe(outcomes.len() as f64);
         self.commit_seconds.observe(took.as_secs_f64());
+        self.recent().add(Counts::of(batch), batch.rejects.last().map(|reject| reject.reason.as_str()));
         let mut condition = self.lock();
         condition.last_commit = Some(Instant::now());
         condition.database_trouble = None;
@@ -165,7 +171,13 @@ impl Progress {
     }
 
     pub fn condition(&self) -> Condition {
-        self.lock().clone()
+        let mostly_rejected = self.recent().trouble();
+        Condition { mostly_rejected, ..self.lock().clone() }
+    }
+
+    /// The counts of the last records with this batch, if that many of them would be rejects.
+    pub fn would_reject(&self, percent: u8, batch: &Prepared) -> Option<Counts> {
+        self.recent().would_reach(percent, Counts::of(batch))
     }
 
     /// The lane waits for an operator.
@@ -262,8 +274,18 @@ impl Progress {
         self.lock().ended = None;
     }
 
+    fn recent(&self) -> MutexGuard<'_, Recent> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Condition> {
         self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn of(batch: &Prepared) -> Self {
+        Self { records: batch.batch.len() as u64, rejected: batch.rejects.len() as u64 }
     }
 }
 

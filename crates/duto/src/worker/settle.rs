@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::paths::Paths;
 use super::patience::Patience;
 use super::progress::Progress;
+use super::recent::Counts;
 use super::stages::Stages;
 use crate::batch::Batch;
 use crate::definition::Database;
@@ -25,6 +26,7 @@ use crate::load::prepared::{Outcome, Prepared, Verdicts};
 use crate::load::rows::StoredRows;
 use crate::load::target::Target;
 use crate::load::transaction;
+use crate::reject::Stage;
 
 /// How a batch ended.
 pub enum Settled {
@@ -104,6 +106,14 @@ impl Settler {
             }
         }
         loop {
+            if !unknown && let Some(reason) = self.too_many_rejects(batch) {
+                if let Some(settled) = self.wait_out(Failure::Pause(reason), &mut patience, &mut unknown).await {
+                    return settled;
+                }
+                // The table may take today what it refused then.
+                verdicts.rejects.retain(|reject| reject.stage != Stage::Load);
+                self.prepare_again(batch, &verdicts);
+            }
             let failure = match self.attempt(batch, fences, unknown).await {
                 Ok(Some((outcomes, stored))) => return Settled::Committed(outcomes, stored),
                 Ok(None) => {
@@ -167,6 +177,17 @@ impl Settler {
             None => transaction::load(connection, connector, target, stages.rollups(), batch, fences, paths).await?,
         };
         Ok(Some((committed.outcomes, Some(committed.stored))))
+    }
+
+    /// Why the batch is not to be loaded, where the file sets a limit.
+    fn too_many_rejects(&self, batch: &Prepared) -> Option<String> {
+        let percent = self.way.stages.pipeline().rejects.pause_at_percent?;
+        let Counts { records, rejected } = self.way.progress.would_reject(percent, batch)?;
+        let reason = batch.rejects.last().map_or("", |reject| &reject.reason);
+        Some(format!(
+            "{rejected} of the last {records} records would be rejects, and rejects.pause_at is {percent}%: mend what sends them, the table or the \
+             file, or raise the limit; the last one's reason: {reason}"
+        ))
     }
 
     /// Waits as the failure asks for; Some when there is nothing more to wait for.

@@ -93,6 +93,11 @@ impl Stages {
         &self.written
     }
 
+    /// What was planned.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
     /// What stored rows add to counters.
     pub fn rollups(&self) -> &Rollups {
         &self.rollups
