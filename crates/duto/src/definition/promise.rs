@@ -146,9 +146,9 @@ fn table_part(table: &Table, partitions: i32) -> Part {
             "repeat: append; every record adds its rows, also one that was sent twice; the position cannot be rewound".to_string()
         }
     };
-    // PostgreSQL holds two NULLs for different.
+    // PostgreSQL holds two NULLs for different, so such a row would never be found again.
     let may_be_null = table.key().iter().any(|column| !column.not_null);
-    let exception = if may_be_null { format!("; a row without {key} is never a repeat") } else { String::new() };
+    let exception = if may_be_null { format!("; a record whose {key} is NULL is a reject") } else { String::new() };
     Part { subject: format!("table {}", table.name), guarantee: Guarantee::ExactlyOnce, sentence: sentence + &exception }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     fn each_table_says_what_a_repeat_does() {
         for (columns, repeat, expected) in [
             ("a: TEXT PRIMARY KEY", "ignore", "repeat: ignore; a row whose a is already there changes nothing, the first stays"),
-            ("a: TEXT UNIQUE", "ignore", "; a row without a is never a repeat"),
+            ("a: TEXT UNIQUE", "ignore", "; a record whose a is NULL is a reject"),
             ("a: TEXT PRIMARY KEY", "update", "records of one a need one message key"),
             ("a: TEXT", "append", "every record adds its rows, also one that was sent twice"),
         ] {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
-use super::few::{self, Column, FEW_ROWS};
+use super::few::{self, Column};
 use super::position::{ADVANCE, Moves};
 use super::prepared::{Outcome, Prepared};
 use super::rows::Path;
@@ -156,6 +156,6 @@ fn fits(target: &Target, batch: &Prepared, paths: &[Path]) -> bool {
         && batch.answers.is_empty()
         && batch.outcomes.iter().all(|outcome| *outcome == Outcome::Stored)
         && paths.iter().all(|path| *path == Path::Direct)
-        && batch.tables.iter().all(|table| table.rows.len() <= FEW_ROWS)
+        && batch.tables.iter().all(|table| few::is_few(table, table.rows.len()))
         && batch.tables.iter().filter(|table| !table.rows.is_empty()).count() <= 1
 }

@@ -18,6 +18,14 @@ use crate::definition::ColumnType;
 /// Up to so many rows go by INSERT. A transaction of 100 of `sales` is a third quicker so than by COPY, and one of 1,000 about as quick.
 pub const FEW_ROWS: usize = 256;
 
+/// Rows of a table with more bytes than this are not few: a statement's parameters are one message, which must stay below 1 GiB.
+const MOST_FEW_BYTES: usize = 64 << 20;
+
+/// Whether this many of a table's rows go by one INSERT.
+pub fn is_few(rows: &PreparedTable, chosen: usize) -> bool {
+    chosen <= FEW_ROWS && rows.columns.iter().map(|(_, column)| column.get_array_memory_size()).sum::<usize>() <= MOST_FEW_BYTES
+}
+
 /// A statement over a few rows whose parameters are arrays of values, one a column, and the parameters' types.
 #[derive(Debug, Clone)]
 pub struct FewRows {

@@ -214,7 +214,7 @@ impl<'a> Probe<'a> {
             }
             let sent = chosen.len();
             stored.push(rows::store(on, by, table, rows, chosen).await.map_err(|failure| rows::into_table(failure, index))?);
-            rows::clear_stage(on, by, table, sent).await?;
+            rows::clear_stage(on, by, table, rows, sent).await?;
         }
         if let Some(defer_again) = &self.defer_again {
             by.within_scope(Scope::Data, on.client.batch_execute(&format!("{CHECK_DEFERRED}{defer_again}"))).await?;

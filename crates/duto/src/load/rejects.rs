@@ -9,6 +9,7 @@ use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use super::prepared::{Outcome, Prepared};
 use super::target::Target;
+use crate::reject::Reject;
 
 /// Of a longer payload so much is kept, beside its length and its digest.
 pub const KEPT_PAYLOAD_BYTES: usize = 64 * 1024;
@@ -23,17 +24,33 @@ ON CONFLICT (pipeline, cluster_id, topic, topic_id, partition, "offset") DO UPDA
 SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = excluded.rule, reason = excluded.reason, sqlstate = excluded.sqlstate
 WHERE known.status = 'open'"#;
 
+/// A statement takes rejects until their payloads have this many bytes. PostgreSQL takes no statement of 1 GiB.
+const PIECE_BYTES: usize = 16 << 20;
+
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
 pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<(), Failure> {
-    if batch.rejects.is_empty() {
-        return Ok(());
+    let mut rest = batch.rejects.as_slice();
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |reject: &&Reject| {
+            let before = bytes;
+            bytes += batch.batch.get(reject.record as usize).payload.map_or(0, <[u8]>::len);
+            before < PIECE_BYTES
+        };
+        let (piece, behind) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        write_piece(on, by, target, batch, piece).await?;
+        rest = behind;
     }
+    Ok(())
+}
+
+async fn write_piece(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, rejects: &[Reject]) -> Result<(), Failure> {
     let mut partitions = Vec::new();
     let mut offsets = Vec::new();
     let (mut keys, mut payloads, mut headers) = (Vec::new(), Vec::new(), Vec::new());
     let (mut lengths, mut digests) = (Vec::new(), Vec::new());
     let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for reject in &batch.rejects {
+    for reject in rejects {
         let record = batch.batch.get(reject.record as usize);
         partitions.push(record.head.partition);
         offsets.push(record.head.offset);
@@ -73,10 +90,10 @@ pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Pre
             ],
         ))
         .await?;
-    if written == batch.rejects.len() as u64 {
+    if written == rejects.len() as u64 {
         return Ok(());
     }
-    Err(Failure::Pause(format!("{} rejects were sent but {written} were written: something changes duto.reject", batch.rejects.len())))
+    Err(Failure::Pause(format!("{} rejects were sent but {written} were written: something changes duto.reject", rejects.len())))
 }
 
 /// The rejects that an earlier reading of these ranges left behind: usually none. $5 to $7 are the ranges.

@@ -7,7 +7,7 @@ use futures_util::SinkExt;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Blame, Failure, Refusal, Scope};
-use super::few::{self, FEW_ROWS};
+use super::few::{self, is_few};
 use super::prepared::{Prepared, PreparedTable};
 use super::target::{TableTarget, Target};
 use crate::definition::Repeat;
@@ -62,7 +62,7 @@ async fn write_direct(
     rows: &PreparedTable,
     chosen: Vec<u32>,
 ) -> Result<Vec<u32>, Failure> {
-    let written = if chosen.len() <= FEW_ROWS {
+    let written = if is_few(rows, chosen.len()) {
         few::insert(on, by, table, rows, &chosen).await
     } else {
         copy(on, by, &table.copy, rows.encode(&chosen, false)).await
@@ -84,7 +84,7 @@ pub(super) async fn store(
     rows: &PreparedTable,
     chosen: Vec<u32>,
 ) -> Result<Vec<u32>, Failure> {
-    let is_few = chosen.len() <= FEW_ROWS;
+    let is_few = is_few(rows, chosen.len());
     let stored = if is_few {
         few::query(on, by, &table.store_few, rows, &chosen).await?
     } else {
@@ -110,8 +110,14 @@ pub(super) async fn store(
 }
 
 /// Empties the stage after [`store`] of these rows, for the next ones of the same transaction.
-pub(super) async fn clear_stage(on: &Connection, by: &Connector, table: &TableTarget, rows: usize) -> Result<(), Failure> {
-    if rows <= FEW_ROWS {
+pub(super) async fn clear_stage(
+    on: &Connection,
+    by: &Connector,
+    table: &TableTarget,
+    rows: &PreparedTable,
+    sent: usize,
+) -> Result<(), Failure> {
+    if is_few(rows, sent) {
         return Ok(());
     }
     by.within(on.client.batch_execute(&format!("TRUNCATE {}", table.stage))).await
