@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayRef};
+use arrow::error::ArrowError;
 use arrow::row::Rows;
 
 use super::group::{Groups, comparable, texts};
@@ -25,22 +26,24 @@ pub struct Delta {
 }
 
 impl RollupPlan {
-    /// What these rows of its table add. None when there are none.
-    pub fn delta(&self, evaluated: &Evaluated, rows: &[u32]) -> Option<Delta> {
+    /// What these rows of its table add; None when there are none. It fails for a type that was not planned for, and for nothing else:
+    /// a value that cannot be counted made its record a reject when it was evaluated.
+    pub fn delta(&self, evaluated: &Evaluated, rows: &[u32]) -> Result<Option<Delta>, ArrowError> {
         if rows.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let groups = Groups::new(&evaluated.by, rows);
+        let groups = Groups::new(&evaluated.by, rows)?;
         let first: Vec<Option<u32>> = groups.first.iter().copied().map(Some).collect();
-        let mut delta = Delta { counters: evaluated.by.iter().map(|column| texts(column, &first)).collect(), sets: Vec::new() };
+        let by = evaluated.by.iter().map(|column| texts(column, &first)).collect::<Result<_, _>>()?;
+        let mut delta = Delta { counters: by, sets: Vec::new() };
         delta.counters.push(counts(rows, &groups, None));
         for (plan, measure) in self.measures.iter().zip(&evaluated.measures) {
             match &plan.operation {
-                Operation::CountDistinct(_) => delta.sets.push(distinct(&evaluated.by, measure, rows)),
-                operation => delta.counters.extend(figures(operation, measure, rows, &groups)),
+                Operation::CountDistinct(_) => delta.sets.push(distinct(&evaluated.by, measure, rows)?),
+                operation => delta.counters.extend(figures(operation, measure, rows, &groups)?),
             }
         }
-        Some(delta)
+        Ok(Some(delta))
     }
 }
 
@@ -59,16 +62,16 @@ fn counts(rows: &[u32], groups: &Groups, measure: Option<&EvaluatedMeasure>) -> 
     counts.into_iter().map(|count| Some(count.to_string())).collect()
 }
 
-fn figures(operation: &Operation, measure: &EvaluatedMeasure, rows: &[u32], groups: &Groups) -> Columns {
+fn figures(operation: &Operation, measure: &EvaluatedMeasure, rows: &[u32], groups: &Groups) -> Result<Columns, ArrowError> {
     let count = groups.first.len();
     let argument = |place: usize| &measure.arguments[place];
-    match operation {
+    Ok(match operation {
         Operation::Count | Operation::CountDistinct(_) => vec![counts(rows, groups, Some(measure))],
-        Operation::Sum(_) => vec![sums(argument(0), passing(measure, rows, groups), count)],
-        Operation::Min(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new < best)],
-        Operation::Max(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new > best)],
-        Operation::Last { .. } => last(argument(0), argument(1), passing(measure, rows, groups), count),
-    }
+        Operation::Sum(_) => vec![sums(argument(0), passing(measure, rows, groups), count)?],
+        Operation::Min(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new < best)?],
+        Operation::Max(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new > best)?],
+        Operation::Last { .. } => last(argument(0), argument(1), passing(measure, rows, groups), count)?,
+    })
 }
 
 /// Each group's value that is before all others, by comparison of their bytes; NULL is not looked at.
@@ -77,17 +80,17 @@ fn extreme(
     rows: impl Iterator<Item = (u32, usize)>,
     groups: usize,
     is_better: fn(&[u8], &[u8]) -> bool,
-) -> Vec<Option<String>> {
-    let Some(keys) = comparable(std::slice::from_ref(values)) else { return vec![None; groups] };
+) -> Result<Vec<Option<String>>, ArrowError> {
+    let keys = comparable(std::slice::from_ref(values))?;
     let best = best_rows(&keys, rows.filter(|(row, _)| values.is_valid(*row as usize)), groups, is_better);
     texts(values, &best)
 }
 
 /// Each group's last value and its order.
-fn last(values: &ArrayRef, order: &ArrayRef, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Columns {
-    let Some(keys) = comparable(&[order.clone(), values.clone()]) else { return vec![vec![None; groups]; 2] };
+fn last(values: &ArrayRef, order: &ArrayRef, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Result<Columns, ArrowError> {
+    let keys = comparable(&[order.clone(), values.clone()])?;
     let best = best_rows(&keys, rows.filter(|(row, _)| order.is_valid(*row as usize)), groups, |new, best| new > best);
-    vec![texts(values, &best), texts(order, &best)]
+    Ok(vec![texts(values, &best)?, texts(order, &best)?])
 }
 
 fn best_rows(
@@ -107,10 +110,10 @@ fn best_rows(
 }
 
 /// Every different value of every group, in one order for all writers.
-fn distinct(by: &[ArrayRef], measure: &EvaluatedMeasure, rows: &[u32]) -> Columns {
+fn distinct(by: &[ArrayRef], measure: &EvaluatedMeasure, rows: &[u32]) -> Result<Columns, ArrowError> {
     let values = &measure.arguments[0];
     let columns: Vec<ArrayRef> = by.iter().chain([values]).cloned().collect();
-    let Some(keys) = comparable(&columns) else { return vec![Vec::new(); columns.len()] };
+    let keys = comparable(&columns)?;
     let passes = |row: usize| measure.passes.as_ref().is_none_or(|passes| passes.value(row));
     let mut seen = HashSet::new();
     let keyed: Vec<_> = rows.iter().map(|row| (keys.row(*row as usize), *row)).collect();

@@ -1,8 +1,7 @@
 //! One rollup's tables, its view, and the statements that fill them.
 
 use super::columns::{self, Counter};
-use super::{is_distinct, own_name, quoted, sql_type};
-use crate::definition::Operation;
+use super::{is_distinct, own_name, quoted};
 use crate::load::target::quote;
 use crate::rollup::RollupPlan;
 
@@ -84,10 +83,10 @@ fn definition(plan: &RollupPlan) -> String {
     let by = rollup
         .by
         .iter()
-        .zip(plan.by_types())
-        .map(|(by, data_type)| format!("{} {} = {}", by.name, sql_type(data_type), by.expression.text.trim()));
+        .zip(plan.by())
+        .map(|(by, recomputed)| format!("{} {} = {}", by.name, recomputed.sql_type, by.expression.text.trim()));
     let measures = rollup.measures.iter().enumerate().map(|(index, measure)| {
-        let types: Vec<&str> = plan.argument_types(index).into_iter().map(sql_type).collect();
+        let types: Vec<&str> = plan.measure(index).arguments.iter().map(|argument| argument.sql_type).collect();
         format!("{} ({}) = {}", measure.name, types.join(", "), measure.text)
     });
     let parts: Vec<String> = by.chain(["|".to_owned()]).chain(measures).collect();
@@ -107,7 +106,7 @@ struct Parts {
 impl Parts {
     fn new(plan: &RollupPlan) -> Self {
         let rollup = &plan.rollup;
-        let by = rollup.by.iter().zip(plan.by_types()).map(|(by, data_type)| (quote(&by.name), sql_type(data_type))).collect();
+        let by = rollup.by.iter().zip(plan.by()).map(|(by, recomputed)| (quote(&by.name), recomputed.sql_type)).collect();
         let rows = Counter {
             name: "duto_rows".to_owned(),
             sql_type: "bigint",
@@ -117,7 +116,7 @@ impl Parts {
         };
         let (mut counters, mut sent) = (vec![rows.clone()], vec![rows]);
         for (index, measure) in rollup.measures.iter().enumerate() {
-            let of_measure = columns::of_measure(measure, &plan.argument_types(index));
+            let of_measure = columns::of_measure(&plan.measure(index));
             if !is_distinct(measure) {
                 sent.extend(of_measure.iter().cloned());
             }
@@ -158,16 +157,14 @@ impl Parts {
     }
 
     fn view(&self, plan: &RollupPlan) -> String {
-        let measures =
-            plan.rollup.measures.iter().enumerate().map(|(index, measure)| columns::over_shards(measure, &plan.argument_types(index)));
+        let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_shards(&plan.measure(index)));
         let columns: Vec<String> = self.by_names().into_iter().chain(measures).collect();
         format!("CREATE VIEW {} AS SELECT {} FROM {}{}", quote(&plan.rollup.name), columns.join(", "), self.table, grouped(self.by.len()))
     }
 
     /// What the rows are grouped by, over the base table, as values of the rollup's columns.
     fn by_over_base(&self, plan: &RollupPlan) -> Vec<String> {
-        let by = plan.rollup.by.iter().zip(plan.by_types());
-        by.map(|(by, data_type)| format!("{}::{}", columns::sql(&by.expression), sql_type(data_type))).collect()
+        plan.by().map(|by| format!("({})::{}", by.sql, by.sql_type)).collect()
     }
 
     fn fill(&self, plan: &RollupPlan) -> String {
@@ -188,8 +185,7 @@ impl Parts {
         let named = |values: Vec<String>, names: Vec<String>| {
             values.into_iter().zip(names).map(|(value, name)| format!("{value} AS {name}")).collect::<Vec<_>>()
         };
-        let measures =
-            plan.rollup.measures.iter().enumerate().map(|(index, measure)| columns::over_base(measure, &plan.argument_types(index)));
+        let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_base(&plan.measure(index)));
         let mut select = named(self.by_over_base(plan), self.by_names());
         select.extend(named(measures.collect(), quoted(plan.rollup.measures.iter().map(|measure| measure.name.as_str()))));
         format!("SELECT {} FROM {}{}", select.join(", "), quote(&plan.rollup.from), grouped(self.by.len()))
@@ -199,7 +195,7 @@ impl Parts {
     fn set(&self, plan: &RollupPlan, index: usize) -> (SetTarget, (String, String)) {
         let rollup = &plan.rollup;
         let measure = &rollup.measures[index];
-        let value_type = plan.argument_types(index).first().map_or("text", |data_type| sql_type(data_type));
+        let value_type = plan.measure(index).arguments.first().map_or("text", |value| value.sql_type);
         let table = format!("duto.{}", quote(&own_name(&["set", &rollup.name, &measure.name])));
         let (by, count) = (self.by_names(), quote(&measure.name));
         let key: Vec<String> = by.iter().cloned().chain(["duto_value".to_owned()]).collect();
@@ -231,12 +227,11 @@ impl Parts {
     }
 
     fn select_values(&self, plan: &RollupPlan, index: usize) -> String {
-        let measure = &plan.rollup.measures[index];
-        let Operation::CountDistinct(value) = &measure.operation else { return String::new() };
-        let value = columns::sql(value);
+        let measured = plan.measure(index);
+        let Some(value) = measured.arguments.first().map(|value| format!("({})", value.sql)) else { return String::new() };
         let texts: Vec<String> =
             self.by_over_base(plan).into_iter().chain([value.clone()]).map(|value| format!("({value})::text")).collect();
-        let passes = measure.filter.as_ref().map_or(String::new(), |filter| format!(" AND {}", columns::sql(filter)));
+        let passes = measured.filter.map_or(String::new(), |filter| format!(" AND ({filter})"));
         format!("SELECT DISTINCT {} FROM {} WHERE {value} IS NOT NULL{passes}", texts.join(", "), quote(&plan.rollup.from))
     }
 }
