@@ -1,5 +1,6 @@
 //! End to end: the program as a process, against real servers. One binary, because each one links everything.
 
+mod back_at_once; // how soon partitions are read again
 mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen
 mod database_network; // resets, silence, delays and slices before PostgreSQL

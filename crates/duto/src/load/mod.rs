@@ -23,6 +23,7 @@ pub mod copy; // binary COPY
 pub mod few; // a few rows by INSERT
 mod numeric;
 pub mod connect; // connections and their timeouts
+pub mod name_lock; // a worker's name, as long as it lives
 pub mod pool; // connections for those who ask now and then
 pub mod partitions; // pieces of time, made ahead of the data
 pub mod time_partition; // hypertables and partitioned tables

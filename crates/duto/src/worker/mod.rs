@@ -3,6 +3,7 @@
 //! Threads: one reader, who owns the membership; a preparer for each lane; one that watches the log from the side. The committers are tasks.
 
 pub mod reader; // the log into the lanes, and the group's wishes
+pub mod membership; // its place in the group
 pub mod claims; // the fence before the first record
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
@@ -34,9 +35,10 @@ use crate::load::prune;
 use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
-use crate::log::{ConsumerSettings, Log, NewTopic};
+use crate::log::{Log, NewTopic};
 use crate::publish::relays::Relays;
 use lane::{Lane, Limits};
+use membership::Membership;
 use patience::Patience;
 use progress::Progress;
 use reader::{Ended, Reader};
@@ -47,8 +49,6 @@ use stages::Stages;
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a stop waits for messages that are being published.
 const RELAY_PATIENCE: Duration = Duration::from_secs(10);
-/// What the log's client may hold beside the lanes.
-const QUEUED_BYTES: usize = 24 * 1024 * 1024;
 
 /// Everything a worker needs.
 pub struct Worker {
@@ -82,7 +82,13 @@ impl Worker {
         let filling = fill.map(|fill| spawn_fill(&connector, &self.pipeline.name, fill));
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
-        let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
+        let goal = match self.until_caught_up {
+            true => Some((tokio::task::block_in_place(|| self.goal(partitions))?, connection)),
+            false => {
+                drop(connection);
+                None
+            }
+        };
 
         let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
         let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
@@ -90,12 +96,12 @@ impl Worker {
         let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, (deliverer, relays));
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
-        let consumer =
-            tokio::task::block_in_place(|| self.log.consumer(&consumer_settings(&self.pipeline))).context("joining the group")?;
+        let mut membership = Membership::new(&self.pipeline, self.log.clone(), shared.connector.clone(), Handle::current());
+        let consumer = tokio::task::block_in_place(|| membership.join()).context("joining the group")?;
 
         let committers: Vec<_> = lanes.iter().map(|lane| tokio::spawn(committer::run(shared.clone(), lane.clone()))).collect();
         let preparers: Vec<_> = lanes.iter().map(|lane| spawn_preparer(&shared, lane)).collect::<Result<_, _>>()?;
-        let reader = Reader::new(shared.clone(), lanes.clone(), consumer, inbox, Handle::current(), stop.clone());
+        let reader = Reader::new(shared.clone(), lanes.clone(), (membership, consumer), inbox, Handle::current(), stop.clone());
         let reader = spawn_thread("reader", move || reader.run())?;
         // Not waited for at the end: it only looks, and may be in the middle of a question to the log.
         spawn_thread("watch", {
@@ -108,7 +114,7 @@ impl Worker {
             async move { prune::run(&shared.connector, &shared.pipeline, &stop).await }
         });
         let caught_up = match goal {
-            Some(goal) => {
+            Some((goal, connection)) => {
                 if let Some(filling) = filling {
                     let _ = filling.await;
                 }
@@ -290,18 +296,6 @@ fn limits(pipeline: &Pipeline) -> Limits {
         pending_records: (2 * batch.max_records).max(2_000),
         pending_bytes: 2 * batch.max_bytes,
         linger: batch.linger,
-    }
-}
-
-fn consumer_settings(pipeline: &Pipeline) -> ConsumerSettings {
-    let source = &pipeline.source;
-    ConsumerSettings {
-        topic: source.topic.clone(),
-        group: source.group.clone(),
-        instance_id: source.instance_id.clone(),
-        session_timeout: source.session_timeout,
-        max_queued_bytes: QUEUED_BYTES,
-        max_record_bytes: source.max_record_bytes,
     }
 }
 

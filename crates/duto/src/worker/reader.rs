@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 
 use self::balance::Balance;
 use super::lane::Lane;
+use super::membership::Membership;
 use super::patience::Patience;
 use super::shared::{Message, Shared};
 use crate::batch::Batch;
@@ -47,6 +48,7 @@ pub enum Ended {
 pub struct Reader {
     shared: Arc<Shared>,
     lanes: Vec<Arc<Lane>>,
+    membership: Membership,
     consumer: Box<dyn Consumer>,
     inbox: Receiver<Message>,
     runtime: Handle,
@@ -74,7 +76,7 @@ impl Reader {
     pub fn new(
         shared: Arc<Shared>,
         lanes: Vec<Arc<Lane>>,
-        consumer: Box<dyn Consumer>,
+        (membership, consumer): (Membership, Box<dyn Consumer>),
         inbox: Receiver<Message>,
         runtime: Handle,
         stop: Arc<AtomicBool>,
@@ -83,6 +85,7 @@ impl Reader {
         Self {
             shared,
             lanes,
+            membership,
             consumer,
             inbox,
             runtime,
@@ -111,6 +114,11 @@ impl Reader {
             let breathes = records.len() < FEW_RECORDS && !(records.is_empty() && events.is_empty());
             self.distribute(&mut records);
             for event in events {
+                if let Event::Superseded(reason) = event {
+                    // What else the finished consumer told is of no use.
+                    self.rejoin(&reason);
+                    break;
+                }
                 self.handle(event);
             }
             while let Ok(message) = self.inbox.try_recv() {
@@ -181,7 +189,7 @@ impl Reader {
                 self.halt(partition, true, &reason);
             }
             Event::Trouble(reason) => self.report_trouble(&reason),
-            Event::Fatal(reason) => self.fatal = Some(reason),
+            Event::Fatal(reason) | Event::Superseded(reason) => self.fatal = Some(reason),
         }
     }
 
@@ -245,6 +253,37 @@ impl Reader {
     }
 
     fn give_up(&mut self, partitions: &[i32]) {
+        self.forget(partitions);
+        if let Err(error) = self.consumer.unassign(partitions) {
+            tracing::warn!(pipeline = self.shared.pipeline.name, %error, "giving partitions up");
+        }
+        self.publish_partitions();
+    }
+
+    /// Another worker has this one's name in the group, and what was read under it: joins under a new one, unless the name is the file's.
+    fn rejoin(&mut self, reason: &str) {
+        let consumer = match self.membership.join_anew() {
+            None => {
+                self.fatal =
+                    Some(format!("another process is in the group under the name that source.instance gives to this one: {reason}"));
+                return;
+            }
+            Some(Err(error)) => {
+                self.fatal = Some(error.to_string());
+                return;
+            }
+            Some(Ok(consumer)) => consumer,
+        };
+        tracing::warn!(pipeline = self.shared.pipeline.name, reason, "another worker took this one's place in the group; joining anew");
+        let partitions: Vec<i32> = self.lane_of.keys().chain(self.unclaimed.keys()).chain(self.halted.keys()).copied().collect();
+        self.drop_lanes_of(&partitions);
+        self.shared.relays.stop(&partitions, Duration::ZERO);
+        self.forget(&partitions);
+        self.consumer = consumer;
+        self.publish_partitions();
+    }
+
+    fn forget(&mut self, partitions: &[i32]) {
         for partition in partitions {
             self.lane_of.remove(partition);
             self.unclaimed.remove(partition);
@@ -252,10 +291,6 @@ impl Reader {
             self.paused.remove(partition);
             self.shared.progress.unhalted(*partition);
         }
-        if let Err(error) = self.consumer.unassign(partitions) {
-            tracing::warn!(pipeline = self.shared.pipeline.name, %error, "giving partitions up");
-        }
-        self.publish_partitions();
     }
 
     /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the others go on.
@@ -301,7 +336,7 @@ impl Reader {
         for lane in &self.lanes {
             lane.close();
         }
-        self.consumer.close();
+        self.membership.leave(self.consumer.as_mut());
         match self.fatal {
             Some(reason) => Ended::GaveUp(reason),
             None => Ended::Stopped,
