@@ -44,6 +44,8 @@ pub struct Membership {
     pipeline: String,
     /// The file gives the name.
     is_named_by_file: bool,
+    /// A clean end is for good.
+    ends_for_good: bool,
     runtime: Handle,
     name: Option<Name>,
 }
@@ -58,8 +60,9 @@ impl Drop for Name {
 }
 
 impl Membership {
-    /// The calls below block: they are made by threads that may wait.
-    pub fn new(pipeline: &Pipeline, log: Arc<dyn Log>, connector: Connector, runtime: Handle) -> Self {
+    /// The calls below block: they are made by threads that may wait. `ends_for_good` says that nobody is expected to go on where this worker
+    /// ends cleanly.
+    pub fn new(pipeline: &Pipeline, log: Arc<dyn Log>, connector: Connector, runtime: Handle, ends_for_good: bool) -> Self {
         let source = &pipeline.source;
         let settings = ConsumerSettings {
             topic: source.topic.clone(),
@@ -70,7 +73,7 @@ impl Membership {
             max_record_bytes: source.max_record_bytes,
         };
         let (pipeline, is_named_by_file) = (pipeline.name.clone(), source.instance_id.is_some());
-        Self { log, connector, settings, pipeline, is_named_by_file, runtime, name: None }
+        Self { log, connector, settings, pipeline, is_named_by_file, ends_for_good, runtime, name: None }
     }
 
     /// Joins the group, in the place of a dead member where there is one.
@@ -89,7 +92,7 @@ impl Membership {
     /// seconds for more members).
     pub fn leave(&self, consumer: &mut dyn Consumer) {
         let is_alone = || matches!(self.log.members(&self.settings.group, MEMBERS_TIMEOUT), Ok(Some(members)) if members.len() == 1);
-        if !self.is_named_by_file && !is_alone() {
+        if !self.is_named_by_file && (self.ends_for_good || !is_alone()) {
             consumer.leave();
         }
         consumer.close();

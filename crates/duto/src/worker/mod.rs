@@ -96,7 +96,8 @@ impl Worker {
         let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, (deliverer, relays));
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
-        let mut membership = Membership::new(&self.pipeline, self.log.clone(), shared.connector.clone(), Handle::current());
+        let mut membership =
+            Membership::new(&self.pipeline, self.log.clone(), shared.connector.clone(), Handle::current(), self.until_caught_up);
         let consumer = tokio::task::block_in_place(|| membership.join()).context("joining the group")?;
 
         let committers: Vec<_> = lanes.iter().map(|lane| tokio::spawn(committer::run(shared.clone(), lane.clone()))).collect();
