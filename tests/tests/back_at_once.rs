@@ -149,14 +149,16 @@ async fn of_a_worker_that_is_gone_for_good_others_have_the_partitions() -> Resul
         let mut leaving = workers.remove(0);
         let since = Instant::now();
         leaving.signal(libc::SIGTERM);
-        stopped.taken.push(scene.every_partition_goes_on(since, PATIENCE).await?);
+        // What is loaded after its end is loaded by the other.
         ensure!(leaving.wait(PATIENCE)?.success(), "a worker did not end cleanly");
+        stopped.taken.push(scene.every_partition_goes_on(since, PATIENCE).await?);
         workers.push(scene.worker()?);
         scene.wait_for_loaders(2).await?;
         tokio::time::sleep(CALM).await;
 
+        let since = Instant::now();
         workers.remove(0).kill();
-        crashed.taken.push(scene.every_partition_goes_on(Instant::now(), PATIENCE).await?);
+        crashed.taken.push(scene.every_partition_goes_on(since, PATIENCE).await?);
         workers.push(scene.worker()?);
         scene.wait_for_loaders(2).await?;
         tokio::time::sleep(CALM).await;
