@@ -1,0 +1,59 @@
+//! Tables that somebody else made before the pipeline came: the columns in another order, more of them, constraints and triggers.
+//! What is refused depends on the id alone, so that it does not depend on which of several records of an id comes first.
+
+use serde_json::Value as Json;
+
+use super::known::{Known, avoids};
+use super::tables::Tables;
+use crate::chance::Chance;
+
+pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
+    let mut script = Vec::new();
+    // Others may reference a table that the pipeline makes itself: the first one references none.
+    let Some((name, table)) = tables.declared.first() else { return script };
+    if !chance.percent(25) {
+        return script;
+    }
+    let key: Vec<&str> = table["primary_key"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let mut columns: Vec<String> = table["columns"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, line)| format!("{name} {}", line.as_str().unwrap_or_default()))
+        .collect();
+    if chance.percent(60) {
+        columns.reverse();
+    }
+    if chance.percent(50) {
+        columns.insert(chance.below(columns.len()), "extra TEXT NOT NULL DEFAULT 'theirs'".to_owned());
+    }
+    if chance.percent(30) {
+        columns.push("doubled BIGINT GENERATED ALWAYS AS (id * 2) STORED".to_owned());
+    }
+    if chance.percent(20) && !avoids(Known::AlwaysIdentity) {
+        columns.push("place BIGINT GENERATED ALWAYS AS IDENTITY".to_owned());
+    }
+    if !key.is_empty() {
+        columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
+    }
+    if chance.percent(30) {
+        columns.push("CONSTRAINT theirs CHECK (id % 7 <> 3)".to_owned());
+    }
+    let lookup = chance.percent(30);
+    if lookup {
+        script.push(
+            "CREATE TABLE lookup (id BIGINT PRIMARY KEY); INSERT INTO lookup SELECT n FROM generate_series(1, 1000) n WHERE n % 5 <> 1"
+                .to_owned(),
+        );
+        let deferred = if chance.percent(50) && !avoids(Known::DeferredConstraint) { " DEFERRABLE INITIALLY DEFERRED" } else { "" };
+        columns.push(format!("CONSTRAINT known FOREIGN KEY (id) REFERENCES lookup (id){deferred}"));
+    }
+    script.push(format!("CREATE TABLE {name} ({})", columns.join(", ")));
+    if chance.percent(20) && !avoids(Known::TriggerException) {
+        script.push(
+            "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 6 = 5 THEN RAISE EXCEPTION ''not this one''; END IF; RETURN NEW; END'".to_owned(),
+        );
+        script.push(format!("CREATE TRIGGER theirs BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION theirs()"));
+    }
+    script
+}
