@@ -1,9 +1,11 @@
 //! What a walk shows to be wrong.
 
-/// A broken promise. Two failures are the same fault if their kinds are the same.
+/// A broken promise. Two failures are taken for the same fault if their kinds and ways are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub kind: Kind,
+    /// More than the kind, and nothing that a smaller walk would change: `missing`, or an SQLSTATE.
+    pub way: String,
     pub detail: String,
 }
 
@@ -32,7 +34,16 @@ pub enum Kind {
 
 impl Failure {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Failure {
-        Failure { kind, detail: detail.into() }
+        Failure { kind, way: String::new(), detail: detail.into() }
+    }
+
+    pub fn in_way(mut self, way: impl Into<String>) -> Failure {
+        self.way = way.into();
+        self
+    }
+
+    pub fn is_like(&self, other: &Failure) -> bool {
+        self.kind == other.kind && self.way == other.way
     }
 }
 

@@ -59,10 +59,11 @@ impl Judge<'_> {
             let expected = rows(self.oracle, &from).await.with_context(|| from.clone())?;
             let found = match rows(self.database, &from).await {
                 Ok(found) => found,
-                Err(error) => return Ok(Some(Failure::new(Kind::Rows, format!("{from}: {error:#}")))),
+                Err(error) => return Ok(Some(Failure::new(Kind::Rows, format!("{from}: {error:#}")).in_way("unreadable"))),
             };
             if let Some(difference) = difference(&found, &expected) {
-                return Ok(Some(Failure::new(Kind::Rows, format!("table {} ({}): {difference}", table.name, columns.join(", ")))));
+                let detail = format!("table {} ({}): {}", table.name, columns.join(", "), difference.shown);
+                return Ok(Some(Failure::new(Kind::Rows, detail).in_way(difference.way)));
             }
         }
         Ok(None)
@@ -118,7 +119,7 @@ impl Judge<'_> {
                 let payload = logged.iter().find(|one| (one.partition, one.offset) == *place).map(|one| excerpt(&one.payload));
                 let detail =
                     format!("{place:?} is {letter}, expected {} ({}): {}", verdict.letter, verdict.why, payload.unwrap_or_default());
-                return Ok(Some(Failure::new(Kind::Outcome, detail)));
+                return Ok(Some(Failure::new(Kind::Outcome, detail).in_way(format!("{letter} for {}", verdict.letter))));
             }
         }
         Ok(None)
@@ -138,6 +139,10 @@ impl Judge<'_> {
             open.insert((row.get::<_, i32>(0), row.get::<_, i64>(1)), (stage, row.get::<_, String>(3)));
         }
         for (place, verdict) in &self.expected.verdicts {
+            if verdict.letter != verdict.or && (verdict.letter == 'r' || verdict.or == 'r') {
+                open.remove(place);
+                continue;
+            }
             let expected = verdict.letter == 'r' && !self.expected.replayed.contains(place);
             match open.remove(place) {
                 Some((_, reason)) if !expected => {
@@ -181,9 +186,10 @@ impl Judge<'_> {
         let right = rows(self.database, expected).await.with_context(|| expected.to_owned())?;
         let left = match rows(self.database, found).await {
             Ok(left) => left,
-            Err(error) => return Ok(Some(Failure::new(kind, format!("{found}: {error:#}")))),
+            Err(error) => return Ok(Some(Failure::new(kind, format!("{found}: {error:#}")).in_way("unreadable"))),
         };
-        Ok(difference(&left, &right).map(|difference| Failure::new(kind, format!("{found} against {expected}: {difference}"))))
+        Ok(difference(&left, &right)
+            .map(|difference| Failure::new(kind, format!("{found} against {expected}: {}", difference.shown)).in_way(difference.way)))
     }
 
     async fn messages(&self) -> Result<Option<Failure>> {
@@ -196,7 +202,8 @@ impl Judge<'_> {
             found.sort();
             expected.sort();
             if let Some(difference) = difference(&found, &expected) {
-                return Ok(Some(Failure::new(Kind::Published, format!("{}: {difference}", publish.name))));
+                let detail = format!("{}: {}", publish.name, difference.shown);
+                return Ok(Some(Failure::new(Kind::Published, detail).in_way(difference.way)));
             }
             let mut ids: Vec<&[u8]> = told.iter().map(|message| message.headers.as_slice()).collect();
             ids.sort_unstable();
@@ -245,22 +252,28 @@ async fn rows(client: &Client, select: &str) -> Result<Vec<String>> {
 
 const SHOWN: usize = 4;
 
-/// Between two sorted lists.
-fn difference(found: &[String], expected: &[String]) -> Option<String> {
+/// What two lists differ by.
+struct Difference {
+    /// `missing`, `surplus` or `other`.
+    way: &'static str,
+    shown: String,
+}
+
+fn difference(found: &[String], expected: &[String]) -> Option<Difference> {
     let mut count: BTreeMap<&String, i64> = BTreeMap::new();
     found.iter().for_each(|row| *count.entry(row).or_default() += 1);
     expected.iter().for_each(|row| *count.entry(row).or_default() -= 1);
     let surplus: Vec<_> = count.iter().filter(|(_, count)| **count > 0).map(|(row, count)| (*row, *count)).collect();
     let missing: Vec<_> = count.iter().filter(|(_, count)| **count < 0).map(|(row, count)| (*row, -count)).collect();
-    (!surplus.is_empty() || !missing.is_empty()).then(|| {
-        format!(
-            "{} rows, expected {}; missing {:?}, surplus {:?}",
-            found.len(),
-            expected.len(),
-            &missing[..missing.len().min(SHOWN)],
-            &surplus[..surplus.len().min(SHOWN)]
-        )
-    })
+    let way = match (missing.is_empty(), surplus.is_empty()) {
+        (true, true) => return None,
+        (false, true) => "missing",
+        (true, false) => "surplus",
+        (false, false) => "other",
+    };
+    let (few_missing, few_surplus) = (&missing[..missing.len().min(SHOWN)], &surplus[..surplus.len().min(SHOWN)]);
+    let shown = format!("{} rows, expected {}; missing {few_missing:?}, surplus {few_surplus:?}", found.len(), expected.len());
+    Some(Difference { way, shown })
 }
 
 pub fn excerpt(bytes: &[u8]) -> String {

@@ -11,7 +11,7 @@ use duto_walks::many::{Wanted, walk_many};
 use duto_walks::play::play;
 use duto_walks::walk::Walk;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     match run() {

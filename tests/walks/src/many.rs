@@ -98,7 +98,7 @@ fn walker(
                 }
                 Ok(End::Unjudged(why)) => told.unjudged.push((seed, why.clone())),
                 Ok(End::Broken(failure)) => {
-                    report.push(format!("seed {seed} breaks the promise, {:?}: {}", failure.kind, failure.detail));
+                    report.push(format!("seed {seed} breaks the promise, {:?} {}: {}", failure.kind, failure.way, failure.detail));
                     told.broken.push((seed, failure.clone()));
                 }
                 Err(error) => {
@@ -129,7 +129,7 @@ fn walker(
             *count
         };
         if before <= wanted.shrunk_of_a_kind {
-            let small = runtime.block_on(shrink(&ground, &walk, failure.kind)).context("shrinking")?;
+            let small = runtime.block_on(shrink(&ground, &walk, failure)).context("shrinking")?;
             let folder = folder.join(format!("{:?}_{seed}", failure.kind).to_lowercase());
             small.save(&folder)?;
             if wanted.progress {

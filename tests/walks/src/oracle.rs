@@ -138,7 +138,8 @@ impl Oracle {
             Err(why) => return Ok(Verdict::reject("decode", why)),
         };
         literals.extend([partition.to_string(), offset.to_string()]);
-        let insert = format!("BEGIN; DELETE FROM model.record; INSERT INTO model.record VALUES ({})", literals.join(", "));
+        // In a transaction of its own: it is looked at again behind one that is rolled back.
+        let insert = format!("BEGIN; DELETE FROM model.record; INSERT INTO model.record VALUES ({}); COMMIT; BEGIN", literals.join(", "));
         if let Err(error) = self.client.batch_execute(&insert).await {
             self.client.batch_execute("ROLLBACK").await?;
             return Ok(Verdict::reject("decode", error_text(&error)));
@@ -168,13 +169,20 @@ impl Oracle {
         let (mut made, mut stored, mut updated) = (0, 0, false);
         let mut messages = Vec::new();
         for (place, target) in self.targets.iter().enumerate() {
-            let count = self.client.simple_query(&format!("SELECT count(*) FROM ({}) AS made", target.select)).await.map_err(sql)?;
-            let rows: u64 = first_value(&count).and_then(|count| count.parse().ok()).unwrap_or_default();
+            let (rows, keyless) = self.count(target).await.map_err(sql)?;
             if rows == 0 {
                 continue;
             }
+            if keyless > 0 {
+                // A key that is NULL would never be found again.
+                self.client.batch_execute("ROLLBACK").await.map_err(sql)?;
+                return Ok(Verdict::reject("sql", format!("the key of {} is NULL", target.table.name)));
+            }
             made += rows;
-            let written = self.client.simple_query(&target.statement(replay)).await.map_err(sql)?;
+            let written = match self.client.simple_query(&target.statement(replay)).await {
+                Ok(written) => written,
+                Err(error) => return self.refused(target, error).await,
+            };
             let mut inserted = 0;
             for row in written.iter().filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }) {
                 inserted += 1;
@@ -185,8 +193,7 @@ impl Oracle {
             stored += inserted;
             updated |= target.table.repeat == "update" && inserted > 0;
             if place == 0 && self.has_once && inserted == 0 {
-                // The table that decides has its key already: the record writes nothing anywhere.
-                break;
+                return self.repeated_once(replay).await.map_err(sql);
             }
         }
         self.client.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await.map_err(sql)?;
@@ -199,6 +206,52 @@ impl Oracle {
         verdict.messages = messages;
         if updated {
             verdict.or = 'd';
+        }
+        Ok(verdict)
+    }
+
+    /// The rows that the record makes for a table, and those whose key is NULL.
+    async fn count(&self, target: &Target) -> Result<(u64, u64), tokio_postgres::Error> {
+        let key: Vec<String> =
+            target.table.key().into_iter().filter(|name| target.outputs.contains(name)).map(|name| format!("{name} IS NULL")).collect();
+        let keyless = if key.is_empty() { "FALSE".to_owned() } else { key.join(" OR ") };
+        let select = format!("SELECT count(*), count(*) FILTER (WHERE {keyless}) FROM ({}) AS made", target.select);
+        let row = self.client.query_one(&select, &[]).await?;
+        Ok((row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64))
+    }
+
+    /// The key of the `once` table is there already: the record writes nothing anywhere. Where it would be refused if it came for the
+    /// first time, it may be called one or the other.
+    async fn repeated_once(&self, replay: bool) -> Result<Verdict, tokio_postgres::Error> {
+        let mut verdict = Verdict::plain('d');
+        for target in &self.targets[1..] {
+            let keyless = self.count(target).await.map_or(1, |(_, keyless)| keyless);
+            if keyless > 0 || self.client.batch_execute(&target.statement(replay)).await.is_err() {
+                verdict.or = 'r';
+                break;
+            }
+        }
+        self.client.batch_execute("ROLLBACK").await?;
+        Ok(verdict)
+    }
+
+    /// A row was refused. If it is the only table, and its key is there already, the record may as well be called repeated: the constraint
+    /// and the key are both in its way.
+    async fn refused(&self, target: &Target, error: tokio_postgres::Error) -> Result<Verdict, (&'static str, tokio_postgres::Error)> {
+        if error.as_db_error().is_none() {
+            return Err(("sql", error));
+        }
+        let sql = |error| ("sql", error);
+        self.client.batch_execute("ROLLBACK").await.map_err(sql)?;
+        let mut verdict = Verdict::reject("sql", error_text(&error));
+        let key = target.table.key();
+        if self.targets.len() == 1 && target.table.repeat == "ignore" && !key.is_empty() {
+            let key = key.join(", ");
+            let there =
+                format!("SELECT count(*) FROM ({}) AS made WHERE ({key}) IN (SELECT {key} FROM {})", target.select, target.table.name);
+            if self.client.query_one(&there, &[]).await.is_ok_and(|row| row.get::<_, i64>(0) > 0) {
+                verdict.or = 'd';
+            }
         }
         Ok(verdict)
     }

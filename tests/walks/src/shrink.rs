@@ -1,26 +1,29 @@
 //! From a walk that fails to the smallest one that fails the same way: steps, records, tables, rollups, columns and keys are taken away,
 //! as long as it still does.
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 use serde_json::Value as Json;
 
-use crate::failure::{End, Kind};
+use crate::failure::{End, Failure};
 use crate::ground::Ground;
 use crate::play::play;
 use crate::walk::{Step, Walk};
 
-/// Walks that a shrinking may cost.
+/// Walks that a shrinking may cost, and time: one that is stuck takes all its patience.
 const MOST_WALKS: usize = 250;
+const MOST_TIME: Duration = Duration::from_secs(100);
 
-pub async fn shrink(ground: &Ground, walk: &Walk, kind: Kind) -> Result<Walk> {
-    let mut shrinking = Shrinking { ground, best: walk.clone(), kind, walks: 0 };
+pub async fn shrink(ground: &Ground, walk: &Walk, failure: &Failure) -> Result<Walk> {
+    let mut shrinking = Shrinking { ground, best: walk.clone(), failure: failure.clone(), walks: 0, began: Instant::now() };
     loop {
         let before = shrinking.best.clone();
         shrinking.fewer_steps().await?;
         shrinking.fewer_records().await?;
         shrinking.less_beforehand().await?;
         shrinking.smaller_file().await?;
-        if shrinking.best == before || shrinking.walks >= MOST_WALKS {
+        if shrinking.best == before || shrinking.is_over() {
             return Ok(shrinking.best);
         }
     }
@@ -29,19 +32,25 @@ pub async fn shrink(ground: &Ground, walk: &Walk, kind: Kind) -> Result<Walk> {
 struct Shrinking<'g> {
     ground: &'g Ground,
     best: Walk,
-    kind: Kind,
+    failure: Failure,
     walks: usize,
+    began: Instant,
 }
 
 impl Shrinking<'_> {
+    fn is_over(&self) -> bool {
+        self.walks >= MOST_WALKS || self.began.elapsed() > MOST_TIME
+    }
+
     /// Takes the candidate if it fails in the same way.
     async fn try_it(&mut self, candidate: Walk) -> Result<bool> {
-        if self.walks >= MOST_WALKS || candidate == self.best {
+        let does_something = |step: &Step| !matches!(step, Step::Send(_) | Step::Sql(_) | Step::Change(_) | Step::Kill { .. });
+        if self.is_over() || candidate == self.best || !candidate.steps.iter().any(does_something) {
             return Ok(false);
         }
         self.walks += 1;
         let same = match play(self.ground, &candidate).await {
-            Ok(End::Broken(failure)) => failure.kind == self.kind,
+            Ok(End::Broken(failure)) => failure.is_like(&self.failure),
             Ok(_) | Err(_) => false,
         };
         if same {
@@ -104,47 +113,58 @@ impl Shrinking<'_> {
         Ok(())
     }
 
+    /// The walk with its file edited, also where it becomes another one on the way.
+    fn edited(&self, edit: impl Fn(&mut Json)) -> Walk {
+        let mut candidate = self.best.clone();
+        edit(&mut candidate.pipeline);
+        candidate.steps.iter_mut().for_each(|step| {
+            if let Step::Change(file) = step {
+                edit(file);
+            }
+        });
+        candidate
+    }
+
     /// Sections, then what is in them, then columns with what fills them.
     async fn smaller_file(&mut self) -> Result<()> {
         for section in ["publish", "views", "rollups", "checks", "text", "once", "batch", "tables"] {
-            let mut candidate = self.best.clone();
-            if let Some(file) = candidate.pipeline.as_object_mut() {
-                file.shift_remove(section);
-            }
+            let candidate = self.edited(|file| remove(file, section));
             self.try_it(candidate).await?;
             for name in keys(&self.best.pipeline[section]) {
-                let mut candidate = self.best.clone();
-                remove(&mut candidate.pipeline[section], &name);
+                let candidate = self.edited(|file| remove(&mut file[section], &name));
                 self.try_it(candidate).await?;
                 for measure in keys(&self.best.pipeline[section][&name]["measures"]) {
-                    let mut candidate = self.best.clone();
-                    remove(&mut candidate.pipeline[section][&name]["measures"], &measure);
+                    let candidate = self.edited(|file| remove(&mut file[section][&name]["measures"], &measure));
                     self.try_it(candidate).await?;
                 }
             }
         }
         for table in keys(&self.best.pipeline["tables"]) {
             for column in keys(&self.best.pipeline["tables"][&table]["columns"]) {
-                let mut candidate = self.best.clone();
-                let declared = &mut candidate.pipeline["tables"][&table];
-                remove(&mut declared["columns"], &column);
-                let select = declared["select"].as_str().unwrap_or_default().to_owned();
-                declared["select"] = Json::String(without_output(&select, &column));
+                let candidate = self.edited(|file| {
+                    let declared = &mut file["tables"][&table];
+                    remove(&mut declared["columns"], &column);
+                    edit_select(declared, |select| without_output(select, &column));
+                });
                 self.try_it(candidate).await?;
             }
-            let select = self.best.pipeline["tables"][&table]["select"].as_str().unwrap_or_default().to_owned();
-            if let Some((shorter, _)) = select.rsplit_once(" WHERE ") {
-                let mut candidate = self.best.clone();
-                candidate.pipeline["tables"][&table]["select"] = Json::String(shorter.to_owned());
-                self.try_it(candidate).await?;
-            }
+            let candidate = self.edited(|file| {
+                let without_where = |select: &str| select.rsplit_once(" WHERE ").map_or(select, |(shorter, _)| shorter).to_owned();
+                edit_select(&mut file["tables"][&table], without_where);
+            });
+            self.try_it(candidate).await?;
         }
         for field in keys(&self.best.pipeline["record"]) {
-            let mut candidate = self.best.clone();
-            remove(&mut candidate.pipeline["record"], &field);
+            let candidate = self.edited(|file| remove(&mut file["record"], &field));
             self.try_it(candidate).await?;
         }
         Ok(())
+    }
+}
+
+fn edit_select(table: &mut Json, edit: impl Fn(&str) -> String) {
+    if let Some(select) = table["select"].as_str().map(edit) {
+        table["select"] = Json::String(select);
     }
 }
 

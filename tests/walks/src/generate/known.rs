@@ -10,6 +10,8 @@ pub enum Known {
     WideSum,
     /// A bulk under a key answers by the place among its good elements.
     BulkByPlaceOfGood,
+    /// A body that is refused gets 422 also under a key that has an answer.
+    RefusedBodyUnderKey,
     /// A constraint that is checked at COMMIT stops the lane.
     DeferredConstraint,
     /// A trigger's exception for one row stops everything.

@@ -1,5 +1,6 @@
 //! Random walks. A seed always makes the same one.
 
+mod changes; // a file that becomes another one
 mod expression; // SQL over a record or a row
 mod known; // faults that walks go around for now
 mod record_shape; // the declared record
@@ -10,11 +11,12 @@ mod somebody; // tables that somebody made beforehand
 mod steps; // what happens
 mod tables; // where rows go
 
+pub use known::{Known, avoids};
 use serde_json::{Map, Value as Json, json};
 
 use crate::chance::Chance;
 use crate::ground::{PARTITIONS, TOPIC};
-use crate::walk::Walk;
+use crate::walk::{Step, Walk};
 
 /// The walk of a seed.
 pub fn walk(seed: u64) -> Walk {
@@ -60,6 +62,14 @@ pub fn walk(seed: u64) -> Walk {
         pipeline.insert("ingest".to_owned(), ingest);
         return Walk { pipeline: Json::Object(pipeline), beforehand, steps };
     }
-    let steps = steps::steps(&mut chance, &shape, &tables, partitions);
-    Walk { pipeline: Json::Object(pipeline), beforehand, steps }
+    let mut steps = steps::steps(&mut chance, &shape, &tables, partitions, &beforehand);
+    let pipeline = Json::Object(pipeline);
+    if chance.percent(12)
+        && let Some(changed) = changes::changed(&mut chance, &pipeline, &tables)
+    {
+        steps.push(Step::Change(changed));
+        steps.push(Step::Send(records::records(&mut chance, &shape.declared, partitions, 10, 40)));
+        steps.push(Step::Run);
+    }
+    Walk { pipeline, beforehand, steps }
 }

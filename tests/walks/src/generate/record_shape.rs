@@ -65,6 +65,16 @@ const CLASSES: [(Class, u32); 13] = [
     (Class::Real, 1),
 ];
 
+/// A class of which SQL can write a value without a column to take it from.
+pub fn class_with_literal(chance: &mut Chance, sources: &[Source]) -> Class {
+    loop {
+        let class = class(chance);
+        if !matches!(class, Class::Json | Class::Bytes) || sources.iter().any(|source| source.class == class) {
+            return class;
+        }
+    }
+}
+
 pub fn class(chance: &mut Chance) -> Class {
     let mut left = chance.below(CLASSES.iter().map(|(_, weight)| *weight as usize).sum());
     for (class, weight) in CLASSES {

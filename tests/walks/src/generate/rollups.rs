@@ -37,7 +37,7 @@ pub fn add(chance: &mut Chance, tables: &Tables, pipeline: &mut Map<String, Json
     }
 }
 
-fn rollup(chance: &mut Chance, table: &str, columns: &[Source]) -> Json {
+pub fn rollup(chance: &mut Chance, table: &str, columns: &[Source]) -> Json {
     let scope = Scope { sources: columns, lists: &[] };
     let groupable: Vec<&Source> = columns
         .iter()

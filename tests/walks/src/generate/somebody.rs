@@ -11,7 +11,7 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
     let mut script = Vec::new();
     // Others may reference a table that the pipeline makes itself: the first one references none.
     let Some((name, table)) = tables.declared.first() else { return script };
-    if !chance.percent(25) {
+    if !chance.percent(25) || table["time_partition"].is_object() {
         return script;
     }
     let key: Vec<&str> = table["primary_key"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();

@@ -6,7 +6,7 @@ use super::tables::Tables;
 use crate::chance::Chance;
 use crate::walk::{CutPoint, Step};
 
-pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i32) -> Vec<Step> {
+pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i32, beforehand: &[String]) -> Vec<Step> {
     let ids = chance.between(5, 60);
     let mut steps = Vec::new();
     for _ in 0..*chance.pick(&[1, 1, 2, 2, 3]) {
@@ -27,6 +27,17 @@ pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i3
         }
         if chance.percent(8) {
             steps.push(Step::Replay);
+        }
+        let first = &tables.declared[0].0;
+        if beforehand.iter().any(|sql| sql.contains("CONSTRAINT theirs")) && chance.percent(30) {
+            steps.push(Step::Sql(format!("ALTER TABLE {first} DROP CONSTRAINT IF EXISTS theirs")));
+            steps.push(Step::Replay);
+        }
+        if tables.declared.len() == 1 && chance.percent(6) {
+            let sql = format!(
+                "ALTER TABLE {first} DROP CONSTRAINT IF EXISTS later; ALTER TABLE {first} ADD CONSTRAINT later CHECK (id % 4 <> 1) NOT VALID"
+            );
+            steps.push(Step::Sql(sql));
         }
         if !tables.appends && chance.percent(10) {
             steps.push(Step::Rewind { partition: chance.below(partitions as usize) as i32, to: chance.between(0, 30) });

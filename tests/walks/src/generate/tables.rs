@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::expression::Scope;
 use super::known::{Known, avoids};
-use super::record_shape::{Class, Element, Shape, Source, class};
+use super::record_shape::{Class, Element, Shape, Source, class_with_literal};
 use crate::chance::Chance;
 
 pub struct Tables {
@@ -103,9 +103,29 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
         }
     };
     columns.insert("id".to_owned(), json!(line));
+    let times: Vec<&Source> =
+        sources.iter().filter(|source| matches!(source.class, Class::Timestamp | Class::Timestamptz | Class::Date)).collect();
+    let mut time_partition = None;
+    if !wanted.is_once && list.is_none() && !serial_first && reference.is_empty() && !times.is_empty() && chance.percent(15) {
+        let time = *chance.pick(&times);
+        is_parent = false;
+        columns.insert("id".to_owned(), json!("BIGINT NOT NULL"));
+        columns.insert("happened".to_owned(), json!(column_type(chance, time.class, true)));
+        outputs.push(format!("{} AS happened", time.path));
+        held.push(Source { path: "happened".to_owned(), class: time.class });
+        if wanted.repeat != "append" {
+            primary_key = vec!["id".to_owned(), "happened".to_owned()];
+        }
+        time_partition = Some(json!({ "column": "happened", "interval": *chance.pick(&["day", "week", "month", "year"]) }));
+    }
     // Another key: of one partition, whose order is defined.
-    let own_key =
-        wanted.partitions == 1 && !wanted.is_once && wanted.repeat != "append" && list.is_none() && !serial_first && chance.percent(20);
+    let own_key = wanted.partitions == 1
+        && !wanted.is_once
+        && wanted.repeat != "append"
+        && list.is_none()
+        && !serial_first
+        && time_partition.is_none()
+        && chance.percent(20);
     if own_key {
         is_parent = false;
         columns.insert("id".to_owned(), json!(format!("BIGINT{reference}")));
@@ -115,7 +135,7 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
         held.push(Source { path: "code".to_owned(), class });
     }
     for number in 1..=chance.between(1, 5) {
-        let class = class(chance);
+        let class = class_with_literal(chance, &sources);
         let name = format!("c{number}");
         let expression = match class {
             Class::Timestamp if chance.percent(25) => "now()".to_owned(),
@@ -147,6 +167,9 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
     declared.insert("columns".to_owned(), Json::Object(columns));
     if !primary_key.is_empty() {
         declared.insert("primary_key".to_owned(), json!(primary_key));
+    }
+    if let Some(time_partition) = time_partition {
+        declared.insert("time_partition".to_owned(), time_partition);
     }
     declared.insert("repeat".to_owned(), json!(wanted.repeat));
     declared.insert("select".to_owned(), json!(select));
