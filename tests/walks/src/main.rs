@@ -41,7 +41,7 @@ fn run() -> Result<bool> {
     let wanted = Wanted {
         first_seed: seed.or(first).unwrap_or(0),
         walks: if seed.is_some() { 1 } else { walks.unwrap_or(1_000) },
-        walkers: 2,
+        walkers: value("--walkers").and_then(|walkers| walkers.parse().ok()).unwrap_or(2),
         budget: None,
         found: Some(value("--found").map_or_else(|| PathBuf::from("tests/walks/found-new"), PathBuf::from)),
         shrunk_of_a_kind: 3,

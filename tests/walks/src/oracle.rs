@@ -39,6 +39,8 @@ struct Target {
     select: String,
     /// Without the clause for a repeat.
     insert: String,
+    /// Of an `update` table, all rows of the record into a table of the same columns.
+    probe: Option<String>,
     outputs: Vec<String>,
     /// The messages of a stored row: names and expressions over it.
     messages: Vec<(String, String)>,
@@ -116,6 +118,12 @@ impl Oracle {
             _ => select.clone(),
         };
         let insert = format!("INSERT INTO {} ({names}) {source}", table.name);
+        // Each row must fit by itself, also one that is replaced by another of its record.
+        let probe = (table.repeat == "update").then(|| format!("INSERT INTO model.probe_{} ({names}) {select}", table.name));
+        if probe.is_some() {
+            let sql = format!("CREATE TABLE model.probe_{name} (LIKE {name} INCLUDING ALL EXCLUDING INDEXES)", name = table.name);
+            self.client.batch_execute(&sql).await.context(sql)?;
+        }
         let message = |publish: &Publish| {
             let value = translate(&publish.value, &[]);
             let value = if value.trim_start().to_lowercase().starts_with("select") {
@@ -128,7 +136,7 @@ impl Oracle {
         let messages = publishes.iter().filter(|publish| publish.from == table.name).map(message).collect();
         let own = rollups.iter().filter(|rollup| rollup.from == table.name);
         let expressions = own.flat_map(|rollup| rollup.by.iter().map(|(_, sql)| sql.clone())).collect();
-        Ok(Target { table, select, insert, outputs, messages, expressions })
+        Ok(Target { table, select, insert, probe, outputs, messages, expressions })
     }
 
     /// One record of the log. A replay leaves what an `update` table has.
@@ -179,6 +187,9 @@ impl Oracle {
                 return Ok(Verdict::reject("sql", format!("the key of {} is NULL", target.table.name)));
             }
             made += rows;
+            if let Some(probe) = &target.probe {
+                self.client.batch_execute(probe).await.map_err(sql)?;
+            }
             let written = match self.client.simple_query(&target.statement(replay)).await {
                 Ok(written) => written,
                 Err(error) => return self.refused(target, error).await,
@@ -189,6 +200,10 @@ impl Oracle {
                 let told =
                     target.messages.iter().enumerate().filter_map(|(at, (name, _))| Some((name.clone(), row.get(at + 1)?.to_owned())));
                 messages.extend(told);
+            }
+            if target.table.repeat == "append" && inserted < rows {
+                self.client.batch_execute("ROLLBACK").await.map_err(sql)?;
+                return Ok(Verdict::reject("sql", format!("a trigger of {} swallows a row", target.table.name)));
             }
             stored += inserted;
             updated |= target.table.repeat == "update" && inserted > 0;

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::failure::{End, Failure};
 use crate::ground::Ground;
+use crate::json_text::{Node, Value, parse};
 use crate::play::play;
 use crate::walk::{Step, Walk};
 
@@ -21,6 +22,7 @@ pub async fn shrink(ground: &Ground, walk: &Walk, failure: &Failure) -> Result<W
         let before = shrinking.best.clone();
         shrinking.fewer_steps().await?;
         shrinking.fewer_records().await?;
+        shrinking.shorter_records().await?;
         shrinking.less_beforehand().await?;
         shrinking.smaller_file().await?;
         if shrinking.best == before || shrinking.is_over() {
@@ -99,6 +101,27 @@ impl Shrinking<'_> {
                 piece /= 2;
             }
         }
+        Ok(())
+    }
+
+    /// Without the keys that the file does not declare any more.
+    async fn shorter_records(&mut self) -> Result<()> {
+        let declared: Vec<String> =
+            keys(&self.best.pipeline["record"]).into_iter().map(|key| key.trim_end_matches('?').to_owned()).collect();
+        let shorter = |payload: &mut String| {
+            let Some(Node { value: Value::Object(entries), .. }) = parse(payload) else { return };
+            let kept = entries.iter().filter(|(key, _)| declared.contains(key)).map(|(key, node)| format!("{key:?}: {}", node.raw));
+            *payload = format!("{{{}}}", kept.collect::<Vec<_>>().join(", "));
+        };
+        let mut candidate = self.best.clone();
+        for step in &mut candidate.steps {
+            match step {
+                Step::Send(records) => records.iter_mut().for_each(|record| shorter(&mut record.payload)),
+                Step::Posts(posts) => posts.iter_mut().flat_map(|post| &mut post.bodies).for_each(shorter),
+                _ => {}
+            }
+        }
+        self.try_it(candidate).await?;
         Ok(())
     }
 

@@ -50,17 +50,23 @@ pub enum CutPoint {
     CopyData,
     Position,
     Ledger,
+    /// The one statement by which a few rows are loaded, and its answer.
+    AtOnce,
+    AtOnceAnswer,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub partition: i32,
-    /// The bytes as text; `hex:` begins bytes that are none.
+    /// The bytes as text; `hex:` begins bytes that are none, `huge:` a number of bytes.
     pub payload: String,
 }
 
 impl Record {
     pub fn bytes(&self) -> Vec<u8> {
+        if let Some(bytes) = self.payload.strip_prefix("huge:").and_then(|bytes| bytes.parse().ok()) {
+            return format!("{{\"id\": 1, \"else\": \"{}\"}}", "x".repeat(bytes)).into_bytes();
+        }
         match self.payload.strip_prefix("hex:") {
             Some(digits) => (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap_or(0)).collect(),
             None => self.payload.clone().into_bytes(),

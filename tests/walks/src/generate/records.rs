@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use super::known::{Known, avoids};
 use crate::chance::Chance;
 use crate::decode::split_type;
 use crate::shape::{Field, Kind, fields};
@@ -92,12 +93,17 @@ fn scalar(chance: &mut Chance, name: &str) -> String {
     let (base, arguments) = split_type(name);
     match base {
         "BOOLEAN" => chance.pick(&["true", "false"]).to_string(),
-        "SMALLINT" => chance.pick(&["0", "1", "7", "-3", "40", "32767", "2.0", "1e2"]).to_string(),
-        "INTEGER" if chance.percent(8) => chance.pick(&["2147483647", "-2147483648", "3.0", "1E3"]).to_string(),
+        "SMALLINT" => chance.pick(&["0", "1", "7", "-3", "40", "327", "2.0", "1e2"]).to_string(),
+        "INTEGER" if chance.percent(8) && !avoids(Known::IntegerWidth) => {
+            chance.pick(&["2147483647", "-2147483648", "3.0", "1E3"]).to_string()
+        }
         "INTEGER" => chance.between(-3, 60).to_string(),
         "BIGINT" if chance.percent(6) => chance.pick(&["9223372036854775807", "-9223372036854775808", "9007199254740993"]).to_string(),
         "BIGINT" => chance.between(-3, 1000).to_string(),
         "NUMERIC" if arguments.get(1) == Some(&0) => chance.between(-99, 9_999_999).to_string(),
+        "NUMERIC" if chance.percent(6) && arguments.is_empty() && avoids(Known::NumericPlaces) => {
+            chance.pick(&["1234567890", "0.000001", "1.5e-3"]).to_string()
+        }
         "NUMERIC" if chance.percent(6) && arguments.is_empty() => {
             chance.pick(&["12345678901234567890", "0.000000000000000001", "1.5e-3", "99999999999999999999.999999999999999999"]).to_string()
         }
@@ -172,7 +178,8 @@ fn bad_scalar(chance: &mut Chance, base: &str) -> String {
 
 /// What is no record.
 fn garbage(chance: &mut Chance) -> String {
-    match chance.below(9) {
+    match chance.below(10) {
+        9 => "huge:1200000".to_owned(),
         0 => "not JSON".to_owned(),
         1 => "{\"id\": 1".to_owned(),
         2 => "[1, 2]".to_owned(),

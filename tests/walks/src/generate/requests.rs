@@ -34,11 +34,10 @@ pub fn requests(chance: &mut Chance, shape: &Shape) -> (Json, Vec<Step>) {
                 }
                 post
             } else {
-                let bulk = chance.percent(60);
+                let bulk = chance.percent(60) && !avoids(Known::BulkByPlaceOfGood);
                 let count = if bulk { chance.between(1, 4) } else { 1 };
-                let bad = if bulk && avoids(Known::BulkByPlaceOfGood) { 0 } else { 25 };
                 let bodies = (0..count)
-                    .map(|_| if chance.percent(bad) { "{\"id\": \"no number\"}".to_owned() } else { good(chance, &mut id) })
+                    .map(|_| if chance.percent(25) { "{\"id\": \"no number\"}".to_owned() } else { good(chance, &mut id) })
                     .collect();
                 Post { path: PATH.to_owned(), key: format!("k{}", made.len()), bodies, bulk }
             };

@@ -36,10 +36,12 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
     if !key.is_empty() {
         columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
-    if chance.percent(30) {
+    // Where the key is not made of the id, a row that is refused may stand before or behind one of its key that is not.
+    let may_refuse = !table["columns"]["code"].is_string();
+    if may_refuse && chance.percent(30) {
         columns.push("CONSTRAINT theirs CHECK (id % 7 <> 3)".to_owned());
     }
-    let lookup = chance.percent(30);
+    let lookup = may_refuse && chance.percent(30);
     if lookup {
         script.push(
             "CREATE TABLE lookup (id BIGINT PRIMARY KEY); INSERT INTO lookup SELECT n FROM generate_series(1, 1000) n WHERE n % 5 <> 1"
@@ -49,11 +51,16 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
         columns.push(format!("CONSTRAINT known FOREIGN KEY (id) REFERENCES lookup (id){deferred}"));
     }
     script.push(format!("CREATE TABLE {name} ({})", columns.join(", ")));
-    if chance.percent(20) && !avoids(Known::TriggerException) {
-        script.push(
-            "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 6 = 5 THEN RAISE EXCEPTION ''not this one''; END IF; RETURN NEW; END'".to_owned(),
-        );
-        script.push(format!("CREATE TRIGGER theirs BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION theirs()"));
-    }
+    let refusal = match chance.below(100) {
+        _ if !may_refuse => return script,
+        0..20 if !avoids(Known::TriggerException) => "RAISE EXCEPTION ''not this one''",
+        // Where a key may be in a row's way, a row that is not there says nothing.
+        20..40 if !avoids(Known::TriggerSwallows) && table["repeat"] == "append" => "RETURN NULL",
+        _ => return script,
+    };
+    script.push(format!(
+        "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 6 = 5 THEN {refusal}; END IF; RETURN NEW; END'"
+    ));
+    script.push(format!("CREATE TRIGGER theirs BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION theirs()"));
     script
 }

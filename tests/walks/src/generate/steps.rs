@@ -1,5 +1,6 @@
 //! Random steps: records come, workers run and die, somebody holds a table, a position is moved back.
 
+use super::known::{Known, avoids};
 use super::record_shape::Shape;
 use super::records::records;
 use super::tables::Tables;
@@ -18,7 +19,15 @@ pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i3
                 steps.push(Step::Run);
             }
             12..22 => {
-                let points = [CutPoint::CommitRequest, CutPoint::CommitAnswer, CutPoint::CopyData, CutPoint::Position, CutPoint::Ledger];
+                let points = [
+                    CutPoint::CommitRequest,
+                    CutPoint::CommitAnswer,
+                    CutPoint::CopyData,
+                    CutPoint::Position,
+                    CutPoint::Ledger,
+                    CutPoint::AtOnce,
+                    CutPoint::AtOnceAnswer,
+                ];
                 steps.push(Step::Cut { at: *chance.pick(&points), times: chance.between(1, 2) as u32 });
             }
             22..26 => steps.push(Step::Lock { table: chance.pick(&tables.declared).0.clone(), ms: chance.between(10, 300) as u64 }),
@@ -33,7 +42,8 @@ pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i3
             steps.push(Step::Sql(format!("ALTER TABLE {first} DROP CONSTRAINT IF EXISTS theirs")));
             steps.push(Step::Replay);
         }
-        if tables.declared.len() == 1 && chance.percent(6) {
+        let own_key = tables.declared[0].1["columns"]["code"].is_string();
+        if tables.declared.len() == 1 && !own_key && chance.percent(6) && !avoids(Known::ConstraintAndKey) {
             let sql = format!(
                 "ALTER TABLE {first} DROP CONSTRAINT IF EXISTS later; ALTER TABLE {first} ADD CONSTRAINT later CHECK (id % 4 <> 1) NOT VALID"
             );
