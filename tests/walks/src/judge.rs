@@ -226,9 +226,11 @@ impl Judge<'_> {
 /// The columns of the oracle's table that are the same in every run, as texts.
 async fn compared_columns(oracle: &Client, table: &Table) -> Result<Vec<String>> {
     let statement = "SELECT column_name FROM information_schema.columns
-                     WHERE table_schema = 'public' AND table_name = $1 AND is_identity = 'NO'
+                     WHERE table_schema = 'public' AND table_name = $1 AND (is_identity = 'NO' OR column_name = ANY($2))
                        AND coalesce(column_default, '') !~ '(nextval|now|CURRENT_TIMESTAMP|gen_random|clock)' ORDER BY ordinal_position";
-    let names = oracle.query(statement, &[&table.name]).await?;
+    // An identity column that the record feeds is no sequence's.
+    let declared: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
+    let names = oracle.query(statement, &[&table.name, &declared]).await?;
     let names = names.iter().map(|row| row.get::<_, String>(0)).filter(|name| !table.is_volatile(name));
     Ok(names.map(|name| format!("\"{name}\"")).collect())
 }

@@ -117,9 +117,10 @@ impl Oracle {
             ),
             _ => select.clone(),
         };
-        let insert = format!("INSERT INTO {} ({names}) {source}", table.name);
+        let insert = format!("INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE {source}", table.name);
         // Each row must fit by itself, also one that is replaced by another of its record.
-        let probe = (table.repeat == "update").then(|| format!("INSERT INTO model.probe_{} ({names}) {select}", table.name));
+        let probe = (table.repeat == "update")
+            .then(|| format!("INSERT INTO model.probe_{} ({names}) OVERRIDING SYSTEM VALUE {select}", table.name));
         if probe.is_some() {
             let sql = format!("CREATE TABLE model.probe_{name} (LIKE {name} INCLUDING ALL EXCLUDING INDEXES)", name = table.name);
             self.client.batch_execute(&sql).await.context(sql)?;

@@ -31,7 +31,11 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
         columns.push("doubled BIGINT GENERATED ALWAYS AS (id * 2) STORED".to_owned());
     }
     if chance.percent(20) && !avoids(Known::AlwaysIdentity) {
-        columns.push("place BIGINT GENERATED ALWAYS AS IDENTITY".to_owned());
+        // The record feeds it nevertheless.
+        columns
+            .iter_mut()
+            .filter(|column| column.starts_with("id BIGINT"))
+            .for_each(|column| column.insert_str(9, " GENERATED ALWAYS AS IDENTITY"));
     }
     if !key.is_empty() {
         columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
