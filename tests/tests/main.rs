@@ -31,4 +31,5 @@ mod topic_changes; // more partitions, a topic made anew, records deleted unread
 mod topics; // the topic browser's answers
 mod topics_large; // a topic of many messages: opened at once, searched with progress
 mod transactions; // producers that abort
+mod windows; // any window of a rollup against its table
 mod zombies; // workers stopped and killed at named points

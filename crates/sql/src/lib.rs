@@ -31,7 +31,7 @@ pub use condition::{Condition, ConditionOutput, plan_condition};
 pub use halves::{Failure, run_in_halves};
 pub use json::to_json;
 pub use plan::Recomputed;
-pub use postgres::{ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
+pub use postgres::{FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
 pub use problem::SqlProblem;
 pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from, recompute};
 pub use statement::select_names;

@@ -16,6 +16,7 @@ pub mod ledger; // duto.batch
 mod outbox; // duto.outbox
 mod answers; // duto.answer
 pub mod prune; // what is no longer needed
+pub mod grains; // fine counters whose time is over
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements

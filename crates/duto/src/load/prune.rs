@@ -1,10 +1,12 @@
-//! Rows of the schema `duto` that are no longer needed: old ranges of the ledger, and answers that nobody can ask for any more.
+//! Rows of the schema `duto` that are no longer needed: old ranges of the ledger, answers that nobody can ask for any more, and fine
+//! counters of windows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
+use super::grains;
 use crate::definition::Pipeline;
 
 /// Between two times.
@@ -34,7 +36,7 @@ pub async fn run(by: &Connector, pipeline: &Pipeline, stop: &AtomicBool) {
         due = Instant::now() + INTERVAL;
         match prune(by, pipeline, stop).await {
             Ok(0) => {}
-            Ok(rows) => tracing::debug!(pipeline = pipeline.name, rows, "pruned the ledger and the answers"),
+            Ok(rows) => tracing::debug!(pipeline = pipeline.name, rows, "pruned the ledger, the answers and the windows of rollups"),
             Err(failure) => tracing::debug!(pipeline = pipeline.name, %failure, "pruning failed; it is tried again"),
         }
     }
@@ -54,7 +56,7 @@ pub async fn prune(by: &Connector, pipeline: &Pipeline, stop: &AtomicBool) -> Re
             }
         }
     }
-    Ok(rows)
+    Ok(rows + grains::prune(&connection, by, &pipeline.rollups, stop).await?)
 }
 
 async fn delete(on: &Connection, by: &Connector, statement: &str, pipeline: &str, keep: Duration) -> Result<u64, Failure> {

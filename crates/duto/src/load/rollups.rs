@@ -2,7 +2,8 @@
 //!
 //! A rollup is a table `duto.rollup_<name>` with a row for each group and shard. A shard is a source partition: its position's lock is
 //! held while it is written, so no two writers ever meet at one counter. A distinct count has a table `duto.set_<name>_<measure>` with
-//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up.
+//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up. A rollup with
+//! windows has such rows for each bucket of time too, see [`windows`].
 
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use crate::rollup::{Columns, Recomputed, Rollups};
 
 mod columns;
 mod sql;
+pub mod windows;
 
 pub use sql::{FILES_SHARD, FILLED_SETS_SHARD, RollupTarget, SetTarget};
 

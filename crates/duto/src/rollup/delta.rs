@@ -6,10 +6,11 @@ use arrow::array::{Array, ArrayRef};
 use arrow::error::ArrowError;
 use arrow::row::Rows;
 
+use super::bucket;
 use super::group::{Groups, comparable, texts};
 use super::sum::sums;
 use super::{Evaluated, EvaluatedMeasure, RollupPlan};
-use crate::definition::Operation;
+use crate::definition::{Operation, Windows};
 
 /// Columns of texts, all of one length.
 pub type Columns = Vec<Vec<Option<String>>>;
@@ -18,7 +19,8 @@ pub type Columns = Vec<Vec<Option<String>>>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {
     /// One row a group: what it is grouped by, the number of its rows, then each measure's figures: one for count, sum, min and max, two
-    /// for last (the value and its order), none for a distinct count.
+    /// for last (the value and its order), none for a distinct count. With windows there is one row a group and bucket of time, and the
+    /// grain and the bucket's start stand in front.
     pub counters: Columns,
     /// For each distinct count, in the order of the measures: what the rows are grouped by, then the value; each once, in the order of
     /// the values, so that two writers wait for each other in one order.
@@ -32,18 +34,47 @@ impl RollupPlan {
         if rows.is_empty() {
             return Ok(None);
         }
-        let groups = Groups::new(&evaluated.by, rows)?;
+        let counters = match (&self.rollup.windows, &evaluated.over) {
+            (Some(windows), Some(over)) => self.bucket_counters(windows, over, evaluated, rows)?,
+            _ => self.counters(&evaluated.by, evaluated, rows)?,
+        };
+        let distinct_measures =
+            self.measures.iter().zip(&evaluated.measures).filter(|(plan, _)| matches!(plan.operation, Operation::CountDistinct(_)));
+        let sets = distinct_measures.map(|(_, measure)| distinct(&evaluated.by, measure, rows)).collect::<Result<_, _>>()?;
+        Ok(Some(Delta { counters, sets }))
+    }
+
+    /// One row a group of these columns; distinct counts have no figure here.
+    fn counters(&self, by: &[ArrayRef], evaluated: &Evaluated, rows: &[u32]) -> Result<Columns, ArrowError> {
+        let groups = Groups::new(by, rows)?;
         let first: Vec<Option<u32>> = groups.first.iter().copied().map(Some).collect();
-        let by = evaluated.by.iter().map(|column| texts(column, &first)).collect::<Result<_, _>>()?;
-        let mut delta = Delta { counters: by, sets: Vec::new() };
-        delta.counters.push(counts(rows, &groups, None));
+        let mut counters: Columns = by.iter().map(|column| texts(column, &first)).collect::<Result<_, _>>()?;
+        counters.push(counts(rows, &groups, None));
         for (plan, measure) in self.measures.iter().zip(&evaluated.measures) {
             match &plan.operation {
-                Operation::CountDistinct(_) => delta.sets.push(distinct(&evaluated.by, measure, rows)?),
-                operation => delta.counters.extend(figures(operation, measure, rows, &groups)?),
+                Operation::CountDistinct(_) => {}
+                operation => counters.extend(figures(operation, measure, rows, &groups)?),
             }
         }
-        Ok(Some(delta))
+        Ok(counters)
+    }
+
+    /// The counters of the whole history, then those of each grain. Two columns stand in front: the grain, and where its bucket starts. A
+    /// row without a time counts in the whole history alone.
+    fn bucket_counters(&self, windows: &Windows, over: &ArrayRef, evaluated: &Evaluated, rows: &[u32]) -> Result<Columns, ArrowError> {
+        let mut counters = self.counters(&evaluated.by, evaluated, rows)?;
+        let groups = counters.first().map_or(0, Vec::len);
+        counters.insert(0, vec![Some(bucket::WHOLE_HISTORY_START.to_owned()); groups]);
+        counters.insert(0, vec![Some(bucket::WHOLE_HISTORY.to_string()); groups]);
+        let timed: Vec<u32> = rows.iter().copied().filter(|row| over.is_valid(*row as usize)).collect();
+        for grain in windows.grains.iter().filter(|_| !timed.is_empty()) {
+            let by: Vec<ArrayRef> = std::iter::once(bucket::starts(over, grain.unit)).chain(evaluated.by.iter().cloned()).collect();
+            let mut of_grain = self.counters(&by, evaluated, &timed)?;
+            let groups = of_grain.first().map_or(0, Vec::len);
+            of_grain.insert(0, vec![Some(grain.unit.seconds().to_string()); groups]);
+            counters.iter_mut().zip(of_grain).for_each(|(column, more)| column.extend(more));
+        }
+        Ok(counters)
     }
 }
 

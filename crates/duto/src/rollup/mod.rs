@@ -5,14 +5,16 @@ mod expression; // one expression over a table's rows
 mod countable; // which types can be grouped by and measured
 mod group; // rows of one group
 mod sum; // figures of a group
+mod bucket; // stretches of time
 mod delta; // what a batch adds
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 
 use crate::definition::{Measure, Operation, Pipeline, Problem, Rollup, SqlText};
 use crate::reject::Reject;
 use crate::transform::TableRows;
+pub use bucket::WHOLE_HISTORY;
 use countable::{ungroupable, unmeasurable};
 pub use delta::{Columns, Delta};
 pub use duto_sql::Recomputed;
@@ -31,6 +33,8 @@ pub struct RollupPlan {
     /// The table's place among the pipeline's.
     pub table: usize,
     by: Vec<Expression>,
+    /// The time of a row, where the rollup has windows.
+    over: Option<Expression>,
     measures: Vec<MeasurePlan>,
     schema: Schema,
 }
@@ -57,6 +61,7 @@ pub struct RecomputedMeasure<'a> {
 #[derive(Debug, Clone)]
 pub struct Evaluated {
     by: Vec<ArrayRef>,
+    over: Option<ArrayRef>,
     measures: Vec<EvaluatedMeasure>,
 }
 
@@ -103,6 +108,7 @@ impl RollupPlan {
             }
         };
         let by: Vec<Expression> = rollup.by.iter().filter_map(|by| expression(&by.name, &by.expression)).collect();
+        let over = rollup.windows.as_ref().and_then(|windows| expression("over", &windows.over));
         let mut measures = Vec::new();
         for measure in &rollup.measures {
             let arguments: Vec<Expression> = arguments_of(&measure.operation).filter_map(|sql| expression(&measure.name, sql)).collect();
@@ -113,15 +119,27 @@ impl RollupPlan {
             return Err(problems);
         }
         problems.extend(rollup.by.iter().zip(&by).filter_map(|(by, planned)| ungroupable(&by.expression, planned)));
+        problems
+            .extend(rollup.windows.iter().zip(&over).filter_map(|(windows, planned)| bucket::timeless(&windows.over, &planned.data_type)));
         for (measure, planned) in rollup.measures.iter().zip(&measures) {
             problems.extend(unmeasurable(measure, planned));
         }
-        if problems.is_empty() { Ok(Self { rollup: rollup.clone(), table, by, measures, schema }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { rollup: rollup.clone(), table, by, over, measures, schema }) } else { Err(problems) }
     }
 
     /// What the rows are grouped by, as PostgreSQL computes it.
     pub fn by(&self) -> impl Iterator<Item = &Recomputed> {
         self.by.iter().map(|by| &by.recomputed)
+    }
+
+    /// Whether the rows' time is a TIMESTAMPTZ; of no meaning without windows.
+    pub fn time_has_zone(&self) -> bool {
+        self.over.as_ref().is_some_and(|over| matches!(over.data_type, DataType::Timestamp(_, Some(_))))
+    }
+
+    /// The rows' time, as PostgreSQL computes it; None without windows.
+    pub fn over(&self) -> Option<&Recomputed> {
+        self.over.as_ref().map(|over| &over.recomputed)
     }
 
     /// The expressions of a measure, as PostgreSQL computes them.
@@ -142,6 +160,7 @@ impl RollupPlan {
             .unwrap_or_else(|_| RecordBatch::new_empty(std::sync::Arc::new(self.schema.clone())));
         let mut run = |expression: &Expression| expression.run(&batch, &rows.record, &self.rollup.name, clock_micros, rejects);
         let by = self.by.iter().map(&mut run).collect();
+        let over = self.over.as_ref().map(&mut run);
         let measures = self
             .measures
             .iter()
@@ -150,7 +169,7 @@ impl RollupPlan {
                 arguments: measure.arguments.iter().map(&mut run).collect(),
             })
             .collect();
-        Evaluated { by, measures }
+        Evaluated { by, over, measures }
     }
 }
 

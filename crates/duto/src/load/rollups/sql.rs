@@ -1,9 +1,10 @@
 //! One rollup's tables, its view, and the statements that fill them.
 
 use super::columns::{self, Counter};
+use super::windows::{GRAIN, START, WindowParts, counters_table, grains_table};
 use super::{is_distinct, own_name, quoted};
 use crate::load::target::quote;
-use crate::rollup::RollupPlan;
+use crate::rollup::{RollupPlan, WHOLE_HISTORY};
 
 /// The shard of what was counted from rows that were there before the rollup.
 pub const FILLED_SHARD: i32 = -1;
@@ -26,7 +27,7 @@ pub struct RollupTarget {
     pub tables: Vec<String>,
     /// Their CREATE statements.
     pub create: String,
-    /// `CREATE VIEW ...`.
+    /// `CREATE VIEW ...`, and the window function if it has one.
     pub view: String,
     /// Adds counters: $1 is the shard, then one text array a column.
     pub upsert: String,
@@ -36,6 +37,8 @@ pub struct RollupTarget {
     pub fill: String,
     /// The view's columns, computed from the base table.
     pub recompute: String,
+    /// For each grain of its windows, a SELECT of what is kept and one of the same from the base table.
+    pub grains: Vec<(String, String)>,
 }
 
 /// The statements of one distinct count.
@@ -55,24 +58,29 @@ impl RollupTarget {
             rollup.measures.iter().enumerate().filter(|(_, measure)| is_distinct(measure)).map(|(index, _)| parts.set(plan, index)).unzip();
         let counters: Vec<String> =
             parts.counters.iter().map(|counter| format!("{} {}{}", counter.name, counter.sql_type, counter.constraint)).collect();
-        let columns: Vec<String> = parts.by_columns().chain([format!("{SHARD} integer NOT NULL")]).chain(counters).collect();
+        let windows = WindowParts::new(plan);
+        let key_columns = parts.keyed().map(|(name, sql_type)| format!("{name} {sql_type}"));
+        let columns: Vec<String> = key_columns.chain([format!("{SHARD} integer NOT NULL")]).chain(counters).collect();
         let table = &parts.table;
         let create = format!(
             "CREATE TABLE {table} ({}) WITH (fillfactor = 50); CREATE UNIQUE INDEX ON {table} ({}) NULLS NOT DISTINCT;",
             columns.join(", "),
             parts.key().join(", ")
         );
+        let create = windows.iter().fold(create, |create, windows| format!("{create} {}", windows.create()));
+        let own_tables = std::iter::once(table.clone()).chain(windows.iter().map(|_| grains_table(&rollup.name)));
         Self {
             name: rollup.name.clone(),
             definition: definition(plan),
             base: quote(&rollup.from),
-            tables: std::iter::once(table.clone()).chain(create_sets.iter().map(|(name, _)| name.clone())).collect(),
+            tables: own_tables.chain(create_sets.iter().map(|(name, _)| name.clone())).collect(),
             create: create_sets.into_iter().fold(create, |create, (_, set)| create + " " + &set),
-            view: parts.view(plan),
+            view: windows.iter().fold(parts.view(plan), |view, windows| format!("{view};\n{}", windows.function())),
             upsert: parts.upsert(plan),
             sets,
             fill: parts.fill(plan),
             recompute: parts.recompute(plan),
+            grains: windows.map_or_else(Vec::new, |windows| windows.compared()),
         }
     }
 }
@@ -90,12 +98,15 @@ fn definition(plan: &RollupPlan) -> String {
         format!("{} ({}) = {}", measure.name, types.join(", "), measure.text)
     });
     let parts: Vec<String> = by.chain(["|".to_owned()]).chain(measures).collect();
-    format!("{} from {} by {}", rollup.name, rollup.from, parts.join("; "))
+    let windows = WindowParts::new(plan).map_or_else(String::new, |windows| windows.definition());
+    format!("{} from {} by {}{windows}", rollup.name, rollup.from, parts.join("; "))
 }
 
 /// The pieces of which the statements are made.
 struct Parts {
     table: String,
+    /// What tells buckets of time apart, in front of what the rows are grouped by; empty without windows.
+    bucket: Vec<(String, &'static str)>,
     /// Quoted names and types of what the rows are grouped by.
     by: Vec<(String, &'static str)>,
     counters: Vec<Counter>,
@@ -122,7 +133,11 @@ impl Parts {
             }
             counters.extend(of_measure);
         }
-        Self { table: format!("duto.{}", quote(&own_name(&["rollup", &rollup.name]))), by, counters, sent }
+        let bucket = match &rollup.windows {
+            Some(_) => vec![(GRAIN.to_owned(), "integer"), (START.to_owned(), "timestamp")],
+            None => Vec::new(),
+        };
+        Self { table: counters_table(&rollup.name), bucket, by, counters, sent }
     }
 
     fn by_names(&self) -> Vec<String> {
@@ -133,24 +148,29 @@ impl Parts {
         self.by.iter().map(|(name, sql_type)| format!("{name} {sql_type}"))
     }
 
-    /// What tells one row of the table from another.
-    fn key(&self) -> Vec<String> {
-        let mut key = self.by_names();
-        key.push(SHARD.to_owned());
-        key
+    /// The bucket's columns and those by which the rows are grouped.
+    fn keyed(&self) -> impl Iterator<Item = &(String, &'static str)> {
+        self.bucket.iter().chain(&self.by)
     }
 
-    fn upsert(&self, _: &RollupPlan) -> String {
+    /// What tells one row of the table from another.
+    fn key(&self) -> Vec<String> {
+        self.keyed().map(|(name, _)| name.clone()).chain([SHARD.to_owned()]).collect()
+    }
+
+    fn upsert(&self, plan: &RollupPlan) -> String {
         let types: Vec<&str> =
-            self.by.iter().map(|(_, sql_type)| *sql_type).chain(self.sent.iter().map(|counter| counter.sql_type)).collect();
-        let names: Vec<String> = self.by_names().into_iter().chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
+            self.keyed().map(|(_, sql_type)| *sql_type).chain(self.sent.iter().map(|counter| counter.sql_type)).collect();
+        let names: Vec<String> =
+            self.keyed().map(|(name, _)| name.clone()).chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
         let merged: Vec<String> = self.sent.iter().map(|counter| format!("{} = {}", counter.name, counter.merged)).collect();
         format!(
-            "INSERT INTO {} AS r ({}, {SHARD}) SELECT {}, $1::integer FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
+            "INSERT INTO {} AS r ({}, {SHARD}) SELECT {}, $1::integer FROM {}{} ON CONFLICT ({}) DO UPDATE SET {}",
             self.table,
             names.join(", "),
             from_texts(&types).join(", "),
             unnested(types.len()),
+            WindowParts::new(plan).map_or_else(String::new, |windows| windows.passing()),
             self.key().join(", "),
             merged.join(", ")
         )
@@ -159,7 +179,9 @@ impl Parts {
     fn view(&self, plan: &RollupPlan) -> String {
         let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_shards(&plan.measure(index)));
         let columns: Vec<String> = self.by_names().into_iter().chain(measures).collect();
-        format!("CREATE VIEW {} AS SELECT {} FROM {}{}", quote(&plan.rollup.name), columns.join(", "), self.table, grouped(self.by.len()))
+        let whole = if self.bucket.is_empty() { String::new() } else { format!(" WHERE {GRAIN} = {WHOLE_HISTORY}") };
+        let (name, groups) = (quote(&plan.rollup.name), grouped(self.by.len()));
+        format!("CREATE VIEW {name} AS SELECT {} FROM {}{whole}{groups}", columns.join(", "), self.table)
     }
 
     /// What the rows are grouped by, over the base table, as values of the rollup's columns.
@@ -171,6 +193,9 @@ impl Parts {
         let names: Vec<String> = self.by_names().into_iter().chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
         let values: Vec<String> =
             self.by_over_base(plan).into_iter().chain(self.sent.iter().map(|counter| counter.from_base.clone())).collect();
+        if let Some(windows) = WindowParts::new(plan) {
+            return windows.fill(&names, &values, (SHARD, FILLED_SHARD));
+        }
         format!(
             "INSERT INTO {} ({}, {SHARD}) SELECT {}, {FILLED_SHARD} FROM {}{}",
             self.table,
