@@ -89,10 +89,11 @@ def _rounds(stream: "_Stream", watch: "_Watch", workers: list[Child], start: Cal
     workers.append(start())
     calm()
     leaving = workers.pop(0)
-    began, sent = time.monotonic(), stream.sent
+    began = time.monotonic()
     leaving.process.terminate()
-    stopped = watch.wait_for_all(sent) - began
     leaving.process.wait()
+    # What is stored after its end is stored by the other.
+    stopped = watch.wait_for_all(stream.sent) - began
     workers += [start(), start()]
     calm()
     watch.longest_s = 0.0

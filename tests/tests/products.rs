@@ -1,7 +1,7 @@
 //! The two products applications, round and round: by hand, with faults, and answered after the store.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use duto_servers::shared::TestDatabase;
@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a bounded loop may take after both applications were killed for the last time.
+const THROUGH: Duration = Duration::from_secs(15);
 
 const EXAMPLE: &str = r#"{"productId": "12369", "productName": "Cadeira", "productDescription": "De escritório", "price": 100.0, "currency": "BRL", "stockQuantity": 50, "category": "Móveis"}"#;
 
@@ -245,6 +247,7 @@ async fn products_go_round_through_kills_and_restarts() -> Result<()> {
             kafka.kafka.start_again()?;
         }
     }
+    let killed_at = Instant::now();
     let client = connect(&own.url()).await?;
     let wanted = count - count / 100;
     let stored = format!("SELECT count(*) >= {wanted} FROM products");
@@ -253,6 +256,9 @@ async fn products_go_round_through_kills_and_restarts() -> Result<()> {
         .await
         .with_context(|| format!("api:\n{}\nscheduler:\n{}", running[0].tail(), running[1].tail()))?;
     wait_for(&client, &format!("SELECT count(*) = {} FROM duto.reject", count / 100), PATIENCE).await?;
+    // Nobody waits for the session of one that was killed.
+    println!("through {:?} after the last kill", killed_at.elapsed());
+    ensure!(scale(0, 1) == 1 || killed_at.elapsed() < THROUGH, "it took {:?} after the last kill", killed_at.elapsed());
     compare(&client, &log, &applications, count).await
 }
 
