@@ -6,7 +6,7 @@ pub struct Chance(u64);
 
 impl Chance {
     pub fn new(seed: u64) -> Self {
-        let mut chance = Self(seed ^ 0x5EED_0F_A11_3A15);
+        let mut chance = Self(seed ^ 0x5_EED0_FA11_3A15);
         chance.next();
         chance
     }

@@ -147,7 +147,7 @@ fn scalar(node: &Node, name: &str, rules: &Rules, cleaning: Cleaning) -> Result<
         ("DATE", Value::Text(text)) if is_date(&cleaning.clean(text)) => Ok(format!("{}::date", quoted(&cleaning.clean(text)))),
         ("UUID", Value::Text(text)) => Ok(format!("{}::uuid", quoted(&cleaning.clean(text)))),
         ("BYTEA", Value::Text(text))
-            if text.len() % 4 == 0 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)) =>
+            if text.len().is_multiple_of(4) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)) =>
         {
             Ok(format!("decode({}, 'base64')", quoted(text)))
         }

@@ -64,10 +64,8 @@ pub async fn play(ground: &Ground, walk: &Walk) -> Result<End> {
             pipeline = changed.clone();
             continue;
         }
-        match player.step(step, &pipeline).await? {
-            Ok(()) => {}
-            Err(End::Broken(failure)) => return Ok(End::Broken(failure)),
-            Err(end) => return Ok(end),
+        if let Err(end) = player.step(step, &pipeline).await? {
+            return Ok(end);
         }
     }
     match judge::judge(&player.database, &player.oracle, &player.log, &pipeline, walk, &player.expected).await? {

@@ -104,7 +104,7 @@ fn scalar(chance: &mut Chance, name: &str) -> String {
         "NUMERIC" if chance.percent(6) && arguments.is_empty() && avoids(Known::NumericPlaces) => {
             chance.pick(&["1234567890", "0.000001", "1.5e-3"]).to_string()
         }
-        "NUMERIC" if chance.percent(6) && arguments.is_empty() => {
+        "NUMERIC" if chance.percent(6) && arguments.is_empty() && !avoids(Known::NumericPlaces) => {
             chance.pick(&["12345678901234567890", "0.000000000000000001", "1.5e-3", "99999999999999999999.999999999999999999"]).to_string()
         }
         "NUMERIC" => format!("{}.{:02}", chance.between(-20, 500), chance.between(0, 99)),
