@@ -26,8 +26,9 @@ pub(super) fn timeless(sql: &SqlText, data_type: &DataType) -> Option<Problem> {
         return None;
     }
     let message = format!("over is {}, and a window needs a TIMESTAMP or a TIMESTAMPTZ", duto_sql::type_name(data_type));
-    Some(
-        Problem::new("rollup.over.type", sql.span, message)
-            .help("name the column that holds each row's time, or write `CAST(... AS TIMESTAMP)`"),
-    )
+    let help = match data_type {
+        DataType::Date32 => "a whole day is no moment: name the column that holds each row's time, or write `CAST(... AS TIMESTAMP)`",
+        _ => "name the column that holds each row's time",
+    };
+    Some(Problem::new("rollup.over.type", sql.span, message).help(help))
 }
