@@ -14,6 +14,7 @@ mod kafka_network; // the same before Kafka
 mod lanes; // partitions move between connections
 mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log
+mod names; // columns in views and endpoints, as PostgreSQL finds them
 mod old_backup; // the database is older than the log
 mod openapi; // the served document, fuzzed
 mod operator; // positions, rejects and replays by hand
@@ -32,4 +33,5 @@ mod topics; // the topic browser's answers
 mod topics_large; // a topic of many messages: opened at once, searched with progress
 mod transactions; // producers that abort
 mod windows; // any window of a rollup against its table
+mod view_faults; // a view that PostgreSQL refuses
 mod zombies; // workers stopped and killed at named points

@@ -23,6 +23,7 @@ mod type_name; // PostgreSQL's names for Arrow's types
 mod compile; // expressions into what runs
 mod halves; // evaluating in halves until the failing rows are found
 mod postgres; // PostgreSQL's own SQL, looked at
+mod names; // its names, looked up
 mod select; // a table's SELECT
 mod condition; // a check's condition
 
@@ -30,6 +31,7 @@ pub use cast::{assignable, cast, conversions, help_of};
 pub use condition::{Condition, ConditionOutput, plan_condition};
 pub use halves::{Failure, run_in_halves};
 pub use json::to_json;
+pub use names::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType};
 pub use plan::Recomputed;
 pub use postgres::{FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
 pub use problem::SqlProblem;

@@ -3,12 +3,11 @@
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{
-    Expr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
-};
+use sqlparser::ast::{Expr, FunctionArguments, Ident, ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
+use crate::names::{Catalog, Columns, ParameterType, resolve};
 use crate::problem::{At, SourceText, SqlProblem};
 use crate::scope::fold;
 
@@ -21,8 +20,8 @@ pub struct PostgresQuery {
     pub functions: Vec<FunctionCall>,
     /// Whether its answer is another a moment later, though nothing changed.
     pub reads_clock: bool,
-    /// The names of its columns; None where one is not plain, such as `*`.
-    pub columns: Option<Vec<String>>,
+    /// What it gives.
+    pub columns: Columns,
     /// Every `:name`, in the order of the text.
     pub parameters: Vec<ParameterPlace>,
 }
@@ -76,8 +75,12 @@ const CLOCK: &[&str] = &[
     "age",
 ];
 
-/// Looks at one SELECT. All its problems are told at once.
-pub fn analyse_postgres(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
+/// Looks at one SELECT, whose names are those of `catalog`. All its problems are told at once.
+pub fn analyse_postgres(
+    sql: &str,
+    catalog: &Catalog,
+    parameter_type: &dyn Fn(&str) -> ParameterType,
+) -> Result<PostgresQuery, Vec<SqlProblem>> {
     let text = SourceText(sql);
     let parameters = parameters(sql);
     // A parameter becomes a number of the same length, so that places stay as they are.
@@ -90,37 +93,21 @@ pub fn analyse_postgres(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
         let message = if statements.len() > 1 { "this is more than one statement" } else { "this is not a SELECT" };
         return Err(vec![text.problem("sql.statement.unsupported", &At(sqlparser::tokenizer::Span::empty()), message)]);
     };
-    let mut looked = Looked {
-        text,
-        relations: Vec::new(),
-        functions: Vec::new(),
-        with: Vec::new(),
-        function: false,
-        reads_clock: false,
-        problems: Vec::new(),
-    };
+    let mut looked = Looked { text, functions: Vec::new(), reads_clock: false, problems: Vec::new() };
     let _ = query.visit(&mut looked);
-    if !looked.problems.is_empty() {
-        return Err(looked.problems);
+    let types = parameters.iter().map(|place| (place.start, parameter_type(&place.name))).collect();
+    let resolved = resolve(query, text, catalog, &types);
+    let problems: Vec<SqlProblem> = looked.problems.into_iter().chain(resolved.problems).collect();
+    if !problems.is_empty() {
+        return Err(problems);
     }
-    let with = looked.with;
-    let mut relations: Vec<Relation> = Vec::new();
-    for relation in looked.relations {
-        let own = relation.schema.is_none() && with.contains(&relation.name);
-        if !own && !relations.iter().any(|known| known.name == relation.name && known.schema == relation.schema) {
-            relations.push(relation);
-        }
-    }
-    Ok(PostgresQuery { relations, functions: looked.functions, reads_clock: looked.reads_clock, columns: columns(query), parameters })
+    let (functions, reads_clock) = (looked.functions, looked.reads_clock);
+    Ok(PostgresQuery { relations: resolved.relations, functions, reads_clock, columns: resolved.columns, parameters })
 }
 
 struct Looked<'t> {
     text: SourceText<'t>,
-    relations: Vec<Relation>,
     functions: Vec<FunctionCall>,
-    with: Vec<String>,
-    /// The next relation is a function, such as generate_series.
-    function: bool,
     reads_clock: bool,
     problems: Vec<SqlProblem>,
 }
@@ -151,9 +138,6 @@ impl Visitor for Looked<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let nowhere = At(sqlparser::tokenizer::Span::empty());
-        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
-            self.with.push(fold(&table.alias.name));
-        }
         if !query.locks.is_empty() {
             self.refuse(&nowhere, "FOR UPDATE and FOR SHARE lock rows, and this SELECT only reads");
         }
@@ -168,22 +152,10 @@ impl Visitor for Looked<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        let called = match factor {
-            TableFactor::Function { name, args, .. } => Some((name, args)),
-            TableFactor::Table { name, args: Some(arguments), .. } => Some((name, &arguments.args)),
-            _ => None,
-        };
-        self.function = called.is_some();
-        if let Some((name, arguments)) = called {
-            self.call(name, arguments.len(), true);
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        if !std::mem::take(&mut self.function) {
-            let relation = self.named(relation);
-            self.relations.extend(relation);
+        match factor {
+            TableFactor::Function { name, args, .. } => self.call(name, args.len(), true),
+            TableFactor::Table { name, args: Some(arguments), .. } => self.call(name, arguments.args.len(), true),
+            _ => {}
         }
         ControlFlow::Continue(())
     }
@@ -204,21 +176,6 @@ impl Visitor for Looked<'_> {
         self.reads_clock |= name.is_some_and(|name| CLOCK.contains(&name.as_str()));
         ControlFlow::Continue(())
     }
-}
-
-/// The names of the columns, where every one is plain.
-fn columns(query: &Query) -> Option<Vec<String>> {
-    let select: &Select = match query.body.as_ref() {
-        SetExpr::Select(select) => select,
-        _ => return None,
-    };
-    let name = |item: &SelectItem| match item {
-        SelectItem::ExprWithAlias { alias, .. } => Some(fold(alias)),
-        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Some(fold(ident)),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(idents)) => idents.last().map(fold),
-        _ => None,
-    };
-    select.projection.iter().map(name).collect()
 }
 
 /// The SQL with every `:name` replaced by what `write` answers for it.
@@ -286,8 +243,15 @@ fn skipped(sql: &str, at: usize) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
+    /// Relations of which nothing but the names is known.
+    fn analyse(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
+        let mut catalog = Catalog::default();
+        ["t", "a", "b", "c", "D"].into_iter().for_each(|name| catalog.add_table(name, Columns::unknown()));
+        analyse_postgres(sql, &catalog, &|_| ParameterType::default())
+    }
+
     fn names(sql: &str) -> Vec<String> {
-        analyse_postgres(sql).expect("it is a SELECT").relations.into_iter().map(|relation| relation.name).collect()
+        analyse(sql).expect("it is a SELECT").relations.into_iter().map(|relation| relation.name).collect()
     }
 
     #[test]
@@ -298,14 +262,15 @@ mod tests {
         );
         assert_eq!(names("SELECT * FROM generate_series(1, 3) AS g (n) JOIN t ON t.n = g.n"), ["t"]);
         assert_eq!(names("WITH w AS (SELECT * FROM a) SELECT * FROM w, a"), ["a"]);
+        // The name of a WITH query ends with its query.
+        assert_eq!(names("SELECT (WITH b AS (SELECT 1 AS x) SELECT x FROM b) FROM a, b"), ["a", "b"]);
     }
 
     #[test]
     fn functions_are_told_from_relations() {
-        let sql =
-            "SELECT count(*), \"W\"(a, b) AS n FROM totals(now() - interval '1 day', now()) AS t (n), LATERAL public.other(1), totals";
-        let query = analyse_postgres(sql).expect("it is a SELECT");
-        assert_eq!(query.relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>(), ["totals"]);
+        let sql = "SELECT count(*), \"W\"(1, 2) AS n FROM totals(now() - interval '1 day', now()) AS w (n), LATERAL public.other(1), t";
+        let query = analyse(sql).expect("it is a SELECT");
+        assert_eq!(query.relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>(), ["t"]);
         let mut called: Vec<(&str, usize, bool)> =
             query.functions.iter().map(|call| (call.name.as_str(), call.arguments, call.is_relation)).collect();
         called.sort_unstable();
@@ -320,7 +285,7 @@ mod tests {
     #[test]
     fn parameters_are_told_from_casts_texts_and_comments() {
         let sql = "SELECT a::text, ':no', x[1:n] FROM t -- :no\nWHERE b = :yes AND c > :other_1";
-        let query = analyse_postgres(sql).expect("it is a SELECT");
+        let query = analyse(sql).expect("it is a SELECT");
         assert_eq!(query.parameters.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(), ["yes", "other_1"]);
         let written = with_parameters(sql, &query.parameters, |name| format!("<{name}>"));
         assert!(written.ends_with("WHERE b = <yes> AND c > <other_1>"), "{written}");
@@ -331,7 +296,7 @@ mod tests {
         for (sql, expected) in
             [("SELECT now()", true), ("SELECT current_date", true), ("SELECT 'now()' FROM t", false), ("SELECT now FROM t", true)]
         {
-            assert_eq!(analyse_postgres(sql).expect("it is a SELECT").reads_clock, expected, "{sql}");
+            assert_eq!(analyse(sql).expect("it is a SELECT").reads_clock, expected, "{sql}");
         }
     }
 
@@ -345,13 +310,7 @@ mod tests {
             "SELECT 1 INTO x",
             "SELEC 1",
         ] {
-            assert!(analyse_postgres(sql).is_err(), "{sql}");
+            assert!(analyse(sql).is_err(), "{sql}");
         }
-    }
-
-    #[test]
-    fn plain_columns_have_names() {
-        assert_eq!(analyse_postgres("SELECT a, t.b, 1 AS c FROM t").unwrap().columns, Some(vec!["a".into(), "b".into(), "c".into()]));
-        assert_eq!(analyse_postgres("SELECT * FROM t").unwrap().columns, None);
     }
 }

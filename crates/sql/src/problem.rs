@@ -61,7 +61,7 @@ impl SourceText<'_> {
         }
     }
 
-    fn range(&self, span: Span) -> (usize, usize) {
+    pub(crate) fn range(&self, span: Span) -> (usize, usize) {
         if span == Span::empty() {
             return (0, self.0.trim_end().len());
         }
@@ -70,7 +70,7 @@ impl SourceText<'_> {
     }
 
     /// Lines and columns count from one, columns in characters.
-    fn offset(&self, location: Location) -> usize {
+    pub(crate) fn offset(&self, location: Location) -> usize {
         let line_start = match location.line {
             0 | 1 => 0,
             line => self.0.match_indices('\n').nth(line as usize - 2).map_or(self.0.len(), |(newline, _)| newline + 1),

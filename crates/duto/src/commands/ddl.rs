@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::{exit_code, pipeline_file};
 use crate::load::ddl;
-use crate::load::register::views_script;
 use crate::load::rollups::RollupTargets;
 use crate::load::time_partition::Keeper;
+use crate::load::views::views_script;
 
 /// Prints the SQL of a pipeline's tables, as a script that can be run; rollups and views stand in it as comments.
 #[derive(Debug, clap::Args)]

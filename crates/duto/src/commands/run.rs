@@ -19,6 +19,7 @@ use crate::log::{Log, NewTopic};
 use crate::pull;
 use crate::serve::auth::Guard;
 use crate::serve::endpoints::Answers;
+use crate::serve::faults::Faults;
 use crate::serve::{self, Served};
 use crate::worker::progress::Progress;
 use crate::worker::{Worker, WorkerError};
@@ -238,6 +239,7 @@ async fn serve_http(
         readers,
         changes,
         answers: Answers::default(),
+        faults: Faults::default(),
         stop: ending.clone(),
         log: log.clone(),
         producer: producer.into(),
@@ -245,6 +247,7 @@ async fn serve_http(
     };
     let served = Arc::new(served);
     tokio::spawn(serve::advice::look(served.clone()));
+    tokio::spawn(serve::faults::watch(served.clone()));
     let router = serve::router(served);
     let stopped = async move {
         wait_for(&stop).await;

@@ -10,7 +10,7 @@ use super::schema::keys_schema;
 use super::values::to_json;
 use super::walk::Fields;
 use super::yaml::Node;
-use super::{Pipeline, Problem};
+use super::{Pipeline, Problem, Span};
 
 /// A page of panels, as the page reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,28 @@ pub struct Dashboard {
     pub currency: String,
     /// Each with its defaults filled in.
     pub panels: Vec<Json>,
+    /// What the panels show, field by field.
+    pub fields: Vec<ShownField>,
+}
+
+/// A field of an endpoint's answer that a panel shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownField {
+    /// The endpoint's path.
+    pub from: String,
+    pub name: String,
+    pub needs: Needs,
+    pub span: Span,
+}
+
+/// What the values of a field must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    Any,
+    Number,
+    /// An interval, or a number of seconds.
+    Duration,
+    Moment,
 }
 
 pub(super) const SECTION: Section = Section {
@@ -63,9 +85,9 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let Some(fields) = file.section("dashboard") else { return };
     let walk = file.walk();
     let title = fields.value("title").and_then(|node| text(&fields, "title", node));
-    let mut panels = Vec::new();
+    let (mut panels, mut shown) = (Vec::new(), Vec::new());
     for item in fields.value("panels").and_then(|node| walk.list("dashboard.panels", node)).unwrap_or_default() {
-        panels.extend(panel::read(walk, item, pipeline));
+        panels.extend(panel::read(walk, item, pipeline, &mut shown));
     }
     if let (Some(title), Some(locale), Some(currency)) = (title, fields.text("locale"), fields.text("currency")) {
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
@@ -74,7 +96,7 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
                 Problem::new("dashboard.currency", span, "a currency has three capital letters").help("for example BRL, EUR or USD"),
             );
         }
-        pipeline.dashboard = Some(Dashboard { title, locale, currency, panels });
+        pipeline.dashboard = Some(Dashboard { title, locale, currency, panels, fields: shown });
     }
 }
 

@@ -6,6 +6,7 @@ pub mod at_once; // the same for a few rows, as one statement
 pub mod rows; // rows into their tables, directly or by a stage
 pub mod rollups; // what stored rows add to counters
 pub mod register; // rollups and views become the database's
+pub mod views; // each made by itself
 pub mod fill; // rows that were there before their rollup
 pub mod verify; // rollups against their tables
 pub mod position; // the fence and the place

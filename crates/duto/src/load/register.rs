@@ -6,8 +6,8 @@ use tokio_postgres::Transaction;
 
 use super::connect::{Connection, Connector};
 use super::ensure::ADVISORY_LOCK;
-use super::rollups::{RollupTarget, RollupTargets, windows};
-use super::target::quote;
+use super::rollups::{RollupTarget, RollupTargets};
+use super::views;
 use crate::definition::Pipeline;
 
 /// Rollups that must be filled from rows that were there before them.
@@ -27,16 +27,16 @@ pub async fn register(on: &mut Connection, by: &Connector, pipeline: &Pipeline, 
     let transaction = on.client.transaction().await.context("beginning to make the rollups")?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
     let known = Known::read(&transaction, pipeline).await?;
-    let views = views_digest(pipeline, declared);
+    let views = views::digest(pipeline, declared);
     let snapshot = match known.fills && known.rollups == declared.digest {
         true => filler(by, pipeline).await?,
         false => None,
     };
     let same_rollups = known.rollups == declared.digest && snapshot.is_none();
-    if same_rollups && known.views == views {
+    if same_rollups && known.views == views && !known.lacks_views {
         return Ok(None);
     }
-    drop_views(&transaction, pipeline).await?;
+    let kept_views = views::drop_all(&transaction, pipeline).await?;
     let mut fill = None;
     if !same_rollups {
         take_positions(&transaction, pipeline, declared).await?;
@@ -52,7 +52,7 @@ pub async fn register(on: &mut Connection, by: &Connector, pipeline: &Pipeline, 
             fill = Some(Fill { rollups: unfilled, snapshot: connection });
         }
     }
-    make_views(&transaction, pipeline, declared).await?;
+    views::make_all(&transaction, pipeline, declared, &kept_views).await?;
     let write = "INSERT INTO duto.pipeline VALUES ($1, $2, $3) ON CONFLICT (pipeline) DO UPDATE SET rollups = $2, views = $3";
     transaction.execute(write, &[&pipeline.name, &declared.digest, &views]).await?;
     transaction.commit().await.context("making the rollups")?;
@@ -66,17 +66,20 @@ struct Known {
     views: String,
     /// A rollup is not filled: another process does it, or one that did it is gone.
     fills: bool,
+    /// A view could not be made, and may be by now, or somebody dropped one.
+    lacks_views: bool,
 }
 
 impl Known {
     async fn read(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyhow::Result<Self> {
-        let statement = "SELECT rollups, views, EXISTS (SELECT 1 FROM duto.rollup r WHERE r.pipeline = p.pipeline AND state = 'filling')
+        let statement = "SELECT rollups, views, EXISTS (SELECT 1 FROM duto.rollup r WHERE r.pipeline = p.pipeline AND state = 'filling'),
+             EXISTS (SELECT 1 FROM duto.view v WHERE v.pipeline = p.pipeline AND (refused IS NOT NULL OR to_regclass(quote_ident(name)) IS NULL))
              FROM duto.pipeline p WHERE pipeline = $1";
         let row = transaction.query_opt(statement, &[&pipeline.name]).await?;
         Ok(row.map_or_else(
             // Never what a worker would have: it must be registered, if only with no rollup.
             || Self { rollups: "none".to_owned(), ..Self::default() },
-            |row| Self { rollups: row.get(0), views: row.get(1), fills: row.get(2) },
+            |row| Self { rollups: row.get(0), views: row.get(1), fills: row.get(2), lacks_views: row.get(3) },
         ))
     }
 }
@@ -131,47 +134,4 @@ async fn make_rollups(transaction: &Transaction<'_>, pipeline: &Pipeline, declar
         }
     }
     Ok(unfilled)
-}
-
-/// The pipeline's views, those of rollups first, each with its statement.
-fn views(pipeline: &Pipeline, declared: &RollupTargets) -> Vec<(String, String)> {
-    let of_rollups = declared.rollups.iter().map(|rollup| (rollup.name.clone(), rollup.view.clone()));
-    let of_file =
-        pipeline.views.iter().map(|view| (view.name.clone(), format!("CREATE VIEW {} AS {}", quote(&view.name), view.select.text)));
-    of_rollups.chain(of_file).collect()
-}
-
-/// The views as a script that a person can run.
-pub fn views_script(pipeline: &Pipeline) -> String {
-    let view = |(name, select): (&str, &str)| format!("CREATE VIEW {} AS\n{};\n", quote(name), select.trim().trim_end_matches(';'));
-    pipeline.views.iter().map(|declared| view((&declared.name, &declared.select.text))).collect::<Vec<_>>().join("\n")
-}
-
-fn views_digest(pipeline: &Pipeline, declared: &RollupTargets) -> String {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    views(pipeline, declared).iter().for_each(|(name, statement)| hash.update(format!("{name}\0{statement}\0")));
-    hex::encode(hash.finalize())
-}
-
-async fn drop_views(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyhow::Result<()> {
-    let names = transaction.query("DELETE FROM duto.view WHERE pipeline = $1 RETURNING name, place", &[&pipeline.name]).await?;
-    let mut names: Vec<(i32, String)> = names.iter().map(|row| (row.get(1), row.get(0))).collect();
-    names.sort();
-    for (_, name) in names.iter().rev() {
-        let drop = format!("{}; DROP VIEW IF EXISTS {}", windows::drop_function(name), quote(name));
-        transaction
-            .batch_execute(&drop)
-            .await
-            .with_context(|| format!("the view {name} is to change, but something else is built on it"))?;
-    }
-    Ok(())
-}
-
-async fn make_views(transaction: &Transaction<'_>, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<()> {
-    for (place, (name, statement)) in (0i32..).zip(views(pipeline, declared)) {
-        transaction.batch_execute(&statement).await.with_context(|| format!("making view {name}"))?;
-        transaction.execute("INSERT INTO duto.view VALUES ($1, $2, $3)", &[&pipeline.name, &name, &place]).await?;
-    }
-    Ok(())
 }

@@ -47,6 +47,8 @@ CREATE TABLE IF NOT EXISTS duto.view (
     place integer NOT NULL,
     PRIMARY KEY (pipeline, name)
 );
+-- Why PostgreSQL refuses to make it as it is declared, and whether a view of the name was made by us.
+ALTER TABLE duto.view ADD COLUMN IF NOT EXISTS refused text, ADD COLUMN IF NOT EXISTS made boolean NOT NULL DEFAULT true;
 
 CREATE TABLE IF NOT EXISTS duto.batch (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,10 +1,13 @@
 //! `views:` and `endpoints:`, PostgreSQL's SQL over the tables. Pure: what each reads, and its statement.
 
+mod catalog; // what may be read
+mod panels; // what a dashboard shows of it
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use duto_sql::{FunctionCall, PostgresQuery, analyse_postgres, with_parameters};
+use duto_sql::{Catalog, Columns, FunctionCall, ParameterType, PostgresQuery, analyse_postgres, with_parameters};
 
-use crate::definition::{Endpoint, Pipeline, Problem, Shape, SqlText};
+use crate::definition::{Endpoint, Parameter, Pipeline, Problem, Shape, SqlText, View};
 use crate::transform::problem_of;
 
 /// A pipeline's endpoints, ready to be asked.
@@ -22,6 +25,8 @@ pub struct EndpointQuery {
     pub select: String,
     /// The same as one value: a JSON text.
     pub statement: String,
+    /// What each row of the answer has.
+    pub columns: Columns,
     /// The parameters in the order of their numbers, as places among the endpoint's.
     pub order: Vec<usize>,
     /// The pipeline's tables whose rows decide the answer.
@@ -36,29 +41,53 @@ impl Queries {
         let mut known = Known::of(pipeline);
         let mut problems = Vec::new();
         for view in &pipeline.views {
-            match known.look(&view.select) {
+            let (columns, reads) = match known.look(&view.select, &[]) {
                 Ok((query, reads)) => {
                     problems.extend(query.parameters.first().map(|place| {
                         let span = view.select.span_of(place.start, place.end);
                         Problem::new("view.parameter", span, format!("a view has no parameters, and :{} is one", place.name))
                     }));
-                    known.relations.insert(view.name.clone(), reads);
+                    problems.extend(column_twice(view, &query.columns));
+                    (query.columns, reads)
                 }
                 Err(found) => {
                     problems.extend(found);
-                    known.relations.insert(view.name.clone(), Reads::default());
+                    (Columns::unknown(), Reads::default())
                 }
-            }
+            };
+            known.catalog.add_view(&view.name, columns);
+            known.relations.insert(view.name.clone(), reads);
         }
         let mut endpoints = Vec::new();
         for endpoint in &pipeline.endpoints {
-            match known.look(&endpoint.select).and_then(|(query, reads)| EndpointQuery::new(endpoint, &query, reads)) {
+            match known.look(&endpoint.select, &endpoint.parameters).and_then(|(query, reads)| EndpointQuery::new(endpoint, &query, reads))
+            {
                 Ok(query) => endpoints.push(query),
                 Err(found) => problems.extend(found),
             }
         }
+        problems.extend(panels::problems(pipeline, &endpoints));
         if problems.is_empty() { Ok(Self { endpoints }) } else { Err(problems) }
     }
+}
+
+/// The views and rollups that a view reads itself.
+pub fn views_read(pipeline: &Pipeline, view: &str) -> Vec<String> {
+    let Some(view) = pipeline.views.iter().find(|declared| declared.name == view) else { return Vec::new() };
+    let mut known = Known::of(pipeline);
+    pipeline.views.iter().for_each(|view| known.catalog.add_view(&view.name, Columns::unknown()));
+    let query = analyse_postgres(&view.select.text, &known.catalog, &|_| ParameterType::default());
+    query.map(|query| query.relations.into_iter().map(|relation| relation.name).collect()).unwrap_or_default()
+}
+
+/// PostgreSQL makes no view of two columns of one name.
+fn column_twice(view: &View, columns: &Columns) -> Option<Problem> {
+    let again = |(place, name): (usize, &str)| columns.names().take(place).any(|before| before == name);
+    let named = columns.columns.iter().filter(|column| column.name.is_some());
+    let (column, name) = named.zip(columns.names()).enumerate().find(|(place, (_, name))| again((*place, name)))?.1;
+    let span = view.select.span_of(column.start, column.end);
+    let problem = Problem::new("view.column.duplicate", span, format!("the view {} gets two columns of the name \"{name}\"", view.name));
+    Some(problem.help("give one of them another name, with AS; instead of * name the columns"))
 }
 
 /// What a relation's rows depend on.
@@ -73,6 +102,7 @@ struct Known {
     relations: BTreeMap<String, Reads>,
     /// The rollups, and whether each can be asked for a window.
     rollups: BTreeMap<String, bool>,
+    catalog: Catalog,
 }
 
 impl Known {
@@ -81,14 +111,17 @@ impl Known {
         let tables = pipeline.tables.iter().map(|table| (table.name.clone(), on(&table.name)));
         let rollups = pipeline.rollups.iter().map(|rollup| (rollup.name.clone(), on(&rollup.from)));
         let windows = pipeline.rollups.iter().map(|rollup| (rollup.name.clone(), rollup.windows.is_some()));
-        Self { relations: tables.chain(rollups).collect(), rollups: windows.collect() }
+        Self { relations: tables.chain(rollups).collect(), rollups: windows.collect(), catalog: catalog::catalog(pipeline) }
     }
 
-    fn look(&self, sql: &SqlText) -> Result<(PostgresQuery, Reads), Vec<Problem>> {
-        let query = analyse_postgres(&sql.text)
+    fn look(&self, sql: &SqlText, parameters: &[Parameter]) -> Result<(PostgresQuery, Reads), Vec<Problem>> {
+        let type_of = |name: &str| {
+            let parameter = parameters.iter().find(|parameter| parameter.name == name);
+            parameter.map_or_else(ParameterType::default, |parameter| catalog::parameter_type(parameter.column_type))
+        };
+        let query = analyse_postgres(&sql.text, &self.catalog, &type_of)
             .map_err(|problems| problems.into_iter().map(|problem| problem_of(sql, problem)).collect::<Vec<_>>())?;
         let mut reads = Reads { clock: query.reads_clock, ..Reads::default() };
-        let mut problems = Vec::new();
         for relation in &query.relations {
             match relation.schema.as_deref() {
                 // What duto keeps changes with every commit, whatever the table.
@@ -98,12 +131,13 @@ impl Known {
                         reads.tables.extend(other.tables.iter().cloned());
                         reads.clock |= other.clock;
                     }
-                    None => problems.push(self.unknown(sql, relation)),
+                    None => reads.clock = true,
                 },
                 // Catalogues and other people's tables: nobody says when they change.
                 Some(_) => reads.clock = true,
             }
         }
+        let mut problems = Vec::new();
         for call in &query.functions {
             let Some(other) = self.relations.get(&call.name).filter(|_| call.schema.as_deref().is_none_or(|schema| schema == "public"))
             else {
@@ -138,13 +172,6 @@ impl Known {
             None => (format!("{name} cannot be asked for a window"), "only a rollup with `over:` can".to_owned()),
         };
         Some(Problem::new("sql.window.unknown", sql.span_of(call.start, call.end), message).help(help))
-    }
-
-    fn unknown(&self, sql: &SqlText, relation: &duto_sql::Relation) -> Problem {
-        let span = sql.span_of(relation.start, relation.end);
-        let problem = Problem::new("sql.relation.unknown", span, format!("unknown table \"{}\"", relation.name));
-        let names = self.relations.keys().map(String::as_str);
-        problem.help(crate::definition::suggest::did_you_mean_or_list(&relation.name, "the tables, rollups and views are", names))
     }
 }
 
@@ -183,7 +210,8 @@ impl EndpointQuery {
             Shape::Rows => format!("SELECT coalesce(json_agg(row_to_json(duto_row)), '[]')::text FROM (\n{select}\n) duto_row"),
             Shape::Row => format!("SELECT row_to_json(duto_row)::text FROM (\n{select}\n) duto_row LIMIT 1"),
         };
-        Ok(Self { endpoint: endpoint.clone(), select, statement, order, tables: reads.tables, reads_clock: reads.clock })
+        let (tables, reads_clock, columns) = (reads.tables, reads.clock, query.columns.clone());
+        Ok(Self { endpoint: endpoint.clone(), select, statement, columns, order, tables, reads_clock })
     }
 }
 

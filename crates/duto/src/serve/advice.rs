@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::Served;
 use crate::load::connect::Connection;
 use crate::load::target::quote;
+use crate::load::views::refusal;
+use crate::query::EndpointQuery;
 
 /// A table of fewer rows is read from end to end quickly.
 const LARGE_ROWS: f32 = 100_000.0;
@@ -23,11 +25,12 @@ struct Table {
     columns: Vec<String>,
 }
 
-/// Looks once, when the tables are there.
+/// Looks once, when the tables are there. An endpoint that PostgreSQL refuses is passed over.
 pub async fn look(served: Arc<Served>) {
-    for _ in 0..TRIES {
+    for attempt in 1..=TRIES {
         match advise(&served).await {
-            Ok(advice) => {
+            Ok((_, refused)) if refused > 0 && attempt < TRIES => {}
+            Ok((advice, _)) => {
                 for (endpoint, advice) in advice {
                     tracing::warn!(pipeline = served.pipeline.name, endpoint, advice, "an endpoint reads a large table from end to end");
                 }
@@ -42,24 +45,37 @@ pub async fn look(served: Arc<Served>) {
     }
 }
 
-async fn advise(served: &Served) -> anyhow::Result<Vec<(String, String)>> {
+/// Advice by endpoint, and how many PostgreSQL refuses.
+async fn advise(served: &Served) -> anyhow::Result<(Vec<(String, String)>, usize)> {
     let connection = served.readers.connector.connect().await?;
     connection.client.batch_execute("SET plan_cache_mode = force_generic_plan").await?;
     let tables = tables(&connection).await?;
-    let mut advice = Vec::new();
+    let (mut advice, mut refused) = (Vec::new(), 0);
     for query in &served.stages.queries().endpoints {
-        // A plan for any parameters, as most requests get it.
-        let nulls = vec!["NULL"; query.order.len()].join(", ");
-        let arguments = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
-        connection.client.batch_execute(&format!("PREPARE duto_looked_at AS {}", query.select)).await?;
-        let plan = connection.client.query_one(&format!("EXPLAIN (FORMAT JSON) EXECUTE duto_looked_at{arguments}"), &[]).await?;
-        connection.client.batch_execute("DEALLOCATE duto_looked_at").await?;
+        let plan = match plan(&connection, query).await {
+            Ok(plan) => plan,
+            Err(error) if refusal(&error).is_some() => {
+                refused += 1;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let mut found = Vec::new();
-        scans(&plan.get::<_, Value>(0)[0]["Plan"], &tables, &mut found);
+        scans(&plan[0]["Plan"], &tables, &mut found);
         found.dedup();
         advice.extend(found.into_iter().map(|found| (query.endpoint.path.clone(), found)));
     }
-    Ok(advice)
+    Ok((advice, refused))
+}
+
+/// The plan for any parameters, as most requests get it.
+async fn plan(connection: &Connection, query: &EndpointQuery) -> Result<Value, tokio_postgres::Error> {
+    let nulls = vec!["NULL"; query.order.len()].join(", ");
+    let arguments = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+    connection.client.batch_execute(&format!("PREPARE duto_looked_at AS {}", query.select)).await?;
+    let plan = connection.client.query_one(&format!("EXPLAIN (FORMAT JSON) EXECUTE duto_looked_at{arguments}"), &[]).await;
+    connection.client.batch_execute("DEALLOCATE duto_looked_at").await?;
+    Ok(plan?.get(0))
 }
 
 async fn tables(connection: &Connection) -> anyhow::Result<HashMap<String, Table>> {

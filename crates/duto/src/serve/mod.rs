@@ -6,6 +6,7 @@ pub mod overview; // every pipeline of a process
 pub mod endpoints; // GET /api/...
 pub mod changes; // what a commit touched
 pub mod live; // /duto/live
+pub mod faults; // views and endpoints that PostgreSQL refuses
 pub mod advice; // the index that an endpoint lacks
 pub mod openapi; // /openapi.json
 pub mod health; // /livez, /readyz, /health
@@ -28,6 +29,7 @@ use crate::worker::stages::Stages;
 use auth::Guard;
 use changes::Changes;
 use endpoints::Answers;
+use faults::Faults;
 
 /// What the endpoints of one pipeline look at.
 pub struct Served {
@@ -41,6 +43,7 @@ pub struct Served {
     pub readers: Pool,
     pub changes: Arc<Changes>,
     pub answers: Answers,
+    pub faults: Faults,
     /// Ends the open streams.
     pub stop: CancellationToken,
     pub log: Arc<dyn Log>,

@@ -132,9 +132,10 @@ fn parameter_of(parameter: &Parameter, in_path: &[&str]) -> Value {
 
 fn health() -> Value {
     let schema = json!({ "type": "object", "required": ["status", "timestamp"], "properties": {
-        "status": { "type": "string", "enum": ["healthy", "unhealthy"] }, "timestamp": { "type": "string", "format": "date-time" }, "error": { "type": "string" },
+        "status": { "type": "string", "enum": ["healthy", "degraded", "unhealthy"] }, "timestamp": { "type": "string", "format": "date-time" }, "error": { "type": "string" },
+        "problems": { "type": "array", "items": { "type": "string" } },
     } });
-    json!({ "operationId": "health", "responses": { "200": body("All is well", &schema), "500": body("Something is not", &schema) } })
+    json!({ "operationId": "health", "responses": { "200": body("Records are stored; what is degraded is named", &schema), "500": body("Records are not stored", &schema) } })
 }
 
 fn row_schema(columns: &[(String, Type)]) -> Value {

@@ -35,6 +35,7 @@ use crate::load::prune;
 use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
+use crate::load::views;
 use crate::log::{Log, NewTopic};
 use crate::publish::relays::Relays;
 use lane::{Lane, Limits};
@@ -114,6 +115,10 @@ impl Worker {
             let (shared, stop) = (shared.clone(), stop.clone());
             async move { prune::run(&shared.connector, &shared.pipeline, &stop).await }
         });
+        let views = tokio::spawn({
+            let (shared, rollups, stop) = (shared.clone(), rollups, stop.clone());
+            async move { views::keep(&shared.connector, &shared.pipeline, &rollups, &stop).await }
+        });
         let caught_up = match goal {
             Some((goal, connection)) => {
                 if let Some(filling) = filling {
@@ -127,6 +132,7 @@ impl Worker {
         stop.store(true, Ordering::Relaxed);
         tokio::task::block_in_place(|| shared.relays.stop_all(RELAY_PATIENCE));
         pruning.abort();
+        views.abort();
         lanes.iter().for_each(|lane| lane.close());
         for committer in committers {
             let _ = committer.await;

@@ -59,7 +59,7 @@ fn pipelines_are_good() {
     for folder in std::fs::read_dir("../../pipelines").expect("the pipelines' folder") {
         for (path, text) in runner::files(&folder.expect("a folder").path()) {
             let name = path.display().to_string();
-            if let Err(problems) = parse(&name, &text, &|_| None) {
+            if let Err(problems) = parse(&name, &text, &|_| None).and_then(|pipeline| Stages::plan(&pipeline)) {
                 panic!("{}", render(&problems, &name, &text, false));
             }
             found += 1;

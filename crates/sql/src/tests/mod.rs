@@ -1,6 +1,7 @@
 //! Statements over small batches, as tables of cases.
 
 mod expressions;
+mod names;
 mod problems;
 mod runs;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{text, text_schema};
+use super::{Needs, ShownField, text, text_schema};
 use crate::definition::keys::{Key, Keys, Presence, Value};
 use crate::definition::suggest::did_you_mean_or_list;
 use crate::definition::walk::{Fields, Walk};
@@ -72,8 +72,8 @@ fn needed(kind: &str) -> &'static [&'static str] {
     }
 }
 
-/// The panel as the page reads it.
-pub(super) fn read(walk: &Walk<'_>, node: &Node, pipeline: &Pipeline) -> Option<Json> {
+/// The panel as the page reads it. The fields that it shows are added to `shown`.
+pub(super) fn read(walk: &Walk<'_>, node: &Node, pipeline: &Pipeline, shown: &mut Vec<ShownField>) -> Option<Json> {
     let place = Span::new(node.span.start, node.span.start.max(node.span.end.min(node.span.start + 1)));
     let fields = walk.fields("a panel", &KEYS, node, place)?;
     let (kind, from) = (fields.word("kind")?, fields.text("from")?);
@@ -81,33 +81,69 @@ pub(super) fn read(walk: &Walk<'_>, node: &Node, pipeline: &Pipeline) -> Option<
     let mut panel = Map::new();
     panel.insert("kind".into(), kind.into());
     panel.insert("title".into(), fields.value("title").and_then(|node| text(&fields, "title", node))?);
-    panel.insert("from".into(), from.into());
+    panel.insert("from".into(), from.clone().into());
     for key in needed(kind).iter().filter(|key| fields.value(key).is_none()) {
         let problem =
             Problem::new("dashboard.panel.key", fields.span("kind").unwrap_or(place), format!("a panel of kind {kind} needs {key}"));
         walk.report(problem.help(format!("{kind} needs {}", needed(kind).join(" and "))));
     }
+    let format = fields.word("format");
     for key in ["value", "label", "time"] {
         if let Some(value) = fields.value(key).and_then(|_| fields.text(key)) {
+            let needs = match key {
+                "value" => needs_of_value(kind, written(&fields, format)),
+                "time" => Needs::Moment,
+                _ => Needs::Any,
+            };
+            shown.push(ShownField { from: from.clone(), name: value.clone(), needs, span: fields.span(key).unwrap_or(place) });
             panel.insert(key.into(), value.into());
         }
     }
-    panel.insert("format".into(), fields.word("format").unwrap_or("number").into());
+    panel.insert("format".into(), format.unwrap_or("number").into());
     if fields.value("detail").is_some() {
-        panel.insert("detail".into(), figure(&fields.section("detail")?));
+        let detail = fields.section("detail")?;
+        panel.insert("detail".into(), figure(&detail, &from, kind, shown));
     }
     for key in ["series", "columns"] {
         let Some(list) = fields.value(key).and_then(|node| walk.list(key, node)) else { continue };
-        let figures = list.iter().filter_map(|item| Some(figure(&walk.fields(key, &FIGURE_KEYS, item, item.span)?)));
-        panel.insert(key.into(), figures.collect());
+        let mut figures = Vec::new();
+        for item in list {
+            let Some(fields) = walk.fields(key, &FIGURE_KEYS, item, item.span) else { continue };
+            let drawn = if key == "series" { "timeline" } else { "table" };
+            figures.push(figure(&fields, &from, drawn, shown));
+        }
+        panel.insert(key.into(), figures.into());
     }
     Some(Json::Object(panel))
 }
 
-fn figure(fields: &Fields<'_, '_>) -> Json {
-    let value = fields.text("value").unwrap_or_default();
+/// A figure as the page reads it. The field that it shows is added to `shown`.
+fn figure(fields: &Fields<'_, '_>, from: &str, kind: &str, shown: &mut Vec<ShownField>) -> Json {
+    let (value, format) = (fields.text("value"), fields.word("format"));
+    if let (Some(name), Some(span)) = (&value, fields.span("value")) {
+        let needs = needs_of_value(kind, written(fields, format));
+        shown.push(ShownField { from: from.to_owned(), name: name.clone(), needs, span });
+    }
+    let value = value.unwrap_or_default();
     let title = fields.value("title").and_then(|node| text(fields, "title", node)).unwrap_or_else(|| value.clone().into());
-    json!({ "value": value, "title": title, "format": fields.word("format").unwrap_or("number") })
+    json!({ "value": value, "title": title, "format": format.unwrap_or("number") })
+}
+
+/// The format, where the file says it.
+fn written<'f>(fields: &Fields<'_, '_>, format: Option<&'f str>) -> Option<&'f str> {
+    format.filter(|_| fields.value("format").is_some())
+}
+
+/// What is drawn as long as its value is a number; a text stands as it is where nothing but the default says that it is one.
+fn needs_of_value(kind: &str, format: Option<&str>) -> Needs {
+    let is_drawn = !matches!(kind, "number" | "table");
+    match format {
+        Some("duration") => Needs::Duration,
+        Some("integer" | "number" | "currency" | "percent") => Needs::Number,
+        Some("date" | "time" | "datetime") if !is_drawn => Needs::Moment,
+        _ if is_drawn => Needs::Number,
+        _ => Needs::Any,
+    }
 }
 
 fn check_source(fields: &Fields<'_, '_>, from: &str, pipeline: &Pipeline) {

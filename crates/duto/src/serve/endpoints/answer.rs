@@ -11,7 +11,9 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_postgres::types::ToSql;
 
 use super::super::Served;
-use crate::load::failure::Failure;
+use super::super::faults::Cause;
+use crate::load::failure::{Failure, Scope};
+use crate::load::views::refusal;
 use crate::query::EndpointQuery;
 
 /// An answer whose SQL reads the clock is asked for again after so long.
@@ -88,16 +90,30 @@ impl Answers {
 async fn ask(served: &Served, query: &EndpointQuery, values: &[String]) -> Result<Option<String>, String> {
     let ordered: Vec<&String> = query.order.iter().map(|place| &values[*place]).collect();
     let parameters: Vec<&(dyn ToSql + Sync)> = ordered.iter().map(|value| *value as &(dyn ToSql + Sync)).collect();
-    let told = |failure: Failure| failure.to_string();
-    let connection = served.readers.get().await.map_err(told)?;
-    let answer = served
-        .readers
-        .connector
-        .within(async {
+    let (name, path) = (&served.pipeline.name, &query.endpoint.path);
+    let failed = |reason: String, cause: Cause| {
+        served.faults.failed(name, query, &reason, cause);
+        reason
+    };
+    let away = |failure: Failure| failed(failure.to_string(), Cause::Server);
+    let connection = served.readers.get().await.map_err(away)?;
+    let answered = async {
+        let answer = async {
             let statement = connection.prepared(&query.statement).await?;
             connection.client.query_opt(&statement, &parameters).await
-        })
-        .await
-        .map_err(told)?;
-    Ok(answer.and_then(|row| row.get(0)))
+        };
+        Ok(answer.await)
+    };
+    match served.readers.connector.within(answered).await.map_err(away)? {
+        Ok(row) => {
+            served.faults.works(name, path);
+            Ok(row.and_then(|row| row.get(0)))
+        }
+        // Class 42 is about the statement and what it reads, never about a parameter's value.
+        Err(error) => Err(match refusal(&error) {
+            Some(reason) if error.code().is_some_and(|code| code.code().starts_with("42")) => failed(reason, Cause::Statement),
+            Some(reason) => failed(reason, Cause::Request),
+            None => away(Failure::of(&error, Scope::Own)),
+        }),
+    }
 }
