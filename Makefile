@@ -1,6 +1,6 @@
 # Thin: what each target does stands in scripts/ or in the binary. CARGO_TARGET_DIR is honoured.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test faults bench lint fmt clean
+.PHONY: help setup build demo test faults walks bench lint fmt clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target words; do printf '%-8s %s\n' "$$target" "$$words"; done
@@ -20,6 +20,9 @@ test: setup ## all checks and tests, on a real Kafka, PostgreSQL and Chromium
 
 faults: setup build ## the full matrix of faults; a bounded part of it is in `make test`
 	@scripts/faults
+
+walks: build ## N random pipelines from the seed FROM on, judged by a model; `make walks SEED=7` walks one and shrinks it
+	@DUTO_TEST_DUTO="$$PWD/bin/duto" "$${CARGO_TARGET_DIR:-target}/release/duto-walks" $(or $(N),1000) --from $(or $(FROM),0) $(if $(SEED),--seed $(SEED))
 
 bench: setup build ## drain rate and latency against raw COPY, as a table
 	@scripts/bench

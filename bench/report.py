@@ -16,7 +16,7 @@ POLLS = (
 
 
 def lines(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
-    return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts), *_ecommerce(samples)]
+    return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts), *_restarts(samples), *_ecommerce(samples)]
 
 
 def notes(samples: Samples, facts: Facts) -> str:
@@ -115,6 +115,20 @@ def _costs(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
         found.append(amount(figure, _each(samples.drain_backlog, "peak_rss_mb"), "MB", _each(old, "peak_rss_mb")))
     found.append(amount("peak memory of the Python consumer", _each(old, "peak_rss_mb"), "MB", _each(old, "peak_rss_mb")))
     found.append(amount("CPU of an idle `duto run`, of one core", _each(samples.latency_kafka, "idle_cpu_percent"), "%"))
+    return found
+
+
+def _restarts(samples: Samples) -> list[Line]:
+    figures = (
+        ("a worker killed and started again: until every partition is read", "restarted_s"),
+        ("one of two killed for good: until the other reads its partitions", "gone_s"),
+        ("one of two stopped for good: until the other reads its partitions", "stopped_s"),
+        ("three workers restarted in turn: the longest for which a partition is unread", "rolling_s"),
+    )
+    found = []
+    for figure, what in figures if samples.back_duto else ():
+        duto, peer = (f"{median(getattr(run, what) for run in runs):.1f} s" for runs in (samples.back_duto, samples.back_connect))
+        found.append(Line(figure, f"{duto} (Kafka Connect {peer})"))
     return found
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import back
 import ecommerce
 import ingest
 import latency
@@ -63,6 +64,7 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         say(f"latencies: the machine {'polls before it halts' if polls_before_halt else 'halts as it usually does'}")
         measure_latencies(options, server, duto, ddl, samples)
         measure_ingest(options, duto, samples)
+    measure_restarts(options, server, duto, samples)
     if options.backlog:
         measure_backlog(options, server, duto, samples)
     facts = Facts(
@@ -157,6 +159,14 @@ def measure_ingest(options, duto: Duto, samples: Samples):
             say(f"{name}: {run.answers.told()}; {run.bulk_per_second:,.0f}/s in bulk")
 
 
+def measure_restarts(options, server: Server, duto: Duto, samples: Samples):
+    for number in range(options.restarts):
+        for name, run in (("back_duto", back.of_duto), ("back_connect", back.of_connect)):
+            found = run(server, duto, f"{name}-{number}".replace("_", "-"))
+            getattr(samples, name).append(found)
+            say(f"{name}: {found.told()}")
+
+
 def measure_backlog(options, server: Server, duto: Duto, samples: Samples):
     """Once: what memory a long backlog takes is no matter of chance."""
     topic = "bench-backlog"
@@ -177,6 +187,7 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--rate", type=float, default=1000.0, help="messages a second for the latencies (%(default)s)")
     options.add_argument("--ingest-rate", type=float, default=2000.0, help="requests a second (%(default)s)")
     options.add_argument("--seconds", type=float, default=15.0, help="how long the latencies are measured (%(default)s)")
+    options.add_argument("--restarts", type=int, default=1, help="how often restarts are measured, Kafka Connect's too; 0: not (%(default)s)")
     options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
     options.add_argument("--events", type=int, default=300_000, help="e-commerce events to store (%(default)s)")
     options.add_argument("--history", type=int, default=5_000_000, help="stored events behind which endpoints are asked; 0: not (%(default)s)")

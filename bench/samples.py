@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from back import BackRun
 from drain import DrainRun
 from ecommerce import Figures
 from ingest import IngestRun
@@ -24,6 +25,8 @@ class Samples:
     latency_bare: list[LatencyRun] = field(default_factory=list)
     ingest_embedded: list[IngestRun] = field(default_factory=list)
     ingest_kafka: list[IngestRun] = field(default_factory=list)
+    back_duto: list[BackRun] = field(default_factory=list)
+    back_connect: list[BackRun] = field(default_factory=list)
     ecommerce: Figures = field(default_factory=Figures)
     # For each drain, by the name above: the speeds of the raw COPY just before and just after it.
     copy_around: dict[str, list[tuple[float, float]]] = field(default_factory=dict)

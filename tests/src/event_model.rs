@@ -12,6 +12,7 @@ use crate::log::Placed;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 const MINUTE_MICROS: i64 = 60_000_000;
+pub const SECOND_MICROS: i64 = 1_000_000;
 
 /// The state after every message.
 #[derive(Debug, Default)]
@@ -97,9 +98,10 @@ impl EventModel {
 
     /// What an endpoint must answer at this moment, with the clock's own fields taken out.
     pub fn answer(&self, path: &str, now_micros: i64) -> Value {
-        let day_began = now_micros - 24 * HOUR_MICROS;
+        // Windows are of whole seconds: the current one is not over yet.
+        let second = now_micros - now_micros.rem_euclid(SECOND_MICROS);
         let hour_of = |at: i64| at - at.rem_euclid(HOUR_MICROS);
-        let is_recent = |event: &&Event| hour_of(event.at_micros) > day_began && event.at_micros <= now_micros;
+        let is_recent = |event: &&Event| (second - 24 * HOUR_MICROS..second).contains(&event.at_micros);
         let recent = || self.events.values().filter(is_recent);
         let total = |events: &mut dyn Iterator<Item = &Event>| {
             sum(events.map(|event| event.purchase.as_ref().map_or(0, |bought| bought.total_cents)))
@@ -144,9 +146,8 @@ impl EventModel {
                 rows.into_iter().map(|(event_type, count)| json!({"type": event_type, "count": count})).collect()
             }
             "/api/metrics/realtime" => {
-                let minute = now_micros - now_micros.rem_euclid(MINUTE_MICROS) - MINUTE_MICROS;
                 let within: Vec<&Event> =
-                    self.events.values().filter(|event| (minute..minute + MINUTE_MICROS).contains(&event.at_micros)).collect();
+                    self.events.values().filter(|event| (second - MINUTE_MICROS..second).contains(&event.at_micros)).collect();
                 json!({
                     "events_per_minute": within.len(), "purchases_per_minute": within.iter().filter(|event| event.purchase.is_some()).count(),
                     "revenue_per_minute": number(&decimal(total(&mut within.into_iter()))),

@@ -26,6 +26,7 @@ pub struct Settings {
     pub workers: usize,
     /// A static member's name.
     pub instance: Option<String>,
+    /// Empty leaves it to the product.
     pub session_timeout: String,
     pub retries: String,
     /// More replacements in the file's text: what stands there, and what shall.
@@ -95,7 +96,10 @@ impl TestPipeline {
     fn copy_of(file: &str, topic: &str, group: &str, log: &TestLog, database_url: &str, settings: &Settings) -> Result<TestPipeline> {
         let path = root().join(file);
         let mut text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let mut source = format!("topic: {}\n  session_timeout: {}", log.topic, settings.session_timeout);
+        let mut source = format!("topic: {}", log.topic);
+        if !settings.session_timeout.is_empty() {
+            source.push_str(&format!("\n  session_timeout: {}", settings.session_timeout));
+        }
         if let Some(instance) = &settings.instance {
             source.push_str(&format!("\n  instance: {instance}"));
         }

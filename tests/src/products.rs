@@ -71,7 +71,7 @@ impl Applications {
         let copy = |name: &str| -> Result<TestPipeline> {
             let path = root().join(format!("pipelines/products/{name}.yaml"));
             let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-            let (own, shared) = (format!("  group: products-{name}\n"), format!("  group: {received}-{name}\n  session_timeout: 6s\n"));
+            let (own, shared) = (format!("  group: products-{name}\n"), format!("  group: {received}-{name}\n"));
             ensure!(text.contains(&own), "{} has no {own:?} any more", path.display());
             let file = log.folder.path().join(format!("{name}.yaml"));
             let patient = "    headers:\n";

@@ -8,7 +8,8 @@ use anyhow::{Result, anyhow, ensure};
 use duto::batch::Batch;
 use duto::definition;
 use duto::log::{
-    Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, NewTopic, Producer, Start, TopicDescription, TopicListing, Watermarks,
+    Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, Member, NewTopic, Producer, Start, TopicDescription, TopicListing,
+    Watermarks,
 };
 use duto::worker::Worker;
 use duto::worker::stages::Stages;
@@ -63,6 +64,10 @@ impl Log for Faulty {
         self.log.offset_at(topic, partition, time_ms, timeout)
     }
 
+    fn members(&self, group: &str, timeout: Duration) -> Result<Option<Vec<Member>>, LogError> {
+        self.log.members(group, timeout)
+    }
+
     fn look(&self) -> Result<Box<dyn Look>, LogError> {
         self.log.look()
     }
@@ -114,6 +119,10 @@ impl Consumer for FaultyConsumer {
 
     fn commit_copy(&mut self, positions: &[(i32, i64)]) {
         self.consumer.commit_copy(positions);
+    }
+
+    fn leave(&mut self) {
+        self.consumer.leave();
     }
 
     fn close(&mut self) {

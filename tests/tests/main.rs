@@ -1,5 +1,6 @@
 //! End to end: the program as a process, against real servers. One binary, because each one links everything.
 
+mod back_at_once; // how soon partitions are read again
 mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen
 mod changing_files; // files that somebody writes while they are loaded
@@ -34,4 +35,5 @@ mod topic_changes; // more partitions, a topic made anew, records deleted unread
 mod topics; // the topic browser's answers
 mod topics_large; // a topic of many messages: opened at once, searched with progress
 mod transactions; // producers that abort
+mod windows; // any window of a rollup against its table
 mod zombies; // workers stopped and killed at named points

@@ -239,7 +239,7 @@ async fn compare(client: &Client, log: &TestLog, applications: &Applications, co
 /// Both applications are killed again and again, and the servers are restarted under them.
 #[tokio::test(flavor = "multi_thread")]
 async fn products_go_round_through_kills_and_restarts() -> Result<()> {
-    let (count, kills) = (scale(2_000, 50_000), scale(4, 10));
+    let (count, kills) = (scale(2_000, 50_000), scale(6, 10));
     let mut kafka = own_kafka().await?;
     let mut own = OwnPostgres::start("rounds")?;
     let log = TestLog::create_at(LogKind::Kafka, "rounds", 4, kafka.kafka.bootstrap_servers())?;

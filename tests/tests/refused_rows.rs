@@ -91,7 +91,10 @@ async fn rejects_the_seventh_alone(case: &Case, batch: &str) -> Result<()> {
     small.load()?;
     small.expect("SELECT count(*), sum(id) FROM events", &["19 203"]).await?;
     small.expect("SELECT \"offset\", stage, coalesce(sqlstate, '-') FROM duto.reject", &[&format!("6 load {}", case.sqlstate)]).await?;
-    small.expect("SELECT sum(stored), sum(rejected) FROM duto.batch", &["19 1"]).await
+    small.expect("SELECT sum(stored), sum(rejected) FROM duto.batch", &["19 1"]).await?;
+    // It is refused again, alone, and stays what it is.
+    small.duto(&["rejects", "replay"])?;
+    small.expect("SELECT count(*), min(status) FROM duto.reject", &["1 open"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,6 +61,10 @@ pub struct Bounds {
     /// old fences, so that a zombie's may be valid again: then only this keeps it from storing what it read of the new topic.
     pub topic_lease: bool,
     pub backfill: bool,
+    /// A batch of which every record will be stored may go as one statement, which is a transaction by itself.
+    pub at_once: bool,
+    /// The two workers are lanes of one process, which moves partitions between them under the fence that it has.
+    pub hand_over: bool,
     pub mutation: Option<Mutation>,
 }
 
@@ -93,6 +97,8 @@ impl Bounds {
             topic_anew: false,
             topic_lease: false,
             backfill: false,
+            at_once: false,
+            hand_over: false,
             mutation: None,
         }
     }

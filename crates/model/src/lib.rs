@@ -8,7 +8,7 @@
 //! steps contains; so are a slow network, a lock that is waited for, and a rebalance in the middle of a transaction.
 //! [`mutation`] holds the single wrong steps that the exploration must find.
 //!
-//! Not in it: time, leader epochs, retention, several lanes in one worker, two COMMITs of one worker that are both still under way, deadlocks over
+//! Not in it: time, leader epochs, retention, two COMMITs of one worker that are both still under way, deadlocks over
 //! the users' rows, and what a failing row does to its batch (a poison record is known before BEGIN here).
 
 pub mod explore; // every reachable state, or the shortest way to a wrong one
@@ -20,6 +20,8 @@ pub mod load; // all actors of the load together
 pub mod group; // the group coordinator: who should read what
 pub mod worker; // claims partitions, reads the log
 pub mod transaction; // position, rows, rejects and ledger in one commit
+pub mod at_once; // the same as one statement
+pub mod hand_over; // between two lanes of one process
 pub mod reconnect; // a worker that lost its connection or its life
 pub mod database; // commits, aborts, locks
 pub mod operator; // rewind, skip, replay, back-fill

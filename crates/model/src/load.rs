@@ -4,7 +4,7 @@ use crate::bounds::Bounds;
 use crate::explore::Model;
 use crate::state::State;
 use crate::step::Step;
-use crate::{database, group, invariants, operator, reconnect, surroundings, worker};
+use crate::{at_once, database, group, hand_over, invariants, operator, reconnect, surroundings, worker};
 
 /// The load within bounds.
 pub struct Load(pub Bounds);
@@ -21,8 +21,10 @@ impl Model for Load {
         let mut successors = Successors(std::mem::take(into));
         group::steps(&self.0, state, &mut successors);
         worker::steps(&self.0, state, &mut successors);
+        hand_over::steps(&self.0, state, &mut successors);
         reconnect::steps(&self.0, state, &mut successors);
         database::steps(&self.0, state, &mut successors);
+        at_once::land(&self.0, state, &mut successors);
         operator::steps(&self.0, state, &mut successors);
         surroundings::steps(&self.0, state, &mut successors);
         *into = successors.0;

@@ -39,6 +39,12 @@ pub enum Mutation {
     BackfillKeepsFences,
     /// A worker claims although it has a rollup that the database does not: a restored backup forgot it.
     UnknownRollupClaimed,
+    /// A batch goes as one statement without a look whether rejects of an earlier reading are on record.
+    AtOnceBesideRejects,
+    /// A partition goes to another lane while a batch of it is on its way.
+    HandedOverInFlight,
+    /// What was read of a partition is left behind when it goes to another lane, which reads on behind it.
+    HandedOverWithoutQueue,
 }
 
 /// A step of the relay that is done wrong.

@@ -78,13 +78,13 @@ fn find_out(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors
 impl State {
     /// Bounds: a worker leaves one COMMIT behind at a time.
     pub fn can_leave(&self, worker: usize) -> bool {
-        self.sessions[worker].phase != Phase::CommitSent || self.orphans[worker].phase == Phase::None
+        !self.sessions[worker].may_land() || self.orphans[worker].phase == Phase::None
     }
 
     /// The worker is no longer at the other end of its transaction: without COMMIT that is its end, with it anything may come.
     pub fn leave_transaction(&mut self, worker: usize) {
         let session = std::mem::take(&mut self.sessions[worker]);
-        if session.phase == Phase::CommitSent {
+        if session.may_land() {
             self.orphans[worker] = session;
         }
     }

@@ -121,6 +121,8 @@ pub enum Lane {
 pub enum Phase {
     #[default]
     None,
+    /// One statement that is a transaction by itself is on its way to the server: it holds nothing yet.
+    Sent,
     Open,
     CommitSent,
     /// Committed, and the answer is on its way.
@@ -140,6 +142,8 @@ pub struct Transaction {
     /// What becomes of each record.
     pub outcomes: Slots,
     pub counts_rollup: bool,
+    /// Of one statement alone: the fence that it asks for at each of its positions. The others ask before they lock.
+    pub fences: [u8; PARTITIONS],
 }
 
 pub const STORED: u8 = 1;
@@ -220,6 +224,7 @@ impl State {
                 }
             };
             self.workers.iter_mut().for_each(|worker| rename(&mut worker.held[partition].fence));
+            self.sessions.iter_mut().chain(&mut self.orphans).for_each(|transaction| rename(&mut transaction.fences[partition]));
             rename(&mut self.database.positions[partition].fence);
             self.backup.iter_mut().for_each(|backup| rename(&mut backup.positions[partition].fence));
         }
@@ -227,6 +232,11 @@ impl State {
 }
 
 impl Transaction {
+    /// Whether it may be committed whatever becomes of its worker.
+    pub fn may_land(&self) -> bool {
+        matches!(self.phase, Phase::Sent | Phase::CommitSent)
+    }
+
     /// The locks that it holds at this moment.
     pub fn holds(&self) -> u8 {
         if matches!(self.phase, Phase::Open | Phase::CommitSent) { self.locks } else { 0 }

@@ -20,6 +20,8 @@ pub enum Step {
     Fenced { worker: usize, partition: usize },
     Write { worker: usize },
     SendCommit { worker: usize },
+    SendAtOnce { worker: usize },
+    HandOver { partition: usize, to_worker: usize },
     HearCommitted { worker: usize },
     // Reconnect
     LoseConnection { worker: usize },
@@ -30,6 +32,7 @@ pub enum Step {
     Upgrade { worker: usize },
     // Database
     Commit { worker: usize },
+    AtOnceRefused { worker: usize },
     CommitLandsLate { worker: usize },
     CommitNeverLands { worker: usize },
     // Operator
@@ -55,7 +58,7 @@ impl Step {
     pub fn is_fault(&self) -> bool {
         use Step::*;
         match self {
-            Move { .. } | ClaimLandsUnheard { .. } | LoseConnection { .. } | Crash { .. } | ReplayDies { .. } => true,
+            Move { .. } | HandOver { .. } | ClaimLandsUnheard { .. } | LoseConnection { .. } | Crash { .. } | ReplayDies { .. } => true,
             Rewind { .. } | Skip { .. } | FixDefinition | Discard { .. } | ReplayBegins { .. } => true,
             Backup | Restore | TopicMadeAnew => true,
             // A halted partition waits for its operator, so that a reset counts as progress; so does a new definition's back-fill.
@@ -83,6 +86,8 @@ impl fmt::Display for Step {
             Fenced { worker, partition } => write!(f, "worker {worker}   finds itself fenced on partition {partition}"),
             Write { worker } => write!(f, "worker {worker}   writes rows, rejects and ledger, not committed"),
             SendCommit { worker } => write!(f, "worker {worker}   sends COMMIT"),
+            SendAtOnce { worker } => write!(f, "worker {worker}   sends the batch as one statement"),
+            HandOver { partition, to_worker } => write!(f, "lane       gives partition {partition} to lane {to_worker}"),
             HearCommitted { worker } => write!(f, "worker {worker}   hears that the batch is committed"),
             LoseConnection { worker } => write!(f, "worker {worker}   loses its connection"),
             Crash { worker } => write!(f, "worker {worker}   is killed and started again"),
@@ -91,6 +96,7 @@ impl fmt::Display for Step {
             FindFenced { worker } => write!(f, "worker {worker}   concludes: fenced"),
             Upgrade { worker } => write!(f, "worker {worker}   is started with the definition that has the rollup"),
             Commit { worker } => write!(f, "database   commits worker {worker}'s transaction"),
+            AtOnceRefused { worker } => write!(f, "database   refuses worker {worker}'s one statement"),
             CommitLandsLate { worker } => write!(f, "database   commits what worker {worker} sent before it lost its connection"),
             CommitNeverLands { worker } => write!(f, "database   aborts what worker {worker} left behind"),
             Rewind { partition, to } => write!(f, "operator   rewinds partition {partition} to {to}"),

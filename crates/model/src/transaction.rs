@@ -1,5 +1,6 @@
 //! The load transaction of a worker, step by step: positions, everything else, COMMIT.
 
+use crate::at_once;
 use crate::bounds::Bounds;
 use crate::load::Successors;
 use crate::mutation::Mutation;
@@ -11,7 +12,10 @@ pub fn steps(bounds: &Bounds, state: &State, worker: usize, into: &mut Successor
     let me = &state.workers[worker];
     match me.lane {
         Lane::Idle => prepare(bounds, state, worker, into),
-        Lane::Prepared | Lane::Moving => move_positions(bounds, state, worker, into),
+        Lane::Prepared | Lane::Moving => {
+            at_once::send(bounds, state, worker, into);
+            move_positions(bounds, state, worker, into);
+        }
         Lane::Written => into.add(Step::SendCommit { worker }, state, |next| {
             next.workers[worker].lane = Lane::CommitSent;
             next.sessions[worker].phase = Phase::CommitSent;

@@ -58,6 +58,31 @@ fn backfill_of_a_rollup() {
     holds("back-fill and restored backup", Bounds { backfill: true, restored_backup: true, ..LEAN });
 }
 
+/// A statement holds no lock until it lands, so a worker that lost its connection cannot wait for it.
+#[test]
+fn one_statement() {
+    holds("one statement, one partition", Bounds { at_once: true, ..ONE });
+    holds("one statement, a table without keys", Bounds { at_once: true, repeat: Repeat::Append, ..ONE });
+    holds("one statement, two partitions", Bounds { at_once: true, rebalances: false, hand_over: true, ..Bounds::two_partitions() });
+    holds("one statement and rewinds", Bounds { at_once: true, rewinds: true, ..LEAN });
+    holds(
+        "one statement, replay, discard and rewind",
+        Bounds { at_once: true, rewinds: true, fix: true, replays: 1, discards: true, crashes: false, rebalances: false, ..LEAN },
+    );
+    holds("one statement and restored backup", Bounds { at_once: true, restored_backup: true, ..LEAN });
+    holds("one statement and topic made anew", Bounds { at_once: true, ..Bounds::topic_anew() });
+}
+
+#[test]
+fn partitions_that_go_from_lane_to_lane() {
+    const LANES: Bounds = Bounds { rebalances: false, hand_over: true, ..ONE };
+    holds("lanes", LANES);
+    holds("lanes and one statement", Bounds { at_once: true, ..LANES });
+    holds("lanes, a table without keys", Bounds { repeat: Repeat::Append, ..LANES });
+    holds("lanes of two partitions", Bounds { rebalances: false, hand_over: true, ..Bounds::two_partitions() });
+    holds("lanes and rewinds", Bounds { rewinds: true, prefetch: false, ..LANES });
+}
+
 fn holds(name: &str, bounds: Bounds) {
     match explore(&Load(bounds), 4_000_000) {
         Outcome::Holds(explored) => println!("{name}: {explored}"),

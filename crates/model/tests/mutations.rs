@@ -15,6 +15,12 @@ const ANEW: Bounds = Bounds::topic_anew();
 const BACKFILL: Bounds = Bounds { backfill: true, ..LEAN };
 const BACKFILL_AND_BACKUP: Bounds = Bounds { restored_backup: true, ..BACKFILL };
 
+const AT_ONCE: Bounds = Bounds { at_once: true, ..LEAN };
+const AT_ONCE_APPEND: Bounds = Bounds { repeat: Repeat::Append, ..AT_ONCE };
+const AT_ONCE_BACKFILL: Bounds = Bounds { at_once: true, ..BACKFILL };
+const AT_ONCE_DISCARDS: Bounds = Bounds { at_once: true, ..DISCARDS };
+const LANES: Bounds = Bounds { rebalances: false, hand_over: true, ..Bounds::one_partition() };
+
 const MAX_STATES: usize = 2_000_000;
 
 /// The wrong step, the faults beside which it does harm, and the harm.
@@ -40,13 +46,24 @@ const CASES: &[(Mutation, Bounds, &str)] = &[
     (TopicIdIgnored, ANEW, "A: the position passed a record that is nowhere"),
     (HaltWithoutClaim, ANEW, "A: the position passed a record that is nowhere"),
     (BackfillKeepsFences, BACKFILL, "E: the rollup is not what its table says"),
+    (UpdateIgnoresNext, AT_ONCE_APPEND, "C: a load's range does not begin where the one before it ended"),
+    (UpdateIgnoresFence, AT_ONCE_BACKFILL, "E: the rollup is not what its table says"),
+    (RetryWithoutReading, AT_ONCE_APPEND, "B: a record is in the table twice"),
+    (LostAnswerTakenAsStored, AT_ONCE, "A: a worker calls a batch stored that is not"),
+    (AtOnceBesideRejects, AT_ONCE_DISCARDS, "B: a record is in the table and also an open or discarded reject"),
+    (HandedOverInFlight, LANES, "A: the position passed a record that is nowhere"),
     (UnknownRollupClaimed, BACKFILL_AND_BACKUP, "E: the rollup is not what its table says"),
 ];
 
 /// Where fence and offset make up for each other. While the log and the definition stay the same, `next = $from` alone keeps every record from being
 /// loaded twice; the fence is there for a topic made anew, a new definition, and the answer after a skip.
-const MADE_UP_FOR: &[(Mutation, Bounds)] =
-    &[(UpdateIgnoresFence, REWINDS), (ClaimKeepsFence, REWINDS), (UpdateIgnoresNext, REWINDS), (MoveKeepsFence, DISCARDS)];
+const MADE_UP_FOR: &[(Mutation, Bounds)] = &[
+    (UpdateIgnoresFence, REWINDS),
+    (ClaimKeepsFence, REWINDS),
+    (UpdateIgnoresNext, REWINDS),
+    (MoveKeepsFence, DISCARDS),
+    (HandedOverWithoutQueue, LANES),
+];
 
 #[test]
 fn every_wrong_step_is_found() {

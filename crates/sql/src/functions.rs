@@ -42,18 +42,7 @@ const TEXT: &[&str] = &[
 const MATH: &[&str] =
     &["acos", "asin", "atan", "atan2", "cbrt", "cos", "degrees", "exp", "ln", "log10", "pi", "power", "radians", "sin", "sqrt", "tan"];
 /// Of any type.
-const OTHER: &[&str] = &[
-    "array_contains",
-    "array_position",
-    "array_to_string",
-    "coalesce",
-    "date_bin",
-    "date_trunc",
-    "greatest",
-    "least",
-    "make_date",
-    "nullif",
-];
+const OTHER: &[&str] = &["array_contains", "array_position", "array_to_string", "coalesce", "greatest", "least", "make_date", "nullif"];
 /// Other names by which PostgreSQL knows them.
 const SYNONYMS: &[(&str, &str)] = &[
     ("char_length", "character_length"),
@@ -71,7 +60,9 @@ const OURS: &[&str] = &[
     "ceil",
     "ceiling",
     "convert_from",
+    "date_bin",
     "date_part",
+    "date_trunc",
     "floor",
     "list_all",
     "list_any",

@@ -49,8 +49,9 @@ impl Writer {
             DataType::List(_) => Self::List(Arc::clone(values), Box::new(Self::of(values.as_list::<i32>().values())?)),
             DataType::Timestamp(_, zone) => {
                 let micros = arrow_cast(values, &timestamp()).map_err(|error| error.to_string())?;
-                let texts = micros.as_primitive::<TimestampMicrosecondType>().iter();
-                Self::Quoted(texts.map(|micros| micros.and_then(|micros| format_iso(micros, zone.is_some()))).collect())
+                let print = |micros| format_iso(micros, zone.is_some()).ok_or_else(|| "timestamp out of range".to_owned());
+                let texts = micros.as_primitive::<TimestampMicrosecondType>().iter().map(|micros| micros.map(print).transpose());
+                Self::Quoted(texts.collect::<Result<_, String>>()?)
             }
             number if number.is_numeric() || number == &DataType::Boolean => Self::Plain(texts(values)?),
             DataType::Utf8 | DataType::Utf8View | DataType::Date32 | DataType::Binary => Self::Quoted(texts(values)?),

@@ -26,13 +26,14 @@ mod postgres; // PostgreSQL's own SQL, looked at
 mod select; // a table's SELECT
 mod condition; // a check's condition
 
-pub use cast::{assignable, cast};
+pub use cast::{assignable, cast, conversions, help_of};
 pub use condition::{Condition, ConditionOutput, plan_condition};
 pub use halves::{Failure, run_in_halves};
 pub use json::to_json;
-pub use postgres::{ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
+pub use plan::Recomputed;
+pub use postgres::{FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
 pub use problem::SqlProblem;
-pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from};
+pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from, recompute};
 pub use statement::select_names;
 pub use type_name::type_name;
 

@@ -3,7 +3,9 @@
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Visit, Visitor,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
@@ -15,6 +17,8 @@ use crate::scope::fold;
 pub struct PostgresQuery {
     /// Each table or view once, but those of its own WITH.
     pub relations: Vec<Relation>,
+    /// Every call of a function, in FROM and elsewhere.
+    pub functions: Vec<FunctionCall>,
     /// Whether its answer is another a moment later, though nothing changed.
     pub reads_clock: bool,
     /// The names of its columns; None where one is not plain, such as `*`.
@@ -29,6 +33,20 @@ pub struct Relation {
     pub schema: Option<String>,
     pub name: String,
     /// Byte offsets in the SQL.
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A function that is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionCall {
+    pub schema: Option<String>,
+    pub name: String,
+    /// The number of its arguments.
+    pub arguments: usize,
+    /// Whether FROM reads its rows.
+    pub is_relation: bool,
+    /// Byte offsets of its name in the SQL.
     pub start: usize,
     pub end: usize,
 }
@@ -72,7 +90,15 @@ pub fn analyse_postgres(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
         let message = if statements.len() > 1 { "this is more than one statement" } else { "this is not a SELECT" };
         return Err(vec![text.problem("sql.statement.unsupported", &At(sqlparser::tokenizer::Span::empty()), message)]);
     };
-    let mut looked = Looked { text, relations: Vec::new(), with: Vec::new(), function: false, reads_clock: false, problems: Vec::new() };
+    let mut looked = Looked {
+        text,
+        relations: Vec::new(),
+        functions: Vec::new(),
+        with: Vec::new(),
+        function: false,
+        reads_clock: false,
+        problems: Vec::new(),
+    };
     let _ = query.visit(&mut looked);
     if !looked.problems.is_empty() {
         return Err(looked.problems);
@@ -85,12 +111,13 @@ pub fn analyse_postgres(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
             relations.push(relation);
         }
     }
-    Ok(PostgresQuery { relations, reads_clock: looked.reads_clock, columns: columns(query), parameters })
+    Ok(PostgresQuery { relations, functions: looked.functions, reads_clock: looked.reads_clock, columns: columns(query), parameters })
 }
 
 struct Looked<'t> {
     text: SourceText<'t>,
     relations: Vec<Relation>,
+    functions: Vec<FunctionCall>,
     with: Vec<String>,
     /// The next relation is a function, such as generate_series.
     function: bool,
@@ -102,6 +129,20 @@ impl Looked<'_> {
     fn refuse(&mut self, node: &At, message: &str) {
         let problem = self.text.problem("sql.statement.unsupported", node, message);
         self.problems.push(problem);
+    }
+
+    fn call(&mut self, name: &ObjectName, arguments: usize, is_relation: bool) {
+        if let Some(Relation { schema, name, start, end }) = self.named(name) {
+            self.functions.push(FunctionCall { schema, name, arguments, is_relation, start, end });
+        }
+    }
+
+    fn named(&self, name: &ObjectName) -> Option<Relation> {
+        let idents: Vec<&Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+        let (first, last) = (idents.first()?, idents.last()?);
+        let schema = (idents.len() > 1).then(|| fold(first));
+        let place = self.text.problem("", &At(first.span.union(&last.span)), "");
+        Some(Relation { schema, name: fold(last), start: place.start, end: place.end })
     }
 }
 
@@ -127,27 +168,34 @@ impl Visitor for Looked<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        self.function = match factor {
-            TableFactor::Function { .. } => true,
-            TableFactor::Table { args, .. } => args.is_some(),
-            _ => false,
+        let called = match factor {
+            TableFactor::Function { name, args, .. } => Some((name, args)),
+            TableFactor::Table { name, args: Some(arguments), .. } => Some((name, &arguments.args)),
+            _ => None,
         };
+        self.function = called.is_some();
+        if let Some((name, arguments)) = called {
+            self.call(name, arguments.len(), true);
+        }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        if std::mem::take(&mut self.function) {
-            return ControlFlow::Continue(());
+        if !std::mem::take(&mut self.function) {
+            let relation = self.named(relation);
+            self.relations.extend(relation);
         }
-        let idents: Vec<&Ident> = relation.0.iter().filter_map(|part| part.as_ident()).collect();
-        let (Some(first), Some(last)) = (idents.first(), idents.last()) else { return ControlFlow::Continue(()) };
-        let schema = (idents.len() > 1).then(|| fold(first));
-        let place = self.text.problem("", &At(first.span.union(&last.span)), "");
-        self.relations.push(Relation { schema, name: fold(last), start: place.start, end: place.end });
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            let arguments = match &function.args {
+                FunctionArguments::List(list) => list.args.len(),
+                FunctionArguments::None | FunctionArguments::Subquery(_) => 0,
+            };
+            self.call(&function.name, arguments, false);
+        }
         let name = match expr {
             Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_lowercase()),
             Expr::Identifier(ident) if ident.quote_style.is_none() => Some(ident.value.to_lowercase()),
@@ -250,6 +298,23 @@ mod tests {
         );
         assert_eq!(names("SELECT * FROM generate_series(1, 3) AS g (n) JOIN t ON t.n = g.n"), ["t"]);
         assert_eq!(names("WITH w AS (SELECT * FROM a) SELECT * FROM w, a"), ["a"]);
+    }
+
+    #[test]
+    fn functions_are_told_from_relations() {
+        let sql =
+            "SELECT count(*), \"W\"(a, b) AS n FROM totals(now() - interval '1 day', now()) AS t (n), LATERAL public.other(1), totals";
+        let query = analyse_postgres(sql).expect("it is a SELECT");
+        assert_eq!(query.relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>(), ["totals"]);
+        let mut called: Vec<(&str, usize, bool)> =
+            query.functions.iter().map(|call| (call.name.as_str(), call.arguments, call.is_relation)).collect();
+        called.sort_unstable();
+        assert_eq!(
+            called,
+            [("W", 2, false), ("count", 1, false), ("now", 0, false), ("now", 0, false), ("other", 1, true), ("totals", 2, true)]
+        );
+        let totals = query.functions.iter().find(|call| call.name == "totals").expect("it is called");
+        assert_eq!(&sql[totals.start..totals.end], "totals");
     }
 
     #[test]

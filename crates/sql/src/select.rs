@@ -16,7 +16,7 @@ use sqlparser::tokenizer::Span;
 use crate::compile::{compile, reason};
 use crate::halves::{Failure, run_in_halves};
 use crate::lists::{elements_of, parents_of};
-use crate::plan::{Planned, Planner};
+use crate::plan::{Planned, Planner, Recomputed};
 use crate::problem::{At, HasSpan, SourceText, SqlProblem, at};
 use crate::scope::{CLOCK_COLUMN, ELEMENT_COLUMN, Scope, fold};
 use crate::statement::{RECORD, RecordSelect, parse_expression, parse_select};
@@ -114,6 +114,17 @@ pub fn plan_select_from(relation: &str, sql: &str, record: &Schema) -> Result<Se
 /// Plans one expression over rows of this schema: a SELECT of one column without a name.
 pub fn plan_expression(sql: &str, record: &Schema) -> Result<Select, Vec<SqlProblem>> {
     plan_as_select(sql, record, |planner, node| planner.plan(node))
+}
+
+/// An expression over rows of this schema as PostgreSQL has to write it to get the same value, or why there is no such text.
+pub fn recompute(sql: &str, record: &Schema) -> Result<Recomputed, Vec<SqlProblem>> {
+    let text = SourceText(sql);
+    let node = parse_expression(text)?;
+    let mut planner = Planner::new(text, Scope::of_record(record));
+    match planner.recomputed(&node) {
+        Some(recomputed) if planner.problems.is_empty() => Ok(recomputed),
+        _ => Err(planner.problems),
+    }
 }
 
 /// A condition is the one column of a SELECT without a name.

@@ -3,15 +3,24 @@
 
 use std::borrow::Cow;
 
-use super::fault::{Fault, Outcome};
+use super::fault::{Fault, Outcome, excerpt};
 
 /// The columns of one file: which of them the record has, under which name.
 #[derive(Debug, Clone)]
 pub struct CsvLayout {
     delimiter: u8,
     nulls: Vec<String>,
-    /// For each column of the file, its key as JSON text; None where the record has no such field.
-    keys: Vec<Option<String>>,
+    /// For each column of the file, the field of the record; None where it has none.
+    keys: Vec<Option<Key>>,
+}
+
+/// The field that a column of a file holds.
+#[derive(Debug, Clone)]
+struct Key {
+    name: String,
+    /// The name as JSON text, with its colon.
+    prefix: String,
+    is_json: bool,
 }
 
 /// A quote was opened and never closed.
@@ -21,8 +30,15 @@ pub struct Unclosed;
 impl CsvLayout {
     /// `fields` names, for each column of the file, the field of the record. `nulls` are the texts that stand for no value.
     pub fn new(delimiter: u8, nulls: Vec<String>, fields: &[Option<String>]) -> Self {
-        let key = |field: &String| serde_json::Value::from(field.as_str()).to_string();
+        let key =
+            |field: &String| Key { name: field.clone(), prefix: format!("{}:", serde_json::Value::from(field.as_str())), is_json: false };
         Self { delimiter, nulls, keys: fields.iter().map(|field| field.as_ref().map(key)).collect() }
+    }
+
+    /// The same, where the values of these fields are JSON and not texts.
+    pub fn with_json(mut self, fields: &[&str]) -> Self {
+        self.keys.iter_mut().flatten().for_each(|key| key.is_json = fields.contains(&key.name.as_str()));
+        self
     }
 
     /// How many values each line has.
@@ -45,9 +61,8 @@ impl CsvLayout {
                 if object.len() > 1 {
                     object.push(b',');
                 }
-                object.extend_from_slice(key.as_bytes());
-                object.push(b':');
-                self.write_value(&value, object);
+                object.extend_from_slice(key.prefix.as_bytes());
+                self.write_value(key, &value, object)?;
             }
             count += 1;
         }
@@ -59,11 +74,20 @@ impl CsvLayout {
         Err(Fault::document("csv", format!("the line has {values}, the heading has {}", self.width())))
     }
 
-    fn write_value(&self, value: &[u8], object: &mut Vec<u8>) {
+    fn write_value(&self, key: &Key, value: &[u8], object: &mut Vec<u8>) -> Outcome<()> {
         let bare = value.trim_ascii();
         if self.nulls.iter().any(|null| null.as_bytes() == bare) {
             object.extend_from_slice(b"null");
-            return;
+            return Ok(());
+        }
+        if key.is_json {
+            // As it stands, once it is known to be one value: what follows a broken one would be read as more keys of the record.
+            if serde_json::from_slice::<serde::de::IgnoredAny>(bare).is_err() {
+                let shown = excerpt(&String::from_utf8_lossy(bare));
+                return Err(Fault::value("type", format!("must be JSON, got {shown}")).in_field(&key.name));
+            }
+            object.extend_from_slice(bare);
+            return Ok(());
         }
         object.push(b'"');
         for byte in value {
@@ -74,6 +98,7 @@ impl CsvLayout {
             }
         }
         object.push(b'"');
+        Ok(())
     }
 }
 
@@ -188,6 +213,22 @@ mod tests {
         ] {
             assert_eq!(object(&layout, line), Err(reason.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_column_of_json_is_one_value_and_no_text() {
+        let fields = [Some("id".to_owned()), Some("doc".to_owned())];
+        let layout = CsvLayout::new(b',', vec![String::new()], &fields).with_json(&["doc"]);
+        for (line, expected) in [
+            (r#"1,"{""a"": [1, ""x""]}""#, r#"{"id":"1","doc":{"a": [1, "x"]}}"#),
+            ("1, 12.50 ", r#"{"id":"1","doc":12.50}"#),
+            ("1,null", r#"{"id":"1","doc":null}"#),
+            ("1,", r#"{"id":"1","doc":null}"#),
+        ] {
+            assert_eq!(object(&layout, line).as_deref(), Ok(expected), "{line}");
+        }
+        assert_eq!(object(&layout, "1,Natal"), Err("doc must be JSON, got Natal".to_owned()));
+        assert_eq!(object(&layout, r#"1,"1,""id"":2""#), Err(r#"doc must be JSON, got 1,"id":2"#.to_owned()));
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use super::read::{Problems, Reader, Scratch};
 use super::rules::Bounds;
 use super::text::clean;
 use super::time::{TimeFault, parse_date, parse_timestamp};
+use crate::definition::TextCleaning;
 
 const A_DATE: &str = "a date such as 2024-05-20";
 const A_TIME: &str = "a time such as 2024-05-20T10:00:00Z";
@@ -40,20 +41,20 @@ impl<'a> Reader<'a> {
                 runs.push(text.as_bytes())?;
             }
             Cells::Date(values) => {
-                let date = parse_date(self.text(A_DATE)?);
+                let date = parse_date(self.whole_text(A_DATE)?);
                 values.push(date.map_err(|fault| self.no_time(fault, mark, A_DATE))?);
             }
             Cells::Timestamp(values) => {
-                let time = parse_timestamp(self.text(A_TIME)?);
+                let time = parse_timestamp(self.whole_text(A_TIME)?);
                 values.push(time.map_err(|fault| self.no_time(fault, mark, A_TIME))?);
             }
             Cells::Uuid(runs) => {
-                let uuid = parse_uuid(self.text("a UUID")?).ok_or_else(|| self.unlike(mark, "a UUID"))?;
+                let uuid = parse_uuid(self.whole_text("a UUID")?).ok_or_else(|| self.unlike(mark, "a UUID"))?;
                 runs.push(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes())?;
             }
             Cells::Jsonb(runs) => runs.push(self.jsonb(mark)?.as_bytes())?,
             Cells::Bytea(runs, lengths) => {
-                let text = self.text("base64 text")?;
+                let text = self.whole_text("base64 text")?;
                 let mut length = 0;
                 let mut readable = true;
                 runs.push_with(|bytes| {
@@ -177,11 +178,20 @@ impl<'a> Reader<'a> {
 
     /// A string, resolved and cleaned.
     fn text(&mut self, wanted: &str) -> Outcome<&str> {
+        self.cleaned(wanted, self.cleaning)
+    }
+
+    /// The same of a string that stands for something else, such as a time, which would be another one without its end.
+    fn whole_text(&mut self, wanted: &str) -> Outcome<&str> {
+        self.cleaned(wanted, TextCleaning { max_length: None, ..self.cleaning })
+    }
+
+    fn cleaned(&mut self, wanted: &str, cleaning: TextCleaning) -> Outcome<&str> {
         if self.scanner.peek() != Some(b'"') {
             return Err(self.mismatch(self.scanner.mark(), wanted));
         }
         let text = self.scanner.string()?.resolve(&mut self.scratch.resolved);
-        Ok(clean(text, self.cleaning, &mut self.scratch.cleaned))
+        Ok(clean(text, cleaning, &mut self.scratch.cleaned))
     }
 
     /// Any value, as its own text; PostgreSQL must be able to take it.

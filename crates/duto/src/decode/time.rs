@@ -32,13 +32,23 @@ pub fn parse_timestamp(text: &str) -> Result<i64, TimeFault> {
     let (mut microseconds, mut offset_seconds) = (0, 0);
     if !rest.is_empty() {
         take_one_of(&mut rest, b"Tt ").ok_or(TimeFault::Shape)?;
-        microseconds = time_of_day(&mut rest)?;
+        let rounded_up;
+        (microseconds, rounded_up) = time_of_day(&mut rest)?;
+        microseconds = within_calendar(day, microseconds, rounded_up);
         offset_seconds = zone(&mut rest)?;
     }
     if !rest.is_empty() {
         return Err(TimeFault::Shape);
     }
-    Ok((day * DAY_SECONDS - offset_seconds) * MICROSECONDS + microseconds)
+    Ok(day * DAY_SECONDS * MICROSECONDS + microseconds - offset_seconds * MICROSECONDS)
+}
+
+/// Microseconds of the day as the calendar holds them: a fraction that rounds up at the very end of the year 9999 is cut, because the next
+/// microsecond is in a year of five digits, which nobody wrote. .NET has `9999-12-31T23:59:59.9999999` as its last moment.
+fn within_calendar(day: i64, microseconds: i64, rounded_up: bool) -> i64 {
+    const LAST_DAY: i64 = 2_932_896;
+    let past_end = rounded_up && day == LAST_DAY && microseconds == DAY_SECONDS * MICROSECONDS;
+    if past_end { microseconds - 1 } else { microseconds }
 }
 
 fn date(rest: &mut &[u8]) -> Result<i32, TimeFault> {
@@ -52,27 +62,27 @@ fn date(rest: &mut &[u8]) -> Result<i32, TimeFault> {
     Ok(date.num_days_from_ce() - NaiveDate::default().num_days_from_ce())
 }
 
-/// Microseconds since midnight.
-fn time_of_day(rest: &mut &[u8]) -> Result<i64, TimeFault> {
+/// Microseconds since midnight, and whether a fraction was rounded up to them.
+fn time_of_day(rest: &mut &[u8]) -> Result<(i64, bool), TimeFault> {
     let hour = number(rest, 2)?;
     take_one_of(rest, b":").ok_or(TimeFault::Shape)?;
     let minute = number(rest, 2)?;
-    let (mut second, mut fraction) = (0, 0);
+    let (mut second, mut fraction, mut rounded_up) = (0, 0, false);
     if take_one_of(rest, b":").is_some() {
         second = number(rest, 2)?;
         if take_one_of(rest, b".").is_some() {
-            fraction = fraction_microseconds(rest)?;
+            (fraction, rounded_up) = fraction_microseconds(rest)?;
         }
     }
     let microseconds = (hour * 3600 + minute * 60 + second) * MICROSECONDS + fraction;
     if minute > 59 || second > 60 || hour > 24 || (hour == 24 && microseconds > DAY_SECONDS * MICROSECONDS) {
         return Err(TimeFault::Range);
     }
-    Ok(microseconds)
+    Ok((microseconds, rounded_up))
 }
 
-/// The digits behind the point, rounded to microseconds, a half to the even one.
-fn fraction_microseconds(rest: &mut &[u8]) -> Result<i64, TimeFault> {
+/// The digits behind the point, rounded to microseconds, a half to the even one; and whether that went up.
+fn fraction_microseconds(rest: &mut &[u8]) -> Result<(i64, bool), TimeFault> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (fraction, behind) = rest.split_at(digits);
     *rest = behind;
@@ -82,7 +92,8 @@ fn fraction_microseconds(rest: &mut &[u8]) -> Result<i64, TimeFault> {
     let place = |index: usize| fraction.get(index).map_or(0, |digit| i64::from(digit - b'0'));
     let microseconds = (0..6).fold(0, |sum, index| sum * 10 + place(index));
     let behind_half = fraction.iter().skip(7).any(|&digit| digit != b'0') || microseconds % 2 == 1;
-    Ok(microseconds + i64::from(place(6) > 5 || (place(6) == 5 && behind_half)))
+    let up = place(6) > 5 || (place(6) == 5 && behind_half);
+    Ok((microseconds + i64::from(up), up))
 }
 
 /// Seconds east of Greenwich: `Z`, `+03:00`, `-0300`, `+03` or nothing.
@@ -150,6 +161,8 @@ mod tests {
             ("1969-12-31T23:59:59.999999Z", Ok(-1)),
             ("0001-01-01T00:00:00Z", Ok(-62_135_596_800_000_000)),
             ("9999-12-31T23:59:59.999999Z", Ok(253_402_300_799_999_999)),
+            ("9999-12-31T23:59:59.9999999Z", Ok(253_402_300_799_999_999)),
+            ("9999-12-31T23:59:59.9999999-03:00", Ok(253_402_300_799_999_999 + 10_800_000_000)),
             ("2024-05-20T24:61:00Z", Err(TimeFault::Range)),
             ("2024-05-20T24:00:01Z", Err(TimeFault::Range)),
             ("2024-05-20T23:59:61Z", Err(TimeFault::Range)),

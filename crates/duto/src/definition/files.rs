@@ -18,6 +18,8 @@ pub struct Files {
     pub nulls: Vec<String>,
     /// A field of the record and the heading of its column, where that is not the field's own name.
     pub headings: Vec<(String, String)>,
+    /// Optional fields of which the files have no column, whatever columns of a like name they have.
+    pub absent: Vec<String>,
 }
 
 /// What the bytes of a file are. A file that is not what is declared is refused as a whole.
@@ -34,9 +36,14 @@ impl Files {
         self.headings.iter().find(|(name, _)| name == field).map_or(field, |(_, heading)| heading)
     }
 
-    /// Whether a column can hold the field's values: one value, which is not a document.
+    /// Whether a column can hold the field's values, which are no objects and no lists.
     pub fn can_hold(field: &Field) -> bool {
-        matches!(&field.kind, Kind::Scalar(column_type) if *column_type != ColumnType::Jsonb)
+        matches!(&field.kind, Kind::Scalar(_))
+    }
+
+    /// Whether the values of a field's column are JSON.
+    pub fn is_json(field: &Field) -> bool {
+        matches!(&field.kind, Kind::Scalar(ColumnType::Jsonb))
     }
 }
 
@@ -77,6 +84,12 @@ static KEYS: Keys = Keys {
             presence: Presence::Optional,
             value: Value::Other(|| json!({ "type": "object", "additionalProperties": { "type": "string" } })),
         },
+        Key {
+            name: "absent",
+            about: "optional fields of which the files have no column, although they have one of a like name: [nota]",
+            presence: Presence::Optional,
+            value: Value::Other(|| json!({ "type": "array", "items": { "type": "string" } })),
+        },
     ],
     later: &[],
     note: "",
@@ -92,14 +105,15 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         _ => Encoding::Utf8,
     };
     let delimiter = read_delimiter(&fields).unwrap_or(b',');
-    let (nulls, headings) = (read_nulls(&fields), read_headings(&fields, pipeline));
+    let (nulls, headings, absent) = (read_nulls(&fields), read_headings(&fields, pipeline), read_absent(&fields, pipeline));
     let span = file.entry("files").map(|entry| entry.key_span).unwrap_or_default();
     for field in pipeline.record.fields.iter().filter(|field| field.required && !Files::can_hold(field)) {
         let message = format!("files can never be loaded: the record requires {}, which no column of a file can hold", field.name);
         let problem = Problem::new("files.field.shape", span, message);
-        file.walk().report(problem.help("objects, lists and JSONB come by the topic; make the field optional, or take files away"));
+        let advice = "objects and lists come by the topic; declare the field as JSONB, whose column holds JSON, make it optional, or take files away";
+        file.walk().report(problem.help(advice));
     }
-    pipeline.files = Some(Files { delimiter, encoding, nulls, headings });
+    pipeline.files = Some(Files { delimiter, encoding, nulls, headings, absent });
 }
 
 fn read_delimiter(fields: &Fields<'_, '_>) -> Option<u8> {
@@ -147,4 +161,28 @@ fn read_headings(fields: &Fields<'_, '_>, pipeline: &Pipeline) -> Vec<(String, S
         headings.push((entry.key.clone(), heading));
     }
     headings
+}
+
+fn read_absent(fields: &Fields<'_, '_>, pipeline: &Pipeline) -> Vec<String> {
+    let walk = fields.walk();
+    let Some(entry) = fields.entry("absent") else { return Vec::new() };
+    let known = &pipeline.record.fields;
+    let mut absent = Vec::new();
+    for item in walk.list(&fields.named("absent"), &entry.value).unwrap_or_default() {
+        let Some(scalar) = walk.scalar("a field of files.absent", item) else { continue };
+        let name = scalar.value.text.trim().to_owned();
+        match known.iter().find(|field| field.name == name) {
+            None if !known.is_empty() => {
+                let names = known.iter().map(|field| field.name.as_str());
+                let problem = Problem::new("files.absent.field", item.span, format!("unknown field \"{name}\""));
+                walk.report(problem.help(did_you_mean_or_list(&name, "the fields are", names)));
+            }
+            Some(field) if field.required => {
+                let problem = Problem::new("files.absent.required", item.span, format!("the record requires {name}"));
+                walk.report(problem.help(format!("only an optional field, declared as `{name}?`, may have no column")));
+            }
+            _ => absent.push(name),
+        }
+    }
+    absent
 }

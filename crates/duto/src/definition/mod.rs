@@ -67,7 +67,7 @@ pub use pull::{Cursor, Pull};
 pub use record::{Field, Kind, RecordDefinition, Rules};
 pub use rejects::RejectLimits;
 pub use render::{render, render_json};
-pub use rollups::{By, Measure, Operation, Rollup};
+pub use rollups::{By, Grain, GrainUnit, Measure, Operation, Rollup, Windows};
 pub use schema::json_schema;
 pub use settings::settings;
 pub use source::Source;

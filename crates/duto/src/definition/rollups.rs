@@ -1,6 +1,7 @@
 //! `rollups:`, counters that the load keeps in the data's own transaction.
 
 mod measure;
+mod windows;
 
 use serde_json::{Value as Json, json};
 
@@ -13,6 +14,7 @@ use super::walk::{Fields, Walk, sql};
 use super::yaml::{Content, Entry};
 use super::{Pipeline, Problem, Repeat, Span, SqlText};
 pub use measure::{Measure, Operation};
+pub use windows::{Grain, GrainUnit, Windows};
 
 /// Counters over the rows of one table. It is read as a view of its name.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +26,16 @@ pub struct Rollup {
     /// What the rows are grouped by; nothing means one group.
     pub by: Vec<By>,
     pub measures: Vec<Measure>,
+    /// `over` and `grains`: the rollup can be asked for any window of time, as a function of its name.
+    pub windows: Option<Windows>,
     pub span: Span,
+}
+
+impl Rollup {
+    /// The columns of its view, and of its window function if it has one.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.by.iter().map(|by| by.name.as_str()).chain(self.measures.iter().map(|measure| measure.name.as_str()))
+    }
 }
 
 /// A column by which rows are grouped.
@@ -67,6 +78,20 @@ static KEYS: Keys = Keys {
             presence: Presence::Required,
             value: Value::Other(|| json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } })),
         },
+        Key {
+            name: "over",
+            about: "the time of each row, a column or an expression: the rollup can then be asked for any window as a function of its name, \
+                    NAME(from, to)",
+            presence: Presence::Optional,
+            value: Value::Sql,
+        },
+        Key {
+            name: "grains",
+            about: "with over: the stretches of time that are counted, and how long each is kept; { second: 25h, minute: 50h, hour: forever } \
+                    if it is left out",
+            presence: Presence::Optional,
+            value: Value::Other(windows::schema),
+        },
     ],
     later: &[],
     note: "",
@@ -99,6 +124,7 @@ fn read_rollup(walk: &Walk<'_>, name: String, entry: &Entry, pipeline: &Pipeline
     }
     let by = read_by(&fields);
     let measures = read_measures(&fields);
+    let windows = windows::read(&fields, &measures);
     let mut names: Vec<&str> = Vec::new();
     for name in by.iter().map(|by| by.name.as_str()).chain(measures.iter().map(|measure| measure.name.as_str())) {
         if names.contains(&name) {
@@ -106,7 +132,7 @@ fn read_rollup(walk: &Walk<'_>, name: String, entry: &Entry, pipeline: &Pipeline
         }
         names.push(name);
     }
-    Some(Rollup { name, from: from?, by, measures, span: entry.key_span })
+    Some(Rollup { name, from: from?, by, measures, windows, span: entry.key_span })
 }
 
 fn problem_of_table(fields: &Fields<'_, '_>, from: &str, pipeline: &Pipeline) -> Option<Problem> {

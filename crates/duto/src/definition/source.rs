@@ -28,7 +28,7 @@ pub struct Source {
     pub max_record_bytes: usize,
     /// Deeper nesting is a reject.
     pub max_depth: usize,
-    /// `instance:`, the static group member's name; None means a dynamic member.
+    /// `instance:`, the static group member's name; None leaves it to the worker to find one, see `worker/membership.rs`.
     pub instance_id: Option<String>,
     /// Without a heartbeat for so long, the group gives the partitions to others.
     pub session_timeout: Duration,
@@ -137,14 +137,14 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "instance",
-            about: "a name that makes this process a static member of the group: it keeps its partitions over a restart",
+            about: "this process's own name in the group: it keeps its partitions over any restart that is shorter than `session_timeout`, also a clean one; without it duto finds a name, and a clean stop hands the partitions over",
             presence: Presence::Optional,
             value: Value::Text,
         },
         Key {
             name: "session_timeout",
-            about: "without a heartbeat for so long, the group gives the partitions to others",
-            presence: Presence::Default("45s"),
+            about: "without a heartbeat for so long, the group gives the partitions to others; without it 9 s, or 45 s with `instance`",
+            presence: Presence::Optional,
             value: Value::Duration { minimum: milliseconds(1000), maximum: hours(1) },
         },
         Key {
@@ -165,6 +165,7 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let topic = fields.text("topic");
     check_topic(&fields, "topic");
     fields.word("format");
+    let instance_id = fields.text("instance");
     pipeline.source = Source {
         topic: topic.unwrap_or_default(),
         group: fields.text("group").unwrap_or_else(|| pipeline.name.clone()),
@@ -175,10 +176,16 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         unwrap_strings: fields.boolean("unwrap_strings").unwrap_or_default(),
         max_record_bytes: fields.bytes("max_record_bytes").unwrap_or_default(),
         max_depth: fields.integer("max_depth").unwrap_or_default(),
-        instance_id: fields.text("instance"),
-        session_timeout: fields.duration("session_timeout").unwrap_or_default(),
+        session_timeout: fields.duration("session_timeout").unwrap_or_else(|| session_timeout(instance_id.is_some())),
+        instance_id,
         kafka: read_kafka(&fields),
     };
+}
+
+/// Others have a dead worker's partitions after this time, less than a heartbeat of it, and the rebalance: ten seconds in all. Who gives a
+/// process a name of its own wants it to be waited for.
+fn session_timeout(has_own_name: bool) -> Duration {
+    Duration::from_secs(if has_own_name { 45 } else { 9 })
 }
 
 /// Reports a topic's name that Kafka would not take, behind this key.

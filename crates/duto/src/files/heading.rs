@@ -9,7 +9,8 @@ use crate::definition::{Files, Pipeline};
 const USUAL: [(u8, &str); 4] = [(b',', "\",\""), (b';', "\";\""), (b'\t', "tab"), (b'|', "\"|\"")];
 
 /// The layout of a file whose first line this is, or everything that is wrong with it. Headings come in any order; a column that the
-/// record does not have is not looked at, and one of an optional field may be missing.
+/// record does not have is not looked at, and one of an optional field may be missing, unless another column's heading is so near that it
+/// is likely meant: it would load NULL without a word.
 pub fn layout(heading: &[u8], pipeline: &Pipeline, files: &Files) -> Result<CsvLayout, BadFile> {
     let values: Result<Vec<String>, Unclosed> =
         Values::new(heading, files.delimiter).map(|value| value.map(|value| String::from_utf8_lossy(&value).trim().to_owned())).collect();
@@ -27,11 +28,14 @@ pub fn layout(heading: &[u8], pipeline: &Pipeline, files: &Files) -> Result<CsvL
             (Some(place), 0) => fields[place] = Some(field.name.clone()),
             (Some(_), more) => problems.push(format!("the column {wanted} stands there {} times", more + 1)),
             (None, _) if field.required => problems.push(missing(&field.name, &headings, pipeline, files)),
-            (None, _) => {}
+            (None, _) if files.absent.contains(&field.name) => {}
+            (None, _) => problems.extend(misspelt(&field.name, &headings, pipeline, files)),
         }
     }
     if problems.is_empty() {
-        return Ok(CsvLayout::new(files.delimiter, files.nulls.clone(), &fields));
+        let json: Vec<&str> =
+            pipeline.record.fields.iter().filter(|field| Files::is_json(field)).map(|field| field.name.as_str()).collect();
+        return Ok(CsvLayout::new(files.delimiter, files.nulls.clone(), &fields).with_json(&json));
     }
     problems.extend(other_delimiter(heading, &headings, files.delimiter));
     problems.push(format!("the heading is: {}", headings.join(", ")));
@@ -40,14 +44,32 @@ pub fn layout(heading: &[u8], pipeline: &Pipeline, files: &Files) -> Result<CsvL
 
 fn missing(field: &str, headings: &[String], pipeline: &Pipeline, files: &Files) -> String {
     let wanted = files.heading(field);
-    let is_taken = |heading: &&str| pipeline.record.fields.iter().any(|field| files.heading(&field.name) == *heading);
-    let free: Vec<&str> = headings.iter().map(String::as_str).filter(|heading| !is_taken(heading) && !heading.is_empty()).collect();
-    match free.into_iter().find(|heading| did_you_mean(wanted, [*heading]).is_some()) {
+    match nearest(wanted, headings, pipeline, files) {
         Some(nearest) => format!(
             "it has no column {wanted}; \"{nearest}\" is near: rename it, or declare `headings: {{ {field}: {nearest} }}` under `files:`"
         ),
         None => format!("it has no column {wanted}"),
     }
+}
+
+/// An optional field that has no column, and a column without a field that looks like its own.
+fn misspelt(field: &str, headings: &[String], pipeline: &Pipeline, files: &Files) -> Option<String> {
+    let wanted = files.heading(field);
+    let nearest = nearest(wanted, headings, pipeline, files)?;
+    Some(format!(
+        "it has no column {wanted}, but \"{nearest}\", which no field has: rename it, declare `headings: {{ {field}: {nearest} }}` under \
+         `files:`, or, where it is something else, `absent: [{field}]`"
+    ))
+}
+
+/// The heading without a field that is most like the wanted one, or the same but for case, blanks and signs.
+fn nearest<'h>(wanted: &str, headings: &'h [String], pipeline: &Pipeline, files: &Files) -> Option<&'h str> {
+    let is_taken = |heading: &str| pipeline.record.fields.iter().any(|field| files.heading(&field.name) == heading);
+    let letters =
+        |text: &str| text.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    let free = headings.iter().map(String::as_str).filter(|heading| !is_taken(heading) && !heading.is_empty());
+    let is_near = |heading: &&str| letters(heading) == letters(wanted) || did_you_mean(wanted, [*heading]).is_some();
+    free.filter(is_near).min_by_key(|heading| strsim::damerau_levenshtein(&letters(heading), &letters(wanted)))
 }
 
 fn other_delimiter(heading: &[u8], headings: &[String], delimiter: u8) -> Option<String> {
@@ -78,6 +100,18 @@ mod tests {
         assert_eq!(found("{}", "origem,id_pacote"), Ok(2));
         assert_eq!(found("{}", " id_pacote ,\"origem\",anything,nota"), Ok(4));
         assert_eq!(found("{ delimiter: \";\", headings: { id_pacote: ID do pacote } }", "ID do pacote;origem"), Ok(2));
+    }
+
+    #[test]
+    fn an_optional_column_that_is_likely_misspelt_is_told() {
+        for heading in ["id_pacote,origem,notas", "id_pacote,origem,NOTA", "id_pacote,origem,n o t a", "id_pacote,origem,x,noat"] {
+            let told = found("{}", heading).expect_err(heading);
+            assert!(told.contains("it has no column nota, but \"") && told.contains("`absent: [nota]`"), "{told}");
+            assert!(found("{ absent: [nota] }", heading).is_ok(), "{heading}");
+        }
+        assert_eq!(found("{ headings: { nota: notas } }", "id_pacote,origem,notas"), Ok(3));
+        assert_eq!(found("{}", "id_pacote,origem,destino"), Ok(3));
+        assert_eq!(found("{}", "id_pacote,origem"), Ok(2));
     }
 
     #[test]

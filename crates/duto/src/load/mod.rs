@@ -16,6 +16,7 @@ pub mod ledger; // duto.batch
 mod outbox; // duto.outbox
 mod answers; // duto.answer
 pub mod prune; // what is no longer needed
+pub mod grains; // fine counters whose time is over
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements
@@ -23,6 +24,7 @@ pub mod copy; // binary COPY
 pub mod few; // a few rows by INSERT
 mod numeric;
 pub mod connect; // connections and their timeouts
+pub mod name_lock; // a worker's name, as long as it lives
 pub mod pool; // connections for those who ask now and then
 pub mod partitions; // pieces of time, made ahead of the data
 pub mod time_partition; // hypertables and partitioned tables

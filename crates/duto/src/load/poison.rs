@@ -24,12 +24,26 @@ const SHORTEST_PIECE: usize = 4;
 /// A search that lasts says how far it is this often.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
+/// What becomes of a row that was refused by a code that does not tell, where its table takes no other row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// The load pauses.
+    Waits,
+    /// The load pauses if the table refuses another row too, here or behind the batch. A row that stood alone for long is a reject, or it would
+    /// hold up all others until its table gets a row again.
+    WaitsForOthers,
+    /// It is a reject: rejects that come again stay what they are.
+    Rejects,
+}
+
 /// Where a batch was refused.
 pub struct Search<'a> {
     pub on: &'a Connection,
     pub by: &'a Connector,
     pub target: &'a Target,
     pub counters: &'a Rollups,
+    /// What becomes of a row of which nobody can tell whether it or its table is at fault.
+    pub doubt: Doubt,
     /// Records that come behind the batch, if there are any.
     pub neighbours: &'a (dyn Fn() -> Option<Prepared> + Send + Sync),
 }
@@ -37,6 +51,8 @@ pub struct Search<'a> {
 /// What a search found.
 #[derive(Default)]
 struct Found {
+    /// The tables that refused rows behind the batch too.
+    refused_behind: Vec<Option<usize>>,
     /// In the order of the records.
     refused: Vec<(u32, Refusal)>,
     /// For each table, whether it took a row.
@@ -76,7 +92,8 @@ impl Search<'_> {
             probe = Probe::begin(self, Some(self.counters)).await?;
             found = probe.try_all(batch).await?;
         }
-        if found.first_unjudged().is_some()
+        if self.doubt != Doubt::Rejects
+            && found.first_unjudged().is_some()
             && let Some(neighbours) = (self.neighbours)()
         {
             for record in neighbours.writing_records().into_iter().take(MOST_NEIGHBOURS) {
@@ -85,12 +102,17 @@ impl Search<'_> {
                 }
                 match probe.write(&neighbours, &[record]).await {
                     Ok(took) => found.add(took),
-                    Err(Failure::Poison(_)) => {}
+                    Err(Failure::Poison(refusal)) => found.refused_behind.push(refusal.into),
                     Err(failure) => return Err(failure),
                 }
             }
         }
-        match found.first_unjudged() {
+        let waits = |refusal: &&Refusal| match self.doubt {
+            Doubt::Waits => true,
+            Doubt::WaitsForOthers => !found.is_alone(refusal),
+            Doubt::Rejects => false,
+        };
+        match found.first_unjudged().filter(waits) {
             None => Ok(found),
             Some(refusal) => Err(Failure::Pause(format!("{}; no other row passes, so the record is not at fault", refusal.said()))),
         }
@@ -111,6 +133,12 @@ impl Found {
             (Blame::ByNeighbours, None) => self.took.contains(&true),
         };
         self.refused.iter().map(|(_, refusal)| refusal).find(|refusal| !judged(refusal))
+    }
+
+    /// Whether no other row of its table was refused.
+    fn is_alone(&self, refusal: &Refusal) -> bool {
+        let others = self.refused.iter().map(|(_, other)| other.into).chain(self.refused_behind.iter().copied());
+        others.filter(|into| *into == refusal.into).count() == 1
     }
 
     /// The length of a piece that is likely to pass: the records looked at by those refused.

@@ -1,4 +1,5 @@
-//! Rows of the schema `duto` that are no longer needed: old ranges of the ledger, and answers that nobody can ask for any more.
+//! Rows of the schema `duto` that are no longer needed: old ranges of the ledger, answers that nobody can ask for any more, and fine
+//! counters of windows.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,6 +8,7 @@ use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
+use super::grains;
 use crate::definition::Pipeline;
 
 /// Between two times.
@@ -49,7 +51,7 @@ pub async fn run(by: &Connector, pipeline: &Pipeline, stop: &AtomicBool) {
         due = Instant::now() + INTERVAL;
         match prune(by, pipeline, stop).await {
             Ok(0) => {}
-            Ok(rows) => tracing::debug!(pipeline = pipeline.name, rows, "pruned the ledger and the answers"),
+            Ok(rows) => tracing::debug!(pipeline = pipeline.name, rows, "pruned the ledger, the answers and the windows of rollups"),
             Err(failure) => tracing::warn!(pipeline = pipeline.name, %failure, "pruning failed; it is tried again"),
         }
     }
@@ -67,7 +69,8 @@ pub async fn prune(by: &Connector, pipeline: &Pipeline, stop: &AtomicBool) -> Re
         rows += delete(&connection, by, LEDGER, &[name, &keep, &ROWS, &topic, &partition], stop).await?;
     }
     let keep = database.keep_answers.as_secs_f64();
-    Ok(rows + delete(&connection, by, ANSWERS, &[name, &keep, &ROWS], stop).await?)
+    rows += delete(&connection, by, ANSWERS, &[name, &keep, &ROWS], stop).await?;
+    Ok(rows + grains::prune(&connection, by, &pipeline.rollups, stop).await?)
 }
 
 /// Again until nothing is found: where some of the oldest stay, a statement deletes fewer than it looks at.

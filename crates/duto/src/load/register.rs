@@ -6,7 +6,7 @@ use tokio_postgres::Transaction;
 
 use super::connect::{Connection, Connector};
 use super::ensure::ADVISORY_LOCK;
-use super::rollups::{RollupTarget, RollupTargets};
+use super::rollups::{RollupTarget, RollupTargets, windows};
 use super::target::quote;
 use crate::definition::Pipeline;
 
@@ -164,7 +164,7 @@ async fn drop_views(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyho
     let mut names: Vec<(i32, String)> = names.iter().map(|row| (row.get(1), row.get(0))).collect();
     names.sort();
     for (_, name) in names.iter().rev() {
-        let drop = format!("DROP VIEW IF EXISTS {}", quote(name));
+        let drop = format!("{}; DROP VIEW IF EXISTS {}", windows::drop_function(name), quote(name));
         transaction
             .batch_execute(&drop)
             .await

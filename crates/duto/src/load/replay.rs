@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
-use super::poison::Search;
+use super::poison::{Doubt, Search};
 use super::prepared::{Outcome, Prepared, Verdicts};
 use super::rows::{self, Path};
 use super::target::{Target, literal};
@@ -72,7 +72,7 @@ pub async fn replay(
             Err((failure, batch)) => {
                 by.within(on.client.batch_execute("ROLLBACK")).await?;
                 let (Failure::Poison(_), Some(batch)) = (&failure, batch) else { return Err(failure) };
-                let search = Search { on, by, target, counters: stages.rollups(), neighbours: &|| None };
+                let search = Search { on, by, target, counters: stages.rollups(), doubt: Doubt::Rejects, neighbours: &|| None };
                 let found = search.find(&batch).await?;
                 if found.is_empty() {
                     return Err(failure);

@@ -2,9 +2,9 @@
 //!
 //! A rollup is a table `duto.rollup_<name>` with a row for each group and shard. A shard is a source partition: its position's lock is
 //! held while it is written, so no two writers ever meet at one counter. A distinct count has a table `duto.set_<name>_<measure>` with
-//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up.
+//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up. A rollup with
+//! windows has such rows for each bucket of time too, see [`windows`].
 
-use arrow::datatypes::DataType;
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use tokio_postgres::types::ToSql;
@@ -14,10 +14,11 @@ use super::failure::{Failure, Scope};
 use super::prepared::Prepared;
 use super::target::{Target, quote};
 use crate::definition::{Measure, Operation};
-use crate::rollup::{Columns, Rollups};
+use crate::rollup::{Columns, Recomputed, Rollups};
 
 mod columns;
 mod sql;
+pub mod windows;
 
 pub use sql::{FILES_SHARD, FILLED_SETS_SHARD, RollupTarget, SetTarget};
 
@@ -51,7 +52,9 @@ pub async fn write(
     let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
     let mut statements: Vec<(&str, Columns)> = Vec::new();
     for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {
-        let Some(delta) = plan.delta(evaluated, &stored[plan.table]) else { continue };
+        let delta =
+            plan.delta(evaluated, &stored[plan.table]).map_err(|error| Failure::Pause(format!("rollup {}: {error}", plan.rollup.name)))?;
+        let Some(delta) = delta else { continue };
         statements.push((&rollup.upsert, delta.counters));
         let sets = rollup.sets.iter().map(|set| set.insert.as_str()).zip(delta.sets);
         statements.extend(sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())));
@@ -90,27 +93,10 @@ pub(super) fn own_name(parts: &[&str]) -> String {
     format!("{kept}_{}", &digest[..8])
 }
 
-/// The PostgreSQL type in which a value of this type is counted by.
-fn sql_type(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "boolean",
-        DataType::Int8 | DataType::Int16 => "smallint",
-        DataType::Int32 => "integer",
-        DataType::Int64 => "bigint",
-        DataType::Decimal128(..) | DataType::Decimal256(..) => "numeric",
-        DataType::Float32 => "real",
-        DataType::Float64 => "double precision",
-        DataType::Date32 => "date",
-        DataType::Timestamp(_, None) => "timestamp",
-        DataType::Timestamp(_, Some(_)) => "timestamptz",
-        _ => "text",
-    }
-}
-
 /// The type of a sum: PostgreSQL sums small integers as BIGINT and everything else exact as NUMERIC.
-fn sum_type(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => "bigint",
+fn sum_type(argument: &Recomputed) -> &'static str {
+    match argument.sql_type {
+        "smallint" | "integer" => "bigint",
         _ => "numeric",
     }
 }

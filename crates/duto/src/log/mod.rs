@@ -46,6 +46,10 @@ pub trait Log: Send + Sync {
     /// Reads records where it is told to, and leaves no trace.
     fn look(&self) -> Result<Box<dyn Look>, LogError>;
 
+    /// The members that the group has now, also those that died and were not missed yet; None where the log has no groups, because it lets
+    /// one worker in at a time.
+    fn members(&self, group: &str, timeout: Duration) -> Result<Option<Vec<Member>>, LogError>;
+
     /// Joins the group and reads the topic. One thread polls it.
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError>;
 
@@ -85,6 +89,15 @@ pub struct Watermarks {
     pub high: i64,
     /// Every record below it is decided: `high` less what open transactions hold back. "Caught up" means this one.
     pub last_stable: i64,
+}
+
+/// A member of a group as the log knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// A static member's name.
+    pub instance_id: Option<String>,
+    /// The number of partitions that the group gave it.
+    pub partitions: usize,
 }
 
 /// How a consumer joins.
@@ -129,7 +142,11 @@ pub trait Consumer: Send {
     /// Tells the group how far the tables are: a copy, for lag tools. May be lost.
     fn commit_copy(&mut self, positions: &[(i32, i64)]);
 
-    /// Leaves the group, so that the others need not wait for the session timeout. A static member stays known.
+    /// Makes the group forget this member at once, a static one too, so that the others need not wait for its session timeout. Only `close`
+    /// may follow. May fail silently: then the session timeout decides.
+    fn leave(&mut self);
+
+    /// Ends the membership. A dynamic member leaves the group; a static one stays known for its session timeout, unless it left before.
     fn close(&mut self);
 }
 
@@ -158,6 +175,9 @@ pub enum Event {
     OutOfRange { partition: i32, reason: String },
     /// Something went wrong that the client goes on trying by itself.
     Trouble(String),
+    /// Another member joined under this static member's name, so the group knows this one no more: this consumer is finished, and what it
+    /// had belongs to the other.
+    Superseded(String),
     /// Something went wrong that it cannot get over: this consumer is finished.
     Fatal(String),
 }

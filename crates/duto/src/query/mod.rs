@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duto_sql::{PostgresQuery, analyse_postgres, with_parameters};
+use duto_sql::{FunctionCall, PostgresQuery, analyse_postgres, with_parameters};
 
 use crate::definition::{Endpoint, Pipeline, Problem, Shape, SqlText};
 use crate::transform::problem_of;
@@ -71,6 +71,8 @@ struct Reads {
 /// Everything that may be read.
 struct Known {
     relations: BTreeMap<String, Reads>,
+    /// The rollups, and whether each can be asked for a window.
+    rollups: BTreeMap<String, bool>,
 }
 
 impl Known {
@@ -78,7 +80,8 @@ impl Known {
         let on = |table: &str| Reads { tables: BTreeSet::from([table.to_owned()]), clock: false };
         let tables = pipeline.tables.iter().map(|table| (table.name.clone(), on(&table.name)));
         let rollups = pipeline.rollups.iter().map(|rollup| (rollup.name.clone(), on(&rollup.from)));
-        Self { relations: tables.chain(rollups).collect() }
+        let windows = pipeline.rollups.iter().map(|rollup| (rollup.name.clone(), rollup.windows.is_some()));
+        Self { relations: tables.chain(rollups).collect(), rollups: windows.collect() }
     }
 
     fn look(&self, sql: &SqlText) -> Result<(PostgresQuery, Reads), Vec<Problem>> {
@@ -101,7 +104,40 @@ impl Known {
                 Some(_) => reads.clock = true,
             }
         }
+        for call in &query.functions {
+            let Some(other) = self.relations.get(&call.name).filter(|_| call.schema.as_deref().is_none_or(|schema| schema == "public"))
+            else {
+                continue;
+            };
+            match self.no_window(sql, call) {
+                Some(problem) if call.is_relation => problems.push(problem),
+                // It is PostgreSQL's own function, such as `date`, and a table has its name.
+                Some(_) => {}
+                None => {
+                    reads.tables.extend(other.tables.iter().cloned());
+                    reads.clock |= other.clock;
+                }
+            }
+        }
         if problems.is_empty() { Ok((query, reads)) } else { Err(problems) }
+    }
+
+    /// Why a function of a relation's name is not the window of a rollup.
+    fn no_window(&self, sql: &SqlText, call: &FunctionCall) -> Option<Problem> {
+        let name = &call.name;
+        let (message, help) = match self.rollups.get(name) {
+            Some(true) if call.arguments == 2 => return None,
+            Some(true) => (
+                format!("the window of {name} is between two times, and it is given {}", call.arguments),
+                format!("write {name}(from, to), such as {name}(now() - interval '24 hours', now()), or {name} for the whole history"),
+            ),
+            Some(false) => (
+                format!("the rollup {name} has no windows"),
+                "add `over:` to it, the time of each row: then any window can be asked for".to_owned(),
+            ),
+            None => (format!("{name} cannot be asked for a window"), "only a rollup with `over:` can".to_owned()),
+        };
+        Some(Problem::new("sql.window.unknown", sql.span_of(call.start, call.end), message).help(help))
     }
 
     fn unknown(&self, sql: &SqlText, relation: &duto_sql::Relation) -> Problem {
@@ -148,5 +184,29 @@ impl EndpointQuery {
             Shape::Row => format!("SELECT row_to_json(duto_row)::text FROM (\n{select}\n) duto_row LIMIT 1"),
         };
         Ok(Self { endpoint: endpoint.clone(), select, statement, order, tables: reads.tables, reads_clock: reads.clock })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::parse;
+
+    const ECOMMERCE: &str = include_str!("../../../../pipelines/ecommerce/pipeline.yaml");
+
+    /// A commit renews the endpoints whose tables it touched.
+    #[test]
+    fn a_window_depends_on_its_rollups_table() {
+        let pipeline = parse("pipeline.yaml", ECOMMERCE, &|_| None).expect("a good file");
+        let queries = Queries::plan(&pipeline).expect("good queries");
+        for (path, tables) in [
+            ("/api/metrics/event-types", vec!["events"]),
+            ("/api/metrics/realtime", vec!["events", "transactions"]),
+            ("/api/metrics/summary", vec!["events", "products", "transactions"]),
+        ] {
+            let query = queries.endpoints.iter().find(|query| query.endpoint.path == path).expect(path);
+            assert_eq!(query.tables.iter().map(String::as_str).collect::<Vec<_>>(), tables, "{path}");
+            assert!(query.reads_clock, "{path}");
+        }
     }
 }

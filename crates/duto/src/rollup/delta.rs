@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayRef};
+use arrow::error::ArrowError;
 use arrow::row::Rows;
 
+use super::bucket;
 use super::group::{Groups, comparable, texts};
 use super::sum::sums;
 use super::{Evaluated, EvaluatedMeasure, RollupPlan};
-use crate::definition::Operation;
+use crate::definition::{Operation, Windows};
 
 /// Columns of texts, all of one length.
 pub type Columns = Vec<Vec<Option<String>>>;
@@ -17,7 +19,8 @@ pub type Columns = Vec<Vec<Option<String>>>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delta {
     /// One row a group: what it is grouped by, the number of its rows, then each measure's figures: one for count, sum, min and max, two
-    /// for last (the value and its order), none for a distinct count.
+    /// for last (the value and its order), none for a distinct count. With windows there is one row a group and bucket of time, and the
+    /// grain and the bucket's start stand in front.
     pub counters: Columns,
     /// For each distinct count, in the order of the measures: what the rows are grouped by, then the value; each once, in the order of
     /// the values, so that two writers wait for each other in one order.
@@ -25,22 +28,53 @@ pub struct Delta {
 }
 
 impl RollupPlan {
-    /// What these rows of its table add. None when there are none.
-    pub fn delta(&self, evaluated: &Evaluated, rows: &[u32]) -> Option<Delta> {
+    /// What these rows of its table add; None when there are none. It fails for a type that was not planned for, and for nothing else:
+    /// a value that cannot be counted made its record a reject when it was evaluated.
+    pub fn delta(&self, evaluated: &Evaluated, rows: &[u32]) -> Result<Option<Delta>, ArrowError> {
         if rows.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let groups = Groups::new(&evaluated.by, rows);
+        let counters = match (&self.rollup.windows, &evaluated.over) {
+            (Some(windows), Some(over)) => self.bucket_counters(windows, over, evaluated, rows)?,
+            _ => self.counters(&evaluated.by, evaluated, rows)?,
+        };
+        let distinct_measures =
+            self.measures.iter().zip(&evaluated.measures).filter(|(plan, _)| matches!(plan.operation, Operation::CountDistinct(_)));
+        let sets = distinct_measures.map(|(_, measure)| distinct(&evaluated.by, measure, rows)).collect::<Result<_, _>>()?;
+        Ok(Some(Delta { counters, sets }))
+    }
+
+    /// One row a group of these columns; distinct counts have no figure here.
+    fn counters(&self, by: &[ArrayRef], evaluated: &Evaluated, rows: &[u32]) -> Result<Columns, ArrowError> {
+        let groups = Groups::new(by, rows)?;
         let first: Vec<Option<u32>> = groups.first.iter().copied().map(Some).collect();
-        let mut delta = Delta { counters: evaluated.by.iter().map(|column| texts(column, &first)).collect(), sets: Vec::new() };
-        delta.counters.push(counts(rows, &groups, None));
+        let mut counters: Columns = by.iter().map(|column| texts(column, &first)).collect::<Result<_, _>>()?;
+        counters.push(counts(rows, &groups, None));
         for (plan, measure) in self.measures.iter().zip(&evaluated.measures) {
             match &plan.operation {
-                Operation::CountDistinct(_) => delta.sets.push(distinct(&evaluated.by, measure, rows)),
-                operation => delta.counters.extend(figures(operation, measure, rows, &groups)),
+                Operation::CountDistinct(_) => {}
+                operation => counters.extend(figures(operation, measure, rows, &groups)?),
             }
         }
-        Some(delta)
+        Ok(counters)
+    }
+
+    /// The counters of the whole history, then those of each grain. Two columns stand in front: the grain, and where its bucket starts. A
+    /// row without a time counts in the whole history alone.
+    fn bucket_counters(&self, windows: &Windows, over: &ArrayRef, evaluated: &Evaluated, rows: &[u32]) -> Result<Columns, ArrowError> {
+        let mut counters = self.counters(&evaluated.by, evaluated, rows)?;
+        let groups = counters.first().map_or(0, Vec::len);
+        counters.insert(0, vec![Some(bucket::WHOLE_HISTORY_START.to_owned()); groups]);
+        counters.insert(0, vec![Some(bucket::WHOLE_HISTORY.to_string()); groups]);
+        let timed: Vec<u32> = rows.iter().copied().filter(|row| over.is_valid(*row as usize)).collect();
+        for grain in windows.grains.iter().filter(|_| !timed.is_empty()) {
+            let by: Vec<ArrayRef> = std::iter::once(bucket::starts(over, grain.unit)).chain(evaluated.by.iter().cloned()).collect();
+            let mut of_grain = self.counters(&by, evaluated, &timed)?;
+            let groups = of_grain.first().map_or(0, Vec::len);
+            of_grain.insert(0, vec![Some(grain.unit.seconds().to_string()); groups]);
+            counters.iter_mut().zip(of_grain).for_each(|(column, more)| column.extend(more));
+        }
+        Ok(counters)
     }
 }
 
@@ -59,16 +93,16 @@ fn counts(rows: &[u32], groups: &Groups, measure: Option<&EvaluatedMeasure>) -> 
     counts.into_iter().map(|count| Some(count.to_string())).collect()
 }
 
-fn figures(operation: &Operation, measure: &EvaluatedMeasure, rows: &[u32], groups: &Groups) -> Columns {
+fn figures(operation: &Operation, measure: &EvaluatedMeasure, rows: &[u32], groups: &Groups) -> Result<Columns, ArrowError> {
     let count = groups.first.len();
     let argument = |place: usize| &measure.arguments[place];
-    match operation {
+    Ok(match operation {
         Operation::Count | Operation::CountDistinct(_) => vec![counts(rows, groups, Some(measure))],
-        Operation::Sum(_) => vec![sums(argument(0), passing(measure, rows, groups), count)],
-        Operation::Min(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new < best)],
-        Operation::Max(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new > best)],
-        Operation::Last { .. } => last(argument(0), argument(1), passing(measure, rows, groups), count),
-    }
+        Operation::Sum(_) => vec![sums(argument(0), passing(measure, rows, groups), count)?],
+        Operation::Min(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new < best)?],
+        Operation::Max(_) => vec![extreme(argument(0), passing(measure, rows, groups), count, |new, best| new > best)?],
+        Operation::Last { .. } => last(argument(0), argument(1), passing(measure, rows, groups), count)?,
+    })
 }
 
 /// Each group's value that is before all others, by comparison of their bytes; NULL is not looked at.
@@ -77,17 +111,17 @@ fn extreme(
     rows: impl Iterator<Item = (u32, usize)>,
     groups: usize,
     is_better: fn(&[u8], &[u8]) -> bool,
-) -> Vec<Option<String>> {
-    let Some(keys) = comparable(std::slice::from_ref(values)) else { return vec![None; groups] };
+) -> Result<Vec<Option<String>>, ArrowError> {
+    let keys = comparable(std::slice::from_ref(values))?;
     let best = best_rows(&keys, rows.filter(|(row, _)| values.is_valid(*row as usize)), groups, is_better);
     texts(values, &best)
 }
 
 /// Each group's last value and its order.
-fn last(values: &ArrayRef, order: &ArrayRef, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Columns {
-    let Some(keys) = comparable(&[order.clone(), values.clone()]) else { return vec![vec![None; groups]; 2] };
+fn last(values: &ArrayRef, order: &ArrayRef, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Result<Columns, ArrowError> {
+    let keys = comparable(&[order.clone(), values.clone()])?;
     let best = best_rows(&keys, rows.filter(|(row, _)| order.is_valid(*row as usize)), groups, |new, best| new > best);
-    vec![texts(values, &best), texts(order, &best)]
+    Ok(vec![texts(values, &best)?, texts(order, &best)?])
 }
 
 fn best_rows(
@@ -107,10 +141,10 @@ fn best_rows(
 }
 
 /// Every different value of every group, in one order for all writers.
-fn distinct(by: &[ArrayRef], measure: &EvaluatedMeasure, rows: &[u32]) -> Columns {
+fn distinct(by: &[ArrayRef], measure: &EvaluatedMeasure, rows: &[u32]) -> Result<Columns, ArrowError> {
     let values = &measure.arguments[0];
     let columns: Vec<ArrayRef> = by.iter().chain([values]).cloned().collect();
-    let Some(keys) = comparable(&columns) else { return vec![Vec::new(); columns.len()] };
+    let keys = comparable(&columns)?;
     let passes = |row: usize| measure.passes.as_ref().is_none_or(|passes| passes.value(row));
     let mut seen = HashSet::new();
     let keyed: Vec<_> = rows.iter().map(|row| (keys.row(*row as usize), *row)).collect();

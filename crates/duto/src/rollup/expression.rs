@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{prep_null_mask_filter, take};
 use arrow::datatypes::{DataType, Schema};
-use duto_sql::{Select, plan_expression};
+use duto_sql::{Recomputed, Select, SqlProblem, plan_expression, recompute};
 
 use crate::definition::{Problem, SqlText};
 use crate::reject::{Reject, Stage};
@@ -15,19 +15,23 @@ pub(super) struct Expression {
     name: String,
     select: Select,
     pub data_type: DataType,
+    /// What PostgreSQL computes where a rollup is filled or verified.
+    pub recomputed: Recomputed,
 }
 
 impl Expression {
-    /// Plans it over rows of this schema. What the clock says is refused: a recomputation would answer otherwise.
+    /// Plans it over rows of this schema. What the clock says is refused: a recomputation would answer otherwise. So is what PostgreSQL is
+    /// not known to compute alike.
     pub fn plan(name: &str, sql: &SqlText, schema: &Schema) -> Result<Self, Vec<Problem>> {
-        let select = plan_expression(&sql.text, schema)
-            .map_err(|problems| problems.into_iter().map(|problem| problem_of(sql, problem)).collect::<Vec<_>>())?;
+        let found = |problems: Vec<SqlProblem>| problems.into_iter().map(|problem| problem_of(sql, problem)).collect::<Vec<_>>();
+        let select = plan_expression(&sql.text, schema).map_err(found)?;
         if select.reads_clock() {
             let message = format!("{name} reads the clock, so the same rows would count otherwise tomorrow");
             return Err(vec![Problem::new("rollup.clock", sql.span, message).help("use a time that the rows hold")]);
         }
         let data_type = select.output().first().map_or(DataType::Null, |output| output.data_type.clone());
-        Ok(Self { name: name.to_owned(), select, data_type })
+        let recomputed = recompute(&sql.text, schema).map_err(found)?;
+        Ok(Self { name: name.to_owned(), select, data_type, recomputed })
     }
 
     /// Its value for every row; NULL where it failed, which makes the row's record a reject.

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{ArrayRef, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 
 /// Values of some columns as bytes that compare as the values do, NULL first.
-pub(super) fn comparable(columns: &[ArrayRef]) -> Option<Rows> {
+pub(super) fn comparable(columns: &[ArrayRef]) -> Result<Rows, ArrowError> {
     let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    RowConverter::new(fields).ok()?.convert_columns(columns).ok()
+    RowConverter::new(fields)?.convert_columns(columns)
 }
 
 /// The groups of some rows.
@@ -23,10 +24,11 @@ pub(super) struct Groups {
 
 impl Groups {
     /// Groups these rows by the columns. No column means one group.
-    pub fn new(by: &[ArrayRef], rows: &[u32]) -> Self {
-        let Some(keys) = comparable(by).filter(|_| !by.is_empty()) else {
-            return Self { of_row: vec![0; rows.len()], first: rows.first().copied().into_iter().collect() };
-        };
+    pub fn new(by: &[ArrayRef], rows: &[u32]) -> Result<Self, ArrowError> {
+        if by.is_empty() {
+            return Ok(Self { of_row: vec![0; rows.len()], first: rows.first().copied().into_iter().collect() });
+        }
+        let keys = comparable(by)?;
         let mut known: HashMap<&[u8], usize> = HashMap::new();
         let keys: Vec<_> = rows.iter().map(|row| keys.row(*row as usize)).collect();
         let (mut of_row, mut first) = (Vec::with_capacity(rows.len()), Vec::new());
@@ -37,16 +39,13 @@ impl Groups {
             });
             of_row.push(group);
         }
-        Self { of_row, first }
+        Ok(Self { of_row, first })
     }
 }
 
-/// These rows of a column as PostgreSQL prints their values. None for a row is NULL, as is a value that has no text.
-pub(super) fn texts(column: &ArrayRef, rows: &[Option<u32>]) -> Vec<Option<String>> {
-    let chosen = take(column, &UInt32Array::from(rows.to_vec()), None)
-        .and_then(|chosen| duto_sql::cast(&chosen, &DataType::Utf8).map_err(arrow::error::ArrowError::CastError));
-    match chosen {
-        Ok(texts) => arrow::array::AsArray::as_string::<i32>(&texts).iter().map(|text| text.map(str::to_owned)).collect(),
-        Err(_) => vec![None; rows.len()],
-    }
+/// These rows of a column as PostgreSQL prints their values. None for a row is NULL.
+pub(super) fn texts(column: &ArrayRef, rows: &[Option<u32>]) -> Result<Vec<Option<String>>, ArrowError> {
+    let chosen = take(column, &UInt32Array::from(rows.to_vec()), None)?;
+    let texts = duto_sql::cast(&chosen, &DataType::Utf8).map_err(ArrowError::CastError)?;
+    Ok(texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
 }

@@ -2,8 +2,10 @@
 //! which of them were stored.
 
 mod expression; // one expression over a table's rows
+mod countable; // which types can be grouped by and measured
 mod group; // rows of one group
 mod sum; // figures of a group
+mod bucket; // stretches of time
 mod delta; // what a batch adds
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -12,7 +14,10 @@ use arrow::datatypes::{DataType, Field, Schema};
 use crate::definition::{Measure, Operation, Pipeline, Problem, Rollup, SqlText};
 use crate::reject::Reject;
 use crate::transform::TableRows;
+pub use bucket::WHOLE_HISTORY;
+use countable::{ungroupable, unmeasurable};
 pub use delta::{Columns, Delta};
+pub use duto_sql::Recomputed;
 use expression::Expression;
 
 /// A pipeline's rollups, planned.
@@ -28,6 +33,8 @@ pub struct RollupPlan {
     /// The table's place among the pipeline's.
     pub table: usize,
     by: Vec<Expression>,
+    /// The time of a row, where the rollup has windows.
+    over: Option<Expression>,
     measures: Vec<MeasurePlan>,
     schema: Schema,
 }
@@ -40,10 +47,21 @@ struct MeasurePlan {
     arguments: Vec<Expression>,
 }
 
+/// A measure, and what PostgreSQL computes for it.
+#[derive(Debug, Clone)]
+pub struct RecomputedMeasure<'a> {
+    pub measure: &'a Measure,
+    /// Of the operation, in its order.
+    pub arguments: Vec<&'a Recomputed>,
+    /// The condition of its FILTER.
+    pub filter: Option<&'a str>,
+}
+
 /// The expressions of one rollup for every row of its table.
 #[derive(Debug, Clone)]
 pub struct Evaluated {
     by: Vec<ArrayRef>,
+    over: Option<ArrayRef>,
     measures: Vec<EvaluatedMeasure>,
 }
 
@@ -61,7 +79,8 @@ impl Rollups {
         for rollup in &pipeline.rollups {
             let Some(place) = pipeline.tables.iter().position(|table| table.name == rollup.from) else { continue };
             let columns = written.get(place).into_iter().flatten().filter_map(|index| pipeline.tables[place].columns.get(*index));
-            let fields: Vec<Field> = columns.map(|column| Field::new(&column.name, column.column_type.arrow(), !column.not_null)).collect();
+            // A row that is refused is NULL in a column that is NOT NULL, until its record has left the batch.
+            let fields: Vec<Field> = columns.map(|column| Field::new(&column.name, column.column_type.arrow(), true)).collect();
             match RollupPlan::new(rollup, place, Schema::new(fields)) {
                 Ok(plan) => plans.push(plan),
                 Err(found) => problems.extend(found),
@@ -89,6 +108,7 @@ impl RollupPlan {
             }
         };
         let by: Vec<Expression> = rollup.by.iter().filter_map(|by| expression(&by.name, &by.expression)).collect();
+        let over = rollup.windows.as_ref().and_then(|windows| expression("over", &windows.over));
         let mut measures = Vec::new();
         for measure in &rollup.measures {
             let arguments: Vec<Expression> = arguments_of(&measure.operation).filter_map(|sql| expression(&measure.name, sql)).collect();
@@ -98,21 +118,38 @@ impl RollupPlan {
         if !problems.is_empty() {
             return Err(problems);
         }
-        problems.extend(rollup.by.iter().zip(&by).filter_map(|(by, planned)| ungroupable(&by.expression, &planned.data_type)));
+        problems.extend(rollup.by.iter().zip(&by).filter_map(|(by, planned)| ungroupable(&by.expression, planned)));
+        problems
+            .extend(rollup.windows.iter().zip(&over).filter_map(|(windows, planned)| bucket::timeless(&windows.over, &planned.data_type)));
         for (measure, planned) in rollup.measures.iter().zip(&measures) {
             problems.extend(unmeasurable(measure, planned));
         }
-        if problems.is_empty() { Ok(Self { rollup: rollup.clone(), table, by, measures, schema }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { rollup: rollup.clone(), table, by, over, measures, schema }) } else { Err(problems) }
     }
 
-    /// The types of the columns by which rows are grouped, as Arrow has them.
-    pub fn by_types(&self) -> impl Iterator<Item = &DataType> {
-        self.by.iter().map(|by| &by.data_type)
+    /// What the rows are grouped by, as PostgreSQL computes it.
+    pub fn by(&self) -> impl Iterator<Item = &Recomputed> {
+        self.by.iter().map(|by| &by.recomputed)
     }
 
-    /// The types of a measure's arguments.
-    pub fn argument_types(&self, measure: usize) -> Vec<&DataType> {
-        self.measures[measure].arguments.iter().map(|argument| &argument.data_type).collect()
+    /// Whether the rows' time is a TIMESTAMPTZ; of no meaning without windows.
+    pub fn time_has_zone(&self) -> bool {
+        self.over.as_ref().is_some_and(|over| matches!(over.data_type, DataType::Timestamp(_, Some(_))))
+    }
+
+    /// The rows' time, as PostgreSQL computes it; None without windows.
+    pub fn over(&self) -> Option<&Recomputed> {
+        self.over.as_ref().map(|over| &over.recomputed)
+    }
+
+    /// The expressions of a measure, as PostgreSQL computes them.
+    pub fn measure(&self, measure: usize) -> RecomputedMeasure<'_> {
+        let planned = &self.measures[measure];
+        RecomputedMeasure {
+            measure: &self.rollup.measures[measure],
+            arguments: planned.arguments.iter().map(|argument| &argument.recomputed).collect(),
+            filter: planned.filter.as_ref().map(|filter| filter.recomputed.sql.as_str()),
+        }
     }
 
     fn evaluate(&self, rows: &TableRows, clock_micros: i64, rejects: &mut Vec<Reject>) -> Evaluated {
@@ -123,6 +160,7 @@ impl RollupPlan {
             .unwrap_or_else(|_| RecordBatch::new_empty(std::sync::Arc::new(self.schema.clone())));
         let mut run = |expression: &Expression| expression.run(&batch, &rows.record, &self.rollup.name, clock_micros, rejects);
         let by = self.by.iter().map(&mut run).collect();
+        let over = self.over.as_ref().map(&mut run);
         let measures = self
             .measures
             .iter()
@@ -131,7 +169,7 @@ impl RollupPlan {
                 arguments: measure.arguments.iter().map(&mut run).collect(),
             })
             .collect();
-        Evaluated { by, measures }
+        Evaluated { by, over, measures }
     }
 }
 
@@ -142,45 +180,6 @@ fn arguments_of(operation: &Operation) -> impl Iterator<Item = &SqlText> {
         Operation::Last { value, order } => (Some(value), Some(order)),
     };
     first.into_iter().chain(second)
-}
-
-fn is_float(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Float32 | DataType::Float64)
-}
-
-fn ungroupable(sql: &SqlText, data_type: &DataType) -> Option<Problem> {
-    let problem = |message: &str| Some(Problem::new("rollup.by.type", sql.span, message.to_owned()));
-    match data_type {
-        float if is_float(float) => {
-            problem("rows cannot be grouped by a REAL or DOUBLE PRECISION: equal values may differ in their last digit")
-        }
-        DataType::Binary | DataType::Struct(_) | DataType::List(_) | DataType::Null => {
-            problem("rows cannot be grouped by a value of this type")
-        }
-        _ => None,
-    }
-}
-
-fn unmeasurable(measure: &Measure, planned: &MeasurePlan) -> Option<Problem> {
-    let problem =
-        |message: &str, help: &str| Some(Problem::new("rollup.measure.type", measure.span, message.to_owned()).help(help.to_owned()));
-    if planned.filter.as_ref().is_some_and(|filter| filter.data_type != DataType::Boolean) {
-        return problem("the FILTER is not a condition", "it must be TRUE or FALSE for each row: FILTER (WHERE a = 1)");
-    }
-    let first = planned.arguments.first().map(|argument| &argument.data_type);
-    match (&planned.operation, first) {
-        (Operation::Sum(_), Some(float)) if is_float(float) => {
-            problem("the sum of a REAL or DOUBLE PRECISION depends on the order of its rows", "write `sum(CAST(... AS NUMERIC))`")
-        }
-        (Operation::Sum(_), Some(other)) if !other.is_numeric() => problem("only numbers can be summed", "count(*) counts rows"),
-        (Operation::CountDistinct(_) | Operation::Last { .. }, Some(float)) if is_float(float) => {
-            problem("values of REAL or DOUBLE PRECISION cannot be told apart reliably", "write `CAST(... AS NUMERIC)`")
-        }
-        (_, Some(DataType::Binary | DataType::Struct(_) | DataType::List(_) | DataType::Null)) => {
-            problem("a value of this type cannot be measured", "use a number, a text, a date or a time")
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ fn delta(rollup: &str, stored: &[u32]) -> super::Delta {
     let planned = Rollups::plan(&pipeline(rollup), &[vec![0, 1, 2]]).expect("it can be planned");
     let (evaluated, rejects) = planned.evaluate(&rows(), 0);
     assert!(rejects.is_empty());
-    planned.plans[0].delta(&evaluated[0], stored).expect("rows were stored")
+    planned.plans[0].delta(&evaluated[0], stored).expect("types that can be counted").expect("rows were stored")
 }
 
 #[test]
@@ -65,8 +65,35 @@ fn no_column_is_one_group() {
 
 #[test]
 fn a_row_for_which_an_expression_fails_is_a_reject() {
-    let planned = Rollups::plan(&pipeline("{ from: events, by: [], measures: { s: sum(1 / (amount - 10.50)) } }"), &[vec![0, 1, 2]]);
+    let planned = Rollups::plan(&pipeline("{ from: events, by: [], measures: { s: sum(1 % (amount - 10.50)) } }"), &[vec![0, 1, 2]]);
     let (_, rejects) = planned.expect("it can be planned").evaluate(&rows(), 0);
     assert_eq!(rejects.iter().map(|reject| reject.record).collect::<Vec<_>>(), [0]);
     assert!(rejects[0].reason.starts_with("s of the rollup r: "), "{}", rejects[0].reason);
+}
+
+#[test]
+fn buckets_of_each_grain_come_behind_the_whole_history() {
+    let rollup = "{ from: events, over: at, grains: { hour: 2d, day: forever }, by: [who], measures: { n: count(*), total: sum(amount) } }";
+    let delta = delta(rollup, &[0, 2, 3]);
+    assert_eq!(
+        told(&delta.counters),
+        [
+            "0|0|3600|3600|3600|86400|86400",
+            "-infinity|-infinity|1970-01-01 01:00:00|1970-01-01 02:00:00|1970-01-02 01:00:00|1970-01-01 00:00:00|1970-01-02 00:00:00",
+            "ana|NULL|ana|ana|NULL|ana|NULL",
+            "2|1|1|1|1|2|1",
+            "2|1|1|1|1|2|1",
+            "10.00|0.07|10.50|-0.50|0.07|10.00|0.07",
+        ]
+    );
+}
+
+#[test]
+fn a_time_before_1970_is_in_the_bucket_that_began_before_it() {
+    let over: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(-60_000_000)]).with_timezone("UTC"));
+    let starts = super::bucket::starts(&over, crate::definition::GrainUnit::Minute);
+    assert_eq!(
+        super::group::texts(&starts, &[Some(0), Some(1), Some(2)]).unwrap(),
+        [Some("1969-12-31 23:59:00".to_owned()), None, Some("1969-12-31 23:59:00".to_owned())]
+    );
 }

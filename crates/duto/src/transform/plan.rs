@@ -1,7 +1,7 @@
 //! A table's SELECT against the table's columns.
 
-use arrow::datatypes::Schema;
-use duto_sql::{OutputColumn, assignable, plan_select, type_name};
+use arrow::datatypes::{DataType, Schema};
+use duto_sql::{OutputColumn, assignable, conversions, help_of, plan_select, type_name};
 
 use super::cast::ColumnCast;
 use super::{TablePlan, problem_of};
@@ -60,13 +60,23 @@ fn undeclared(table: &Table, output: &OutputColumn) -> Problem {
 
 fn unassignable(table: &Table, column: &Column, output: &OutputColumn) -> Option<Problem> {
     let span = table.select.span_of(output.start, output.end);
-    if assignable(&output.data_type, &column.column_type.arrow(), output.literal) {
+    let to = column.column_type.arrow();
+    // A UUID travels as its text, and nothing but a text is one.
+    let is_uuid = column.column_type != ColumnType::Uuid || matches!(output.data_type, DataType::Utf8 | DataType::Null);
+    if is_uuid && assignable(&output.data_type, &to, output.literal) {
         return None;
     }
     let (given, wanted) = (type_name(&output.data_type), column.column_type);
     let problem = Problem::new("tables.select.type", span, format!("{} is {wanted}, and {given} cannot stand in it", column.name));
-    Some(match column.column_type {
-        ColumnType::Bytea | ColumnType::Jsonb => problem,
-        _ => problem.help(format!("write `CAST(... AS {wanted})`")),
-    })
+    let advice = if is_uuid { help_of(&conversions(&output.data_type, &to), "...") } else { None };
+    Some(problem.help(advice.unwrap_or_else(|| declare_otherwise(&output.data_type))))
+}
+
+/// Where no expression leads from the one type to the other.
+fn declare_otherwise(given: &DataType) -> String {
+    match given {
+        DataType::Struct(_) | DataType::List(_) => "declare the column as JSONB, which holds objects and lists".to_owned(),
+        DataType::Interval(_) | DataType::Duration(_) => "make a number or a text of it: no column holds an INTERVAL".to_owned(),
+        other => format!("declare the column as {}", type_name(other)),
+    }
 }

@@ -232,7 +232,7 @@ fn problems_stand_where_the_file_has_them() {
             "did you mean \"Zip\", with its quotes? A name without them is lower case",
         ),
         ("v: BIGINT", "SELECT text AS v FROM record", "v", "v is BIGINT, and TEXT cannot stand in it", "write `CAST(... AS BIGINT)`"),
-        ("v: TEXT", "SELECT tags AS v FROM record", "v", "v is TEXT, and a list cannot stand in it", "write `CAST(... AS TEXT)`"),
+        ("v: TEXT", "SELECT tags AS v FROM record", "v", "v is TEXT, and a list cannot stand in it", "write `to_json(...)`"),
         (
             "v: TEXT, w: TEXT NOT NULL",
             "SELECT text AS v FROM record",
@@ -296,4 +296,58 @@ fn ten_thousand_sales_in_a_moment() {
         start.elapsed()
     });
     println!("10,000 sales, SELECT and casts: {:?} at best", best.min().unwrap_or_default());
+}
+
+/// Every pair of a record's type and a column's: where the one cannot stand in the other, whatever is advised can be planned.
+#[test]
+fn advice_between_types_leads_somewhere() {
+    let types = [
+        "BOOLEAN",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "REAL",
+        "DOUBLE PRECISION",
+        "NUMERIC",
+        "NUMERIC(10,2)",
+        "TEXT",
+        "VARCHAR(10)",
+        "UUID",
+        "DATE",
+        "TIMESTAMP",
+        "TIMESTAMPTZ",
+        "JSONB",
+        "BYTEA",
+    ];
+    let planned = |given: &str, wanted: &str, expression: &str| {
+        let text = format!(
+            "pipeline: p\nsource: {{ topic: t }}\ndatabase: {{ name: d }}\nrecord: {{ id: BIGINT, x: {given} }}\ntables:\n  t:\n    \
+             columns: {{ id: BIGINT PRIMARY KEY, y: \"{wanted}\" }}\n    repeat: ignore\n    select: SELECT id, {expression} AS y FROM record\n"
+        );
+        let pipeline = pipeline(&text);
+        Transform::plan(&pipeline).map(|_| ())
+    };
+    let records = types.iter().map(|name| format!("\"{name}\"")).chain(["[TEXT]".to_owned(), "{ a: TEXT }".to_owned()]);
+    let (mut advised, mut failing) = (0, Vec::new());
+    for given in records {
+        for wanted in types {
+            let Err(problems) = planned(&given, wanted, "x") else { continue };
+            let help = problems.first().and_then(|problem| problem.help.clone()).unwrap_or_default();
+            if help.is_empty() {
+                failing.push(format!("{given} as {wanted}: no advice"));
+            }
+            for expression in help.split('`').skip(1).step_by(2) {
+                advised += 1;
+                if let Err(problems) = planned(&given, wanted, &expression.replace("...", "x")) {
+                    failing.push(format!("{given} as {wanted}: {expression}: {problems:?}"));
+                }
+            }
+        }
+    }
+    assert!(failing.is_empty(), "{}", failing.join("\n"));
+    assert!(advised > 60, "{advised}");
+    // The one that was told first.
+    let problems = planned("\"BIGINT\"", "TIMESTAMPTZ", "x").expect_err("a number is no time");
+    let help = problems[0].help.as_deref().unwrap_or_default();
+    assert!(help.contains("`to_timestamp(...)`") && help.contains("`to_timestamp(... / 1000.0)`"), "{help}");
 }

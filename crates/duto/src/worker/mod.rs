@@ -3,6 +3,7 @@
 //! Threads: one reader, who owns the membership; a preparer for each lane; one that watches the log from the side. The committers are tasks.
 
 pub mod reader; // the log into the lanes, and the group's wishes
+pub mod membership; // its place in the group
 pub mod claims; // the fence before the first record
 pub mod lane; // a connection, its partitions, and what waits
 pub mod stages; // decode, check, transform
@@ -34,10 +35,11 @@ use crate::load::prune;
 use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
-use crate::log::{ConsumerSettings, Log, NewTopic};
+use crate::log::{Log, NewTopic};
 use crate::publish::relays::Relays;
 use filling::Filling;
 use lane::{Lane, Limits};
+use membership::Membership;
 use patience::Patience;
 use progress::Progress;
 use reader::{Ended, Reader};
@@ -50,8 +52,6 @@ const LOG_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const TRIES_TO_FILL: u32 = 3;
 /// How long a stop waits for messages that are being published.
 const RELAY_PATIENCE: Duration = Duration::from_secs(10);
-/// What the log's client may hold beside the lanes.
-const QUEUED_BYTES: usize = 24 * 1024 * 1024;
 
 /// Everything a worker needs.
 pub struct Worker {
@@ -87,7 +87,13 @@ impl Worker {
         let (connection, fill) = connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
-        let goal = if self.until_caught_up { Some(tokio::task::block_in_place(|| self.goal(partitions))?) } else { None };
+        let goal = match self.until_caught_up {
+            true => Some((tokio::task::block_in_place(|| self.goal(partitions))?, connection)),
+            false => {
+                drop(connection);
+                None
+            }
+        };
 
         let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
         let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
@@ -104,12 +110,13 @@ impl Worker {
         });
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
-        let consumer =
-            tokio::task::block_in_place(|| self.log.consumer(&consumer_settings(&self.pipeline))).context("joining the group")?;
+        let mut membership =
+            Membership::new(&self.pipeline, self.log.clone(), shared.connector.clone(), Handle::current(), self.until_caught_up);
+        let consumer = tokio::task::block_in_place(|| membership.join()).context("joining the group")?;
 
         let committers: Vec<_> = lanes.iter().map(|lane| tokio::spawn(committer::run(shared.clone(), lane.clone()))).collect();
         let preparers: Vec<_> = lanes.iter().map(|lane| spawn_preparer(&shared, lane)).collect::<Result<_, _>>()?;
-        let reader = Reader::new(shared.clone(), lanes.clone(), consumer, inbox, Handle::current(), stop.clone());
+        let reader = Reader::new(shared.clone(), lanes.clone(), (membership, consumer), inbox, Handle::current(), stop.clone());
         let reader = spawn_thread("reader", move || reader.run())?;
         // Not waited for at the end: it only looks, and may be in the middle of a question to the log.
         spawn_thread("watch", {
@@ -128,7 +135,7 @@ impl Worker {
             }
         });
         let mut caught_up = match goal {
-            Some(goal) => wait_until_caught_up(&shared, &lanes, connection, &goal, (filling.as_ref(), &stop), &reader).await,
+            Some((goal, connection)) => wait_until_caught_up(&shared, &lanes, connection, &goal, (filling.as_ref(), &stop), &reader).await,
             None => Ok(()),
         };
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
@@ -308,18 +315,6 @@ fn limits(pipeline: &Pipeline) -> Limits {
         pending_records: (2 * batch.max_records).max(2_000),
         pending_bytes: 2 * batch.max_bytes,
         linger: batch.linger,
-    }
-}
-
-fn consumer_settings(pipeline: &Pipeline) -> ConsumerSettings {
-    let source = &pipeline.source;
-    ConsumerSettings {
-        topic: source.topic.clone(),
-        group: source.group.clone(),
-        instance_id: source.instance_id.clone(),
-        session_timeout: source.session_timeout,
-        max_queued_bytes: QUEUED_BYTES,
-        max_record_bytes: source.max_record_bytes,
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use self::balance::Balance;
 use super::lane::Lane;
+use super::membership::Membership;
 use super::patience::Patience;
 use super::shared::{Message, Shared};
 use crate::batch::Batch;
@@ -50,6 +51,7 @@ pub enum Ended {
 pub struct Reader {
     shared: Arc<Shared>,
     lanes: Vec<Arc<Lane>>,
+    membership: Membership,
     consumer: Box<dyn Consumer>,
     inbox: Receiver<Message>,
     runtime: Handle,
@@ -77,7 +79,7 @@ impl Reader {
     pub fn new(
         shared: Arc<Shared>,
         lanes: Vec<Arc<Lane>>,
-        consumer: Box<dyn Consumer>,
+        (membership, consumer): (Membership, Box<dyn Consumer>),
         inbox: Receiver<Message>,
         runtime: Handle,
         stop: Arc<AtomicBool>,
@@ -86,6 +88,7 @@ impl Reader {
         Self {
             shared,
             lanes,
+            membership,
             consumer,
             inbox,
             runtime,
@@ -114,6 +117,11 @@ impl Reader {
             let breathes = records.len() < FEW_RECORDS && !(records.is_empty() && events.is_empty());
             self.distribute(&mut records);
             for event in events {
+                if let Event::Superseded(reason) = event {
+                    // What else the finished consumer told is of no use.
+                    self.rejoin(&reason);
+                    break;
+                }
                 self.handle(event);
             }
             while let Ok(message) = self.inbox.try_recv() {
@@ -184,7 +192,7 @@ impl Reader {
                 self.halt(partition, true, &reason);
             }
             Event::Trouble(reason) => self.report_trouble(&reason),
-            Event::Fatal(reason) => self.fatal = Some(Ended::GaveUp(reason)),
+            Event::Fatal(reason) | Event::Superseded(reason) => self.fatal = Some(Ended::GaveUp(reason)),
         }
     }
 
@@ -249,6 +257,37 @@ impl Reader {
     }
 
     fn give_up(&mut self, partitions: &[i32]) {
+        self.forget(partitions);
+        if let Err(error) = self.consumer.unassign(partitions) {
+            tracing::warn!(pipeline = self.shared.pipeline.name, %error, "giving partitions up");
+        }
+        self.publish_partitions();
+    }
+
+    /// Another worker has this one's name in the group, and what was read under it: joins under a new one, unless the name is the file's.
+    fn rejoin(&mut self, reason: &str) {
+        let consumer = match self.membership.join_anew() {
+            None => {
+                let reason = format!("another process is in the group under the name that source.instance gives to this one: {reason}");
+                self.fatal = Some(Ended::GaveUp(reason));
+                return;
+            }
+            Some(Err(error)) => {
+                self.fatal = Some(Ended::GaveUp(error.to_string()));
+                return;
+            }
+            Some(Ok(consumer)) => consumer,
+        };
+        tracing::warn!(pipeline = self.shared.pipeline.name, reason, "another worker took this one's place in the group; joining anew");
+        let partitions: Vec<i32> = self.lane_of.keys().chain(self.unclaimed.keys()).chain(self.halted.keys()).copied().collect();
+        self.drop_lanes_of(&partitions);
+        self.shared.relays.stop(&partitions, Duration::ZERO);
+        self.forget(&partitions);
+        self.consumer = consumer;
+        self.publish_partitions();
+    }
+
+    fn forget(&mut self, partitions: &[i32]) {
         for partition in partitions {
             self.lane_of.remove(partition);
             self.unclaimed.remove(partition);
@@ -256,10 +295,6 @@ impl Reader {
             self.paused.remove(partition);
             self.shared.progress.unhalted(*partition);
         }
-        if let Err(error) = self.consumer.unassign(partitions) {
-            tracing::warn!(pipeline = self.shared.pipeline.name, %error, "giving partitions up");
-        }
-        self.publish_partitions();
     }
 
     /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the others go on.
@@ -313,7 +348,7 @@ impl Reader {
         for lane in &self.lanes {
             lane.close();
         }
-        self.consumer.close();
+        self.membership.leave(self.consumer.as_mut());
         self.fatal.unwrap_or(Ended::Stopped)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
@@ -20,13 +20,16 @@ use crate::load::connect::{Connection, Connector};
 use crate::load::failure::{Failure, Refusal};
 use crate::load::ledger;
 use crate::load::partitions::Partitions;
-use crate::load::poison::Search;
+use crate::load::poison::{Doubt, Search};
 use crate::load::position::{self, Resolution};
 use crate::load::prepared::{Outcome, Prepared, Verdicts};
 use crate::load::rows::StoredRows;
 use crate::load::target::Target;
 use crate::load::transaction;
 use crate::reject::Stage;
+
+/// A row whose table may be at fault, and takes no other row meanwhile, holds up the others for this long.
+const DOUBT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a batch ended.
 pub enum Settled {
@@ -98,6 +101,7 @@ impl Settler {
         let mut patience = Patience::new(&self.way.database);
         let mut verdicts = Verdicts::default();
         let mut unknown = false;
+        let mut in_doubt_since = None;
         if !batch.calls.is_empty() {
             let refused = self.way.deliverer.deliver(&self.way.target, batch, &self.way.progress).await;
             if !refused.is_empty() {
@@ -127,7 +131,7 @@ impl Settler {
                 Failure::Fenced => return Settled::Fenced,
                 Failure::Repeat(table) => self.paths.repeated(table),
                 Failure::Poison(refusal) => {
-                    if let Err(failure) = self.find_poison(batch, &mut verdicts, &refusal).await
+                    if let Err(failure) = self.find_poison(batch, &mut verdicts, &refusal, &mut in_doubt_since).await
                         && let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await
                     {
                         return settled;
@@ -226,7 +230,13 @@ impl Settler {
     }
 
     /// Finds what PostgreSQL refuses and prepares the batch without it. Where nothing is found the shortcut was refused, not the rows.
-    async fn find_poison(&mut self, batch: &mut Prepared, verdicts: &mut Verdicts, refusal: &Refusal) -> Result<(), Failure> {
+    async fn find_poison(
+        &mut self,
+        batch: &mut Prepared,
+        verdicts: &mut Verdicts,
+        refusal: &Refusal,
+        in_doubt_since: &mut Option<Instant>,
+    ) -> Result<(), Failure> {
         let Some(connection) = &self.connection else { return Err(Failure::Lost("no connection".into())) };
         let Way { stages, target, connector, .. } = &self.way;
         let neighbours = || {
@@ -237,8 +247,18 @@ impl Settler {
             let prepare = || stages.prepare(behind, Vec::new(), &Verdicts::default()).0;
             Some(tokio::task::block_in_place(prepare))
         };
-        let search = Search { on: connection, by: connector, target, counters: stages.rollups(), neighbours: &neighbours };
-        let found = search.find(batch).await?;
+        let doubt = match in_doubt_since {
+            Some(since) if since.elapsed() > DOUBT_PATIENCE => Doubt::WaitsForOthers,
+            _ => Doubt::Waits,
+        };
+        let search = Search { on: connection, by: connector, target, counters: stages.rollups(), doubt, neighbours: &neighbours };
+        let found = match search.find(batch).await {
+            Err(failure @ Failure::Pause(_)) => {
+                in_doubt_since.get_or_insert_with(Instant::now);
+                return Err(failure);
+            }
+            found => found?,
+        };
         if found.is_empty() {
             return match self.paths.shortcut_failed(batch) {
                 true => Ok(()),

@@ -319,7 +319,7 @@ fn a_static_member_comes_back_without_a_rebalance() {
     // A second process with the same name: the first one is told that it is finished.
     let mut usurper = member("two");
     let deadline = Instant::now() + TIMEOUT;
-    while !two.events.iter().any(|event| matches!(event, Event::Fatal(_))) {
+    while !two.events.iter().any(|event| matches!(event, Event::Superseded(_))) {
         assert!(Instant::now() < deadline, "{:?}", two.events);
         one.poll(0, SHORT);
         two.poll(0, SHORT);

@@ -1,6 +1,7 @@
 //! Values of one type as another, as PostgreSQL does it: numbers round half away from zero (floats to even), nothing is cut or
 //! wrapped silently, texts print and read in PostgreSQL's forms.
 
+mod advice;
 mod from_text;
 mod number;
 mod to_text;
@@ -9,10 +10,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+pub(crate) use advice::conversion_help;
+pub use advice::{conversions, help_of};
+
 use crate::json::to_json;
+use crate::moment::{as_date, as_moment};
 use crate::type_name::{Class, class, type_name};
 
 /// Every value in the other type. The error is a sentence about the first value that does not fit; where there is more than one row it
@@ -31,6 +36,8 @@ pub fn cast(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
         (_, DataType::Utf8) => to_text::print(values),
         (DataType::Float32 | DataType::Float64, _) if to.is_numeric() => number::from_float(values, to),
         (DataType::Decimal128(..) | DataType::Decimal256(..), _) if to.is_numeric() => number::from_decimal(values, to),
+        (DataType::Timestamp(TimeUnit::Microsecond, _), DataType::Date32) => as_date(values),
+        (DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, _)) => as_moment(values, to),
         _ => by_arrow(values, to),
     }
 }

@@ -75,7 +75,10 @@ pub(super) fn from_decimal(values: &ArrayRef, to: &DataType) -> Result<ArrayRef,
         }
         _ if to.is_integer() => {
             let whole = by_arrow(values, &DataType::Decimal256(76, 0))?;
-            by_arrow(&whole, to).map_err(|_| does_not_fit(values, to))
+            // Arrow keeps the low bits of a number that is too large.
+            let narrow = |value: i256| value.to_i128().and_then(|value| i64::try_from(value).ok()).ok_or_else(|| does_not_fit(values, to));
+            let narrow: ArrayRef = Arc::new(try_each::<Decimal256Type, Int64Type>(&whole, narrow)?);
+            by_arrow(&narrow, to).map_err(|_| does_not_fit(values, to))
         }
         DataType::Decimal128(precision, scale) => match values.data_type() {
             DataType::Decimal128(_, from_scale) if from_scale > scale => narrow(values, *from_scale, *precision, *scale),

@@ -12,7 +12,7 @@ use super::{Planned, Planner};
 use crate::cast::cast;
 use crate::functions::{self, Arguments};
 use crate::lists::{self, Fold};
-use crate::moment::{PARTS, Part, duration_seconds, timestamp, timestamptz};
+use crate::moment::{PARTS, Part, duration_seconds, in_range, timestamp, timestamptz};
 use crate::native::call_arrays;
 use crate::problem::{HasSpan, did_you_mean};
 use crate::rounding::{Rounding, magnitude, round, rounded_type, sign, sign_type};
@@ -74,6 +74,8 @@ impl Planner<'_> {
                 self.text_of_bytes(node, planned.into_iter().next()?, &encoding)
             }
             ("to_timestamp", [_]) => self.moment_of_seconds(node, planned),
+            ("date_trunc", [_, _] | [_, _, _]) => self.truncated(node, arguments, planned),
+            ("date_bin", [_, _] | [_, _, _]) => self.binned(node, planned),
             _ => self.known_function(node, name, arguments, planned),
         }
     }
@@ -229,13 +231,14 @@ impl Planner<'_> {
         let seconds = planned.into_iter().next()?;
         if class(&seconds.data_type) != Class::Number {
             let problem = self.text.problem("sql.function.arguments", node, "to_timestamp takes seconds since 1970");
-            return self.refuse(problem.help("a text is read by `CAST(... AS TIMESTAMPTZ)`"));
+            let is_text = class(&seconds.data_type) == Class::Text;
+            return self.refuse(problem.maybe_help(is_text.then(|| "a text is read by `CAST(... AS TIMESTAMPTZ)`".to_owned())));
         }
         let seconds = self.cast_to(node, seconds, &DataType::Decimal128(38, 6))?;
         let expr = call_arrays("to_timestamp", timestamptz(), seconds.nullable, vec![seconds.expr], |arguments| {
             let micros = arguments.first().ok_or("no value")?.as_primitive::<Decimal128Type>();
             let moments: Result<PrimitiveArray<TimestampMicrosecondType>, String> =
-                micros.try_unary(|micros| i64::try_from(micros).map_err(|_| "timestamp out of range".to_owned()));
+                micros.try_unary(|micros| i64::try_from(micros).ok().and_then(in_range).ok_or_else(|| "timestamp out of range".to_owned()));
             Ok(std::sync::Arc::new(moments?.with_timezone("UTC")) as ArrayRef)
         });
         Some(Planned { expr, data_type: timestamptz(), nullable: seconds.nullable })

@@ -1,16 +1,15 @@
 //! CAST, and AT TIME ZONE.
 
-use arrow::array::timezone::Tz;
 use arrow::array::{ArrayRef, AsArray, StringArray};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Expr;
 use sqlparser::ast::{self, CharacterLength, DataType as Written, ExactNumberInfo, TimezoneInfo};
 
 use super::literals::constant;
 use super::{Planned, Planner};
-use crate::cast::{cast, castable};
-use crate::moment::{timestamp, timestamptz, wall_clock};
+use crate::cast::{cast, castable, conversion_help};
+use crate::moment::{Zone, ZoneFault, timestamp, timestamptz};
 use crate::native::call_arrays;
 use crate::problem::HasSpan;
 use crate::type_name::{Class, class, type_name};
@@ -51,7 +50,8 @@ impl Planner<'_> {
         }
         if !castable(&planned.data_type, to) {
             let message = format!("{} cannot be cast to {}", type_name(&planned.data_type), type_name(to));
-            return self.problem("sql.type.mismatch", node, message);
+            let problem = self.text.problem("sql.type.mismatch", node, message);
+            return self.refuse(problem.maybe_help(conversion_help("...", &planned.data_type, to)));
         }
         if let Expr::Literal(scalar, _) = &planned.expr {
             let cast = scalar.to_array().map_err(|error| error.to_string()).and_then(|array| cast(&array, to));
@@ -67,32 +67,42 @@ impl Planner<'_> {
         Some(Planned { expr, data_type: to.clone(), nullable: planned.nullable })
     }
 
-    /// A TIMESTAMPTZ as that zone's wall clock, a TIMESTAMP as that zone's moment.
+    /// A TIMESTAMPTZ as that zone's wall clock, a TIMESTAMP as that zone's moment; a DATE counts from its midnight in UTC.
     pub(super) fn at_time_zone(&mut self, node: &ast::Expr, moment: &ast::Expr, zone: &ast::Expr) -> Option<Planned> {
-        let (moment, zone_planned) = (self.plan(moment), self.plan(zone));
-        let (moment, zone_planned) = (moment?, zone_planned?);
-        let known = zone_planned.literal_text().and_then(|name| Some((name.to_owned(), name.parse::<Tz>().ok()?)));
-        let Some((name, zone)) = known else {
-            return self.problem(
-                "sql.literal.invalid",
-                zone,
-                "this is no known time zone; write one as a text, such as 'America/Sao_Paulo'",
-            );
-        };
+        let (moment, zone) = (self.plan(moment), self.zone(zone));
+        let (moment, (_, zone)) = (moment?, zone?);
         if class(&moment.data_type) != Class::Moment {
             return self.problem("sql.type.mismatch", node, format!("{} has no time zone", type_name(&moment.data_type)));
         }
+        let moment = if moment.data_type == DataType::Date32 { self.cast_to(node, moment, &timestamptz())? } else { moment };
         let has_zone = matches!(moment.data_type, DataType::Timestamp(_, Some(_)));
-        let in_zone = DataType::Timestamp(TimeUnit::Microsecond, Some(name.into()));
         let to = if has_zone { timestamp() } else { timestamptz() };
+        let answer = to.clone();
         let expr = call_arrays("at_time_zone", to.clone(), moment.nullable, vec![moment.expr], move |arguments| {
-            let moment = arguments.first().ok_or("no value")?;
-            if has_zone {
-                return wall_clock(&cast(moment, &timestamp())?, zone);
-            }
-            cast(&cast(&cast(moment, &timestamp())?, &in_zone)?, &timestamptz())
+            let moments = cast(arguments.first().ok_or("no value")?, &timestamp())?;
+            cast(&if has_zone { zone.wall_clocks(&moments)? } else { zone.moments_of(&moments)? }, &answer)
         });
         Some(Planned { expr, data_type: to, nullable: moment.nullable })
+    }
+
+    /// A zone by its name, which must stand in the file.
+    pub(super) fn zone(&mut self, node: &ast::Expr) -> Option<(String, Zone)> {
+        let planned = self.plan(node)?;
+        let name = planned.literal_text().unwrap_or_default().to_owned();
+        match Zone::named(&name) {
+            Ok(zone) => Some((name, zone)),
+            Err(ZoneFault::Offset) if !name.is_empty() => {
+                let message = "an offset is no time zone here: PostgreSQL reads '-03:00' as three hours to the east of Greenwich";
+                let problem = self.text.problem("sql.literal.invalid", node, message);
+                self.refuse(problem.help(
+                    "write a zone's name, such as 'America/Sao_Paulo'; 'Etc/GMT+3' is always three hours to the west, 'Etc/GMT-3' to the east",
+                ))
+            }
+            Err(ZoneFault::Offset | ZoneFault::Unknown) => {
+                let problem = self.text.problem("sql.literal.invalid", node, "this is no time zone by its full name");
+                self.refuse(problem.help("write one of the IANA names as a text, such as 'America/Sao_Paulo', 'Europe/Berlin' or 'UTC'"))
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use datafusion_expr::expr::InList;
 use datafusion_expr::{Between, Case, Expr};
 use sqlparser::ast::{self, CaseWhen};
 
+use super::unify::COMPARED;
 use super::{Planned, Planner};
 
 impl Planner<'_> {
@@ -19,7 +20,7 @@ impl Planner<'_> {
             Some(operand) => {
                 let compared = std::iter::once(operand).chain(branches.iter().map(|branch| &branch.condition));
                 let planned = self.all(compared.clone(), Self::plan);
-                self.unify(node, compared.zip(planned?).collect(), "compared")
+                self.unify(node, compared.zip(planned?).collect(), COMPARED)
             }
         };
         let answers: Vec<_> = branches.iter().map(|branch| &branch.result).chain(otherwise).collect();
@@ -35,7 +36,7 @@ impl Planner<'_> {
     pub(super) fn in_list(&mut self, node: &ast::Expr, operand: &ast::Expr, list: &[ast::Expr], negated: bool) -> Option<Planned> {
         let compared: Vec<_> = std::iter::once(operand).chain(list).collect();
         let planned = self.all(compared.iter().copied(), Self::plan)?;
-        let mut operands = self.unify(node, compared.into_iter().zip(planned).collect(), "compared")?;
+        let mut operands = self.unify(node, compared.into_iter().zip(planned).collect(), COMPARED)?;
         let operand = operands.remove(0);
         let list = operands.into_iter().map(|operand| operand.expr).collect();
         self.finish(node, Expr::InList(InList::new(Box::new(operand.expr), list, negated)))
@@ -51,7 +52,7 @@ impl Planner<'_> {
     ) -> Option<Planned> {
         let compared = [operand, low, high];
         let planned = self.all(compared.into_iter(), Self::plan)?;
-        let operands = self.unify(node, compared.into_iter().zip(planned).collect(), "compared")?;
+        let operands = self.unify(node, compared.into_iter().zip(planned).collect(), COMPARED)?;
         let [operand, low, high] = <[Planned; 3]>::try_from(operands).ok()?;
         self.finish(node, Expr::Between(Between::new(Box::new(operand.expr), negated, Box::new(low.expr), Box::new(high.expr))))
     }

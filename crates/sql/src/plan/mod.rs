@@ -11,12 +11,16 @@ mod moments;
 mod names;
 mod objects;
 mod operators;
+mod periods;
+mod recompute;
 mod unify;
 
 use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Expr;
 use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
+
+pub use recompute::Recomputed;
 
 use crate::compile::coerce;
 use crate::problem::{HasSpan, SourceText, SqlProblem};

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::try_binary;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Int32Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Int32Type, IntervalUnit};
 use arrow::error::ArrowError;
 use datafusion_expr::Operator;
 
 use super::operators::binary_expr;
 use super::{Planned, Planner};
 use crate::arithmetic::Operation;
-use crate::moment::{timestamp, timestamptz};
+use crate::moment::{shift_date, shifted, timestamp, timestamptz};
 use crate::native::call_arrays;
 use crate::problem::HasSpan;
 use crate::type_name::{Class, class, type_name};
@@ -23,28 +23,19 @@ impl Planner<'_> {
         let is_date = |side: &Planned| side.data_type == DataType::Date32;
         let is_days = |side: &Planned| side.data_type.is_integer();
         match (operation, classes) {
-            (Operation::Add, _) if is_date(&left) && is_days(&right) => self.shifted_date(node, left, right, i32::checked_add),
-            (Operation::Add, _) if is_days(&left) && is_date(&right) => self.shifted_date(node, right, left, i32::checked_add),
-            (Operation::Subtract, _) if is_date(&left) && is_days(&right) => self.shifted_date(node, left, right, i32::checked_sub),
+            (Operation::Add, _) if is_date(&left) && is_days(&right) => self.shifted_date(node, left, right, later),
+            (Operation::Add, _) if is_days(&left) && is_date(&right) => self.shifted_date(node, right, left, later),
+            (Operation::Subtract, _) if is_date(&left) && is_days(&right) => self.shifted_date(node, left, right, earlier),
             (Operation::Subtract, _) if is_date(&left) && is_date(&right) => {
                 Some(days::<Date32Type, Int32Type>("days", left, right, DataType::Int32, i32::checked_sub))
             }
             (Operation::Add, (Class::Interval, Class::Interval)) => self.finish(node, binary_expr(left.expr, Operator::Plus, right.expr)),
-            (Operation::Add, (Class::Moment, Class::Interval)) => {
-                let left = self.timestamp_of(node, left)?;
-                self.finish(node, binary_expr(left.expr, Operator::Plus, right.expr))
-            }
-            (Operation::Add, (Class::Interval, Class::Moment)) => {
-                let right = self.timestamp_of(node, right)?;
-                self.finish(node, binary_expr(right.expr, Operator::Plus, left.expr))
-            }
+            (Operation::Add, (Class::Moment, Class::Interval)) => self.shifted(node, left, right, operation),
+            (Operation::Add, (Class::Interval, Class::Moment)) => self.shifted(node, right, left, operation),
             (Operation::Subtract, (Class::Interval, Class::Interval)) => {
                 self.finish(node, binary_expr(left.expr, Operator::Minus, right.expr))
             }
-            (Operation::Subtract, (Class::Moment, Class::Interval)) => {
-                let left = self.timestamp_of(node, left)?;
-                self.finish(node, binary_expr(left.expr, Operator::Minus, right.expr))
-            }
+            (Operation::Subtract, (Class::Moment, Class::Interval)) => self.shifted(node, left, right, operation),
             (Operation::Subtract, (Class::Moment, Class::Moment)) => {
                 let zoned = [&left, &right].into_iter().any(|side| matches!(side.data_type, DataType::Timestamp(_, Some(_))));
                 let common = if zoned { timestamptz() } else { timestamp() };
@@ -58,14 +49,34 @@ impl Planner<'_> {
         }
     }
 
-    fn timestamp_of(&mut self, node: &dyn HasSpan, moment: Planned) -> Option<Planned> {
-        if moment.data_type == DataType::Date32 { self.cast_to(node, moment, &timestamp()) } else { Some(moment) }
+    /// A timestamp and an interval. A date counts from its midnight.
+    fn shifted(&mut self, node: &dyn HasSpan, moment: Planned, interval: Planned, operation: Operation) -> Option<Planned> {
+        let moment = if moment.data_type == DataType::Date32 { self.cast_to(node, moment, &timestamp())? } else { moment };
+        let back = operation == Operation::Subtract;
+        if interval.data_type != DataType::Interval(IntervalUnit::MonthDayNano) {
+            let operator = if back { Operator::Minus } else { Operator::Plus };
+            return self.finish(node, binary_expr(moment.expr, operator, interval.expr));
+        }
+        let (data_type, nullable) = (moment.data_type, moment.nullable || interval.nullable);
+        let expr = call_arrays("shifted", data_type.clone(), nullable, vec![moment.expr, interval.expr], move |arguments| {
+            let [moments, intervals] = arguments else { return Err("two values are needed".into()) };
+            shifted(moments, intervals, back)
+        });
+        Some(Planned { expr, data_type, nullable })
     }
 
     fn shifted_date(&mut self, node: &dyn HasSpan, date: Planned, by: Planned, shift: fn(i32, i32) -> Option<i32>) -> Option<Planned> {
         let by = self.cast_to(node, by, &DataType::Int32)?;
         Some(days::<Int32Type, Date32Type>("date", date, by, DataType::Date32, shift))
     }
+}
+
+fn later(date: i32, days: i32) -> Option<i32> {
+    shift_date(date, i64::from(days))
+}
+
+fn earlier(date: i32, days: i32) -> Option<i32> {
+    shift_date(date, -i64::from(days))
 }
 
 /// Days since 1970 and a number of days or another date.

@@ -6,9 +6,10 @@ use datafusion_expr::{BinaryExpr, Expr, Like, Operator};
 use sqlparser::ast::{self, BinaryOperator, ValueWithSpan};
 
 use super::literals::{constant, negated_literal};
+use super::unify::COMPARED;
 use super::{Planned, Planner};
 use crate::arithmetic::{Operation, calculate, result_type};
-use crate::cast::cast;
+use crate::cast::{cast, conversion_help};
 use crate::native::call_arrays;
 use crate::problem::HasSpan;
 use crate::type_name::{Class, class, type_name};
@@ -46,7 +47,7 @@ impl Planner<'_> {
 
     pub(super) fn compare(&mut self, node: &ast::Expr, left: &ast::Expr, operator: Operator, right: &ast::Expr) -> Option<Planned> {
         let (left_planned, right_planned) = (self.plan(left), self.plan(right));
-        let operands = self.unify(node, vec![(left, left_planned?), (right, right_planned?)], "compared")?;
+        let operands = self.unify(node, vec![(left, left_planned?), (right, right_planned?)], COMPARED)?;
         let [left, right] = <[Planned; 2]>::try_from(operands).ok()?;
         if matches!(class(&left.data_type), Class::Object | Class::List) {
             return self.problem("sql.type.mismatch", node, format!("{} cannot be compared", type_name(&left.data_type)));
@@ -149,7 +150,8 @@ impl Planner<'_> {
         }
         let problem =
             self.text.problem("sql.type.mismatch", node, format!("this is {}, where TEXT is needed", type_name(&planned.data_type)));
-        self.refuse(problem.help(format!("write `CAST({node} AS TEXT)`")))
+        let help = conversion_help(&node.to_string(), &planned.data_type, &DataType::Utf8);
+        self.refuse(problem.maybe_help(help))
     }
 
     /// Anything as PostgreSQL prints it.

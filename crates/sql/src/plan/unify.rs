@@ -1,15 +1,23 @@
 //! Operands that must be of one type: those of a comparison, the branches of a CASE, the arguments of COALESCE.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion_expr::{Cast, Expr};
 use sqlparser::ast;
 
 use super::literals::{constant, number_literal};
 use super::{Planned, Planner};
 use crate::arithmetic::digits;
+use crate::cast::conversion_help;
 use crate::moment::{timestamp, timestamptz};
+use crate::native::call_arrays;
 use crate::problem::HasSpan;
 use crate::type_name::{Class, class, type_name};
+
+/// What is done with operands whose order or equality is asked for.
+pub(super) const COMPARED: &str = "compared";
 
 impl Planner<'_> {
     /// The operands in one type, widened and never narrowed. Literal texts take the others' type, as in PostgreSQL.
@@ -17,11 +25,14 @@ impl Planner<'_> {
         let settled = |planned: &Planned| planned.literal_text().is_none() && class(&planned.data_type) != Class::Null;
         let first = operands.iter().find(|(_, planned)| settled(planned)).map(|(_, planned)| planned.data_type.clone());
         let first = first.unwrap_or(DataType::Utf8);
+        let leader = operands.iter().find(|(_, planned)| settled(planned)).map(|(place, _)| place.to_string());
         for (place, planned) in operands.iter().filter(|(_, planned)| settled(planned)) {
             if class(&planned.data_type) != class(&first) {
                 let message = format!("{} and {} cannot be {together}", type_name(&first), type_name(&planned.data_type));
                 let problem = self.text.problem("sql.type.mismatch", node, message);
-                return self.refuse(problem.help(format!("cast one of them, for example `CAST({place} AS {})`", castable_name(&first))));
+                let of_this = conversion_help(&place.to_string(), &planned.data_type, &first);
+                let help = of_this.or_else(|| conversion_help(leader.as_deref()?, &first, &planned.data_type));
+                return self.refuse(problem.maybe_help(help));
             }
         }
         let mut converted = Vec::with_capacity(operands.len());
@@ -32,7 +43,8 @@ impl Planner<'_> {
         let Some(common) = common.cloned().map(Some).reduce(|left, right| wider(&left?, &right?)).unwrap_or(Some(first)) else {
             return self.problem("sql.type.mismatch", node, format!("these types cannot be {together}"));
         };
-        converted.into_iter().map(|(place, planned)| self.widened(place, planned, &common)).collect()
+        let unified: Option<Vec<_>> = converted.into_iter().map(|(place, planned)| self.widened(place, planned, &common)).collect();
+        Some(if together == COMPARED { unified?.into_iter().map(comparable).collect() } else { unified? })
     }
 
     fn literal_as(&mut self, place: &ast::Expr, planned: Planned, to: &DataType) -> Option<Planned> {
@@ -58,6 +70,29 @@ impl Planner<'_> {
         }
         self.cast_to(place, planned, to)
     }
+}
+
+/// A float as PostgreSQL compares it: -0 equals 0, and every NaN the others. Arrow compares their bits.
+fn comparable(planned: Planned) -> Planned {
+    if !planned.data_type.is_floating() {
+        return planned;
+    }
+    let (data_type, nullable) = (planned.data_type, planned.nullable);
+    let expr = call_arrays("comparable", data_type.clone(), nullable, vec![planned.expr], |arguments| {
+        let values = arguments.first().ok_or("no value")?;
+        Ok(match values.data_type() {
+            DataType::Float32 => {
+                let plain = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };
+                Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(plain)) as ArrayRef
+            }
+            DataType::Float64 => {
+                let plain = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
+                Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(plain)) as ArrayRef
+            }
+            _ => Arc::clone(values),
+        })
+    });
+    Planned { expr, data_type, nullable }
 }
 
 /// The narrowest type that holds every value of both.
@@ -87,12 +122,5 @@ fn wider(left: &DataType, right: &DataType) -> Option<DataType> {
         // Intervals have several forms, which DataFusion brings together.
         Class::Interval => Some(right.clone()),
         _ => None,
-    }
-}
-
-fn castable_name(data_type: &DataType) -> String {
-    match class(data_type) {
-        Class::Object | Class::List | Class::Other => "TEXT".into(),
-        _ => type_name(data_type),
     }
 }

@@ -110,7 +110,7 @@ fn names_and_types_that_do_not_go() {
             "sql.type.mismatch",
             "text = 5",
             "TEXT and BIGINT cannot be compared",
-            "cast one of them, for example `CAST(5 AS TEXT)`",
+            "write `CAST(5 AS TEXT)`",
         ),
         ("SELECT qty = 'abc' AS b FROM record", "sql.literal.invalid", "'abc'", "\"abc\" is not a valid INTEGER", ""),
         ("SELECT day = 'tomorrow' AS b FROM record", "sql.literal.invalid", "'tomorrow'", "\"tomorrow\" is not a valid DATE", ""),
@@ -127,7 +127,7 @@ fn names_and_types_that_do_not_go() {
             "sql.type.mismatch",
             "",
             "BIGINT and TEXT cannot be answers of one CASE",
-            "cast one of them, for example `CAST(text AS BIGINT)`",
+            "write `CAST(text AS BIGINT)`",
         ),
         (
             "SELECT qty LIKE 'a%' AS b FROM record",
@@ -215,4 +215,28 @@ fn conditions_have_problems_too() {
     assert_eq!(told("qty + 1"), ("this is BIGINT, where a condition (TRUE or FALSE) is needed".into(), "qty + 1".into()));
     assert_eq!(told("qyt > 1"), ("unknown column \"qyt\"".into(), "qyt".into()));
     assert_eq!(told("qty > 1 qty").1, "qty");
+}
+
+/// Whatever is advised for two types that do not compare can be planned.
+#[test]
+fn advice_for_a_comparison_leads_somewhere() {
+    let names = ["small", "id", "price", "amount", "ratio", "text", "flag", "day", "at", "local", "tags", "address"];
+    let (mut advised, mut failing) = (0, Vec::new());
+    for left in names {
+        for right in names {
+            let told = problems(&format!("SELECT {left} = {right} AS q FROM record"));
+            let Some((.., help)) = told.first() else { continue };
+            for expression in help.split('`').skip(1).step_by(2) {
+                advised += 1;
+                let is_of_right = expression.split(|character: char| !character.is_alphanumeric()).any(|word| word == right);
+                let (left, right) = if is_of_right { (left, expression) } else { (expression, right) };
+                let again = problems(&format!("SELECT {left} = {right} AS q FROM record"));
+                if !again.is_empty() {
+                    failing.push(format!("{left} = {right}: {again:?}"));
+                }
+            }
+        }
+    }
+    assert!(failing.is_empty(), "{}", failing.join("\n"));
+    assert!(advised > 50, "{advised}");
 }

@@ -1,10 +1,10 @@
 //! One rollup's tables, its view, and the statements that fill them.
 
 use super::columns::{self, Counter};
-use super::{is_distinct, own_name, quoted, sql_type};
-use crate::definition::Operation;
+use super::windows::{GRAIN, START, WindowParts, counters_table, grains_table};
+use super::{is_distinct, own_name, quoted};
 use crate::load::target::quote;
-use crate::rollup::RollupPlan;
+use crate::rollup::{RollupPlan, WHOLE_HISTORY};
 
 /// The shard of what was counted from rows that were there before the rollup.
 pub const FILLED_SHARD: i32 = -1;
@@ -27,7 +27,7 @@ pub struct RollupTarget {
     pub tables: Vec<String>,
     /// Their CREATE statements.
     pub create: String,
-    /// `CREATE VIEW ...`.
+    /// `CREATE VIEW ...`, and the window function if it has one.
     pub view: String,
     /// Adds counters: $1 is the shard, then one text array a column.
     pub upsert: String,
@@ -37,6 +37,8 @@ pub struct RollupTarget {
     pub fill: String,
     /// The view's columns, computed from the base table.
     pub recompute: String,
+    /// For each grain of its windows, a SELECT of what is kept and one of the same from the base table.
+    pub grains: Vec<(String, String)>,
 }
 
 /// The statements of one distinct count.
@@ -56,24 +58,29 @@ impl RollupTarget {
             rollup.measures.iter().enumerate().filter(|(_, measure)| is_distinct(measure)).map(|(index, _)| parts.set(plan, index)).unzip();
         let counters: Vec<String> =
             parts.counters.iter().map(|counter| format!("{} {}{}", counter.name, counter.sql_type, counter.constraint)).collect();
-        let columns: Vec<String> = parts.by_columns().chain([format!("{SHARD} integer NOT NULL")]).chain(counters).collect();
+        let windows = WindowParts::new(plan);
+        let key_columns = parts.keyed().map(|(name, sql_type)| format!("{name} {sql_type}"));
+        let columns: Vec<String> = key_columns.chain([format!("{SHARD} integer NOT NULL")]).chain(counters).collect();
         let table = &parts.table;
         let create = format!(
             "CREATE TABLE {table} ({}) WITH (fillfactor = 50); CREATE UNIQUE INDEX ON {table} ({}) NULLS NOT DISTINCT;",
             columns.join(", "),
             parts.key().join(", ")
         );
+        let create = windows.iter().fold(create, |create, windows| format!("{create} {}", windows.create()));
+        let own_tables = std::iter::once(table.clone()).chain(windows.iter().map(|_| grains_table(&rollup.name)));
         Self {
             name: rollup.name.clone(),
             definition: definition(plan),
             base: quote(&rollup.from),
-            tables: std::iter::once(table.clone()).chain(create_sets.iter().map(|(name, _)| name.clone())).collect(),
+            tables: own_tables.chain(create_sets.iter().map(|(name, _)| name.clone())).collect(),
             create: create_sets.into_iter().fold(create, |create, (_, set)| create + " " + &set),
-            view: parts.view(plan),
+            view: windows.iter().fold(parts.view(plan), |view, windows| format!("{view};\n{}", windows.function())),
             upsert: parts.upsert(plan),
             sets,
             fill: parts.fill(plan),
             recompute: parts.recompute(plan),
+            grains: windows.map_or_else(Vec::new, |windows| windows.compared()),
         }
     }
 }
@@ -84,19 +91,22 @@ fn definition(plan: &RollupPlan) -> String {
     let by = rollup
         .by
         .iter()
-        .zip(plan.by_types())
-        .map(|(by, data_type)| format!("{} {} = {}", by.name, sql_type(data_type), by.expression.text.trim()));
+        .zip(plan.by())
+        .map(|(by, recomputed)| format!("{} {} = {}", by.name, recomputed.sql_type, by.expression.text.trim()));
     let measures = rollup.measures.iter().enumerate().map(|(index, measure)| {
-        let types: Vec<&str> = plan.argument_types(index).into_iter().map(sql_type).collect();
+        let types: Vec<&str> = plan.measure(index).arguments.iter().map(|argument| argument.sql_type).collect();
         format!("{} ({}) = {}", measure.name, types.join(", "), measure.text)
     });
     let parts: Vec<String> = by.chain(["|".to_owned()]).chain(measures).collect();
-    format!("{} from {} by {}", rollup.name, rollup.from, parts.join("; "))
+    let windows = WindowParts::new(plan).map_or_else(String::new, |windows| windows.definition());
+    format!("{} from {} by {}{windows}", rollup.name, rollup.from, parts.join("; "))
 }
 
 /// The pieces of which the statements are made.
 struct Parts {
     table: String,
+    /// What tells buckets of time apart, in front of what the rows are grouped by; empty without windows.
+    bucket: Vec<(String, &'static str)>,
     /// Quoted names and types of what the rows are grouped by.
     by: Vec<(String, &'static str)>,
     counters: Vec<Counter>,
@@ -107,7 +117,7 @@ struct Parts {
 impl Parts {
     fn new(plan: &RollupPlan) -> Self {
         let rollup = &plan.rollup;
-        let by = rollup.by.iter().zip(plan.by_types()).map(|(by, data_type)| (quote(&by.name), sql_type(data_type))).collect();
+        let by = rollup.by.iter().zip(plan.by()).map(|(by, recomputed)| (quote(&by.name), recomputed.sql_type)).collect();
         let rows = Counter {
             name: "duto_rows".to_owned(),
             sql_type: "bigint",
@@ -117,13 +127,17 @@ impl Parts {
         };
         let (mut counters, mut sent) = (vec![rows.clone()], vec![rows]);
         for (index, measure) in rollup.measures.iter().enumerate() {
-            let of_measure = columns::of_measure(measure, &plan.argument_types(index));
+            let of_measure = columns::of_measure(&plan.measure(index));
             if !is_distinct(measure) {
                 sent.extend(of_measure.iter().cloned());
             }
             counters.extend(of_measure);
         }
-        Self { table: format!("duto.{}", quote(&own_name(&["rollup", &rollup.name]))), by, counters, sent }
+        let bucket = match &rollup.windows {
+            Some(_) => vec![(GRAIN.to_owned(), "integer"), (START.to_owned(), "timestamp")],
+            None => Vec::new(),
+        };
+        Self { table: counters_table(&rollup.name), bucket, by, counters, sent }
     }
 
     fn by_names(&self) -> Vec<String> {
@@ -134,46 +148,54 @@ impl Parts {
         self.by.iter().map(|(name, sql_type)| format!("{name} {sql_type}"))
     }
 
-    /// What tells one row of the table from another.
-    fn key(&self) -> Vec<String> {
-        let mut key = self.by_names();
-        key.push(SHARD.to_owned());
-        key
+    /// The bucket's columns and those by which the rows are grouped.
+    fn keyed(&self) -> impl Iterator<Item = &(String, &'static str)> {
+        self.bucket.iter().chain(&self.by)
     }
 
-    fn upsert(&self, _: &RollupPlan) -> String {
+    /// What tells one row of the table from another.
+    fn key(&self) -> Vec<String> {
+        self.keyed().map(|(name, _)| name.clone()).chain([SHARD.to_owned()]).collect()
+    }
+
+    fn upsert(&self, plan: &RollupPlan) -> String {
         let types: Vec<&str> =
-            self.by.iter().map(|(_, sql_type)| *sql_type).chain(self.sent.iter().map(|counter| counter.sql_type)).collect();
-        let names: Vec<String> = self.by_names().into_iter().chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
+            self.keyed().map(|(_, sql_type)| *sql_type).chain(self.sent.iter().map(|counter| counter.sql_type)).collect();
+        let names: Vec<String> =
+            self.keyed().map(|(name, _)| name.clone()).chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
         let merged: Vec<String> = self.sent.iter().map(|counter| format!("{} = {}", counter.name, counter.merged)).collect();
         format!(
-            "INSERT INTO {} AS r ({}, {SHARD}) SELECT {}, $1::integer FROM {} ON CONFLICT ({}) DO UPDATE SET {}",
+            "INSERT INTO {} AS r ({}, {SHARD}) SELECT {}, $1::integer FROM {}{} ON CONFLICT ({}) DO UPDATE SET {}",
             self.table,
             names.join(", "),
             from_texts(&types).join(", "),
             unnested(types.len()),
+            WindowParts::new(plan).map_or_else(String::new, |windows| windows.passing()),
             self.key().join(", "),
             merged.join(", ")
         )
     }
 
     fn view(&self, plan: &RollupPlan) -> String {
-        let measures =
-            plan.rollup.measures.iter().enumerate().map(|(index, measure)| columns::over_shards(measure, &plan.argument_types(index)));
+        let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_shards(&plan.measure(index)));
         let columns: Vec<String> = self.by_names().into_iter().chain(measures).collect();
-        format!("CREATE VIEW {} AS SELECT {} FROM {}{}", quote(&plan.rollup.name), columns.join(", "), self.table, grouped(self.by.len()))
+        let whole = if self.bucket.is_empty() { String::new() } else { format!(" WHERE {GRAIN} = {WHOLE_HISTORY}") };
+        let (name, groups) = (quote(&plan.rollup.name), grouped(self.by.len()));
+        format!("CREATE VIEW {name} AS SELECT {} FROM {}{whole}{groups}", columns.join(", "), self.table)
     }
 
     /// What the rows are grouped by, over the base table, as values of the rollup's columns.
     fn by_over_base(&self, plan: &RollupPlan) -> Vec<String> {
-        let by = plan.rollup.by.iter().zip(plan.by_types());
-        by.map(|(by, data_type)| format!("{}::{}", columns::sql(&by.expression), sql_type(data_type))).collect()
+        plan.by().map(|by| format!("({})::{}", by.sql, by.sql_type)).collect()
     }
 
     fn fill(&self, plan: &RollupPlan) -> String {
         let names: Vec<String> = self.by_names().into_iter().chain(self.sent.iter().map(|counter| counter.name.clone())).collect();
         let values: Vec<String> =
             self.by_over_base(plan).into_iter().chain(self.sent.iter().map(|counter| counter.from_base.clone())).collect();
+        if let Some(windows) = WindowParts::new(plan) {
+            return windows.fill(&names, &values, (SHARD, FILLED_SHARD));
+        }
         format!(
             "INSERT INTO {} ({}, {SHARD}) SELECT {}, {FILLED_SHARD} FROM {}{}",
             self.table,
@@ -188,8 +210,7 @@ impl Parts {
         let named = |values: Vec<String>, names: Vec<String>| {
             values.into_iter().zip(names).map(|(value, name)| format!("{value} AS {name}")).collect::<Vec<_>>()
         };
-        let measures =
-            plan.rollup.measures.iter().enumerate().map(|(index, measure)| columns::over_base(measure, &plan.argument_types(index)));
+        let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_base(&plan.measure(index)));
         let mut select = named(self.by_over_base(plan), self.by_names());
         select.extend(named(measures.collect(), quoted(plan.rollup.measures.iter().map(|measure| measure.name.as_str()))));
         format!("SELECT {} FROM {}{}", select.join(", "), quote(&plan.rollup.from), grouped(self.by.len()))
@@ -199,7 +220,7 @@ impl Parts {
     fn set(&self, plan: &RollupPlan, index: usize) -> (SetTarget, (String, String)) {
         let rollup = &plan.rollup;
         let measure = &rollup.measures[index];
-        let value_type = plan.argument_types(index).first().map_or("text", |data_type| sql_type(data_type));
+        let value_type = plan.measure(index).arguments.first().map_or("text", |value| value.sql_type);
         let table = format!("duto.{}", quote(&own_name(&["set", &rollup.name, &measure.name])));
         let (by, count) = (self.by_names(), quote(&measure.name));
         let key: Vec<String> = by.iter().cloned().chain(["duto_value".to_owned()]).collect();
@@ -231,12 +252,11 @@ impl Parts {
     }
 
     fn select_values(&self, plan: &RollupPlan, index: usize) -> String {
-        let measure = &plan.rollup.measures[index];
-        let Operation::CountDistinct(value) = &measure.operation else { return String::new() };
-        let value = columns::sql(value);
+        let measured = plan.measure(index);
+        let Some(value) = measured.arguments.first().map(|value| format!("({})", value.sql)) else { return String::new() };
         let texts: Vec<String> =
             self.by_over_base(plan).into_iter().chain([value.clone()]).map(|value| format!("({value})::text")).collect();
-        let passes = measure.filter.as_ref().map_or(String::new(), |filter| format!(" AND {}", columns::sql(filter)));
+        let passes = measured.filter.map_or(String::new(), |filter| format!(" AND ({filter})"));
         format!("SELECT DISTINCT {} FROM {} WHERE {value} IS NOT NULL{passes}", texts.join(", "), quote(&plan.rollup.from))
     }
 }

@@ -239,6 +239,8 @@ impl Consumer for EmbeddedConsumer {
         self.shared.queue.push_positions(positions.iter().map(position).collect());
     }
 
+    fn leave(&mut self) {}
+
     fn close(&mut self) {
         self.reading.clear();
         self.lock = None;

@@ -29,7 +29,9 @@ use self::look::EmbeddedLook;
 pub(super) use self::partitioner::partition_of_key;
 use self::producer::EmbeddedProducer;
 use self::shared::Shared;
-use super::{Consumer, ConsumerSettings, Journal, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
+use super::{
+    Consumer, ConsumerSettings, Journal, Log, LogError, Look, Member, NewTopic, Producer, TopicDescription, TopicListing, Watermarks,
+};
 
 /// The log in a folder.
 pub struct EmbeddedLog {
@@ -64,6 +66,10 @@ impl Log for EmbeddedLog {
         let retention_ms = topic.retention.map(|retention| i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
         let mut connection = self.shared.connection();
         file::create_topic(&mut connection, &topic.name, topic.partitions, retention_ms).map_err(|error| file::describe(&doing, &error))
+    }
+
+    fn members(&self, _group: &str, _timeout: Duration) -> Result<Option<Vec<Member>>, LogError> {
+        Ok(None)
     }
 
     fn watermarks(&self, topic: &str, partition: i32, _timeout: Duration) -> Result<Watermarks, LogError> {

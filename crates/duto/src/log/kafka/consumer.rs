@@ -16,7 +16,7 @@ use super::handle::{Client, Configuration, Queue, Topic, c_string, code_error, o
 use super::partitions::PartitionList;
 use super::rebalance::{Told, on_error, on_rebalance};
 use super::records::{Progress, Stage, Taking};
-use super::settings::CLOSE_TIMEOUT;
+use super::settings::{CLOSE_TIMEOUT, HEARTBEAT, JOIN_TIMEOUT, LEAVE_TIMEOUT};
 use super::wake::Wake;
 use crate::batch::Batch;
 
@@ -36,7 +36,11 @@ pub struct KafkaConsumer {
     progress: BTreeMap<i32, Progress>,
     starting_since: Option<Instant>,
     turn: usize,
+    nudged_at: Instant,
+    /// Nothing is read any more.
     closed: bool,
+    /// The client was told to close.
+    ended: bool,
 }
 
 impl KafkaConsumer {
@@ -72,7 +76,9 @@ impl KafkaConsumer {
             progress: BTreeMap::new(),
             starting_since: None,
             turn: 0,
+            nudged_at: Instant::now(),
             closed: false,
+            ended: false,
         };
         let subscription = PartitionList::subscription(&consumer.topic_name);
         // SAFETY: client and list live; the list is copied.
@@ -130,6 +136,54 @@ impl KafkaConsumer {
         }
     }
 
+    /// Wakes librdkafka's thread that sends heartbeats, which sleeps for up to a second while nothing else comes: a member that hears of a
+    /// rebalance so late keeps all others waiting.
+    fn nudge(&mut self) {
+        if self.nudged_at.elapsed() >= HEARTBEAT / 3 {
+            self.nudged_at = Instant::now();
+            self.is_member();
+        }
+    }
+
+    /// Whether the group gave this member an id that it has not given back.
+    fn is_member(&self) -> bool {
+        // SAFETY: the client lives; the text is ours and given back to librdkafka's allocator.
+        unsafe {
+            let id = sys::rd_kafka_memberid(self.client.raw());
+            let is_member = !id.is_null() && *id != 0;
+            if !id.is_null() {
+                sys::rd_kafka_mem_free(self.client.raw(), id.cast::<c_void>());
+            }
+            is_member
+        }
+    }
+
+    /// Answers what librdkafka had asked before the end began: it waits for the answer. What it asks from now on is answered at once.
+    fn begin_to_close(&mut self) {
+        match self.told.begin_to_close() {
+            Some(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) => drop(self.add(&[])),
+            Some(_) => {
+                let ours: Vec<i32> = std::mem::take(&mut self.progress).into_keys().collect();
+                drop(self.subtract(&ours));
+            }
+            None => {}
+        }
+    }
+
+    /// Lets `on_rebalance` answer what is asked for, while closing, until this holds.
+    fn answer_until(&self, patience: Duration, holds: impl Fn(&KafkaConsumer) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !holds(self) && Instant::now() < deadline {
+            // SAFETY: the queue lives; a message is ours until destroyed.
+            unsafe {
+                let message = sys::rd_kafka_consume_queue(self.events.raw(), 5);
+                if !message.is_null() {
+                    sys::rd_kafka_message_destroy(message);
+                }
+            }
+        }
+    }
+
     /// Sends a partition's records to the records' queue; what its own queue holds already is moved, in its order.
     fn forward(&self, partition: i32) -> bool {
         let Some(queue) = Queue::of_partition(&self.client, &self.topic_name, partition) else { return false };
@@ -181,6 +235,7 @@ impl Consumer for KafkaConsumer {
         }
         loop {
             self.wake.forget();
+            self.nudge();
             self.start_partitions(&mut events);
             self.take(into, max_records, &mut events);
             let left = deadline.saturating_duration_since(Instant::now());
@@ -253,23 +308,33 @@ impl Consumer for KafkaConsumer {
         }
     }
 
-    fn close(&mut self) {
+    /// librdkafka spares a static member the request to leave when it closes, but not when it unsubscribes.
+    fn leave(&mut self) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        let unanswered = self.told.begin_to_close();
+        self.begin_to_close();
+        // Whoever is in the middle of joining has no id by which it could leave.
+        self.answer_until(JOIN_TIMEOUT, |consumer| consumer.is_member());
+        // SAFETY: the client lives.
+        if unsafe { sys::rd_kafka_unsubscribe(self.client.raw()) } == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+            // The id is forgotten when the request is on its way, and closing waits for its answer.
+            self.answer_until(LEAVE_TIMEOUT, |consumer| !consumer.is_member());
+        }
+    }
+
+    fn close(&mut self) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.closed = true;
         let Some(closing) = Queue::new(&self.client) else { return };
         // SAFETY: client and queues live.
         let error = unsafe { sys::rd_kafka_consumer_close_queue(self.client.raw(), closing.raw()) };
         if object_result("leave the group", error).is_err() {
             return;
         }
-        // librdkafka waits for the answer to what it had asked before.
-        match unanswered {
-            Some(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) => drop(self.add(&[])),
-            Some(_) => drop(self.subtract(&self.progress.keys().copied().collect::<Vec<i32>>())),
-            None => {}
-        }
+        self.begin_to_close();
         let deadline = Instant::now() + CLOSE_TIMEOUT;
         // SAFETY: client and queue live; what comes is only rebalances, which `on_rebalance` answers by itself while closing.
         unsafe {

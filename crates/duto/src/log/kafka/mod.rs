@@ -8,6 +8,7 @@ mod consumer;
 mod handle;
 mod journal;
 mod look;
+mod members;
 mod offsets;
 mod partitions;
 mod producer;
@@ -29,7 +30,9 @@ use self::handle::{Client, Configuration};
 use self::journal::KafkaJournal;
 use self::look::KafkaLook;
 use self::producer::KafkaProducer;
-use super::{Consumer, ConsumerSettings, Journal, Log, LogError, Look, NewTopic, Producer, TopicDescription, TopicListing, Watermarks};
+use super::{
+    Consumer, ConsumerSettings, Journal, Log, LogError, Look, Member, NewTopic, Producer, TopicDescription, TopicListing, Watermarks,
+};
 
 /// A Kafka cluster. Nothing connects before the first call.
 pub struct KafkaLog {
@@ -91,6 +94,10 @@ impl Log for KafkaLog {
 
     fn look(&self) -> Result<Box<dyn Look>, LogError> {
         Ok(Box::new(KafkaLook::start(&settings::for_look(&self.servers, &self.pairs))?))
+    }
+
+    fn members(&self, group: &str, timeout: Duration) -> Result<Option<Vec<Member>>, LogError> {
+        members::of_group(self.questions()?, group, timeout).map(Some)
     }
 
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError> {

@@ -71,11 +71,13 @@ pub unsafe extern "C" fn on_rebalance(
         let told = &*told.cast::<Told>();
         let partitions = partitions_of(list);
         // Nobody is there to answer while closing, and nobody need think about nothing.
-        let at_once = told.lock().closing || partitions.is_empty();
+        let closing = told.lock().closing;
+        let at_once = closing || partitions.is_empty();
         let event = match code {
             Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if at_once => {
                 return forget(sys::rd_kafka_incremental_assign(client, list));
             }
+            Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if closing => return give_up_all(client),
             Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if at_once => {
                 return forget(sys::rd_kafka_incremental_unassign(client, list));
             }
@@ -102,11 +104,42 @@ pub unsafe extern "C" fn on_error(client: *mut sys::rd_kafka_t, code: c_int, rea
     unsafe {
         let told = &*told.cast::<Told>();
         if code == Code::RD_KAFKA_RESP_ERR__FATAL as c_int {
-            let mut text = [0 as c_char; 512];
-            sys::rd_kafka_fatal_error(client, text.as_mut_ptr(), text.len());
-            told.tell(Event::Fatal(read_text(&text)));
+            told.tell(end_of(client));
         } else {
             told.tell(Event::Trouble(CStr::from_ptr(reason).to_string_lossy().into_owned()));
+        }
+    }
+}
+
+/// Why a client is finished.
+///
+/// # Safety
+/// The client lives, and had a fatal error.
+pub unsafe fn end_of(client: *mut sys::rd_kafka_t) -> Event {
+    let mut text = [0 as c_char; 512];
+    // SAFETY: see above; the text's size is given.
+    let code = unsafe { sys::rd_kafka_fatal_error(client, text.as_mut_ptr(), text.len()) };
+    match code {
+        Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Event::Superseded(read_text(&text)),
+        _ => Event::Fatal(read_text(&text)),
+    }
+}
+
+/// Answers a revocation with what the client really has: the list names partitions that were given up or never taken over, too, for which
+/// librdkafka would refuse all of it.
+///
+/// # Safety
+/// As [`on_rebalance`].
+unsafe fn give_up_all(client: *mut sys::rd_kafka_t) {
+    let mut assigned = ptr::null_mut();
+    // SAFETY: see above; the list is ours until destroyed.
+    unsafe {
+        match sys::rd_kafka_assignment(client, &mut assigned) {
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
+                forget(sys::rd_kafka_incremental_unassign(client, assigned));
+                sys::rd_kafka_topic_partition_list_destroy(assigned);
+            }
+            code => tracing::debug!("{}", code_error("list what is assigned", code)),
         }
     }
 }

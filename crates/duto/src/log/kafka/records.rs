@@ -14,6 +14,7 @@ use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::{Event, Start};
 use super::handle::{Client, Queue, Topic, code_text};
+use super::rebalance::end_of;
 use crate::batch::{Batch, Place, encode_headers};
 
 /// A batch is not filled beyond this, so that large records do not make an arena of gigabytes (its places are 32 bits wide).
@@ -136,7 +137,9 @@ impl Taking<'_> {
                     None => self.events.push(Event::Trouble(reason)),
                 }
             }
-            RD_KAFKA_RESP_ERR__FATAL | RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => self.events.push(Event::Fatal(error_text(message))),
+            RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => self.events.push(Event::Superseded(error_text(message))),
+            // SAFETY: the client lives.
+            RD_KAFKA_RESP_ERR__FATAL => self.events.push(unsafe { end_of(self.client.raw()) }),
             _ => self.events.push(Event::Trouble(error_text(message))),
         }
     }

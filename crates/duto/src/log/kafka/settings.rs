@@ -126,7 +126,7 @@ pub fn for_consumer(servers: &str, pairs: &[(String, String)], settings: &Consum
         ("enable.partition.eof", "true".to_owned()),
         ("isolation.level", "read_committed".to_owned()),
         ("session.timeout.ms", session_ms.to_string()),
-        ("heartbeat.interval.ms", (session_ms / 4).clamp(200, 3_000).to_string()),
+        ("heartbeat.interval.ms", (session_ms / 4).min(HEARTBEAT.as_millis()).to_string()),
         ("max.poll.interval.ms", session_ms.max(300_000).to_string()),
         ("queued.max.messages.kbytes", queued_kbytes.to_string()),
         ("queued.min.messages", "40000".to_owned()),
@@ -170,6 +170,16 @@ pub fn for_look(servers: &str, pairs: &[(String, String)]) -> Vec<(String, Strin
     ];
     with(servers, pairs, ours.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
 }
+
+/// How often a member says that it lives. Its answer tells it of a rebalance, and a rebalance waits for the last member to hear of it: three
+/// seconds, as is usual, would be three seconds in which nobody reads the partitions of a worker that stopped.
+pub const HEARTBEAT: Duration = Duration::from_millis(300);
+
+/// How long a member that leaves waits for its own joining to end.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a member that unsubscribed may take to ask the group to forget it.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long leaving the group may take before the brokers are left to notice.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

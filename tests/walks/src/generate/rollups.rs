@@ -1,0 +1,97 @@
+//! Random `rollups:`, `views:` and `publish:` over the tables whose rows are not replaced.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::expression::Scope;
+use super::known::{Known, avoids};
+use super::record_shape::{Class, Source};
+use super::tables::Tables;
+use crate::chance::Chance;
+
+pub fn add(chance: &mut Chance, tables: &Tables, pipeline: &mut Map<String, Json>) {
+    let (mut rollups, mut views, mut publish) = (Map::new(), Map::new(), Map::new());
+    for ((name, table), columns) in tables.declared.iter().zip(&tables.columns) {
+        if table["repeat"] == "update" {
+            continue;
+        }
+        for number in 1..=*chance.pick(&[0, 0, 1, 1, 2]) {
+            let rollup_name = format!("{name}_r{number}");
+            rollups.insert(rollup_name.clone(), rollup(chance, name, columns));
+            if chance.percent(15) {
+                views.insert(format!("{rollup_name}_view"), json!(format!("SELECT count(*) AS groups FROM {rollup_name}")));
+            }
+        }
+        if chance.percent(15) {
+            let simple = |source: &&Source| !matches!(source.class, Class::Double | Class::Real | Class::Bytes);
+            let told: Vec<&str> = columns.iter().filter(simple).map(|source| source.path.as_str()).collect();
+            publish.insert(
+                format!("told {name}"),
+                json!({ "from": name, "topic": format!("told-{name}"), "key": "id", "value": format!("SELECT {} FROM {name}", told.join(", ")) }),
+            );
+        }
+    }
+    for (key, section) in [("rollups", rollups), ("views", views), ("publish", publish)] {
+        if !section.is_empty() {
+            pipeline.insert(key.to_owned(), Json::Object(section));
+        }
+    }
+}
+
+pub fn rollup(chance: &mut Chance, table: &str, columns: &[Source]) -> Json {
+    let scope = Scope { sources: columns, lists: &[] };
+    let groupable: Vec<&Source> = columns
+        .iter()
+        .filter(|source| {
+            matches!(
+                source.class,
+                Class::Integer
+                    | Class::Big
+                    | Class::Text
+                    | Class::Boolean
+                    | Class::Date
+                    | Class::Timestamp
+                    | Class::Timestamptz
+                    | Class::Numeric
+            )
+        })
+        .collect();
+    let mut by = Map::new();
+    for number in 1..=*chance.pick(&[0, 0, 1, 1, 2]) {
+        let source = chance.pick(&groupable);
+        let expression = match source.class {
+            Class::Timestamp => format!("date_trunc('hour', {})", source.path),
+            Class::Big | Class::Integer if chance.percent(60) => format!("{} % 3", source.path),
+            _ => source.path.clone(),
+        };
+        by.insert(format!("g{number}"), json!(expression));
+    }
+    let mut measures = Map::new();
+    measures.insert("m0".to_owned(), json!("count(*)"));
+    for number in 1..=chance.between(1, 3) {
+        measures.insert(format!("m{number}"), json!(measure(chance, &scope)));
+    }
+    let by = if by.is_empty() { json!([]) } else { Json::Object(by) };
+    json!({ "from": table, "by": by, "measures": measures })
+}
+
+fn measure(chance: &mut Chance, scope: &Scope<'_>) -> String {
+    let class = *chance.pick(&[Class::Integer, Class::Numeric, Class::Big, Class::Numeric]);
+    let class = if scope.has(class) { class } else { Class::Big };
+    let value = match class {
+        Class::Numeric if chance.percent(25) && !avoids(Known::WideSum) => {
+            format!("{} / {}", scope.source(chance, class), chance.pick(&["2", "4"]))
+        }
+        Class::Numeric if chance.percent(20) && !avoids(Known::WideSum) => format!("{} * 3", scope.source(chance, class)),
+        Class::Integer if chance.percent(20) => format!("{} + 1", scope.source(chance, class)),
+        _ => scope.source(chance, class),
+    };
+    let figure = match chance.below(7) {
+        0 | 1 => format!("sum({value})"),
+        2 => format!("min({value})"),
+        3 => format!("max({value})"),
+        4 => format!("count(distinct {value})"),
+        5 => format!("last({value} ORDER BY id)"),
+        _ => "count(*)".to_owned(),
+    };
+    if chance.percent(35) || figure == "count(*)" { format!("{figure} FILTER (WHERE {})", scope.condition(chance, 0)) } else { figure }
+}
