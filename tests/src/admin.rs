@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use duto::log::NewTopic;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -42,6 +42,15 @@ impl<'a> Admin<'a> {
     /// Makes the topic after it was deleted.
     pub fn make(&self, partitions: i32) -> Result<()> {
         Ok(self.log.log().create_topic(&NewTopic { name: self.log.topic.clone(), partitions, retention: None }, PATIENCE)?)
+    }
+
+    /// Changes a setting of a topic.
+    pub async fn set(&self, topic: &str, name: &str, value: &str) -> Result<()> {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+        for outcome in self.client.alter_configs([&change], &AdminOptions::new()).await? {
+            outcome.map_err(|(topic, code)| anyhow!("{topic:?}: {code}"))?;
+        }
+        Ok(())
     }
 
     /// Deletes a partition's records below the offset.

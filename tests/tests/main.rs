@@ -3,11 +3,13 @@
 mod back_at_once; // how soon partitions are read again
 mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen
+mod changing_files; // files that somebody writes while they are loaded
 mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
 mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod exactly_once; // workers killed, stopped, joining and leaving
+mod faulty_seek; // a client that fails now and then
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
@@ -21,11 +23,13 @@ mod operator; // positions, rejects and replays by hand
 mod poison_pauses; // refusals that no record is at fault for
 mod poison_rows; // refusals that one record is at fault for
 mod products; // two applications in a loop
+mod pruning; // what is kept costs nothing
 mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
 mod refused_rows; // whose fault a refusal is, on tables that somebody else made
 mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load
+mod stuck_loads; // locks of other sessions, rollups that cannot be filled
 mod time_partitions; // tables in pieces of time on plain PostgreSQL
 mod timescale; // and on TimescaleDB
 mod topic_changes; // more partitions, a topic made anew, records deleted unread

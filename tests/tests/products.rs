@@ -123,6 +123,7 @@ async fn a_repeat_of_a_request_gets_the_first_answer_and_stores_nothing() -> Res
 
     let first = store(port, Some("a"), &transformed("1", 1.5))?;
     ensure!(first.0 == 200 && first.1.contains("\"amount\":1.50"), "{first:?}");
+    let first_of_a = first.clone();
     // Whatever the body, also one that is no product, and also after a restart.
     ensure!(store(port, Some("a"), &transformed("2", 2.0))? == first, "a repeat gets the first answer");
     api.kill();
@@ -156,6 +157,23 @@ async fn a_repeat_of_a_request_gets_the_first_answer_and_stores_nothing() -> Res
     ensure!(status == 207 && told["accepted"] == 2 && told["results"][1]["answer"]["id"] == "e2", "{status}: {body}");
     ensure!(store(port, Some("e"), &many)? == (status, body), "a repeat gets the first answers");
     ensure!(count("\"productId\" LIKE 'e%'").await? == 2, "two rows");
+
+    // The third one mended is stored, under its own place; a key that looks like a place is another key.
+    let many = format!("[{}, {}, {}]", transformed("e1", 1.0), transformed("e2", 2.0), transformed("e3", 3.0));
+    let (status, body) = store(port, Some("e"), &many)?;
+    let told: Value = serde_json::from_str(&body)?;
+    ensure!(status == 202 && told["results"][2]["answer"]["id"] == "e3", "{status}: {body}");
+    let bad_between = |middle: &str| format!("[{}, {middle}, {}]", transformed("f1", 1.0), transformed("f3", 3.0));
+    let (_, first) = store(port, Some("f"), &bad_between("{}"))?;
+    let (status, body) = store(port, Some("f"), &bad_between(&transformed("f2", 2.0)))?;
+    let (first, told): (Value, Value) = (serde_json::from_str(&first)?, serde_json::from_str(&body)?);
+    ensure!(status == 202 && told["results"][1]["answer"]["id"] == "f2", "{status}: {body}");
+    ensure!(told["results"][2] == first["results"][2] && told["results"][0] == first["results"][0], "{first} {told}");
+    ensure!(count("\"productId\" LIKE 'f%'").await? == 3, "three rows, each once");
+    ensure!(store(port, Some("f/0"), &transformed("g", 1.0))?.1.contains("\"g\""), "a key of its own");
+    // A repeat whose body can be taken no more gets the first answers all the same.
+    ensure!(store(port, Some("f"), "[{}, {}, {}]")?.1 == body, "the first answers stay");
+    ensure!(store(port, Some("a"), "{}")? == first_of_a, "the first answer stays");
     ensure!(api.stop(PATIENCE)?.success(), "it did not end cleanly");
     Ok(())
 }

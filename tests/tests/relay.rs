@@ -349,6 +349,29 @@ async fn a_message_that_the_log_refuses_is_told_and_holds_its_place() -> Result<
     stage.ensure_each_once()
 }
 
+/// What stands before it goes, it is named, and it goes by itself when its topic takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_beyond_the_topics_limit_goes_when_the_limit_is_raised() -> Result<()> {
+    let mut stage = Stage::set(LogKind::Kafka).await?;
+    stage.write(3).await?;
+    let too_large = "INSERT INTO duto.outbox (pipeline, topic, partition, target, value, message_id, token)
+         SELECT pipeline, topic, partition, target, convert_to(repeat('x', 3000000), 'UTF8'), gen_random_uuid(), token
+         FROM duto.outbox ORDER BY id DESC LIMIT 1 RETURNING id";
+    let id: i64 = stage.client.query_one(too_large, &[]).await?.get(0);
+    stage.write(5).await?;
+    let relay = stage.start(DAY).await?;
+    let progress = relay.surroundings.progress.clone();
+    let told = || progress.condition().publish_trouble.get(&1).cloned().unwrap_or_default();
+    wait_until("it is named", PATIENCE, || told().contains(&format!("publish message {id}, of 3000000 bytes"))).await?;
+    ensure!(told().contains("max.message.bytes") && stage.published()?.len() == 3, "{}", told());
+    duto_tests::admin::Admin::of(&stage.log)?.set(&stage.outbox.target, "max.message.bytes", "4000000").await?;
+    wait_until("it goes", PATIENCE, || told().is_empty()).await?;
+    relay.wait_until_drained().await?;
+    relay.stop();
+    ensure!(stage.published()?.len() == 9);
+    Ok(())
+}
+
 /// The relays of a worker: each position's own, woken by a commit, stopped when the partition is given up, started again when it comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_has_a_relay_for_each_of_its_partitions() -> Result<()> {

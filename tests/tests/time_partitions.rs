@@ -101,6 +101,34 @@ async fn a_refused_row_costs_its_line() -> Result<()> {
     Ok(())
 }
 
+/// Columns that the table has beside those of the file, which PostgreSQL computes: a row keeps them when it moves.
+#[tokio::test(flavor = "multi_thread")]
+async fn computed_columns_move_too() -> Result<()> {
+    let tracked = Tracked::create("computed", &settings(100)).await?;
+    let (_, ddl, _) = command(&tracked.pipeline, &["ddl", &tracked.pipeline.file.display().to_string()])?;
+    let version: i32 = tracked.one("SELECT current_setting('server_version_num')::int").await?;
+    // A table in pieces has identities from PostgreSQL 17 on.
+    let identity = if version >= 170_000 { "bigint GENERATED ALWAYS AS IDENTITY" } else { "bigint" };
+    let columns = format!(
+        "ALTER TABLE eventos_rastreamento ADD COLUMN minuto int GENERATED ALWAYS AS (extract(minute FROM data_evento AT TIME ZONE 'UTC')::int) STORED,
+         ADD COLUMN numero {identity}"
+    );
+    tracked.client.batch_execute(&format!("{ddl}; {columns}")).await?;
+    let mut reader = duto_tests::verify::connect(&tracked.database.url()).await?;
+    let reading = reader.transaction().await?;
+    reading.query("SELECT count(*) FROM eventos_rastreamento", &[]).await?;
+    tracked.loaded(&tracked.write("first.csv", moments(&["2025-02-01T00:07:00Z", "2025-02-02T00:08:00Z"]))?)?;
+    let rows = "SELECT string_agg(minuto || ':' || coalesce(numero::text, ''), ' ' ORDER BY data_evento) FROM eventos_rastreamento";
+    let before: String = tracked.one(rows).await?;
+    ensure!(before.starts_with("7:"), "{before}");
+    reading.commit().await?;
+    tracked.loaded(&tracked.write("second.csv", moments(&["2025-02-01T00:07:00Z"]))?)?;
+    let in_default: i64 = tracked.one("SELECT count(*) FROM ONLY eventos_rastreamento_default").await?;
+    let after: String = tracked.one(rows).await?;
+    ensure!(in_default == 0 && after == before, "{in_default} rows are in the default partition; {before} became {after}");
+    Ok(())
+}
+
 /// Somebody reads the table for long, so that no piece can be made: the rows go to the default partition, and move when it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_load_waits_for_a_piece() -> Result<()> {

@@ -10,6 +10,11 @@ pub fn pause(first: Duration, most: Duration, tries: u32) -> Duration {
     whole.mul_f64(rand::rng().random_range(0.5..=1.0))
 }
 
+/// The same, and no shorter than the other side asks for: one that asks for less, or for nothing, does not take the pause away.
+pub fn pause_at_least(asked: Option<Duration>, first: Duration, most: Duration, tries: u32) -> Duration {
+    pause(first, most, tries).max(asked.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +28,14 @@ mod tests {
             assert!(pauses.iter().all(|pause| (whole / 2..=whole).contains(pause)), "{tries}: {pauses:?}");
             assert!(pauses.iter().any(|pause| *pause != pauses[0]));
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_only_makes_a_pause_longer() {
+        let (first, most, minute) = (Duration::from_millis(100), Duration::from_secs(5), Duration::from_secs(60));
+        for asked in [None, Some(Duration::ZERO), Some(Duration::from_millis(1))] {
+            assert!(pause_at_least(asked, first, most, 3) >= Duration::from_millis(400), "{asked:?}");
+        }
+        assert_eq!(pause_at_least(Some(minute), first, most, 3), minute);
     }
 }

@@ -21,6 +21,7 @@ pub mod worker; // the log through the stages into the load
 pub mod serve; // the page, endpoints, live updates, health and metrics
 pub mod commands; // the command line
 mod backoff; // pauses between tries
+mod supervised; // threads that begin again
 mod clock; // the time
 mod time_slice; // soon on the CPU
 mod http_client; // what every answer of HTTP may say

@@ -80,6 +80,7 @@ async fn load_one(args: &LoadArgs, loaded: &Loaded, path: &Path, stop: &Arc<Atom
 fn failed(args: &LoadArgs, path: &Path, error: LoadError) -> i32 {
     let (code, told) = match error {
         LoadError::File(problem) => (exit_code::BAD_DATA, problem.about(path)),
+        LoadError::Changed { .. } => (exit_code::BAD_DATA, format!("{}: {error}", path.display())),
         LoadError::GaveUp(_) => (exit_code::UNAVAILABLE, format!("{}: {error}", path.display())),
         LoadError::Other(error) => (exit_code::FAILED, format!("{}: {error:#}", path.display())),
     };

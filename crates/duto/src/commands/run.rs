@@ -1,6 +1,7 @@
 //! `duto run FILE...`: every part of the named pipelines in one process.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -127,7 +128,12 @@ pub async fn run_pipeline(
     let ingests = !loaded.pipeline.ingest.is_empty();
     let server = match plan.listen.clone().or_else(|| loaded.pipeline.listen.clone()) {
         Some(address) if plan.serve || ingests => {
-            Some(tokio::spawn(serve_http(&loaded, &log, &progress, &address, plan.worker, stop.clone()).await?))
+            let serving = serve_http(&loaded, &log, &progress, &address, plan.worker, stop.clone()).await?;
+            let (stop, name) = (stop.clone(), loaded.pipeline.name.clone());
+            Some(tokio::spawn(async move {
+                let _end = EndOfServing { stop, name };
+                serving.await
+            }))
         }
         _ => None,
     };
@@ -229,7 +235,7 @@ async fn serve_http(
     let listener = serve::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
-    tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
+    let watching = tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
     let served = Served {
         file: loaded.file.clone(),
         pipeline,
@@ -254,7 +260,31 @@ async fn serve_http(
         // Streams end now; a request that is open is finished.
         ending.cancel();
     };
-    Ok(serve::serve(listener, router, stopped))
+    Ok(async move {
+        let mut serving = pin!(serve::serve(listener, router, stopped));
+        tokio::select! {
+            served = &mut serving => served,
+            // It ends with the streams; by itself only where it panicked: then answers would stay as they are for ever.
+            watched = watching => match watched {
+                Ok(()) => serving.await,
+                Err(error) => Err(error).context("the watch over the positions failed"),
+            },
+        }
+    })
+}
+
+/// Stops the process when the HTTP server ends by itself: nobody could reach it, and its health would tell nobody.
+struct EndOfServing {
+    stop: Arc<AtomicBool>,
+    name: String,
+}
+
+impl Drop for EndOfServing {
+    fn drop(&mut self) {
+        if !self.stop.swap(true, Ordering::Relaxed) {
+            tracing::error!(pipeline = self.name, "the HTTP server ended by itself: the process stops");
+        }
+    }
 }
 
 /// Ends when the flag is set.

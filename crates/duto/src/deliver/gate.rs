@@ -59,8 +59,7 @@ impl Gate {
             return None;
         }
         let attempts = failing.map_or(0, |failing| failing.attempts) + 1;
-        // What the receiver asks for is the least.
-        let pause = backoff::pause(self.backoff, self.backoff_max, attempts - 1).max(retry_after.unwrap_or_default());
+        let pause = backoff::pause_at_least(retry_after, self.backoff, self.backoff_max, attempts - 1);
         *failing = Some(Failing { attempts, next_at: Instant::now() + pause });
         Some((pause, attempts))
     }

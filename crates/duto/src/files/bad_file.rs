@@ -26,12 +26,17 @@ pub enum BadFile {
     Heading(Vec<String>),
     #[error("line {line} is longer than {most_bytes} bytes: this is no CSV")]
     EndlessLine { line: u64, most_bytes: usize },
-    #[error("it changed while it was loaded: load it again when nobody writes it any more")]
+    /// Somebody writes it. What is advised depends on what was stored before that was noticed.
+    #[error("it changed while it was read: nothing of it was stored; load it when nobody writes it any more")]
     Changed,
 }
 
 impl BadFile {
     pub fn of_io(error: &std::io::Error) -> Self {
+        // What reads for us says more than the system does.
+        if let Some(problem) = error.get_ref().and_then(|inner| inner.downcast_ref::<BadFile>()) {
+            return problem.clone();
+        }
         match error.kind() {
             std::io::ErrorKind::NotFound => Self::Missing,
             _ => Self::Unreadable(error.to_string()),

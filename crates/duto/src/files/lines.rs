@@ -3,8 +3,6 @@
 
 use std::io::Read;
 
-use sha2::{Digest, Sha256};
-
 use super::bad_file::BadFile;
 use super::latin1;
 use super::scan::BYTE_ORDER_MARK;
@@ -45,36 +43,18 @@ pub struct Lines<R> {
     start: usize,
     number: u64,
     ended: bool,
-    digest: Sha256,
     /// Bytes that were taken out of the input.
     pub read_bytes: u64,
 }
 
 impl<R: Read> Lines<R> {
     pub fn new(input: R, encoding: Encoding, delimiter: u8, longest_record: usize) -> Self {
-        Self {
-            input,
-            encoding,
-            delimiter,
-            width: 0,
-            longest_record,
-            buffer: Vec::new(),
-            start: 0,
-            number: 1,
-            ended: false,
-            digest: Sha256::new(),
-            read_bytes: 0,
-        }
+        Self { input, encoding, delimiter, width: 0, longest_record, buffer: Vec::new(), start: 0, number: 1, ended: false, read_bytes: 0 }
     }
 
     /// From now on a record of several lines must have so many values, or it is none.
     pub fn expect_width(&mut self, width: usize) {
         self.width = width;
-    }
-
-    /// The digest of everything that was read, in base 16.
-    pub fn sha256(&self) -> String {
-        hex::encode(self.digest.clone().finalize())
     }
 
     /// The next record that is not blank.
@@ -151,7 +131,6 @@ impl<R: Read> Lines<R> {
         let length = self.input.read(&mut chunk).map_err(|error| BadFile::of_io(&error))?;
         let piece = &chunk[..length];
         self.ended = piece.is_empty();
-        self.digest.update(piece);
         let piece = if self.read_bytes == 0 { piece.strip_prefix(BYTE_ORDER_MARK).unwrap_or(piece) } else { piece };
         self.read_bytes += length as u64;
         match self.encoding {
@@ -192,7 +171,6 @@ mod tests {
                 }
             }
             assert_eq!(lines.read_bytes, bytes.len() as u64);
-            assert_eq!(lines.sha256(), hex::encode(Sha256::digest(bytes)));
             found
         };
         let found = read(usize::MAX);

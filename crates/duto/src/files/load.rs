@@ -21,10 +21,11 @@ use crate::load::partitions::Partitions;
 use crate::load::position::{self, Position};
 use crate::load::rollups::{FILES_SHARD, RollupTargets};
 use crate::load::target::Target;
+use crate::worker::filling::Filling;
 use crate::worker::progress::Progress;
 use crate::worker::settle::{Settled, Settler, Way};
 use crate::worker::stages::Stages;
-use crate::worker::{WorkerError, connect_patiently, spawn_fill, worker_name};
+use crate::worker::{TRIES_TO_FILL, WorkerError, connect_patiently, worker_name};
 
 /// The line before the first one.
 const BEGINNING: i64 = 1;
@@ -66,6 +67,9 @@ pub enum Ended {
 pub enum LoadError {
     #[error("{0}")]
     File(#[from] BadFile),
+    /// Somebody wrote the file when its first lines were stored already. Each of these is as it was when the load began.
+    #[error("it changed while it was loaded: the lines before line {before} are stored as they were. {}", advice(*.before, .appends.as_deref()))]
+    Changed { before: i64, appends: Option<String> },
     /// The database did not come back within the retry limit.
     #[error("gave up: {0}; nothing is lost, the same command goes on from there")]
     GaveUp(String),
@@ -92,11 +96,20 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
         anyhow::anyhow!("planning: {}", problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "))
     })?;
     let stages = Arc::new(planned.of_lines(source.layout.clone()));
-    let connector = Connector::new(&pipeline.database, &format!("{} load {}", pipeline.name, std::process::id()))?;
+    let connector = Connector::new(&pipeline.database, &format!("{} file {}", pipeline.name, std::process::id()))?;
     let progress = Arc::new(Progress::default());
     let rollups = RollupTargets::new(stages.rollups());
     let (mut connection, fill) = connect_patiently(&connector, pipeline, &rollups, &progress, &load.stop).await.map_err(of_worker)?;
-    let filling = fill.map(|fill| spawn_fill(&connector, &pipeline.name, fill));
+    let filling = fill.is_some().then(|| {
+        let filling = Filling {
+            connector: connector.clone(),
+            pipeline: pipeline.clone(),
+            rollups,
+            progress: progress.clone(),
+            stop: load.stop.clone(),
+        };
+        tokio::spawn(filling.run(fill, Some(TRIES_TO_FILL)))
+    });
     let (written, cluster) = (stages.written(), CLUSTER.to_owned());
     let mut target = Target::new(pipeline, written, stages.rollups(), cluster, sha256.clone(), worker_name());
     target.shard = Some(FILES_SHARD);
@@ -110,7 +123,7 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
         let way = Way {
             stages: stages.clone(),
             target: target.clone(),
-            connector: connector.for_loads(&pipeline.database),
+            connector: connector.for_loads(pipeline),
             progress,
             deliverer: Arc::new(Deliverer::new(pipeline)?),
             database: pipeline.database.clone(),
@@ -135,12 +148,15 @@ async fn store(
     position: &Position,
     mut settler: Settler,
 ) -> Result<Ended, LoadError> {
-    let all_bytes = source.scanned.bytes;
+    let (all_bytes, end) = (source.scanned.bytes, source.end());
     let fences: HashMap<i32, Uuid> = HashMap::from([(PARTITION, position.fence)]);
     let mut portions = source.start(position.next, pipeline, stages)?;
     let mut at = position.next;
     while let Some(portion) = portions.recv().await {
-        let PreparedPortion { mut prepared, read_bytes } = portion?;
+        let PreparedPortion { mut prepared, read_bytes } = portion.map_err(|problem| match problem {
+            BadFile::Changed if at > BEGINNING => LoadError::Changed { before: at, appends: appends(pipeline) },
+            problem => LoadError::File(problem),
+        })?;
         if load.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Stopped(at));
         }
@@ -159,6 +175,12 @@ async fn store(
             Settled::Fenced => return Ok(Ended::TakenOver(at)),
             Settled::GaveUp(reason) => return Err(LoadError::GaveUp(reason)),
         }
+    }
+    // The channel ends without a word where a thread before it panicked.
+    if at < end {
+        return Err(LoadError::Other(anyhow::anyhow!(
+            "reading ended before line {at} of {end}, though the file goes on: this is a fault of duto, please report it; the lines before are stored, and the same command goes on from there"
+        )));
     }
     Ok(Ended::Loaded)
 }
@@ -181,9 +203,24 @@ async fn go_back(on: &mut Connection, pipeline: &Pipeline, target: &Target) -> a
     if !on.client.query_one(is_known, &[&target.pipeline, &target.topic]).await?.get::<_, bool>(0) {
         return Ok(());
     }
-    let appends = pipeline.tables.iter().find(|table| table.repeat == Repeat::Append).map(|table| table.name.as_str());
-    let wanted = Move { partition: PARTITION, to: BEGINNING, appends, really: true };
+    let appends = appends(pipeline);
+    let wanted = Move { partition: PARTITION, to: BEGINNING, appends: appends.as_deref(), really: true };
     move_position(on, target, &wanted).await.map(|_| ()).context("going back to the first line")
+}
+
+/// A table in which every row is kept: it forbids to read anything twice.
+fn appends(pipeline: &Pipeline) -> Option<String> {
+    pipeline.tables.iter().find(|table| table.repeat == Repeat::Append).map(|table| table.name.clone())
+}
+
+/// What to do with a file that is another one now. Nothing that is advised stores a row twice.
+fn advice(before: i64, appends: Option<&str>) -> String {
+    match appends {
+        None => "Load it again when nobody writes it any more: what is stored counts as repeated".to_owned(),
+        Some(table) => format!(
+            "Do not load it again as it is now: table {table} keeps every row (`repeat: append`), so that those lines would be stored twice. Bring the file back as it was, and the same command goes on from line {before}; or load a file that holds, below the heading, only the lines from line {before} on"
+        ),
+    }
 }
 
 /// Ends when a stop has waited long enough for what is in flight.
@@ -196,7 +233,7 @@ async fn overdue(stop: &AtomicBool) {
 
 fn of_failure(failure: Failure) -> LoadError {
     match failure {
-        Failure::Lost(reason) => LoadError::GaveUp(reason),
+        Failure::Lost(reason) | Failure::Locked(reason) => LoadError::GaveUp(reason),
         other => LoadError::Other(other.into()),
     }
 }
@@ -205,6 +242,7 @@ fn of_worker(error: WorkerError) -> LoadError {
     match error {
         WorkerError::GaveUp(reason) => LoadError::GaveUp(reason),
         // It would tell its cause twice.
+        WorkerError::Failed(reason) => LoadError::Other(anyhow::anyhow!(reason)),
         WorkerError::Other(cause) => LoadError::Other(cause),
         other => LoadError::Other(other.into()),
     }

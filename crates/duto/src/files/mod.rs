@@ -3,6 +3,7 @@
 
 pub mod bad_file; // why a file cannot be loaded
 pub mod scan; // its digest and its length, before the first line is stored
+mod unchanged; // its bytes again, each known to be the same
 mod latin1; // bytes that are not UTF-8
 pub mod lines; // records, which may be several lines
 pub mod heading; // which column is which field

@@ -1,6 +1,5 @@
 //! A file's lines as batches: read by one thread, prepared by another, so that both go on while the database stores.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,6 +11,7 @@ use tokio::sync::mpsc;
 use super::bad_file::BadFile;
 use super::lines::{Line, Lines};
 use super::scan::{self, Scanned};
+use super::unchanged::Unchanged;
 use super::{HEADING_HEADER, NAME_HEADER, PARTITION, heading};
 use crate::batch::{Batch, Place, encode_headers};
 use crate::decode::CsvLayout;
@@ -23,7 +23,7 @@ use crate::worker::stages::Stages;
 pub struct Source {
     pub scanned: Scanned,
     pub layout: CsvLayout,
-    lines: Lines<File>,
+    lines: Lines<Unchanged>,
     /// The first record, which had to be read to know that there is one.
     first: (u64, Vec<u8>),
     /// What each of its records has as headers: the file's name and its heading, so that a reject can be read by itself.
@@ -50,8 +50,9 @@ impl Source {
     /// Reads the whole file once, for its digest, and then its first lines. `read` is told how many bytes more were read.
     pub fn open(path: &Path, pipeline: &Pipeline, files: &Files, read: &mut dyn FnMut(u64)) -> Result<Self, BadFile> {
         let mut file = scan::open(path)?;
-        let scanned = scan::scan(&mut file, files.encoding, read)?;
-        let mut lines = Lines::new(file, files.encoding, files.delimiter, pipeline.source.max_record_bytes);
+        let mut scanned = scan::scan(&mut file, files.encoding, read)?;
+        let unchanged = Unchanged::new(file, std::mem::take(&mut scanned.prefixes), scanned.bytes);
+        let mut lines = Lines::new(unchanged, files.encoding, files.delimiter, pipeline.source.max_record_bytes);
         let line = lines.next_record()?.ok_or(BadFile::Empty)?;
         let layout = heading::layout(line.bytes, pipeline, files)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
@@ -66,7 +67,8 @@ impl Source {
         self.scanned.lines as i64 + 1
     }
 
-    /// Starts reading at a line; what is ready comes in order, and behind the last portion nothing. An error ends it.
+    /// Starts reading at a line; what is ready comes in order, and behind the last portion nothing. An error ends it. Every byte of a portion
+    /// is one that was hashed, see [`Unchanged`].
     pub fn start(
         self,
         from: i64,
@@ -145,10 +147,6 @@ impl Reading {
                 Some(line) => self.take(line, read_bytes)?,
                 None => break,
             }
-        }
-        // The last portion goes out only when the file is the one that was looked at in the beginning.
-        if lines.sha256() != scanned.sha256 {
-            return Err(BadFile::Changed.into());
         }
         self.send(scanned.lines as i64 + 1, scanned.bytes)
     }

@@ -1,13 +1,14 @@
 //! The first pass over a file: what it is known by, and whether it can be loaded at all.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::bad_file::BadFile;
 use super::latin1;
+use super::unchanged::{PrefixDigest, prefix_digest, read_block};
 use crate::definition::Encoding;
 
 /// What is known of a file before its first line is stored.
@@ -18,10 +19,11 @@ pub struct Scanned {
     pub bytes: u64,
     /// Also the heading's and empty ones.
     pub lines: u64,
+    /// The digest up to the end of each block, by which the second reading knows the bytes again.
+    pub prefixes: Vec<PrefixDigest>,
 }
 
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// Opens a file that can be read again from its beginning.
 pub fn open(path: &Path) -> Result<File, BadFile> {
@@ -40,27 +42,29 @@ pub fn scan(file: &mut File, encoding: Encoding, read: &mut dyn FnMut(u64)) -> R
     let unreadable = |error: std::io::Error| BadFile::of_io(&error);
     let mut digest = Sha256::new();
     let mut check = Check { encoding, line: 1, line_bytes: 0, rest: Vec::new() };
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let (mut block, mut prefixes) = (Vec::new(), Vec::new());
     let (mut bytes, mut last, mut blank) = (0_u64, b'\n', true);
     loop {
-        let length = file.read(&mut chunk).map_err(unreadable)?;
-        let Some(piece) = chunk.get(..length).filter(|piece| !piece.is_empty()) else { break };
+        read_block(file, &mut block).map_err(unreadable)?;
+        let piece = block.as_slice();
+        let Some(end) = piece.last() else { break };
         if bytes == 0 {
             foreign(piece, encoding)?;
         }
         digest.update(piece);
+        prefixes.push(prefix_digest(&digest));
         check.take(piece)?;
         blank &= piece.iter().all(|byte| byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(byte));
-        bytes += length as u64;
-        last = piece[length - 1];
-        read(length as u64);
+        bytes += piece.len() as u64;
+        last = *end;
+        read(piece.len() as u64);
     }
     check.end()?;
     if blank {
         return Err(BadFile::Empty);
     }
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    Ok(Scanned { sha256: hex::encode(digest.finalize()), bytes, lines: check.line - u64::from(last == b'\n') })
+    Ok(Scanned { sha256: hex::encode(digest.finalize()), bytes, lines: check.line - u64::from(last == b'\n'), prefixes })
 }
 
 /// What people take for CSV.
@@ -139,6 +143,7 @@ impl Check {
 mod tests {
     use std::io::Write;
 
+    use super::super::unchanged::BLOCK_BYTES;
     use super::*;
 
     fn scanned(bytes: &[u8], encoding: Encoding) -> Result<Scanned, BadFile> {
@@ -156,8 +161,8 @@ mod tests {
         assert_eq!(scanned("a,b\n1,é".as_bytes(), Encoding::Utf8).expect("a good file").lines, 2);
         assert_eq!(scanned(b"a\r\n1\r\n\r\n", Encoding::Utf8).expect("a good file").lines, 3);
         // A character across two pieces.
-        let long = format!("{}é\n", "a".repeat(CHUNK_BYTES - 1));
-        assert_eq!(scanned(long.as_bytes(), Encoding::Utf8).expect("a good file").bytes, CHUNK_BYTES as u64 + 2);
+        let long = format!("{}é\n", "a".repeat(BLOCK_BYTES - 1));
+        assert_eq!(scanned(long.as_bytes(), Encoding::Utf8).expect("a good file").bytes, BLOCK_BYTES as u64 + 2);
     }
 
     #[test]

@@ -58,33 +58,27 @@ async fn take(served: &Served, intake: &Intake, headers: &HeaderMap, body: &[u8]
         Body::Broken(reason) => return unprocessable(vec![json!({"path": "", "reason": reason})]),
     };
     let problems = tokio::task::block_in_place(|| problems_of_each(served, intake, &records));
-    let good: Vec<&[u8]> = records.iter().zip(&problems).filter(|(_, problems)| problems.is_empty()).map(|(record, _)| *record).collect();
-    let mut outcomes = match intake.endpoint.stored {
-        true => store_all(served, intake, key.as_deref(), &good).await,
-        false => accept_all(served, intake, &good).await,
-    }
-    .into_iter();
-    let results: Vec<Value> = problems
-        .iter()
-        .map(|problems| match problems.is_empty() {
-            false => json!({"status": 422, "problems": describe(problems)}),
-            true => outcomes.next().unwrap_or_else(|| json!({"status": 500, "error": "no outcome"})),
-        })
-        .collect();
+    let results = match intake.endpoint.stored {
+        true => store_all(served, intake, key.as_deref(), &records, &problems).await,
+        false => accept_all(served, intake, &records, &problems).await,
+    };
     let is_accepted = |result: &&Value| result["status"].as_u64().is_some_and(|status| status < 300);
     let accepted = results.iter().filter(is_accepted).count();
     let all = accepted == results.len();
     let status = if all { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
     // Where all are in, the log's word is one; answers of stored records differ.
     let told = if all && !intake.endpoint.stored { Vec::new() } else { results };
-    let refused = problems.len() - accepted;
+    let refused = records.len() - accepted;
     (status, axum::Json(json!({"accepted": accepted, "refused": refused, "results": told}))).into_response()
 }
 
 async fn take_one(served: &Served, intake: &Intake, key: Option<String>, record: &[u8]) -> Response {
     let problems = problems(served, intake, record);
     if !problems.is_empty() {
-        return unprocessable(describe(&problems));
+        return match kept_before(served, intake, key.as_deref()).await {
+            Some((status, body)) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+            None => unprocessable(describe(&problems)),
+        };
     }
     if intake.endpoint.stored {
         let key = key.unwrap_or_else(own_key);
@@ -108,30 +102,60 @@ async fn take_one(served: &Served, intake: &Intake, key: Option<String>, record:
     }
 }
 
-async fn accept_all(served: &Served, intake: &Intake, records: &[&[u8]]) -> Vec<Value> {
-    let outgoing: Vec<Outgoing<'_>> = records.iter().map(|record| outgoing(record)).collect();
+/// The results, one a record, in the posted order.
+async fn accept_all(served: &Served, intake: &Intake, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
+    let good = records.iter().zip(problems).filter(|(_, problems)| problems.is_empty());
+    let outgoing: Vec<Outgoing<'_>> = good.map(|(record, _)| outgoing(record)).collect();
     let told = |outcome: Result<_, SendFailure>| match outcome {
         Ok(_) => json!({"status": intake.endpoint.status}),
         Err(failure) => json!({"status": failure.status().as_u16(), "error": failure.to_string()}),
     };
-    send_all(served, intake, &outgoing).await.into_iter().map(told).collect()
+    let mut outcomes = send_all(served, intake, &outgoing).await.into_iter().map(told);
+    let result = |problems: &Vec<Reject>| match problems.is_empty() {
+        false => json!({"status": 422, "problems": describe(problems)}),
+        true => outcomes.next().unwrap_or_else(|| json!({"status": 500, "error": "no outcome"})),
+    };
+    problems.iter().map(result).collect()
 }
 
-/// Each record has a key of its own, made of the request's and its place.
-async fn store_all(served: &Served, intake: &Intake, key: Option<&str>, records: &[&[u8]]) -> Vec<Value> {
-    let key = key.map_or_else(own_key, str::to_owned);
-    let each = records.iter().enumerate().map(|(place, record)| {
-        let key = format!("{key}/{place}");
-        async move { stored::take(served, intake, &key, record).await }
+/// The results, one a record, in the posted order. Each record has a key of its own, made of the request's and its place among ALL that were
+/// posted: a request that is made again with its bad records mended finds the same answers at the same places.
+async fn store_all(served: &Served, intake: &Intake, key: Option<&str>, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
+    let request = key.map_or_else(own_key, str::to_owned);
+    let each = records.iter().zip(problems).enumerate().map(|(place, (record, problems))| {
+        let own = key_of_place(&request, place);
+        async move {
+            if problems.is_empty() {
+                return told(stored::take(served, intake, &own, record).await);
+            }
+            match kept_before(served, intake, key.map(|_| own.as_str())).await {
+                Some(answer) => told(Ok(answer)),
+                None => json!({"status": 422, "problems": describe(problems)}),
+            }
+        }
     });
-    let told = |answered: stored::Answered| match answered {
+    join_all(each).await
+}
+
+/// A key that no request can give itself: an Idempotency-Key is ASCII.
+fn key_of_place(request: &str, place: usize) -> String {
+    format!("{request}\u{b7}{place}")
+}
+
+fn told(answered: stored::Answered) -> Value {
+    match answered {
         Ok((status, body)) => {
             let answer = String::from_utf8(body).ok().and_then(|body| RawValue::from_string(body).ok());
             json!({"status": status.as_u16(), "answer": answer})
         }
         Err(failure) => json!({"status": failure.status().as_u16(), "error": failure.to_string()}),
-    };
-    join_all(each).await.into_iter().map(told).collect()
+    }
+}
+
+/// What the caller's key was answered before: a repeat gets it, whatever its body, also one that could not be taken now.
+async fn kept_before(served: &Served, intake: &Intake, key: Option<&str>) -> Option<(StatusCode, Vec<u8>)> {
+    let key = key.filter(|_| intake.endpoint.stored)?;
+    stored::kept(served, key).await.ok().flatten()
 }
 
 fn problems(served: &Served, intake: &Intake, record: &[u8]) -> Vec<Reject> {
@@ -172,5 +196,9 @@ fn unprocessable(problems: Vec<Value>) -> Response {
 }
 
 fn refused(failure: &SendFailure) -> Response {
-    (failure.status(), [(header::RETRY_AFTER, "1")], axum::Json(json!({"error": failure.to_string()}))).into_response()
+    let mut response = (failure.status(), axum::Json(json!({"error": failure.to_string()}))).into_response();
+    if failure.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    }
+    response
 }

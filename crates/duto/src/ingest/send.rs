@@ -16,6 +16,8 @@ pub enum SendFailure {
     Unreachable(String),
     #[error("the record is in the log and is not stored yet: ask again with the same Idempotency-Key")]
     NotStoredYet,
+    #[error("the record is longer than its topic takes: {0}")]
+    TooLarge(String),
     #[error("{0}")]
     Refused(String),
 }
@@ -32,6 +34,7 @@ impl SendFailure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Full | Self::Unreachable(_) | Self::NotStoredYet => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -42,7 +45,8 @@ impl From<LogError> for SendFailure {
         match error {
             LogError::QueueFull => Self::Full,
             LogError::Unreachable { .. } => Self::Unreachable(error.to_string()),
-            other => Self::Refused(other.to_string()),
+            LogError::TooLarge { .. } => Self::TooLarge(error.to_string()),
+            LogError::Locked(_) | LogError::Refused { .. } => Self::Refused(error.to_string()),
         }
     }
 }

@@ -34,7 +34,8 @@ pub async fn take(served: &Served, intake: &Intake, key: &str, record: &[u8]) ->
     kept(served, key).await?.ok_or_else(missing)
 }
 
-async fn kept(served: &Served, key: &str) -> Result<Option<(StatusCode, Vec<u8>)>, SendFailure> {
+/// The answer that is kept under a key; None where there is none yet.
+pub async fn kept(served: &Served, key: &str) -> Result<Option<(StatusCode, Vec<u8>)>, SendFailure> {
     let statement = "SELECT status, body FROM duto.answer WHERE pipeline = $1 AND idempotency_key = $2";
     let away = |failure: crate::load::failure::Failure| SendFailure::Unreachable(failure.to_string());
     let connection = served.pool.get().await.map_err(away)?;

@@ -12,10 +12,12 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Statement, config::SslMode};
 
 use super::failure::{Failure, Scope};
-use crate::definition::Database;
+use crate::definition::{Database, Pipeline};
 
-/// Every connection's `application_name` begins with it, so that a claim can tell a backend of ours from somebody else's.
-pub const APPLICATION_NAME_PREFIX: &str = "duto:";
+/// Every connection's `application_name` begins with it.
+const APPLICATION_NAME_PREFIX: &str = "duto:";
+/// PostgreSQL cuts an application_name at 63 bytes.
+const APPLICATION_NAME_CHARACTERS: usize = 60;
 
 /// How to reach a pipeline's database: the parsed settings, ready to connect.
 #[derive(Clone)]
@@ -78,8 +80,7 @@ impl Connector {
                 _ => SslMode::Require,
             });
         }
-        // PostgreSQL cuts an application_name at 63 bytes.
-        config.application_name(format!("{APPLICATION_NAME_PREFIX}{purpose}").chars().take(60).collect::<String>());
+        config.application_name(application_name(purpose));
         config.connect_timeout(database.connect_timeout);
         config.keepalives(true).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
         let wait_timeout = database.statement_timeout + database.lock_timeout;
@@ -105,10 +106,20 @@ impl Connector {
         other
     }
 
-    /// The same, for those who load: the timeouts hold outside of their transactions too, and the statements that come with every batch are
-    /// planned once.
-    pub fn for_loads(&self, database: &Database) -> Self {
+    /// The same, where the server ends a statement, or the wait for a lock, after so long, also when nobody waits for its answer any more.
+    pub fn bounded(&self, timeout: Duration) -> Self {
         let mut other = self.clone();
+        let milliseconds = timeout.as_millis();
+        other.session = format!("{}; SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}", self.session);
+        other
+    }
+
+    /// The same, for those who load: the timeouts hold outside of their transactions too, and the statements that come with every batch are
+    /// planned once. A claim may end such a connection, see [`load_application_name`], and no other.
+    pub fn for_loads(&self, pipeline: &Pipeline) -> Self {
+        let database = &pipeline.database;
+        let mut other = self.clone();
+        other.config.application_name(application_name(&format!("{LOADS} {} {}", pipeline.name, std::process::id())));
         other.session = format!(
             "; SET lock_timeout = {}; SET statement_timeout = {}; SET plan_cache_mode = force_generic_plan",
             database.lock_timeout.as_millis(),
@@ -160,6 +171,18 @@ impl Connector {
             Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.wait_timeout))),
         }
     }
+}
+
+/// How a connection that loads says what it is: the first word of its purpose.
+const LOADS: &str = "load";
+
+/// With what the `application_name` of every connection begins that loads this pipeline, whichever process has it.
+pub fn load_application_name(pipeline: &str) -> String {
+    application_name(&format!("{LOADS} {pipeline} "))
+}
+
+fn application_name(purpose: &str) -> String {
+    format!("{APPLICATION_NAME_PREFIX}{purpose}").chars().take(APPLICATION_NAME_CHARACTERS).collect()
 }
 
 fn tls(database: &Database) -> anyhow::Result<MakeTlsConnector> {

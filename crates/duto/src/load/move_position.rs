@@ -4,6 +4,7 @@ use anyhow::{Context, bail};
 use uuid::Uuid;
 
 use super::connect::Connection;
+use super::ensure::ADVISORY_LOCK;
 use super::target::Target;
 
 /// Where to.
@@ -22,6 +23,8 @@ pub async fn move_position(on: &mut Connection, target: &Target, wanted: &Move<'
     let Move { partition, to, .. } = *wanted;
     let transaction = on.client.transaction().await?;
     transaction.batch_execute("SET LOCAL lock_timeout = '10s'").await?;
+    // A registration of rollups must find the position among those that it locks, or be over: else its rows would be missing from them.
+    transaction.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&ADVISORY_LOCK]).await.context("waiting for a worker that starts")?;
     let found = "SELECT next, topic_id = $4 AND cluster_id = $5 FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3 FOR UPDATE";
     let row = transaction
         .query_opt(found, &[&target.pipeline, &target.topic, &partition, &target.topic_id, &target.cluster_id])

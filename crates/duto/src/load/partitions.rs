@@ -17,7 +17,7 @@ use super::ensure::ADVISORY_LOCK;
 use super::failure::{Failure, Scope};
 use super::prepared::{Prepared, PreparedTable};
 use super::rollups::own_name;
-use super::target::quote;
+use super::target::{literal, quote};
 use crate::definition::{ColumnType, Pipeline, TimePartition};
 
 /// Pieces that are there before anything falls into them, beside that of now.
@@ -195,7 +195,10 @@ struct Piece {
     create: String,
     /// What is in the default partition instead of it.
     count: String,
-    move_rows: String,
+    /// Its answer goes into `move_rows`: the columns that a row is made of. The others are computed from them.
+    columns: String,
+    within: String,
+    piece: String,
     attach: String,
 }
 
@@ -221,9 +224,23 @@ impl Piece {
                 "CREATE TABLE {piece} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE)"
             ),
             count: format!("SELECT count(*) FROM (SELECT 1 {within} LIMIT {}) rows", MOST_MOVED + 1),
-            move_rows: format!("WITH moved AS (DELETE {within} RETURNING *) INSERT INTO {piece} SELECT * FROM moved"),
+            columns: format!(
+                "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+                 WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+                literal(default)
+            ),
             attach: format!("ALTER TABLE {parent} ATTACH PARTITION {piece} FOR VALUES FROM ({from}) TO ({to}); COMMIT"),
+            within,
+            piece,
         })
+    }
+
+    /// By name, for the columns of the two may stand in another order; a value that the database gave stays.
+    fn move_rows(&self, columns: &str) -> String {
+        let Self { within, piece, .. } = self;
+        format!(
+            "WITH moved AS (DELETE {within} RETURNING {columns}) INSERT INTO {piece} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM moved"
+        )
     }
 
     /// After an error the transaction is still open.
@@ -245,7 +262,8 @@ impl Piece {
         }
         on.client.batch_execute(&self.create).await?;
         if rows > 0 {
-            on.client.batch_execute(&self.move_rows).await?;
+            let columns: String = on.client.query_one(&self.columns, &[]).await?.get(0);
+            on.client.batch_execute(&self.move_rows(&columns)).await?;
         }
         on.client.batch_execute(&self.attach).await?;
         Ok(Made::There(rows))

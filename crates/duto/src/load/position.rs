@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connect::{APPLICATION_NAME_PREFIX, Connection, Connector};
+use super::connect::{Connection, Connector, load_application_name};
 use super::failure::Failure;
 use super::prepared::OffsetRange;
 use super::target::Target;
@@ -42,6 +42,10 @@ pub enum Resolution {
 const COLUMNS: &str = "partition, cluster_id, topic_id, leader_epoch, next, fence";
 /// How long a claim waits for the holder of the row before it looks who that is.
 const CLAIM_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it looks, where it could end a holder.
+const CLAIM_TRIES: u32 = 3;
+/// A replay that holds a position and waits for its client may be ended after so long: it changed nothing, and can be made again.
+const STALLED_REPLAY: Duration = Duration::from_secs(60);
 
 /// Moves positions, an element of the arrays for each: see [`Moves`]. One whose fence or place is another stays as it is.
 pub const ADVANCE: &str =
@@ -84,13 +88,14 @@ impl Moves {
 }
 
 /// Draws a new fence for a partition and answers where it stands; None where it has no position yet. From here on no transaction of an earlier owner can
-/// commit. A backend of ours that sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended.
+/// commit. A load of this pipeline that sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended. Where
+/// somebody else holds it, [`Failure::Locked`] names who: the caller has other things to do than to wait here, and comes again.
 pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<Option<Position>, Failure> {
     let fence = Uuid::new_v4();
     let statement = format!(
         "UPDATE duto.position SET fence = $4, updated_at = clock_timestamp() WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND rollups = $5 RETURNING {COLUMNS}"
     );
-    loop {
+    for _ in 0..CLAIM_TRIES {
         by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
         match by
             .within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &fence, &target.rollups.digest]))
@@ -102,6 +107,7 @@ pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: 
             Err(failure) => return Err(failure),
         }
     }
+    Err(still_held(partition))
 }
 
 /// Fails unless the partition, if it has a position, counts what this program's file declares: a worker with other rollups would leave
@@ -144,7 +150,7 @@ pub async fn read_all(on: &Connection, by: &Connector, target: &Target) -> Resul
 }
 
 /// Whether a batch whose connection was lost is in the database. Waits for a commit that is still running, and ends our own dead
-/// backend, which may wait for its client for hours.
+/// backend, which may wait for its client for hours. Where somebody else holds the position, [`Failure::Locked`] names who: ask again.
 pub async fn resolve(
     on: &Connection,
     by: &Connector,
@@ -155,6 +161,7 @@ pub async fn resolve(
     let statement = format!("SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3 FOR UPDATE");
     let mut committed = 0;
     for range in ranges {
+        let mut tries = 0;
         let row = loop {
             // The connection's own timeout is another.
             by.within(on.client.batch_execute(&format!("BEGIN; SET LOCAL lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
@@ -162,7 +169,10 @@ pub async fn resolve(
             by.within(on.client.batch_execute("ROLLBACK")).await?;
             match found {
                 Ok(row) => break row,
-                Err(Failure::Locked(_)) => end_holders(on, by, target, range.partition).await?,
+                Err(Failure::Locked(_)) if tries < CLAIM_TRIES => {
+                    tries += 1;
+                    end_holders(on, by, target, range.partition).await?;
+                }
                 Err(failure) => return Err(failure),
             }
         };
@@ -184,17 +194,37 @@ pub async fn resolve(
     })
 }
 
-/// Ends the backends that hold the partition's row, where they are ours by their application_name.
+/// Ends the backends that hold the partition's row, where they load this pipeline by their application_name. Fails where it is another one:
+/// a registration or an operator's session ends by itself, and a foreign one is not ours to end.
 async fn end_holders(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<(), Failure> {
     // The holder is in the tuple's xmax; who runs that transaction is in pg_locks.
-    let statement = format!(
-        "SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'transactionid' AND l.granted
-         WHERE a.pid <> pg_backend_pid() AND a.application_name LIKE '{APPLICATION_NAME_PREFIX}%'
-           AND l.transactionid = (SELECT xmax FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3)"
-    );
-    let ended: i64 = by.within(on.client.query_one(&statement, &[&target.pipeline, &target.topic, &partition])).await?.get(0);
-    tracing::warn!(pipeline = target.pipeline, partition, ended, "ended a stalled backend of ours that held the position");
-    Ok(())
+    let statement = "SELECT a.pid, coalesce(a.application_name, ''), coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8,
+           CASE WHEN left(a.application_name, length($4::text)) = $4::text
+                  OR a.application_name LIKE 'duto:replay%' AND a.wait_event = 'ClientRead' AND a.state_change < now() - make_interval(secs => $5)
+                THEN pg_terminate_backend(a.pid) ELSE FALSE END
+         FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'transactionid' AND l.granted
+         WHERE a.pid <> pg_backend_pid()
+           AND l.transactionid = (SELECT xmax FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3)";
+    let loads = load_application_name(&target.pipeline);
+    let values: [&(dyn ToSql + Sync); 5] = [&target.pipeline, &target.topic, &partition, &loads, &STALLED_REPLAY.as_secs_f64()];
+    let holders = by.within(on.client.query(statement, &values)).await?;
+    if holders.iter().any(|row| row.get(3)) {
+        tracing::warn!(pipeline = target.pipeline, partition, "ended a stalled load of ours that held the position");
+        return Ok(());
+    }
+    // Whoever it was may just have ended.
+    let Some(holder) = holders.first() else { return Ok(()) };
+    let (pid, name, seconds): (i32, String, f64) = (holder.get(0), holder.get(1), holder.get(2));
+    let name = if name.is_empty() { String::new() } else { format!(" ({name})") };
+    Err(Failure::Locked(format!(
+        "the position of partition {partition} is locked by the session {pid}{name}, whose transaction is {seconds:.0} s old: it is waited for; \
+         `SELECT pg_terminate_backend({pid})` ends it"
+    )))
+}
+
+/// Again and again, and not by a session that is found: the whole table may be locked.
+fn still_held(partition: i32) -> Failure {
+    Failure::Locked(format!("the position of partition {partition} is locked by somebody else"))
 }
 
 fn read(row: &Row) -> Position {

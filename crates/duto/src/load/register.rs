@@ -92,9 +92,14 @@ async fn filler(by: &Connector, pipeline: &Pipeline) -> anyhow::Result<Option<Co
     Ok(locked.then_some(connection))
 }
 
-/// Waits for every load in flight and draws new fences: whoever claims from now on must count what is declared here.
+/// Waits for every load in flight and draws new fences: whoever claims from now on must count what is declared here. The registration comes
+/// first: a worker of before begins a partition only under a registration like its own, for whose row it waits here, and finds another one.
+/// What was begun until then is among the positions that are locked next. The other way round a partition that is begun in between would be
+/// in no lock and in no snapshot.
 async fn take_positions(transaction: &Transaction<'_>, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<()> {
     transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")).await?;
+    let registration = "INSERT INTO duto.pipeline VALUES ($1, $2, '') ON CONFLICT (pipeline) DO UPDATE SET rollups = $2";
+    transaction.execute(registration, &[&pipeline.name, &declared.digest]).await.context("waiting for partitions that are begun")?;
     let lock = "SELECT 1 FROM duto.position WHERE pipeline = $1 ORDER BY topic, partition FOR UPDATE";
     transaction.query(lock, &[&pipeline.name]).await.context("waiting for loads in flight")?;
     let fence = "UPDATE duto.position SET fence = gen_random_uuid(), rollups = $2, updated_at = clock_timestamp() WHERE pipeline = $1";

@@ -230,6 +230,9 @@ pub enum LogError {
     /// The send queue or the disk is full: wait.
     #[error("the log is full: its send queue or its disk has no room")]
     QueueFull,
+    /// The record is longer than the topic, or the client, takes. It is so each time, until somebody changes that.
+    #[error("{doing}: {reason}")]
+    TooLarge { doing: String, reason: String },
     /// Another process has what only one may have.
     #[error("{0}")]
     Locked(String),

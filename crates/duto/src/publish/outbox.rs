@@ -49,8 +49,8 @@ pub const MOST_COUNTED: i64 = 100_000;
 const MOST_ROWS: i64 = 1_000;
 const MOST_BYTES: i64 = 1 << 20;
 
-/// Rows that one statement prunes at most: it holds few locks, and not for long.
-pub const PRUNE_ROWS: i64 = 1_000;
+/// Rows that one statement looks at to prune them: it holds few locks, and not for long, and what is kept costs nothing.
+const PRUNE_ROWS: i64 = 1_000;
 
 /// The first row is the last one sent, without its bytes, if it is there at all.
 const READ: &str = "SELECT id, token, target, key, value, headers, message_id FROM (
@@ -63,9 +63,10 @@ const READ: &str = "SELECT id, token, target, key, value, headers, message_id FR
     ) AS kept) AS sized WHERE bytes_before < $6 ORDER BY id";
 
 /// In one statement with the look for the last row sent: after a restore, smaller ids may be rows that were never sent.
-const PRUNE: &str = "DELETE FROM duto.outbox WHERE id IN (
-        SELECT id FROM duto.outbox WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id < $4
-        AND written_at < now() - make_interval(secs => $6) ORDER BY id LIMIT $7)
+const PRUNE: &str = "DELETE FROM duto.outbox WHERE id = ANY (ARRAY(
+        SELECT id FROM (
+            SELECT id, written_at FROM duto.outbox WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id < $4 ORDER BY id LIMIT $7) AS oldest
+        WHERE written_at < now() - make_interval(secs => $6)))
     AND EXISTS (SELECT 1 FROM duto.outbox WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id = $4 AND token = $5)";
 
 const FORGET: &str = "DELETE FROM duto.outbox o WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id = $4 AND token = $5
@@ -124,8 +125,8 @@ async fn read_from(on: &Connection, by: &Connector, position: &Position, first: 
     Ok(rows.iter().map(outbox_row).collect())
 }
 
-/// Deletes rows that were sent, once they are older than `keep`, but never the last one sent. Answers how many; there may be more where
-/// they are [`PRUNE_ROWS`].
+/// Deletes rows that were sent, once they are older than `keep`, but never the last one sent. Answers how many; there may be more
+/// until it is none.
 pub async fn prune(on: &Connection, by: &Connector, position: &Position, sent: Mark, keep: Duration) -> Result<u64, Failure> {
     let Position { pipeline, topic, partition } = position;
     let keep_seconds = keep.as_secs_f64();

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::mark::Mark;
 use super::message::{Message, messages};
-use super::outbox::{self, OutboxRow, PRUNE_ROWS, Position, Waiting};
+use super::outbox::{self, OutboxRow, Position, Waiting};
 use super::signal::Signal;
 use super::targets::Targets;
 use crate::backoff;
@@ -92,6 +92,8 @@ pub struct Relay {
     pub surroundings: Surroundings,
     pub position: Position,
     journal: Option<Box<dyn Journal>>,
+    /// Rows of the next append: fewer after one of them was too large, so that those before it go.
+    most_rows: usize,
     /// The last row sent, as the journal's note has it.
     pub sent: Option<Mark>,
     targets: Targets,
@@ -101,7 +103,16 @@ pub struct Relay {
 
 impl Relay {
     pub fn new(surroundings: Surroundings, position: Position) -> Relay {
-        Relay { surroundings, position, journal: None, sent: None, targets: Targets::default(), counted_at: None, pruned_at: None }
+        Relay {
+            surroundings,
+            position,
+            journal: None,
+            most_rows: usize::MAX,
+            sent: None,
+            targets: Targets::default(),
+            counted_at: None,
+            pruned_at: None,
+        }
     }
 
     /// Sends what is next; answers how many rows that were. First the journal, which fences, then its note, then the outbox.
@@ -109,7 +120,8 @@ impl Relay {
         if self.journal.is_none() {
             self.open()?;
         }
-        let rows = self.read()?;
+        let mut rows = self.read()?;
+        rows.truncate(self.most_rows);
         if !rows.is_empty() {
             self.append(&rows)?;
         }
@@ -151,7 +163,8 @@ impl Relay {
         })
     }
 
-    /// All rows and the mark behind them, or nothing. After an error nobody knows which: the journal, opened again, does.
+    /// All rows and the mark behind them, or nothing. After an error nobody knows which: the journal, opened again, does. A row that the log
+    /// refuses for its size is never left out, and what stands behind it waits: that is told until the topic takes it or an operator decides.
     fn append(&mut self, rows: &[OutboxRow]) -> Result<(), LogError> {
         let (Some(last), Some(journal)) = (rows.last(), &mut self.journal) else { return Ok(()) };
         let messages = messages(&self.surroundings, &mut self.targets, self.position.partition, rows);
@@ -164,11 +177,16 @@ impl Relay {
         match &appended {
             Ok(()) => {
                 self.sent = Some(last.mark);
+                self.most_rows = self.most_rows.saturating_mul(2);
                 self.surroundings.progress.published.fetch_add(rows.len() as u64, Ordering::Relaxed);
             }
-            Err(_) => {
+            Err(error) => {
                 self.journal = None;
                 self.targets.forget();
+                if let LogError::TooLarge { reason, .. } = error {
+                    self.most_rows = (rows.len() / 2).max(1);
+                    return Err(too_large(rows, reason));
+                }
             }
         }
         appended
@@ -194,13 +212,25 @@ impl Relay {
                 let on = pool.get().await?;
                 outbox::prune(&on, &pool.connector, &self.position, sent, *keep_sent).await
             })?;
-            if pruned >= PRUNE_ROWS as u64 {
+            if pruned > 0 {
                 // The next step takes the next few: sending goes before.
                 return Ok(());
             }
         }
         self.pruned_at = Some(Instant::now());
         Ok(())
+    }
+}
+
+/// Says which message it is, once it stands alone.
+fn too_large(rows: &[OutboxRow], reason: &str) -> LogError {
+    let [row] = rows else {
+        return LogError::TooLarge { doing: format!("publish {} messages", rows.len()), reason: reason.to_owned() };
+    };
+    let (id, bytes) = (row.mark.id, row.value.as_ref().map_or(0, Vec::len));
+    LogError::TooLarge {
+        doing: format!("publish message {id}, of {bytes} bytes, to {}", row.target),
+        reason: format!("{reason}. It and what stands behind it wait; `DELETE FROM duto.outbox WHERE id = {id}` gives it up"),
     }
 }
 

@@ -15,10 +15,13 @@ use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::Log;
+use crate::supervised;
 use crate::worker::progress::Progress;
 
 /// With which the messages of loaded files go.
 const FIRST_PARTITION: i32 = 0;
+/// The server ends a statement of theirs that takes longer: each looks at few rows.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// None of these does anything where the pipeline publishes nothing.
 pub struct Relays {
@@ -38,7 +41,7 @@ impl Relays {
             false => None,
             true => {
                 let connector = Connector::new(&pipeline.database, &format!("{} publish {}", pipeline.name, std::process::id()))?;
-                let pool = Pool::of_relays(connector)?;
+                let pool = Pool::of_relays(connector.bounded(STATEMENT_TIMEOUT))?;
                 let source_topic = pipeline.source.topic.clone();
                 Some(Surroundings { log: log.clone(), pool, progress: progress.clone(), runtime, source_topic, keep_sent: KEEP_SENT })
             }
@@ -58,10 +61,11 @@ impl Relays {
             return;
         }
         let position = Position { pipeline: self.pipeline.clone(), topic: self.topic.clone(), partition };
-        let mut threads = vec![spawn(&surroundings, partition, move |surroundings, signal| relay::run(surroundings, position, signal))];
+        let relay = move |surroundings: &Surroundings, signal: &Signal| relay::run(surroundings.clone(), position.clone(), signal);
+        let mut threads = vec![spawn(&surroundings, partition, relay)];
         if partition == FIRST_PARTITION && self.takes_files {
             let pipeline = self.pipeline.clone();
-            threads.push(spawn(&surroundings, partition, move |surroundings, signal| files::run(&surroundings, &pipeline, signal)));
+            threads.push(spawn(&surroundings, partition, move |surroundings, signal| files::run(surroundings, &pipeline, signal)));
         }
         running.insert(partition, threads.into_iter().flatten().collect());
     }
@@ -99,7 +103,7 @@ impl Relays {
 
     /// Whether nothing was left to send when the last load of each partition was told.
     pub fn are_drained(&self) -> bool {
-        self.lock().values().filter_map(|signals| signals.first()).all(|signal| signal.is_drained())
+        self.lock().values().all(|signals| signals.first().is_some_and(|signal| signal.is_drained()))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, Vec<Arc<Signal>>>> {
@@ -107,12 +111,20 @@ impl Relays {
     }
 }
 
-/// A thread that runs until its signal stops it.
-fn spawn(surroundings: &Surroundings, partition: i32, run: impl FnOnce(Surroundings, &Signal) + Send + 'static) -> Option<Arc<Signal>> {
+/// A thread that runs until its signal stops it. One that panics is shown, and begins again from the journal.
+fn spawn(surroundings: &Surroundings, partition: i32, run: impl Fn(&Surroundings, &Signal) + Send + 'static) -> Option<Arc<Signal>> {
     let signal = Arc::<Signal>::default();
     let (theirs, their_signal) = (surroundings.clone(), signal.clone());
     let started = std::thread::Builder::new().name("duto-relay".to_owned()).spawn(move || {
-        run(theirs, &their_signal);
+        let what = format!("the relay of partition {partition}");
+        supervised::run(
+            &what,
+            || run(&theirs, &their_signal),
+            |reason, pause| {
+                theirs.progress.publish_trouble(partition, reason);
+                their_signal.wait_for_stop(pause);
+            },
+        );
         their_signal.ended();
     });
     match started {

@@ -84,6 +84,11 @@ impl Owner {
         Ok(note)
     }
 
+    /// Whatever is believed of the journal may be wrong: it is opened anew.
+    pub fn let_go(&mut self) {
+        self.state = State::Free;
+    }
+
     /// Says, while nothing is asked, that somebody still reads. What stands in its way is told by the next turn. Blocks.
     pub fn keep(&mut self, log: &dyn Log) {
         if let State::Ours { note, .. } = &self.state {

@@ -1,9 +1,11 @@
 //! Reads one endpoint for as long as the process runs: request, append, pause. Nothing that an endpoint answers ends it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use serde_json::value::RawValue;
 
 use super::answer::Answer;
@@ -82,8 +84,21 @@ impl Puller {
         })
     }
 
-    /// Runs until `stop` is set.
+    /// Runs until `stop` is set. A turn that panics is shown, and reading begins again from the journal.
     pub async fn run(mut self, stop: Arc<AtomicBool>) {
+        let mut panics = 0;
+        while AssertUnwindSafe(self.turns(&stop)).catch_unwind().await.is_err() {
+            let pause = backoff::pause(self.pull.retry_backoff, self.pull.retry_backoff_max, panics);
+            panics = panics.saturating_add(1);
+            let reason = "reading it panicked, see the message above; this is a fault of duto, please report it";
+            tracing::error!(pipeline = self.pipeline, pull = self.pull.name, retry_in = ?pause, "{reason}; it begins again");
+            self.progress.pull_trouble(&self.pull.name, reason);
+            self.owner.let_go();
+            sleep(pause, &stop).await;
+        }
+    }
+
+    async fn turns(&mut self, stop: &AtomicBool) {
         let mut failures = 0;
         while !stop.load(Ordering::Relaxed) {
             let pause = match self.turn().await {
@@ -98,7 +113,7 @@ impl Puller {
                 }
                 Err(trouble) => {
                     let wished = if let Trouble::Request(failed) = &trouble { failed.retry_after } else { None };
-                    let pause = wished.unwrap_or_else(|| backoff::pause(self.pull.retry_backoff, self.pull.retry_backoff_max, failures));
+                    let pause = backoff::pause_at_least(wished, self.pull.retry_backoff, self.pull.retry_backoff_max, failures);
                     failures = failures.saturating_add(1);
                     tracing::warn!(pipeline = self.pipeline, pull = self.pull.name, reason = %trouble, retry_in = ?pause, "reading waits");
                     // The first may be no more than a connection that was closed.
@@ -108,7 +123,7 @@ impl Puller {
                     pause
                 }
             };
-            self.pause(pause, &stop).await;
+            self.pause(pause, stop).await;
         }
     }
 

@@ -54,6 +54,8 @@ async fn problems(served: &Served) -> Vec<String> {
     let condition = served.progress.condition();
     let mut problems: Vec<String> = condition.ended.iter().map(|reason| format!("the worker ended: {reason}")).collect();
     problems.extend(condition.halted.values().map(|reason| format!("halted: {reason}")));
+    problems.extend(condition.claim_trouble.iter().map(|reason| format!("partitions cannot be claimed: {reason}")));
+    problems.extend(condition.fill_trouble.iter().cloned());
     problems.extend(condition.paused.values().map(|reason| format!("paused: {reason}")));
     problems.extend(condition.publish_trouble.iter().map(|(partition, reason)| format!("publishing from partition {partition}: {reason}")));
     let pulls = condition.pulls.iter().filter_map(|(name, pull)| Some((name, pull.trouble.as_ref()?)));

@@ -12,6 +12,7 @@ use crate::load::prepared::Prepared;
 
 /// Runs until the lane closes. A batch that cannot be settled within the retry limit ends the worker.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
+    let _guard = shared.guard(format!("the committer of lane {}", lane.number));
     let partitions = Partitions::new(&shared.pipeline, shared.stages.written());
     let behind = lane.clone();
     let mut settler =
@@ -29,6 +30,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
                 Settled::Fenced
             }
         };
+        shared.progress.resumed(lane.number);
         match settled {
             Settled::Committed(outcomes, stored) => {
                 settler.committed(&work.prepared, &outcomes, stored.as_deref(), started.elapsed());

@@ -14,6 +14,7 @@ pub mod patience; // retries
 pub mod progress; // what was done
 pub mod recent; // how much of it was rejected
 pub mod shared; // what the threads share
+pub(crate) mod filling; // rollups that are younger than their tables
 pub mod watch; // the topic's id, the lag, the line every ten seconds
 
 use std::collections::BTreeMap;
@@ -29,7 +30,6 @@ use crate::deliver::Deliverer;
 use crate::load::connect::{Connection, Connector};
 use crate::load::ensure;
 use crate::load::failure::{Failure, Scope};
-use crate::load::fill;
 use crate::load::position;
 use crate::load::prune;
 use crate::load::register::{Fill, register};
@@ -38,6 +38,7 @@ use crate::load::target::Target;
 use crate::load::views;
 use crate::log::{Log, NewTopic};
 use crate::publish::relays::Relays;
+use filling::Filling;
 use lane::{Lane, Limits};
 use membership::Membership;
 use patience::Patience;
@@ -48,6 +49,8 @@ use stages::Stages;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often rollups are tried to be filled where somebody waits for the end.
+pub(crate) const TRIES_TO_FILL: u32 = 3;
 /// How long a stop waits for messages that are being published.
 const RELAY_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -70,6 +73,9 @@ pub enum WorkerError {
     /// Partitions are halted, so the end of the log cannot be reached.
     #[error("halted: {0}")]
     Halted(String),
+    /// A part of it panicked.
+    #[error("{0}; nothing is lost, a new start goes on from the same position")]
+    Failed(String),
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }
@@ -80,7 +86,6 @@ impl Worker {
         let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
         let rollups = RollupTargets::new(self.stages.rollups());
         let (connection, fill) = connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
-        let filling = fill.map(|fill| spawn_fill(&connector, &self.pipeline.name, fill));
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
         let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
         let goal = match self.until_caught_up {
@@ -95,6 +100,15 @@ impl Worker {
         let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
         let (pipeline, log, progress) = (self.pipeline.clone(), self.log.clone(), self.progress.clone());
         let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, (deliverer, relays));
+        let filling = (!rollups.rollups.is_empty()).then(|| {
+            let (connector, pipeline) = (shared.connector.clone(), self.pipeline.clone());
+            let filling = Filling { connector, pipeline, rollups: rollups.clone(), progress: self.progress.clone(), stop: stop.clone() };
+            let (guard, tries) = (shared.guard("the filling of rollups".to_owned()), self.until_caught_up.then_some(TRIES_TO_FILL));
+            tokio::spawn(async move {
+                let _guard = guard;
+                filling.run(fill, tries).await
+            })
+        });
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
         let mut membership =
@@ -108,24 +122,28 @@ impl Worker {
         // Not waited for at the end: it only looks, and may be in the middle of a question to the log.
         spawn_thread("watch", {
             let (shared, lanes, stop) = (shared.clone(), lanes.clone(), stop.clone());
-            move || watch::run(&shared, &lanes, &stop)
+            move || {
+                let _guard = shared.guard("the watch over the log".to_owned());
+                watch::run(&shared, &lanes, &stop);
+            }
         })?;
 
         let pruning = tokio::spawn({
             let (shared, stop) = (shared.clone(), stop.clone());
-            async move { prune::run(&shared.connector, &shared.pipeline, &stop).await }
+            async move {
+                let _guard = shared.guard("the pruning of the ledger".to_owned());
+                prune::run(&shared.connector, &shared.pipeline, &stop).await;
+            }
         });
         let views = tokio::spawn({
             let (shared, rollups, stop) = (shared.clone(), rollups, stop.clone());
-            async move { views::keep(&shared.connector, &shared.pipeline, &rollups, &stop).await }
-        });
-        let caught_up = match goal {
-            Some((goal, connection)) => {
-                if let Some(filling) = filling {
-                    let _ = filling.await;
-                }
-                wait_until_caught_up(&shared, &lanes, connection, &goal, &stop, &reader).await
+            async move {
+                let _guard = shared.guard("the making of the views".to_owned());
+                views::keep(&shared.connector, &shared.pipeline, &rollups, &stop).await;
             }
+        });
+        let mut caught_up = match goal {
+            Some((goal, connection)) => wait_until_caught_up(&shared, &lanes, connection, &goal, (filling.as_ref(), &stop), &reader).await,
             None => Ok(()),
         };
         let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
@@ -138,11 +156,23 @@ impl Worker {
             let _ = committer.await;
         }
         let _ = tokio::task::spawn_blocking(move || preparers.into_iter().for_each(|preparer| drop(preparer.join()))).await;
+        if let Some(filling) = filling.as_ref().filter(|filling| !filling.is_finished()) {
+            filling.abort();
+        } else if let Some(filling) = filling {
+            let filled = filling.await.unwrap_or_else(|error| Err(format!("filling rollups failed: {error}")));
+            if let (Err(reason), Ok(())) = (filled, &caught_up) {
+                caught_up = Err(WorkerError::Other(anyhow!(reason)));
+            }
+        }
         match ended.map_err(|_| anyhow!("the reader failed; please report this"))? {
             Ended::Stopped => caught_up,
             Ended::GaveUp(reason) => {
                 shared.progress.ended(&reason);
                 Err(WorkerError::GaveUp(reason))
+            }
+            Ended::Failed(reason) => {
+                shared.progress.ended(&reason);
+                Err(WorkerError::Failed(reason))
             }
         }
     }
@@ -208,16 +238,6 @@ async fn connect_and_ensure(
     Ok((connection, fill))
 }
 
-/// Counts what was there before, beside the load.
-pub(crate) fn spawn_fill(connector: &Connector, pipeline: &str, fill: Fill) -> tokio::task::JoinHandle<()> {
-    let (connector, pipeline) = (connector.clone(), pipeline.to_owned());
-    tokio::spawn(async move {
-        if let Err(failure) = fill::run(&connector, &pipeline, fill).await {
-            tracing::error!(pipeline, %failure, "rollups are not filled yet; the next start begins again");
-        }
-    })
-}
-
 /// What passes by itself: a connection that is lost, a lock, a conflict.
 fn transient(problem: &anyhow::Error) -> Option<Failure> {
     let failure = problem.chain().find_map(|cause| {
@@ -233,7 +253,7 @@ async fn wait_until_caught_up(
     lanes: &[Arc<Lane>],
     connection: Connection,
     goal: &BTreeMap<i32, i64>,
-    stop: &AtomicBool,
+    (filling, stop): (Option<&tokio::task::JoinHandle<Result<(), String>>>, &AtomicBool),
     reader: &std::thread::JoinHandle<Ended>,
 ) -> Result<(), WorkerError> {
     let mut connection = Some(connection);
@@ -251,7 +271,7 @@ async fn wait_until_caught_up(
             }
             reached = reached_in_database(shared, &mut connection, goal).await;
         }
-        if reached && shared.relays.are_drained() {
+        if reached && shared.relays.are_drained() && filling.is_none_or(tokio::task::JoinHandle::is_finished) {
             stop.store(true, Ordering::Relaxed);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -279,6 +299,7 @@ async fn reached_in_database(shared: &Shared, connection: &mut Option<Connection
 fn spawn_preparer(shared: &Arc<Shared>, lane: &Arc<Lane>) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let (shared, lane) = (shared.clone(), lane.clone());
     spawn_thread("prepare", move || {
+        let _guard = shared.guard(format!("the preparer of lane {}", lane.number));
         while let Some(taken) = lane.take() {
             let epoch = taken.epoch();
             let (prepared, seconds, rest) = shared.stages.prepare_fitting(taken.batch, taken.ranges);

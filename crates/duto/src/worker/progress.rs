@@ -48,6 +48,10 @@ pub const STAGES: [Stage; 5] = [Stage::Decode, Stage::Check, Stage::Transform, S
 pub struct Condition {
     /// Lanes that wait for an operator, and for what.
     pub paused: BTreeMap<usize, String>,
+    /// Why partitions that the group gave us are not claimed yet.
+    pub claim_trouble: Option<String>,
+    /// Rollups that do not count what was there before them, and why not yet.
+    pub fill_trouble: Option<String>,
     /// Partitions that are not read until an operator decides.
     pub halted: BTreeMap<i32, String>,
     /// The last trouble with the database, until the next commit.
@@ -187,6 +191,16 @@ impl Progress {
 
     pub fn resumed(&self, lane: usize) {
         self.lock().paused.remove(&lane);
+    }
+
+    /// Partitions cannot be claimed, or (None) are.
+    pub fn claim_trouble(&self, reason: Option<String>) {
+        self.lock().claim_trouble = reason;
+    }
+
+    /// Rollups are not filled, or (None) are.
+    pub fn fill_trouble(&self, reason: Option<String>) {
+        self.lock().fill_trouble = reason;
     }
 
     /// The partition is not read until an operator decides.

@@ -2,6 +2,7 @@
 
 mod balance;
 mod claiming;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub enum Ended {
     Stopped,
     /// Something that is gone for good; nothing is lost.
     GaveUp(String),
+    /// A part of the worker panicked.
+    Failed(String),
 }
 
 /// The reader and what it owns.
@@ -69,7 +72,7 @@ pub struct Reader {
     copied_at: Instant,
     looked_at: Instant,
     trouble_at: Option<Instant>,
-    fatal: Option<String>,
+    fatal: Option<Ended>,
 }
 
 impl Reader {
@@ -189,7 +192,7 @@ impl Reader {
                 self.halt(partition, true, &reason);
             }
             Event::Trouble(reason) => self.report_trouble(&reason),
-            Event::Fatal(reason) | Event::Superseded(reason) => self.fatal = Some(reason),
+            Event::Fatal(reason) | Event::Superseded(reason) => self.fatal = Some(Ended::GaveUp(reason)),
         }
     }
 
@@ -216,7 +219,8 @@ impl Reader {
                     self.halt(partition, reading, &reason);
                 }
             }
-            Message::GaveUp(reason) => self.fatal = Some(reason),
+            Message::GaveUp(reason) => self.fatal = Some(Ended::GaveUp(reason)),
+            Message::Failed(reason) => self.fatal = Some(Ended::Failed(reason)),
         }
     }
 
@@ -264,12 +268,12 @@ impl Reader {
     fn rejoin(&mut self, reason: &str) {
         let consumer = match self.membership.join_anew() {
             None => {
-                self.fatal =
-                    Some(format!("another process is in the group under the name that source.instance gives to this one: {reason}"));
+                let reason = format!("another process is in the group under the name that source.instance gives to this one: {reason}");
+                self.fatal = Some(Ended::GaveUp(reason));
                 return;
             }
             Some(Err(error)) => {
-                self.fatal = Some(error.to_string());
+                self.fatal = Some(Ended::GaveUp(error.to_string()));
                 return;
             }
             Some(Ok(consumer)) => consumer,
@@ -295,18 +299,23 @@ impl Reader {
 
     /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the others go on.
     fn pause_and_resume(&mut self) {
-        for (number, lane) in self.lanes.iter().enumerate() {
-            let own = || self.lane_of.iter().filter(move |(_, lane)| **lane == number).map(|(partition, _)| *partition);
-            let paused: Vec<i32> = own().filter(|partition| self.paused.contains(partition)).collect();
-            if !paused.is_empty() {
-                if !lane.is_full() {
-                    let _ = self.consumer.resume(&paused);
-                    self.paused.retain(|partition| !paused.contains(partition));
+        for number in 0..self.lanes.len() {
+            let own: Vec<i32> = self.lane_of.iter().filter(|(_, lane)| **lane == number).map(|(partition, _)| *partition).collect();
+            let (lane, is_paused) = (&self.lanes[number], own.iter().any(|partition| self.paused.contains(partition)));
+            let is_full = lane.is_full() && (is_paused || !lane.wait_for_room(ROOM_PATIENCE));
+            let (pause, resume) = room::changes(&own, &self.paused, is_full);
+            // What does not come off is tried again at the next look.
+            if !pause.is_empty() {
+                match self.consumer.pause(&pause) {
+                    Ok(()) => self.paused.extend(pause),
+                    Err(error) => self.report_trouble(&error.to_string()),
                 }
-            } else if lane.is_full() && !lane.wait_for_room(ROOM_PATIENCE) {
-                let stuck: Vec<i32> = own().collect();
-                let _ = self.consumer.pause(&stuck);
-                self.paused.extend(stuck);
+            }
+            if !resume.is_empty() {
+                match self.consumer.resume(&resume) {
+                    Ok(()) => self.paused.retain(|partition| !resume.contains(partition)),
+                    Err(error) => self.report_trouble(&error.to_string()),
+                }
             }
         }
     }
@@ -325,6 +334,9 @@ impl Reader {
 
     fn publish_partitions(&self) {
         self.shared.progress.set_partitions(self.lane_of.keys().copied().collect());
+        if self.unclaimed.is_empty() {
+            self.shared.progress.claim_trouble(None);
+        }
         self.tell_connections();
     }
 
@@ -337,9 +349,6 @@ impl Reader {
             lane.close();
         }
         self.membership.leave(self.consumer.as_mut());
-        match self.fatal {
-            Some(reason) => Ended::GaveUp(reason),
-            None => Ended::Stopped,
-        }
+        self.fatal.unwrap_or(Ended::Stopped)
     }
 }

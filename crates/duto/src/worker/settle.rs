@@ -194,7 +194,7 @@ impl Settler {
         ))
     }
 
-    /// Waits as the failure asks for; Some when there is nothing more to wait for.
+    /// Waits as the failure asks for; Some when there is nothing more to wait for. What lasts is in the health until the batch is settled.
     async fn wait_out(&mut self, failure: Failure, patience: &mut Patience, unknown: &mut bool) -> Option<Settled> {
         let progress: &Progress = &self.way.progress;
         let pipeline = self.way.target.pipeline.as_str();
@@ -210,7 +210,12 @@ impl Settler {
             }
             Failure::Again(reason) | Failure::Locked(reason) | Failure::Serialization(reason) => {
                 let pause = patience.after_conflict();
-                tracing::debug!(pipeline, reason, retry_in = ?pause, "the transaction is tried again");
+                if patience.conflict_lasts() {
+                    tracing::warn!(pipeline, reason, retry_in = ?pause, "something keeps the load away; nothing is lost, it is tried again until that ends");
+                    progress.paused(self.lane, &format!("something keeps the load away: {reason}"));
+                } else {
+                    tracing::debug!(pipeline, reason, retry_in = ?pause, "the transaction is tried again");
+                }
                 tokio::time::sleep(pause).await;
             }
             other => {
@@ -219,7 +224,6 @@ impl Settler {
                 tracing::error!(pipeline, reason, retry_in = ?pause, "the load is paused; nothing is lost, it goes on by itself when the cause is gone");
                 progress.paused(self.lane, &reason);
                 tokio::time::sleep(pause).await;
-                progress.resumed(self.lane);
             }
         }
         None

@@ -47,6 +47,23 @@ pub enum Message {
     TopicChanged(String),
     /// The database did not come back within the retry limit.
     GaveUp(String),
+    /// A thread or a task of the worker's panicked: its lane would wait for it without end.
+    Failed(String),
+}
+
+/// Kept by a thread or a task of the worker's for as long as it runs: if that ends in a panic, the reader is told, who ends the worker.
+pub struct Guard {
+    what: String,
+    messages: Sender<Message>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let reason = format!("{} panicked, see the message above; this is a fault of duto, please report it", self.what);
+            let _ = self.messages.send(Message::Failed(reason));
+        }
+    }
 }
 
 impl Shared {
@@ -80,7 +97,7 @@ impl Shared {
         Way {
             stages: self.stages.clone(),
             target: self.target.clone(),
-            connector: self.connector.for_loads(&self.pipeline.database),
+            connector: self.connector.for_loads(&self.pipeline),
             progress: self.progress.clone(),
             deliverer: self.deliverer.clone(),
             database: self.pipeline.database.clone(),
@@ -108,6 +125,11 @@ impl Shared {
         Err(LogError::Refused { doing: "asking for the topic".to_owned(), reason })
     }
 
+    /// For a thread or a task, which is named as in "the preparer of lane 0".
+    pub fn guard(&self, what: String) -> Guard {
+        Guard { what, messages: self.messages.clone() }
+    }
+
     /// Tells the reader. It reads its messages several times a second; when it has ended nobody needs to know.
     pub fn tell(&self, message: Message) {
         let _ = self.messages.send(message);
@@ -120,4 +142,37 @@ fn since_boot_ms() -> u64 {
     // SAFETY: the call only writes to the struct that it is given.
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut now) };
     now.tv_sec as u64 * 1_000 + now.tv_nsec as u64 / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_panic_is_told() {
+        let (messages, inbox) = crossbeam_channel::unbounded();
+        let guard = |what: &str| Guard { what: what.to_owned(), messages: messages.clone() };
+        let (quiet, loud) = (guard("one"), guard("the preparer of lane 0"));
+        std::thread::spawn(move || drop(quiet)).join().expect("it ends well");
+        assert!(inbox.is_empty());
+        let ended = std::thread::spawn(move || {
+            let _guard = loud;
+            panic!("on purpose");
+        })
+        .join();
+        let told = inbox.try_recv();
+        assert!(ended.is_err() && matches!(&told, Ok(Message::Failed(reason)) if reason.contains("the preparer of lane 0")), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_told_too() {
+        let (messages, inbox) = crossbeam_channel::unbounded();
+        let task = async move {
+            let _guard = Guard { what: "the committer of lane 1".to_owned(), messages };
+            tokio::task::yield_now().await;
+            panic!("on purpose");
+        };
+        assert!(tokio::spawn(task).await.is_err());
+        assert!(matches!(inbox.try_recv(), Ok(Message::Failed(_))));
+    }
 }

@@ -4,4 +4,5 @@ mod journal; // records and a note, all or nothing
 mod look; // without joining a group
 mod embedded; // what only the embedded log has
 mod kafka; // what only Kafka has
+mod sizes; // what is too large
 mod lost; // a broker that goes away

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::bell::Bell;
 use super::checkpoint::Checkpoints;
 use super::file;
+use crate::supervised;
 
 /// How often the write-ahead log's size and the retention are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -46,7 +47,12 @@ pub fn run(path: &Path, stop: &Bell, checkpoints: &Checkpoints) {
 /// Starts the thread.
 pub fn start(path: &Path, stop: &Arc<Bell>, checkpoints: &Arc<Checkpoints>) -> std::io::Result<thread::JoinHandle<()>> {
     let (path, stop, checkpoints) = (path.to_owned(), Arc::clone(stop), Arc::clone(checkpoints));
-    thread::Builder::new().name("log-maintenance".to_owned()).spawn(move || run(&path, &stop, &checkpoints))
+    thread::Builder::new().name("log-maintenance".to_owned()).spawn(move || {
+        let work = || run(&path, &stop, &checkpoints);
+        supervised::run("the thread that keeps the embedded log in bounds", work, |_, pause| {
+            stop.wait_beyond(0, pause);
+        });
+    })
 }
 
 pub fn now_ms() -> i64 {

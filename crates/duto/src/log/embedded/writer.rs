@@ -13,6 +13,7 @@ use super::checkpoint::Checkpoints;
 use super::file;
 use super::queue::{Answer, Group, SendQueue};
 use super::store::{DOING, Stored, store};
+use crate::supervised;
 
 /// How long a group waits for other processes' writes before its senders hear of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -97,5 +98,12 @@ pub fn start(
     checkpoints: &Arc<Checkpoints>,
 ) -> std::io::Result<thread::JoinHandle<()>> {
     let (path, queue, committed, checkpoints) = (path.to_owned(), Arc::clone(queue), Arc::clone(committed), Arc::clone(checkpoints));
-    thread::Builder::new().name("log-writer".to_owned()).spawn(move || run(&path, &queue, &committed, &checkpoints))
+    thread::Builder::new().name("log-writer".to_owned()).spawn(move || {
+        // A group that it had in its hands is given up: its senders hear that nobody knows what became of their records.
+        supervised::run(
+            "the thread that writes the embedded log",
+            || run(&path, &queue, &committed, &checkpoints),
+            |_, pause| thread::sleep(pause),
+        );
+    })
 }

@@ -223,6 +223,9 @@ pub fn describe_error(doing: String, code: Code, reason: String) -> LogError {
     );
     match code {
         RD_KAFKA_RESP_ERR__QUEUE_FULL => LogError::QueueFull,
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE | RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE => {
+            LogError::TooLarge { doing, reason: format!("{reason}: raise `max.message.bytes` of the topic, and it goes by itself") }
+        }
         _ if passes => LogError::Unreachable { doing, reason },
         _ => LogError::Refused { doing, reason },
     }

@@ -48,11 +48,17 @@ pub fn for_questions(servers: &str, pairs: &[(String, String)]) -> Vec<(String, 
     with(servers, pairs, vec![])
 }
 
+/// What a producer takes of one record, and what may wait in it, in KiB: more than the longest that a file may declare (100 MiB). The topic's own
+/// limit decides what is too large, not the client's, whose default is a million bytes.
+const LONGEST_MESSAGE_BYTES: &str = "120000000";
+const WAITING_KBYTES: &str = "131072";
+
 /// For sending: acknowledged by all replicas, in order, once.
 pub fn for_producer(servers: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {
     let ours = [
         ("linger.ms", "1"),
-        ("queue.buffering.max.kbytes", "65536"),
+        ("queue.buffering.max.kbytes", WAITING_KBYTES),
+        ("message.max.bytes", LONGEST_MESSAGE_BYTES),
         ("queue.buffering.max.messages", "200000"),
         ("message.timeout.ms", "120000"),
         ("enable.idempotence", "true"),
@@ -72,7 +78,8 @@ pub fn for_journal(servers: &str, pairs: &[(String, String)], name: &str) -> Vec
     let pairs: Vec<(String, String)> = pairs.iter().filter(|(name, _)| !limits.contains(&name.as_str())).cloned().collect();
     let mut ours: Vec<(String, String)> = [
         ("linger.ms", "1"),
-        ("queue.buffering.max.kbytes", "65536"),
+        ("queue.buffering.max.kbytes", WAITING_KBYTES),
+        ("message.max.bytes", LONGEST_MESSAGE_BYTES),
         ("queue.buffering.max.messages", "200000"),
         ("enable.idempotence", "true"),
         ("acks", "all"),

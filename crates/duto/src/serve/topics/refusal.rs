@@ -37,6 +37,7 @@ impl From<LogError> for Refusal {
     fn from(error: LogError) -> Refusal {
         let status = match error {
             LogError::Unreachable { .. } | LogError::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
+            LogError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             LogError::Locked(_) => StatusCode::CONFLICT,
             LogError::Refused { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -4,13 +4,17 @@ use std::time::{Duration, Instant};
 
 use super::super::claims::{Claim, NotClaimed, claim};
 use super::super::patience::Patience;
-use super::Reader;
+use super::{Ended, Reader};
 use crate::load::failure::Failure;
 use crate::load::position::{self, Position};
-use crate::log::Start;
+use crate::log::{LogError, Start};
 
 /// Between two looks at positions that nobody loads at the moment.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+fn start_of(position: &Position) -> Start {
+    Start { partition: position.partition, offset: position.next, leader_epoch: position.leader_epoch }
+}
 
 impl Reader {
     pub(super) fn halt(&mut self, partition: i32, reading: bool, reason: &str) {
@@ -38,28 +42,32 @@ impl Reader {
             Err(NotClaimed::Database(Failure::Lost(reason))) => {
                 self.control = None;
                 self.shared.progress.database_trouble(&reason);
+                self.shared.progress.claim_trouble(Some(reason.clone()));
                 match self.patience.after_loss() {
                     Some(pause) => {
                         tracing::warn!(pipeline = self.shared.pipeline.name, reason, retry_in = ?pause, "the database cannot be reached to claim partitions");
                         self.claim_again_at = Instant::now() + pause;
                     }
-                    None => self.fatal = Some(reason),
+                    None => self.fatal = Some(Ended::GaveUp(reason)),
                 }
             }
             Err(problem) => {
                 let pause = self.patience.after_pause();
+                self.shared.progress.claim_trouble(Some(problem.to_string()));
                 tracing::error!(pipeline = self.shared.pipeline.name, %problem, retry_in = ?pause, "partitions cannot be claimed");
                 self.claim_again_at = Instant::now() + pause;
             }
         }
     }
 
+    /// A partition is ours only when the consumer is known to read it from its position: else it stays unclaimed, and everything that comes of
+    /// it is dropped until the next try.
     fn claim_all(&mut self) -> Result<(), NotClaimed> {
         let shared = self.shared.clone();
         if self.control.is_none() {
             self.control = Some(self.runtime.block_on(shared.connector.connect())?);
         }
-        let mut starts = Vec::new();
+        let mut claimed = Vec::new();
         let mut answers_the_group = false;
         let mut result = Ok(());
         for (partition, reading) in self.unclaimed.clone() {
@@ -70,25 +78,31 @@ impl Reader {
                     break;
                 }
                 Ok(Claim::Halt(reason)) => self.halt(partition, reading, &reason),
-                Ok(Claim::Ours(position)) => {
-                    let start = Start { partition, offset: position.next, leader_epoch: position.leader_epoch };
-                    self.take_over(position);
-                    if reading {
-                        self.consumer.seek(start)?;
-                        self.consumer.resume(&[partition])?;
-                    } else {
-                        starts.push(start);
+                Ok(Claim::Ours(position)) if reading => match self.read_from(&position) {
+                    Ok(()) => self.take_over(position),
+                    Err(error) => {
+                        result = Err(error.into());
+                        break;
                     }
-                }
+                },
+                Ok(Claim::Ours(position)) => claimed.push(position),
             }
             answers_the_group |= !reading;
         }
         if answers_the_group {
             // Also with no start at all: the group waits for an answer.
+            let starts: Vec<Start> = claimed.iter().map(start_of).collect();
             self.consumer.assign(&starts)?;
+            claimed.into_iter().for_each(|position| self.take_over(position));
         }
         self.publish_partitions();
         result
+    }
+
+    /// Of a partition that the consumer has already.
+    fn read_from(&mut self, position: &Position) -> Result<(), LogError> {
+        self.consumer.seek(start_of(position))?;
+        self.consumer.resume(&[position.partition])
     }
 
     fn take_over(&mut self, position: Position) {
