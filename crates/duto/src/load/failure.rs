@@ -18,7 +18,7 @@ pub enum Failure {
     Repeat(usize),
     /// Rows that PostgreSQL refuses, or that it refuses only by the shortcut that was taken: find their records.
     #[error("{}", .0.said())]
-    Poison(Refusal),
+    Poison(Box<Refusal>),
     /// Some records of the range were rejected earlier and resolved since: they count as repeated.
     #[error("records of this range were resolved by a replay")]
     Resolved(Vec<(i32, i64)>),
@@ -110,9 +110,9 @@ impl Failure {
             (Class::Serialization, _) => Self::Serialization(said),
             (Class::Again, _) => Self::Again(said),
             (Class::Lost, _) => Self::Lost(said),
-            (Class::Data, Scope::Data) if names_a_constraint(code, refused) => Self::Poison(refusal(Blame::Row)),
-            (Class::Data, Scope::Counters) if code.starts_with("22") => Self::Poison(refusal(Blame::Row)),
-            (Class::Data | Class::Unknown, Scope::Data) => Self::Poison(refusal(Blame::ByNeighbours)),
+            (Class::Data, Scope::Data) if names_a_constraint(code, refused) => Self::Poison(Box::new(refusal(Blame::Row))),
+            (Class::Data, Scope::Counters) if code.starts_with("22") => Self::Poison(Box::new(refusal(Blame::Row))),
+            (Class::Data | Class::Unknown, Scope::Data) => Self::Poison(Box::new(refusal(Blame::ByNeighbours))),
             (Class::Data | Class::Unknown, Scope::Counters | Scope::Own) | (Class::Server, _) => Self::Pause(said),
         }
     }

@@ -190,7 +190,7 @@ impl<'a> Probe<'a> {
                     length = piece.len().saturating_mul(2).min(found.piece(at));
                 }
                 Err(Failure::Poison(refusal)) if piece.len() == 1 => {
-                    found.refused.push((piece[0], refusal));
+                    found.refused.push((piece[0], *refusal));
                     at += 1;
                     length = found.piece(at);
                 }

@@ -49,7 +49,7 @@ pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Pre
 /// Says of a refusal whose rows were written.
 pub(super) fn into_table(failure: Failure, index: usize) -> Failure {
     match failure {
-        Failure::Poison(refusal) => Failure::Poison(Refusal { into: Some(index), ..refusal }),
+        Failure::Poison(refusal) => Failure::Poison(Box::new(Refusal { into: Some(index), ..*refusal })),
         other => other,
     }
 }
@@ -142,7 +142,7 @@ fn expect_rows(table: &TableTarget, written: u64, sent: u64) -> Result<(), Failu
     if written == sent {
         return Ok(());
     }
-    Err(Failure::Poison(Refusal {
+    Err(Failure::Poison(Box::new(Refusal {
         sqlstate: None,
         blame: Blame::ByNeighbours,
         into: None,
@@ -153,5 +153,5 @@ fn expect_rows(table: &TableTarget, written: u64, sent: u64) -> Result<(), Failu
             "table {}: {sent} rows were sent but {written} were written: a trigger or a rule of the table swallows rows; remove it, or let it raise an error",
             table.name
         ),
-    }))
+    })))
 }
