@@ -220,7 +220,11 @@ fn is_time(text: &str) -> bool {
     let fraction_fits =
         fraction.is_none_or(|digits| parts.len() == 3 && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
     let zone_fits = match zone.strip_prefix(['+', '-']) {
-        Some(offset) => offset.replace(':', "").bytes().all(|byte| byte.is_ascii_digit()) && matches!(offset.len(), 2 | 4 | 5),
+        Some(offset) => {
+            let (hours, minutes) = offset.split_at_checked(2).unwrap_or((offset, ""));
+            let minutes = minutes.strip_prefix(':').unwrap_or(minutes);
+            two(&hours) && (two(&minutes) || offset.len() == 2)
+        }
         None => zone.len() <= 1,
     };
     matches!(parts.len(), 2 | 3) && parts.iter().all(two) && fraction_fits && zone_fits

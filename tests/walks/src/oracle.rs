@@ -122,7 +122,10 @@ impl Oracle {
         let probe = (table.repeat == "update")
             .then(|| format!("INSERT INTO model.probe_{} ({names}) OVERRIDING SYSTEM VALUE {select}", table.name));
         if probe.is_some() {
-            let sql = format!("CREATE TABLE model.probe_{name} (LIKE {name} INCLUDING ALL EXCLUDING INDEXES)", name = table.name);
+            let sql = format!(
+                "CREATE TABLE model.probe_{name} (LIKE {name} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY)",
+                name = table.name
+            );
             self.client.batch_execute(&sql).await.context(sql)?;
         }
         let message = |publish: &Publish| {

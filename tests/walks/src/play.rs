@@ -68,6 +68,12 @@ pub async fn play(ground: &Ground, walk: &Walk) -> Result<End> {
             return Ok(end);
         }
     }
+    // What a replay stored is told by the next worker; and whatever came before, nothing may be left to do.
+    if !matches!(walk.steps.last(), None | Some(Step::Run | Step::Posts(_)))
+        && let Err(end) = player.step(&Step::Run, &pipeline).await?
+    {
+        return Ok(end);
+    }
     match judge::judge(&player.database, &player.oracle, &player.log, &pipeline, walk, &player.expected).await? {
         Some(failure) => return Ok(End::Broken(failure)),
         None if pipeline["rollups"].as_object().is_some_and(|rollups| !rollups.is_empty()) => {

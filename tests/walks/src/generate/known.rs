@@ -12,7 +12,7 @@ pub enum Known {
     WideSum,
     /// A bulk under a key is answered by the place among its good elements: no bulk.
     BulkByPlaceOfGood,
-    /// A body that is refused gets 422 also under a key that has an answer: the judge lets it.
+    /// A body that is refused gets 422 also under a key that has an answer: no other body under a key.
     RefusedBodyUnderKey,
     /// A constraint that is checked at COMMIT stops the lane: no deferred one.
     DeferredConstraint,
