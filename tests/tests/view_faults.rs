@@ -19,8 +19,8 @@ const SECTIONS: &str = "views:
   grades: SELECT grade, count(*) AS orders FROM graded GROUP BY grade
   worth: SELECT count(*) AS orders, sum(total_value) AS total FROM sales
 endpoints:
-  GET /api/grades: { rows: SELECT grade, orders FROM grades }
-  GET /api/worth: { row: SELECT orders, total FROM worth }
+  GET /api/grades: { rows: 'SELECT grade, orders FROM grades' }
+  GET /api/worth: { row: 'SELECT orders, total FROM worth' }
   GET /api/best: { rows: SELECT order_number FROM sales ORDER BY rank_of(total_value) }
 tests:";
 const FUNCTIONS: &str = "CREATE FUNCTION grade(numeric) RETURNS text LANGUAGE sql AS $$ SELECT CASE WHEN $1 > 100 THEN 'A' ELSE 'B' END $$;

@@ -9,7 +9,7 @@ use crate::load::failure::Failure;
 use crate::load::views::refusal;
 use crate::query::EndpointQuery;
 
-/// The worker may still be making the tables.
+/// The worker may still be making the tables, or other views than those that are there.
 const START_LOOK: Duration = Duration::from_secs(2);
 /// Between two looks at what was refused.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -85,9 +85,12 @@ impl Faults {
 
 /// Looks at every endpoint's statement once the tables are there, then at those that are refused.
 pub async fn watch(served: Arc<Served>) {
-    while !health::is_made(&served).await {
+    loop {
         if pause(&served, START_LOOK).await {
             return;
+        }
+        if health::is_made(&served).await {
+            break;
         }
     }
     look(&served, true).await;

@@ -10,6 +10,9 @@ use crate::scope::advice;
 /// More names than these are no help.
 const LISTED: usize = 20;
 
+/// What PostgreSQL sees where.
+const SEEN: &str = "ON sees the two sides of its JOIN, and a subquery in FROM sees what stands before it only with LATERAL";
+
 impl Resolver<'_> {
     pub(super) fn unknown_column(&mut self, ident: &Ident) {
         let name = folded(ident);
@@ -79,7 +82,7 @@ impl Resolver<'_> {
             None if is_column => {
                 Some(format!("{name} is a column; a field of it is written ({name}).field, a key of JSON {name} ->> 'key'"))
             }
-            None => advice(last, items.iter().filter_map(|item| item.name.as_deref())),
+            None => advice(last, items.iter().filter_map(|item| item.name.as_deref())).or_else(|| Some(SEEN.to_owned())),
         };
         let message = format!("FROM has no \"{name}\" that could be seen here");
         let problem = self.text.problem("sql.alias.unknown", &At(first.span.union(&last.span)), message);

@@ -131,7 +131,8 @@ impl Resolver<'_> {
             Some(JoinConstraint::Using(names)) => {
                 let idents: Vec<Ident> = names.iter().filter_map(|name| name.0.last()?.as_ident().cloned()).collect();
                 idents.iter().for_each(|ident| self.check_using(ident, &one, &two));
-                idents.iter().map(folded).collect()
+                let is_there = |name: &String| one.named(name).next().is_some() || two.named(name).next().is_some();
+                idents.iter().map(folded).filter(is_there).collect()
             }
             Some(JoinConstraint::Natural) => self.common(&one, &two),
             Some(JoinConstraint::On(condition)) => {
