@@ -69,12 +69,14 @@ async fn problems(served: &Served) -> Vec<String> {
     problems
 }
 
-/// Views that are not as they are declared and endpoints that cannot answer, each as a sentence: they keep nothing else from its work.
+/// Views that are not as they are declared, endpoints that cannot answer, and that most of what comes is rejected, each as a sentence: they
+/// keep nothing else from its work.
 async fn faults(served: &Served) -> Vec<String> {
     // A database that does not answer is among the problems.
     let views = tokio::time::timeout(DATABASE_TIMEOUT, view_faults(served)).await.unwrap_or(Ok(Vec::new())).unwrap_or_default();
     let views = views.into_iter().map(|(view, reason)| format!("the view {view}: {reason}"));
-    views.chain(served.faults.shown().into_iter().map(|(path, reason)| format!("the endpoint GET {path}: {reason}"))).collect()
+    let endpoints = served.faults.shown().into_iter().map(|(path, reason)| format!("the endpoint GET {path}: {reason}"));
+    views.chain(endpoints).chain(served.progress.condition().mostly_rejected).collect()
 }
 
 /// Whether everything is there that a worker makes at its start, but for views that are faults.
@@ -89,7 +91,9 @@ async fn not_made(served: &Served) -> Result<Vec<String>, Failure> {
     let tables = tables.iter().map(|table| table.name.as_str());
     let names: Vec<&str> =
         tables.chain(rollups.iter().map(|rollup| rollup.name.as_str())).chain(views.iter().map(|view| view.name.as_str())).collect();
-    let statement = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL";
+    // Tables that somebody else made are there before the schema is, without which a request cannot be answered.
+    let statement = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL
+         UNION ALL SELECT 'the schema duto' WHERE to_regclass('duto.answer') IS NULL";
     let missing: Vec<String> = {
         let connection = served.pool.get().await?;
         let missing = served.pool.connector.within(connection.client.query(statement, &[&names])).await?;
