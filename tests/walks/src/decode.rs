@@ -26,6 +26,15 @@ impl Cleaning {
     }
 
     fn clean(self, text: &str) -> String {
+        let text = self.whole(text);
+        match self.max_length {
+            Some(length) => text.chars().take(length).collect(),
+            None => text,
+        }
+    }
+
+    /// What stands for a time, a UUID or bytes is not cut: it would be another one.
+    fn whole(self, text: &str) -> String {
         let mut text = text.to_owned();
         if self.remove_nul {
             text.retain(|character| character != '\0');
@@ -33,10 +42,7 @@ impl Cleaning {
         if self.trim {
             text = text.trim().to_owned();
         }
-        match self.max_length {
-            Some(length) => text.chars().take(length).collect(),
-            None => text,
-        }
+        text
     }
 }
 
@@ -138,14 +144,14 @@ fn scalar(node: &Node, name: &str, rules: &Rules, cleaning: Cleaning) -> Result<
             if arguments.first().is_some_and(|most| characters > *most as usize) { wrong() } else { Ok(quoted(&text)) }
         }
         // Without a zone it is UTC; with one, TIMESTAMP is the time in UTC.
-        ("TIMESTAMP", Value::Text(text)) if is_time(&cleaning.clean(text)) => {
-            Ok(format!("({}::timestamptz AT TIME ZONE 'UTC')", quoted(&cleaning.clean(text))))
+        ("TIMESTAMP", Value::Text(text)) if is_time(&cleaning.whole(text)) => {
+            Ok(format!("({}::timestamptz AT TIME ZONE 'UTC')", quoted(&cleaning.whole(text))))
         }
-        ("TIMESTAMPTZ", Value::Text(text)) if is_time(&cleaning.clean(text)) => {
-            Ok(format!("{}::timestamptz", quoted(&cleaning.clean(text))))
+        ("TIMESTAMPTZ", Value::Text(text)) if is_time(&cleaning.whole(text)) => {
+            Ok(format!("{}::timestamptz", quoted(&cleaning.whole(text))))
         }
-        ("DATE", Value::Text(text)) if is_date(&cleaning.clean(text)) => Ok(format!("{}::date", quoted(&cleaning.clean(text)))),
-        ("UUID", Value::Text(text)) => Ok(format!("{}::uuid", quoted(&cleaning.clean(text)))),
+        ("DATE", Value::Text(text)) if is_date(&cleaning.whole(text)) => Ok(format!("{}::date", quoted(&cleaning.whole(text)))),
+        ("UUID", Value::Text(text)) => Ok(format!("{}::uuid", quoted(&cleaning.whole(text)))),
         ("BYTEA", Value::Text(text))
             if text.len().is_multiple_of(4) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)) =>
         {
