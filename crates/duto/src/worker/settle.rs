@@ -117,6 +117,7 @@ impl Settler {
                 // The table may take today what it refused then.
                 verdicts.rejects.retain(|reject| reject.stage != Stage::Load);
                 self.prepare_again(batch, &verdicts);
+                continue;
             }
             let failure = match self.attempt(batch, fences, unknown).await {
                 Ok(Some((outcomes, stored))) => return Settled::Committed(outcomes, stored),
