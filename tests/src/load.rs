@@ -1,7 +1,7 @@
 //! A load that goes on while faults are made.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,18 +22,21 @@ pub struct Rate {
 /// Sends orders from a thread of its own until it is told to finish.
 pub struct Load {
     stop: Arc<AtomicBool>,
+    bursts: Arc<AtomicUsize>,
     sender: JoinHandle<Result<Vec<Placed>>>,
 }
 
 impl Load {
     pub fn start(log: &Arc<TestLog>, mut orders: Orders, rate: Rate) -> Load {
         let stop = Arc::<AtomicBool>::default();
-        let (log, stopped) = (log.clone(), stop.clone());
+        let bursts = Arc::<AtomicUsize>::default();
+        let (log, stopped, burst) = (log.clone(), stop.clone(), bursts.clone());
         let sender = std::thread::spawn(move || {
             let began = Instant::now();
             let mut placed: Vec<Placed> = Vec::new();
             while !stopped.load(Ordering::Relaxed) && placed.len() < rate.most {
-                let due = ((began.elapsed().as_secs_f64() * rate.per_second as f64) as usize).min(rate.most);
+                let even = (began.elapsed().as_secs_f64() * rate.per_second as f64) as usize;
+                let due = (even + burst.load(Ordering::Relaxed)).min(rate.most);
                 // What a stalled log held back comes in pieces, as it would from many senders.
                 let count = due.saturating_sub(placed.len()).min(1_000);
                 if count > 0 {
@@ -43,7 +46,12 @@ impl Load {
             }
             Ok(placed)
         });
-        Load { stop, sender }
+        Load { stop, bursts, sender }
+    }
+
+    /// Sends so many beside the rate, at once.
+    pub fn burst(&self, records: usize) {
+        self.bursts.fetch_add(records, Ordering::Relaxed);
     }
 
     /// Sends nothing more; answers where everything is.

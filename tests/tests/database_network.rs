@@ -40,6 +40,8 @@ async fn survives_resets_and_silence_between_the_worker_and_postgres() -> Result
                 if mid_copy {
                     let sprung = network.counters().sprung_traps;
                     network.set_trap(Trap { at: Point::CopyData { after_bytes: 0 }, action: Action::Hold, times: 1 });
+                    // At the load's rate each lane keeps up with batches too small for a COPY.
+                    load.burst(4_000);
                     wait_until("a COPY begins", PATIENCE, || network.counters().sprung_traps > sprung).await?;
                 }
                 network.silence(direction, true);
