@@ -14,6 +14,7 @@ pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position
 pub mod rejects; // duto.reject
 pub mod ledger; // duto.batch
+mod pieces; // parameters that fit into a message
 mod outbox; // duto.outbox
 mod answers; // duto.answer
 pub mod prune; // what is no longer needed

@@ -1,12 +1,11 @@
 //! `duto.outbox`: the messages of stored rows, written in the rows' own transaction. They are sent after the commit.
 
-use std::ops::Range;
-
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
+use super::pieces::pieces;
 use super::prepared::Prepared;
 use super::target::Target;
 use crate::message_id::{Origin, message_id};
@@ -16,9 +15,6 @@ const INSERT: &str = "INSERT INTO duto.outbox (pipeline, topic, partition, targe
      SELECT $1, $2, m.partition, m.target, m.key, m.value, m.message_id, $3
      FROM unnest($4::integer[], $5::text[], $6::bytea[], $7::bytea[], $8::uuid[]) WITH ORDINALITY AS m (partition, target, key, value, message_id, place)
      ORDER BY m.place";
-
-/// A statement takes messages until they have this many bytes. PostgreSQL takes no statement of 1 GiB.
-const PIECE_BYTES: usize = 16 << 20;
 
 /// The rows of `duto.outbox`, column by column.
 #[derive(Default)]
@@ -37,7 +33,8 @@ pub(super) async fn write(on: &Connection, by: &Connector, target: &Target, batc
         return Ok(());
     }
     let token = Uuid::new_v4();
-    for piece in rows.pieces() {
+    let bytes_of = |(key, value): (&Option<&[u8]>, &Option<&[u8]>)| key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+    for piece in pieces(rows.keys.iter().zip(&rows.values).map(bytes_of)) {
         let Rows { partitions, targets, keys, values, message_ids } = &rows;
         let (partitions, targets, keys) = (&partitions[piece.clone()], &targets[piece.clone()], &keys[piece.clone()]);
         let (contents, message_ids, sent) = (&values[piece.clone()], &message_ids[piece.clone()], piece.len());
@@ -49,24 +46,6 @@ pub(super) async fn write(on: &Connection, by: &Connector, target: &Target, batc
         }
     }
     Ok(())
-}
-
-impl Rows<'_> {
-    /// The rows in stretches that each fit into one message to PostgreSQL.
-    fn pieces(&self) -> Vec<Range<usize>> {
-        let (mut pieces, mut from, mut bytes) = (Vec::new(), 0, 0);
-        for (index, (key, value)) in self.keys.iter().zip(&self.values).enumerate() {
-            bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-            if bytes > PIECE_BYTES {
-                pieces.push(from..index + 1);
-                (from, bytes) = (index + 1, 0);
-            }
-        }
-        if from < self.keys.len() {
-            pieces.push(from..self.keys.len());
-        }
-        pieces
-    }
 }
 
 fn rows_of<'a>(target: &'a Target, batch: &'a Prepared, stored: &[Vec<u32>]) -> Rows<'a> {

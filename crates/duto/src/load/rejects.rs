@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
+use super::pieces::pieces;
 use super::prepared::{Outcome, Prepared};
 use super::target::Target;
 use crate::reject::Reject;
@@ -24,22 +25,11 @@ ON CONFLICT (pipeline, cluster_id, topic, topic_id, partition, "offset") DO UPDA
 SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = excluded.rule, reason = excluded.reason, sqlstate = excluded.sqlstate
 WHERE known.status = 'open'"#;
 
-/// A statement takes rejects until their payloads have this many bytes. PostgreSQL takes no statement of 1 GiB.
-const PIECE_BYTES: usize = 16 << 20;
-
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
 pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<(), Failure> {
-    let mut rest = batch.rejects.as_slice();
-    while !rest.is_empty() {
-        let mut bytes = 0;
-        let fits = |reject: &&Reject| {
-            let before = bytes;
-            bytes += batch.batch.get(reject.record as usize).payload.map_or(0, <[u8]>::len);
-            before < PIECE_BYTES
-        };
-        let (piece, behind) = rest.split_at(rest.iter().take_while(fits).count().max(1));
-        write_piece(on, by, target, batch, piece).await?;
-        rest = behind;
+    let bytes_of = |reject: &Reject| batch.batch.get(reject.record as usize).payload.map_or(0, <[u8]>::len);
+    for piece in pieces(batch.rejects.iter().map(bytes_of)) {
+        write_piece(on, by, target, batch, &batch.rejects[piece]).await?;
     }
     Ok(())
 }
