@@ -1,6 +1,9 @@
 //! Makes the tables fit the pipeline file before the first record: what is missing is made, what differs is an error that shows the ALTER.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, bail};
+use tokio_postgres::Row;
 
 use super::connect::Connection;
 use super::ddl;
@@ -60,14 +63,17 @@ struct Found {
     type_name: String,
     not_null: bool,
     has_default: bool,
+    /// An identity, or part of the primary key: PostgreSQL does not let such a column be NULL, whatever is asked.
+    never_null: bool,
 }
 
 async fn fit_table(transaction: &tokio_postgres::Transaction<'_>, table: &Table) -> anyhow::Result<()> {
-    let statement = "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull, atthasdef OR attidentity <> ''
+    let statement = "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull, atthasdef OR attidentity <> '',
+           attidentity <> '' OR EXISTS (SELECT 1 FROM pg_index WHERE indrelid = attrelid AND indisprimary AND attnum = ANY (indkey))
          FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped";
     let rows = transaction.query(statement, &[&quote(&table.name)]).await?;
-    let found: std::collections::HashMap<String, Found> =
-        rows.iter().map(|row| (row.get(0), Found { type_name: row.get(1), not_null: row.get(2), has_default: row.get(3) })).collect();
+    let read = |row: &Row| Found { type_name: row.get(1), not_null: row.get(2), has_default: row.get(3), never_null: row.get(4) };
+    let found: HashMap<String, Found> = rows.iter().map(|row| (row.get(0), read(row))).collect();
     let mut differences = Vec::new();
     for column in &table.columns {
         match found.get(&column.name) {
@@ -82,7 +88,12 @@ async fn fit_table(transaction: &tokio_postgres::Transaction<'_>, table: &Table)
     }
     for (name, found) in &found {
         if found.not_null && !found.has_default && table.columns.iter().all(|column| column.name != *name) {
-            differences.push(format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL;", quote(&table.name), quote(name)));
+            differences.push(match found.never_null {
+                true => {
+                    format!("-- column {name} is part of the table's primary key, and the file does not fill it: declare it in the file")
+                }
+                false => format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL;", quote(&table.name), quote(name)),
+            });
         }
     }
     differences.extend(missing_key(transaction, table).await?);
@@ -127,7 +138,13 @@ fn difference(table: &Table, column: &Column, found: &Found) -> Vec<String> {
         statements.push(format!("ALTER TABLE {table} ALTER COLUMN {name} SET NOT NULL;"));
     }
     if !column.not_null && !column.primary_key && !column.column_type.is_serial() && found.not_null {
-        statements.push(format!("ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL;"));
+        statements.push(match found.never_null {
+            true => format!(
+                "-- column {} of the table is never NULL (an identity, or part of the primary key): write `{expected} NOT NULL` in the file",
+                column.name
+            ),
+            false => format!("ALTER TABLE {table} ALTER COLUMN {name} DROP NOT NULL;"),
+        });
     }
     statements
 }
