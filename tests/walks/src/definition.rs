@@ -20,6 +20,16 @@ pub struct Rollup {
     /// Names and expressions.
     pub by: Vec<(String, String)>,
     pub measures: Vec<(String, String)>,
+    pub window: Option<Window>,
+}
+
+/// By what a rollup has windows.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// An expression.
+    pub over: String,
+    /// The finest grain that is kept for ever: between two such edges any window is right.
+    pub unit: String,
 }
 
 #[derive(Debug, Clone)]
@@ -102,9 +112,15 @@ pub fn rollups(pipeline: &Json) -> Vec<Rollup> {
             Json::Array(_) => texts(&declared["by"]).into_iter().map(|name| (name.clone(), name)).collect(),
             other => pairs(other),
         };
-        Rollup { name: name.clone(), from: text(&declared["from"]), by, measures: pairs(&declared["measures"]) }
+        let window = declared["over"].as_str().map(|over| Window { over: over.to_owned(), unit: finest_kept(&declared["grains"]) });
+        Rollup { name: name.clone(), from: text(&declared["from"]), by, measures: pairs(&declared["measures"]), window }
     };
     pipeline["rollups"].as_object().into_iter().flatten().map(of).collect()
+}
+
+fn finest_kept(grains: &Json) -> String {
+    let kept = ["second", "minute", "hour", "day"].into_iter().find(|unit| grains[unit] == "forever");
+    kept.unwrap_or("hour").to_owned()
 }
 
 pub fn publishes(pipeline: &Json) -> Vec<Publish> {

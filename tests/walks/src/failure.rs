@@ -24,6 +24,8 @@ pub enum Kind {
     /// Another record was rejected, or for a reason of another kind.
     Reject,
     Rollup,
+    /// A stretch of time of a rollup with windows.
+    Window,
     /// `duto rollups verify` reports a difference.
     Verify,
     View,

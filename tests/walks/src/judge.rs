@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::canonical::canonical;
-use crate::definition::{Table, pairs, publishes, rollups, tables};
+use crate::definition::{Table, Window, pairs, publishes, rollups, tables};
 use crate::failure::{Failure, Kind};
 use crate::ground::TOPIC;
 use crate::log_file::LogFile;
@@ -167,11 +167,19 @@ impl Judge<'_> {
             columns.extend(rollup.measures.iter().map(|(name, sql)| format!("{} AS {name}", as_aggregate(sql))));
             let group: Vec<String> = (1..=rollup.by.len()).map(|place| place.to_string()).collect();
             let group = if group.is_empty() { String::new() } else { format!(" GROUP BY {}", group.join(", ")) };
-            let recomputed = format!("SELECT {} FROM public.{}{group}", columns.join(", "), rollup.from);
+            let (table, name) = (format!("public.{}", rollup.from), format!("public.{}", rollup.name));
+            let counted = |within: &str| format!("SELECT {} FROM {table}{within}{group}", columns.join(", "));
             let names: Vec<&str> = rollup.by.iter().chain(&rollup.measures).map(|(name, _)| name.as_str()).collect();
-            let view = format!("SELECT {} FROM public.{}", names.join(", "), rollup.name);
-            if let Some(failure) = self.same(&view, &recomputed, Kind::Rollup).await? {
+            let view = format!("SELECT {} FROM {name}", names.join(", "));
+            if let Some(failure) = self.same(&view, &counted(""), Kind::Rollup).await? {
                 return Ok(Some(failure));
+            }
+            let Some(window) = &rollup.window else { continue };
+            for (from, to) in self.stretches(&table, window).await? {
+                let within = format!(" WHERE {over} >= '{from}' AND {over} < '{to}'", over = window.over);
+                if let Some(failure) = self.same(&format!("{view}('{from}', '{to}')"), &counted(&within), Kind::Window).await? {
+                    return Ok(Some(failure));
+                }
             }
         }
         for (name, select) in pairs(&self.pipeline["views"]) {
@@ -180,6 +188,19 @@ impl Judge<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Some stretches of time between the first row of the table and the last.
+    async fn stretches(&self, table: &str, Window { over, unit }: &Window) -> Result<Vec<(String, String)>> {
+        let edges = format!(
+            "SELECT at::text, (at + interval '1 {unit}')::text FROM (SELECT DISTINCT date_trunc('{unit}', {over}) AS at FROM {table} WHERE {over} IS NOT \
+             NULL) AS edges ORDER BY at"
+        );
+        let edges: Vec<(String, String)> = self.database.query(&edges, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let (Some((first, _)), Some((last, end))) = (edges.first(), edges.last()) else { return Ok(Vec::new()) };
+        let (middle, _) = &edges[edges.len() / 2];
+        let stretches = [(first, last), (first, middle), (middle, end), (last, end)];
+        Ok(stretches.into_iter().map(|(from, to)| (from.clone(), to.clone())).collect())
     }
 
     async fn same(&self, found: &str, expected: &str, kind: Kind) -> Result<Option<Failure>> {

@@ -156,6 +156,13 @@ impl Shrinking<'_> {
             for name in keys(&self.best.pipeline[section]) {
                 let candidate = self.edited(|file| remove(&mut file[section], &name));
                 self.try_it(candidate).await?;
+                let candidate = self.edited(|file| {
+                    if let Some(declared) = file.get_mut(section).and_then(|section| section.get_mut(&name)) {
+                        remove(declared, "grains");
+                        remove(declared, "over");
+                    }
+                });
+                self.try_it(candidate).await?;
                 for measure in keys(&self.best.pipeline[section][&name]["measures"]) {
                     let candidate = self.edited(|file| remove(&mut file[section][&name]["measures"], &measure));
                     self.try_it(candidate).await?;

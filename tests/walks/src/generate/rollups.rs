@@ -65,16 +65,37 @@ pub fn rollup(chance: &mut Chance, table: &str, columns: &[Source]) -> Json {
         };
         by.insert(format!("g{number}"), json!(expression));
     }
+    let mut rollup = Map::new();
+    rollup.insert("from".to_owned(), json!(table));
+    let timed: Vec<&Source> = columns.iter().filter(|source| matches!(source.class, Class::Timestamp | Class::Timestamptz)).collect();
+    let has_windows = !timed.is_empty() && chance.percent(40);
+    if has_windows {
+        rollup.insert("over".to_owned(), json!(chance.pick(&timed).path));
+        if let Some(grains) = grains(chance) {
+            rollup.insert("grains".to_owned(), grains);
+        }
+    }
     let mut measures = Map::new();
     measures.insert("m0".to_owned(), json!("count(*)"));
     for number in 1..=chance.between(1, 3) {
-        measures.insert(format!("m{number}"), json!(measure(chance, &scope)));
+        measures.insert(format!("m{number}"), json!(measure(chance, &scope, has_windows)));
     }
-    let by = if by.is_empty() { json!([]) } else { Json::Object(by) };
-    json!({ "from": table, "by": by, "measures": measures })
+    rollup.insert("by".to_owned(), if by.is_empty() { json!([]) } else { Json::Object(by) });
+    rollup.insert("measures".to_owned(), Json::Object(measures));
+    Json::Object(rollup)
 }
 
-fn measure(chance: &mut Chance, scope: &Scope<'_>) -> String {
+/// None is the usual ones. The record's times are of any age, so that what is not kept for ever is pruned.
+fn grains(chance: &mut Chance) -> Option<Json> {
+    match chance.below(4) {
+        0 => Some(json!({ "second": "forever", "minute": "forever" })),
+        1 => Some(json!({ "minute": "forever", "day": "forever" })),
+        2 => Some(json!({ "second": "25h", "hour": "forever" })),
+        _ => None,
+    }
+}
+
+fn measure(chance: &mut Chance, scope: &Scope<'_>, has_windows: bool) -> String {
     let class = *chance.pick(&[Class::Integer, Class::Numeric, Class::Big, Class::Numeric]);
     let class = if scope.has(class) { class } else { Class::Big };
     let value = match class {
@@ -89,7 +110,7 @@ fn measure(chance: &mut Chance, scope: &Scope<'_>) -> String {
         0 | 1 => format!("sum({value})"),
         2 => format!("min({value})"),
         3 => format!("max({value})"),
-        4 => format!("count(distinct {value})"),
+        4 if !has_windows => format!("count(distinct {value})"),
         5 => format!("last({value} ORDER BY id)"),
         _ => "count(*)".to_owned(),
     };

@@ -30,7 +30,9 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
     if chance.percent(30) {
         columns.push("doubled BIGINT GENERATED ALWAYS AS (id * 2) STORED".to_owned());
     }
-    if chance.percent(20) && !avoids(Known::AlwaysIdentity) {
+    // An identity is never NULL, which the file must say as well.
+    let may_be_null = columns.iter().any(|column| column == "id BIGINT") && !key.contains(&"id");
+    if chance.percent(20) && !may_be_null && !avoids(Known::AlwaysIdentity) {
         // The record feeds it nevertheless.
         columns
             .iter_mut()
