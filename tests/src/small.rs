@@ -12,6 +12,18 @@ use crate::pipeline::TestPipeline;
 use crate::verify::connect;
 use crate::worker::{catch_up, command};
 
+/// Sections of a pipeline of one table, one record a row.
+pub const EVENTS: &str = "
+record:
+  id: BIGINT
+  parent?: BIGINT
+tables:
+  events:
+    columns: { id: BIGINT PRIMARY KEY, parent: BIGINT }
+    repeat: ignore
+    select: SELECT id, parent FROM record
+";
+
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A pipeline, its database and its log, which is embedded and has one partition.

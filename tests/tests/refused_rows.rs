@@ -3,23 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use duto_tests::small::Small;
+use duto_tests::small::{EVENTS, Small};
 use duto_tests::wait::{wait_for, wait_until};
 use duto_tests::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What a pipeline of one table, one record a row, has in it.
-const EVENTS: &str = "
-record:
-  id: BIGINT
-  parent?: BIGINT
-tables:
-  events:
-    columns: { id: BIGINT PRIMARY KEY, parent: BIGINT }
-    repeat: ignore
-    select: SELECT id, parent FROM record
-";
 
 /// One transaction a record.
 const ONE_BY_ONE: &str = "batch: { max_records: 1, workers: 1 }\n";
@@ -155,6 +143,24 @@ async fn too_many_rejects_pause_where_the_file_says_so() -> Result<()> {
     small.expect("SELECT (SELECT count(*) FROM duto.reject) < 100, count(*) FROM children", &["t 0"]).await?;
     small.client.batch_execute("INSERT INTO parents VALUES (100)").await?;
     wait_for(&small.client, "SELECT (SELECT count(*) FROM duto.reject) + count(*) = 120 FROM children", PATIENCE).await
+}
+
+/// What is no record at all counts too, and the pause lasts as long as the limit is reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_cannot_be_decoded_pause_there_as_well() -> Result<()> {
+    let limit = "rejects: { pause_at: 90% }\n";
+    let small = Small::create("pause_decode", &format!("{limit}{EVENTS}"), "").await?;
+    small.send(std::iter::repeat_n("no record", 120))?;
+    let worker = Worker::start(&small.pipeline, &["--only", "worker"])?;
+    wait_until("the worker says again why it waits", PATIENCE, || worker.said("rejects.pause_at is 90%") > 1)
+        .await
+        .with_context(|| worker.tail())?;
+    small.expect("SELECT count(*) < 100 FROM duto.reject", &["t"]).await?;
+    drop(worker);
+    let file = &small.pipeline.file;
+    std::fs::write(file, std::fs::read_to_string(file)?.replace(limit, ""))?;
+    small.load()?;
+    small.expect("SELECT count(*), min(stage), max(stage) FROM duto.reject", &["120 decode decode"]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

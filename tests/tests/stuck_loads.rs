@@ -8,24 +8,13 @@ use duto_servers::shared::TestDatabase;
 use duto_tests::http::{request, wait_until_it_answers};
 use duto_tests::log::{LogKind, TestLog};
 use duto_tests::pipeline::{Settings, TestPipeline};
-use duto_tests::small::Small;
+use duto_tests::small::{EVENTS, Small};
 use duto_tests::verify::connect;
 use duto_tests::wait::wait_for;
 use duto_tests::worker::{Worker, command};
 use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-const EVENTS: &str = "
-record:
-  id: BIGINT
-  parent?: BIGINT
-tables:
-  events:
-    columns: { id: BIGINT PRIMARY KEY, parent: BIGINT }
-    repeat: ignore
-    select: SELECT id, parent FROM record
-";
 
 const ROLLUPS: &str = "
 rollups:
