@@ -278,8 +278,12 @@ impl Oracle {
 
 impl Target {
     fn statement(&self, replay: bool) -> String {
-        let key = self.table.key().join(", ");
-        let others: Vec<String> = self.outputs.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+        let key = self.table.key();
+        // PostgreSQL lets nobody set an identity, not even to what it is.
+        let beside: Vec<&String> = self.outputs.iter().filter(|name| !key.contains(name)).collect();
+        let set = if beside.is_empty() { self.outputs.iter().collect() } else { beside };
+        let others: Vec<String> = set.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+        let key = key.join(", ");
         let repeat = match self.table.repeat.as_str() {
             "ignore" => format!("ON CONFLICT ({key}) DO NOTHING"),
             "update" if replay => format!("ON CONFLICT ({key}) DO NOTHING"),
