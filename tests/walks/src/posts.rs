@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -21,8 +22,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    pub fn stored(&self) -> usize {
-        self.answers.values().filter(|(verdict, _)| verdict.letter == 's').count()
+    /// How many records are stored, at least and at most.
+    pub fn stored(&self) -> RangeInclusive<usize> {
+        let count = |is_stored: fn(&Verdict) -> bool| self.answers.values().filter(|(verdict, _)| is_stored(verdict)).count();
+        count(|verdict| verdict.letter == 's' && verdict.or == 's')..=count(|verdict| verdict.letter == 's' || verdict.or == 's')
     }
 
     pub fn messages(&self) -> impl Iterator<Item = &(String, String)> {
