@@ -105,8 +105,9 @@ impl<'p> WindowParts<'p> {
         let whole = format!("{into} SELECT {WHOLE_HISTORY}, '-infinity'::timestamp, {values}, {shard} FROM {base}{};", places(3, groups));
         let of_grain = |grain: &Grain| {
             let since = kept_from(grain).map_or_else(|| "IS NOT NULL".to_owned(), |from| format!(">= {from}"));
+            // A bucket's counters side by side, as a load leaves them: a window reads pages, and of scattered rows it would be one a row.
             format!(
-                " {into} SELECT {}, {}, {values}, {shard} FROM {base} WHERE {} {since}{};",
+                " {into} SELECT {}, {}, {values}, {shard} FROM {base} WHERE {} {since}{} ORDER BY 2;",
                 grain.unit.seconds(),
                 truncated(grain, &self.time()),
                 self.time(),
