@@ -13,9 +13,13 @@ pub mod rollup; // what stored rows add to counters
 pub mod reject; // why a record was not stored
 pub mod message_id; // the names of what leaves
 pub mod deliver; // a call for each record
+pub mod stages; // all of these, and the batch that is ready to be written
+pub mod changes; // which tables have new rows
+pub mod progress; // what was done, and how it is
 pub mod load; // rows into PostgreSQL, exactly once
 pub mod publish; // a message for each stored row, exactly once
 pub mod query; // views and endpoints, what each reads
+pub mod replay; // rejects come again
 pub mod files; // CSV files through the same stages
 pub mod worker; // the log through the stages into the load
 pub mod serve; // the page, endpoints, live updates, health and metrics

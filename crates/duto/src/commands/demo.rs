@@ -13,10 +13,10 @@ use super::run::{Plan, run_pipeline, stop_on_signals, wait_for};
 use super::{exit_code, generate, topics};
 use crate::generate::GenerateSettings;
 use crate::log;
+use crate::progress::Progress;
 use crate::serve;
 use crate::serve::overview::{self, Overlooked, Overview};
 use crate::serve::topics::ReadingPipeline;
-use crate::worker::progress::Progress;
 
 /// The four systems; products are two applications.
 const PIPELINES: [&str; 5] = [

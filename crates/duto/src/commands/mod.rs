@@ -23,8 +23,8 @@ pub mod topics; // duto topics [FILE...]
 
 use clap::{Parser, Subcommand};
 
+use crate::stages::Stages;
 use crate::time_slice::ask_for_short_slices;
-use crate::worker::stages::Stages;
 
 /// Moves events from a log into PostgreSQL exactly once, and shows them live.
 #[derive(Debug, Parser)]

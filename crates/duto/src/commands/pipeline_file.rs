@@ -10,7 +10,7 @@ use super::check;
 use super::exit_code;
 use crate::definition::{self, Pipeline};
 use crate::log::{self, Log};
-use crate::worker::stages::Stages;
+use crate::stages::Stages;
 
 /// A good file, planned.
 pub struct Loaded {

@@ -11,8 +11,8 @@ use crate::deliver::Deliverer;
 use crate::files::TOPIC_PREFIX;
 use crate::load::connect::Connector;
 use crate::load::ensure;
-use crate::load::replay::{Choice, Replayed, for_replay, replay};
-use crate::worker::stages::Stages;
+use crate::replay::{Choice, Replayed, for_replay, replay};
+use crate::stages::Stages;
 
 /// So many in one transaction.
 const BATCH: i64 = 1_000;

@@ -17,12 +17,12 @@ use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::{Log, NewTopic};
+use crate::progress::Progress;
 use crate::pull;
 use crate::serve::auth::Guard;
 use crate::serve::endpoints::Answers;
 use crate::serve::faults::Faults;
 use crate::serve::{self, Served};
-use crate::worker::progress::Progress;
 use crate::worker::{Worker, WorkerError};
 
 /// A stop finishes what is in flight, but not for ever.
@@ -235,7 +235,7 @@ async fn serve_http(
     let listener = serve::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
-    let watching = tokio::spawn(serve::changes::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
+    let watching = tokio::spawn(serve::positions::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
     let served = Served {
         file: loaded.file.clone(),
         pipeline,

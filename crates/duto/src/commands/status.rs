@@ -11,9 +11,9 @@ use super::{exit_code, table};
 use crate::definition::Pipeline;
 use crate::load::connect::{Connection, Connector};
 use crate::log::Log;
+use crate::progress::{MOST_COUNTED, Waiting};
 use crate::publish::mark::Mark;
-use crate::publish::outbox::{self, MOST_COUNTED, Position, Waiting};
-use crate::publish::publishes;
+use crate::publish::outbox::{self, Position};
 use crate::publish::relay::journal_name;
 
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     let connector = Connector::new(&pipeline.database, "status")?;
     let connection = connector.connect().await?;
     let mut partitions = read(&connection, &connector, pipeline, &ends).await?;
-    if publishes(pipeline) {
+    if pipeline.publishes() {
         for status in partitions.iter_mut().filter(|status| status.position.is_some()) {
             status.waiting = Some(waiting(&connection, &connector, pipeline, log.as_ref(), status.partition).await?);
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::pipeline_file::Loaded;
 use crate::batch::{Batch, Place};
 use crate::definition::{ColumnType, Expectation, Given, PipelineTest};
-use crate::load::prepared::{Prepared, Verdicts};
+use crate::stages::prepared::{Prepared, Verdicts};
 
 /// Ok, or a sentence about the first difference.
 pub fn run(loaded: &Loaded, test: &PipelineTest) -> Result<(), String> {

@@ -117,3 +117,10 @@ pub struct Pipeline {
     /// `listen:`, the address that the HTTP server binds unless `--listen` says otherwise.
     pub listen: Option<String>,
 }
+
+impl Pipeline {
+    /// Whether stored rows are told to others by `publish:`, through the outbox.
+    pub fn publishes(&self) -> bool {
+        !self.publish.is_empty()
+    }
+}

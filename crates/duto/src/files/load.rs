@@ -21,10 +21,10 @@ use crate::load::partitions::Partitions;
 use crate::load::position::{self, Position};
 use crate::load::rollups::{FILES_SHARD, RollupTargets};
 use crate::load::target::Target;
+use crate::progress::Progress;
+use crate::stages::Stages;
 use crate::worker::filling::Filling;
-use crate::worker::progress::Progress;
 use crate::worker::settle::{Settled, Settler, Way};
-use crate::worker::stages::Stages;
 use crate::worker::{TRIES_TO_FILL, WorkerError, connect_patiently, worker_name};
 
 /// The line before the first one.

@@ -16,8 +16,8 @@ use super::{HEADING_HEADER, NAME_HEADER, PARTITION, heading};
 use crate::batch::{Batch, Place, encode_headers};
 use crate::decode::CsvLayout;
 use crate::definition::{Files, Pipeline};
-use crate::load::prepared::{OffsetRange, Prepared};
-use crate::worker::stages::Stages;
+use crate::stages::Stages;
+use crate::stages::prepared::{OffsetRange, Prepared};
 
 /// A file that can be loaded, at its first record.
 pub struct Source {

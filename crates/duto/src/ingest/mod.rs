@@ -1,9 +1,7 @@
 //! `ingest:`, HTTP endpoints that put records on a topic. A record is checked as the file declares it, and answered when the log has it
 //! durably, or when it is stored.
 
-pub mod answers; // what waiting requests are told
 mod body; // one object, an array, or one object a line
-pub mod intake; // an endpoint, planned
 mod send; // into the log, and its outcome
 mod stored; // answered after the store
 
@@ -20,47 +18,63 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::changes::Changes;
+use crate::definition::Pipeline;
+use crate::load::pool::Pool;
+use crate::log::Producer;
 use crate::reject::Reject;
-use crate::serve::Served;
+use crate::stages::Stages;
+use crate::stages::intake::Intake;
 use body::Body;
-use intake::Intake;
 use send::{Outgoing, SendFailure, send_all};
 
 /// A body of many records may be so much longer than one record.
 const RECORDS_IN_A_BODY: usize = 64;
 const KEY_BYTES_MAX: usize = 255;
 
+/// What the endpoints work with.
+pub struct Ingest {
+    pub pipeline: Pipeline,
+    pub stages: Arc<Stages>,
+    /// Where kept answers are looked up.
+    pub pool: Pool,
+    /// By which it is known when a record is stored.
+    pub changes: Arc<Changes>,
+    pub producer: Arc<dyn Producer>,
+}
+
 /// One route for each declared endpoint.
-pub fn routes(served: &Served) -> Router<Arc<Served>> {
-    let most_bytes = served.pipeline.source.max_record_bytes.saturating_mul(RECORDS_IN_A_BODY);
-    let taken = |intake: &&Arc<Intake>| served.pipeline.ingest.contains(&intake.endpoint);
-    served.stages.intakes().iter().filter(taken).fold(Router::new(), |router, intake| {
+pub fn routes<S: Clone + Send + Sync + 'static>(state: Ingest) -> Router<S> {
+    let most_bytes = state.pipeline.source.max_record_bytes.saturating_mul(RECORDS_IN_A_BODY);
+    let taken = |intake: &&Arc<Intake>| state.pipeline.ingest.contains(&intake.endpoint);
+    let router = state.stages.intakes().iter().filter(taken).fold(Router::new(), |router, intake| {
         let endpoint = &intake.endpoint;
         let method = MethodFilter::try_from(axum::http::Method::from_bytes(endpoint.method.as_bytes()).unwrap_or_default())
             .unwrap_or(MethodFilter::POST);
         let intake = intake.clone();
-        let handler = move |State(served): State<Arc<Served>>, headers: HeaderMap, body: Bytes| async move {
-            take(&served, &intake, &headers, &body).await
+        let handler = move |State(state): State<Arc<Ingest>>, headers: HeaderMap, body: Bytes| async move {
+            take(&state, &intake, &headers, &body).await
         };
         router.route(&endpoint.path, on(method, handler).layer(DefaultBodyLimit::max(endpoint.max_body_bytes.unwrap_or(most_bytes))))
-    })
+    });
+    router.with_state(Arc::new(state))
 }
 
 /// One record: its declared answer, or 422 with every problem. Many: 202 when all are in, else 207 with one result a record.
-async fn take(served: &Served, intake: &Intake, headers: &HeaderMap, body: &[u8]) -> Response {
+async fn take(state: &Ingest, intake: &Intake, headers: &HeaderMap, body: &[u8]) -> Response {
     let key = match idempotency_key(headers) {
         Ok(key) => key,
         Err(reason) => return (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": reason }))).into_response(),
     };
     let records = match Body::split(headers, body) {
-        Body::One(record) => return take_one(served, intake, key, record).await,
+        Body::One(record) => return take_one(state, intake, key, record).await,
         Body::Many(records) => records,
         Body::Broken(reason) => return unprocessable(vec![json!({"path": "", "reason": reason})]),
     };
-    let problems = tokio::task::block_in_place(|| problems_of_each(served, intake, &records));
+    let problems = tokio::task::block_in_place(|| problems_of_each(state, intake, &records));
     let results = match intake.endpoint.stored {
-        true => store_all(served, intake, key.as_deref(), &records, &problems).await,
-        false => accept_all(served, intake, &records, &problems).await,
+        true => store_all(state, intake, key.as_deref(), &records, &problems).await,
+        false => accept_all(state, intake, &records, &problems).await,
     };
     let is_accepted = |result: &&Value| result["status"].as_u64().is_some_and(|status| status < 300);
     let accepted = results.iter().filter(is_accepted).count();
@@ -72,17 +86,17 @@ async fn take(served: &Served, intake: &Intake, headers: &HeaderMap, body: &[u8]
     (status, axum::Json(json!({"accepted": accepted, "refused": refused, "results": told}))).into_response()
 }
 
-async fn take_one(served: &Served, intake: &Intake, key: Option<String>, record: &[u8]) -> Response {
-    let problems = problems(served, intake, record);
+async fn take_one(state: &Ingest, intake: &Intake, key: Option<String>, record: &[u8]) -> Response {
+    let problems = problems(state, intake, record);
     if !problems.is_empty() {
-        return match kept_before(served, intake, key.as_deref()).await {
+        return match kept_before(state, intake, key.as_deref()).await {
             Some((status, body)) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
             None => unprocessable(describe(&problems)),
         };
     }
     if intake.endpoint.stored {
         let key = key.unwrap_or_else(own_key);
-        return match stored::take(served, intake, &key, record).await {
+        return match stored::take(state, intake, &key, record).await {
             Ok((status, body)) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
             Err(failure) => refused(&failure),
         };
@@ -92,7 +106,7 @@ async fn take_one(served: &Served, intake: &Intake, key: Option<String>, record:
         Ok(answer) => answer.unwrap_or_else(|| json!({"accepted": 1}).to_string()),
         Err(reason) => return unprocessable(vec![json!({"path": "", "rule": "answer", "reason": reason})]),
     };
-    match send_all(served, intake, &[outgoing(record)]).await.pop() {
+    match send_all(state, intake, &[outgoing(record)]).await.pop() {
         Some(Ok(_)) => {
             let status = StatusCode::from_u16(intake.endpoint.status).unwrap_or(StatusCode::ACCEPTED);
             (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
@@ -103,14 +117,14 @@ async fn take_one(served: &Served, intake: &Intake, key: Option<String>, record:
 }
 
 /// The results, one a record, in the posted order.
-async fn accept_all(served: &Served, intake: &Intake, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
+async fn accept_all(state: &Ingest, intake: &Intake, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
     let good = records.iter().zip(problems).filter(|(_, problems)| problems.is_empty());
     let outgoing: Vec<Outgoing<'_>> = good.map(|(record, _)| outgoing(record)).collect();
     let told = |outcome: Result<_, SendFailure>| match outcome {
         Ok(_) => json!({"status": intake.endpoint.status}),
         Err(failure) => json!({"status": failure.status().as_u16(), "error": failure.to_string()}),
     };
-    let mut outcomes = send_all(served, intake, &outgoing).await.into_iter().map(told);
+    let mut outcomes = send_all(state, intake, &outgoing).await.into_iter().map(told);
     let result = |problems: &Vec<Reject>| match problems.is_empty() {
         false => json!({"status": 422, "problems": describe(problems)}),
         true => outcomes.next().unwrap_or_else(|| json!({"status": 500, "error": "no outcome"})),
@@ -120,15 +134,15 @@ async fn accept_all(served: &Served, intake: &Intake, records: &[&[u8]], problem
 
 /// The results, one a record, in the posted order. Each record has a key of its own, made of the request's and its place among ALL that were
 /// posted: a request that is made again with its bad records mended finds the same answers at the same places.
-async fn store_all(served: &Served, intake: &Intake, key: Option<&str>, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
+async fn store_all(state: &Ingest, intake: &Intake, key: Option<&str>, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
     let request = key.map_or_else(own_key, str::to_owned);
     let each = records.iter().zip(problems).enumerate().map(|(place, (record, problems))| {
         let own = key_of_place(&request, place);
         async move {
             if problems.is_empty() {
-                return told(stored::take(served, intake, &own, record).await);
+                return told(stored::take(state, intake, &own, record).await);
             }
-            match kept_before(served, intake, key.map(|_| own.as_str())).await {
+            match kept_before(state, intake, key.map(|_| own.as_str())).await {
                 Some(answer) => told(Ok(answer)),
                 None => json!({"status": 422, "problems": describe(problems)}),
             }
@@ -153,18 +167,18 @@ fn told(answered: stored::Answered) -> Value {
 }
 
 /// What the caller's key was answered before: a repeat gets it, whatever its body, also one that could not be taken now.
-async fn kept_before(served: &Served, intake: &Intake, key: Option<&str>) -> Option<(StatusCode, Vec<u8>)> {
+async fn kept_before(state: &Ingest, intake: &Intake, key: Option<&str>) -> Option<(StatusCode, Vec<u8>)> {
     let key = key.filter(|_| intake.endpoint.stored)?;
-    stored::kept(served, key).await.ok().flatten()
+    stored::kept(state, key).await.ok().flatten()
 }
 
-fn problems(served: &Served, intake: &Intake, record: &[u8]) -> Vec<Reject> {
-    intake.problems(record).unwrap_or_else(|| served.stages.problems(record))
+fn problems(state: &Ingest, intake: &Intake, record: &[u8]) -> Vec<Reject> {
+    intake.problems(record).unwrap_or_else(|| state.stages.problems(record))
 }
 
-fn problems_of_each(served: &Served, intake: &Intake, records: &[&[u8]]) -> Vec<Vec<Reject>> {
+fn problems_of_each(state: &Ingest, intake: &Intake, records: &[&[u8]]) -> Vec<Vec<Reject>> {
     let elsewhere: Option<Vec<Vec<Reject>>> = records.iter().map(|record| intake.problems(record)).collect();
-    elsewhere.filter(|problems| !problems.is_empty()).unwrap_or_else(|| served.stages.problems_of_each(records))
+    elsewhere.filter(|problems| !problems.is_empty()).unwrap_or_else(|| state.stages.problems_of_each(records))
 }
 
 fn outgoing(record: &[u8]) -> Outgoing<'_> {

@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use tokio::sync::oneshot;
 
-use super::intake::Intake;
+use super::Ingest;
 use crate::log::{LogError, OutgoingRecord, Sent};
-use crate::serve::Served;
+use crate::stages::intake::Intake;
 
 /// Why a request has no answer of success. After a time-out the record may still get there: its key makes a second one a repeat.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +52,8 @@ impl From<LogError> for SendFailure {
 }
 
 /// Queues all records, then waits for each to be durable. The outcomes are in the order of the records.
-pub async fn send_all(served: &Served, intake: &Intake, records: &[Outgoing<'_>]) -> Vec<Result<Sent, SendFailure>> {
-    let queued: Vec<_> = records.iter().map(|record| queue(served, intake, record)).collect();
+pub async fn send_all(state: &Ingest, intake: &Intake, records: &[Outgoing<'_>]) -> Vec<Result<Sent, SendFailure>> {
+    let queued: Vec<_> = records.iter().map(|record| queue(state, intake, record)).collect();
     let mut outcomes = Vec::with_capacity(queued.len());
     let within = intake.endpoint.timeout;
     for waiting in queued {
@@ -69,12 +69,12 @@ pub async fn send_all(served: &Served, intake: &Intake, records: &[Outgoing<'_>]
     outcomes
 }
 
-fn queue(served: &Served, intake: &Intake, outgoing: &Outgoing<'_>) -> Result<oneshot::Receiver<Result<Sent, LogError>>, LogError> {
+fn queue(state: &Ingest, intake: &Intake, outgoing: &Outgoing<'_>) -> Result<oneshot::Receiver<Result<Sent, LogError>>, LogError> {
     let key = intake.endpoint.key.as_deref().and_then(|field| crate::decode::key_of(outgoing.record, field));
     let key = key.as_deref().or(outgoing.fallback_key.map(str::as_bytes));
     let (tell, outcome) = oneshot::channel();
     let record = OutgoingRecord { topic: &intake.topic, partition: None, key, payload: Some(outgoing.record), headers: outgoing.headers };
-    served.producer.send(
+    state.producer.send(
         record,
         Box::new(move |result| {
             let _ = tell.send(result);

@@ -4,8 +4,8 @@ use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
-use super::prepared::Prepared;
 use super::target::Target;
+use crate::stages::prepared::Prepared;
 
 const INSERT: &str = "INSERT INTO duto.answer (pipeline, idempotency_key, \"offset\", status, body)
      SELECT $1, a.key, a.\"offset\", a.status, a.body

@@ -13,11 +13,11 @@ use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
 use super::few::{self, Column};
 use super::position::{ADVANCE, Moves};
-use super::prepared::{Outcome, Prepared};
 use super::rows::Path;
 use super::target::Target;
 use super::transaction::Committed;
 use crate::definition::ColumnType;
+use crate::stages::prepared::{Outcome, Prepared};
 
 /// The statement and the types of its parameters: [`OWN`], and an array for each column of each table.
 #[derive(Debug, Clone)]

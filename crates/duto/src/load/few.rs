@@ -9,11 +9,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::connect::{Connection, Connector};
-use super::copy;
 use super::failure::{Failure, Scope};
-use super::prepared::PreparedTable;
 use super::target::{TableTarget, quote};
 use crate::definition::ColumnType;
+use crate::stages::copy;
+use crate::stages::prepared::PreparedTable;
 
 /// Up to so many rows go by INSERT. A transaction of 100 of `sales` is a third quicker so than by COPY, and one of 1,000 about as quick.
 pub const FEW_ROWS: usize = 256;

@@ -8,8 +8,8 @@ use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
-use super::prepared::{OffsetRange, Outcome, Prepared};
 use super::target::Target;
+use crate::stages::prepared::{OffsetRange, Outcome, Prepared};
 
 /// The outcomes of one partition's records.
 #[derive(Debug, Default, PartialEq, Eq)]

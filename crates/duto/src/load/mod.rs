@@ -1,6 +1,5 @@
 //! Rows into PostgreSQL, exactly once: one transaction for position, rows, rejects and ledger.
 
-pub mod prepared; // a batch that is ready
 pub mod transaction; // the transaction, on one screen
 pub mod at_once; // the same for a few rows, as one statement
 pub mod rows; // rows into their tables, directly or by a stage
@@ -10,21 +9,18 @@ pub mod views; // each made by itself
 pub mod fill; // rows that were there before their rollup
 pub mod verify; // rollups against their tables
 pub mod position; // the fence and the place
-pub mod replay; // rejects come again
 pub mod move_position; // an operator moves a position
 pub mod rejects; // duto.reject
 pub mod ledger; // duto.batch
 mod pieces; // parameters that fit into a message
-mod outbox; // duto.outbox
+pub mod outbox; // duto.outbox
 mod answers; // duto.answer
 pub mod prune; // what is no longer needed
 pub mod grains; // fine counters whose time is over
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements
-pub mod copy; // binary COPY
 pub mod few; // a few rows by INSERT
-mod numeric;
 pub mod connect; // connections and their timeouts
 pub mod name_lock; // a worker's name, as long as it lives
 pub mod pool; // connections for those who ask now and then

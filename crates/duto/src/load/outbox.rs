@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use super::pieces::pieces;
-use super::prepared::Prepared;
 use super::target::Target;
 use crate::message_id::{Origin, message_id};
+use crate::stages::prepared::Prepared;
 
 /// In the order of the arrays, so that ids rise as the records stand in the log.
 const INSERT: &str = "INSERT INTO duto.outbox (pipeline, topic, partition, target, key, value, message_id, token)
@@ -27,7 +27,7 @@ struct Rows<'a> {
 }
 
 /// Writes the messages of the stored rows. The ids are drawn while the positions are locked, so they rise in commit order for each of them.
-pub(super) async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
+pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
     let rows = rows_of(target, batch, stored);
     if rows.partitions.is_empty() {
         return Ok(());

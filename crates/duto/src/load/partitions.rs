@@ -15,10 +15,10 @@ use tokio_postgres::error::SqlState;
 use super::connect::{Connection, Connector};
 use super::ensure::ADVISORY_LOCK;
 use super::failure::{Failure, Scope};
-use super::prepared::{Prepared, PreparedTable};
 use super::rollups::own_name;
 use super::target::{literal, quote};
 use crate::definition::{ColumnType, Pipeline, TimePartition};
+use crate::stages::prepared::{Prepared, PreparedTable};
 
 /// Pieces that are there before anything falls into them, beside that of now.
 const AHEAD: i64 = 2;

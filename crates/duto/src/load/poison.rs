@@ -11,11 +11,11 @@ use futures_util::join;
 use super::connect::{Connection, Connector};
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::ledger::CHECK_DEFERRED;
-use super::prepared::Prepared;
 use super::target::Target;
 use super::{rollups, rows};
 use crate::reject::{Reject, Stage};
 use crate::rollup::Rollups;
+use crate::stages::prepared::Prepared;
 
 /// So many records behind the batch are tried where none of the batch says whether a row or the table is at fault.
 pub const MOST_NEIGHBOURS: usize = 200;

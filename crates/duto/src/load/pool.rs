@@ -8,7 +8,6 @@ use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleR
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use crate::definition::Pipeline;
-use crate::publish::publishes;
 
 /// How long to wait for a free connection.
 const WAIT: Duration = Duration::from_secs(3);
@@ -37,7 +36,7 @@ impl Pool {
 
     /// For endpoints: what `database.max_connections` leaves beside all others, but at least one. They only read.
     pub fn of_readers(pipeline: &Pipeline, connector: Connector, has_worker: bool) -> anyhow::Result<Self> {
-        let relays = if publishes(pipeline) { RELAYS } else { 0 };
+        let relays = if pipeline.publishes() { RELAYS } else { 0 };
         let taken = OWN + if has_worker { pipeline.batch.workers + OTHERS + relays } else { 0 };
         Self::of_size(connector.read_only(), pipeline.database.max_connections.saturating_sub(taken).max(1))
     }

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::connect::{Connection, Connector, load_application_name};
 use super::failure::Failure;
-use super::prepared::OffsetRange;
 use super::target::Target;
+use crate::stages::prepared::OffsetRange;
 
 /// A row of `duto.position`.
 #[derive(Debug, Clone, PartialEq, Eq)]

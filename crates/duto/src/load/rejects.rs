@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use super::pieces::pieces;
-use super::prepared::{Outcome, Prepared};
 use super::target::Target;
 use crate::reject::Reject;
+use crate::stages::prepared::{Outcome, Prepared};
 
 /// Of a longer payload so much is kept, beside its length and its digest.
 pub const KEPT_PAYLOAD_BYTES: usize = 64 * 1024;

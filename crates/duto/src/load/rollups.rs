@@ -11,10 +11,10 @@ use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
-use super::prepared::Prepared;
 use super::target::{Target, quote};
 use crate::definition::{Measure, Operation};
 use crate::rollup::{Columns, Recomputed, Rollups};
+use crate::stages::prepared::Prepared;
 
 mod columns;
 mod sql;

@@ -8,9 +8,9 @@ use futures_util::SinkExt;
 use super::connect::{Connection, Connector};
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::few::{self, is_few};
-use super::prepared::{Prepared, PreparedTable};
 use super::target::{TableTarget, Target};
 use crate::definition::Repeat;
+use crate::stages::prepared::{Prepared, PreparedTable};
 
 /// How rows get into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::connect::{Connection, Connector};
 use super::failure::Failure;
 use super::position::{ADVANCE, Moves};
-use super::prepared::{Outcome, Prepared};
 use super::rejects::KnownRejects;
 use super::rows::{self, Path, StoredRows};
 use super::target::Target;
 use super::{answers, ledger, outbox, rejects, rollups};
 use crate::rollup::Rollups;
+use crate::stages::prepared::{Outcome, Prepared};
 
 /// What a committed batch did.
 #[derive(Debug, Clone, PartialEq, Eq)]

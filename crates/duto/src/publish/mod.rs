@@ -1,7 +1,6 @@
 //! `publish:`, a message for each stored row: a row of `duto.outbox`, written in the load's own transaction, becomes a record of its target
 //! topic, once for a consumer that reads what is committed, in order per position.
 
-pub mod messages; // what a batch has to tell
 pub mod outbox; // duto.outbox
 pub mod relay; // one position's rows into their topics
 pub mod relays; // those of a worker
@@ -13,12 +12,5 @@ pub mod signal; // what a relay waits for
 
 use std::time::Duration;
 
-use crate::definition::Pipeline;
-
 /// How long a row stays in the outbox after it was sent, but for the last one, which stays for good.
 pub const KEEP_SENT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Whether the pipeline writes to the outbox.
-pub fn publishes(pipeline: &Pipeline) -> bool {
-    !pipeline.publish.is_empty()
-}

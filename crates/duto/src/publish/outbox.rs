@@ -11,6 +11,7 @@ use super::mark::Mark;
 use crate::files::TOPIC_PREFIX;
 use crate::load::connect::{Connection, Connector};
 use crate::load::failure::Failure;
+use crate::progress::{MOST_COUNTED, Waiting};
 
 /// Whose rows: those of records of this partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,18 +33,6 @@ pub struct OutboxRow {
     pub headers: Option<Vec<u8>>,
     pub message_id: Uuid,
 }
-
-/// What is not sent yet.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Waiting {
-    /// Counted up to [`MOST_COUNTED`].
-    pub rows: i64,
-    /// How long ago the oldest was written.
-    pub oldest_seconds: f64,
-}
-
-/// More rows than these are not counted: it would cost more than the figure is worth.
-pub const MOST_COUNTED: i64 = 100_000;
 
 /// What one append takes at most: rows, and bytes of all but the last.
 const MOST_ROWS: i64 = 1_000;

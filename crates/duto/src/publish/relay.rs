@@ -9,14 +9,15 @@ use tokio::runtime::Handle;
 
 use super::mark::Mark;
 use super::message::{Message, messages};
-use super::outbox::{self, OutboxRow, Position, Waiting};
+use super::outbox::{self, OutboxRow, Position};
 use super::signal::Signal;
 use super::targets::Targets;
 use crate::backoff;
 use crate::load::failure::Failure;
 use crate::load::pool::Pool;
 use crate::log::{Journal, Log, LogError, OutgoingRecord};
-use crate::worker::progress::Progress;
+use crate::progress::Progress;
+use crate::progress::Waiting;
 
 /// How long the log may take to open the journal, or to commit an append.
 pub const LOG_TIMEOUT: Duration = Duration::from_secs(20);

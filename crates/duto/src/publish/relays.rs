@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
+use super::KEEP_SENT;
 use super::files;
 use super::outbox::Position;
 use super::relay::{self, Surroundings};
 use super::signal::Signal;
-use super::{KEEP_SENT, publishes};
 use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::Log;
+use crate::progress::Progress;
 use crate::supervised;
-use crate::worker::progress::Progress;
 
 /// With which the messages of loaded files go.
 const FIRST_PARTITION: i32 = 0;
@@ -37,7 +37,7 @@ pub struct Relays {
 impl Relays {
     /// Those of a pipeline. `runtime` serves their questions to the database; its threads must be others than those that wait for the relays.
     pub fn of(pipeline: &Pipeline, log: &Arc<dyn Log>, progress: &Arc<Progress>, runtime: Handle) -> anyhow::Result<Relays> {
-        let surroundings = match publishes(pipeline) {
+        let surroundings = match pipeline.publishes() {
             false => None,
             true => {
                 let connector = Connector::new(&pipeline.database, &format!("{} publish {}", pipeline.name, std::process::id()))?;

@@ -14,8 +14,8 @@ use std::sync::atomic::AtomicBool;
 
 use crate::definition::Pipeline;
 use crate::log::Log;
-use crate::worker::progress::Progress;
-use crate::worker::stages::Stages;
+use crate::progress::Progress;
+use crate::stages::Stages;
 
 /// Whether there is anything to read.
 pub fn pulls(pipeline: &Pipeline) -> bool {

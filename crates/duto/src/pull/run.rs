@@ -17,8 +17,8 @@ use crate::backoff;
 use crate::decode::key_of;
 use crate::definition::{Pipeline, Pull, Repeat};
 use crate::log::{Log, OutgoingRecord};
-use crate::worker::progress::Progress;
-use crate::worker::stages::Stages;
+use crate::progress::Progress;
+use crate::stages::Stages;
 
 /// So quickly a stop is noticed.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Served;
+use super::{Served, positions};
 
 /// After an event of changes the next one waits so long, and gathers what changed meanwhile.
 const COALESCED: Duration = Duration::from_millis(500);
@@ -73,7 +73,7 @@ impl Viewer {
     async fn next(&mut self) -> Option<Event> {
         if !self.greeted {
             self.greeted = true;
-            self.served.changes.look(&self.served.pool, &self.served.pipeline).await;
+            positions::look(&self.served.changes, &self.served.pool, &self.served.pipeline).await;
             self.versions = self.current();
             return Some(event("hello", json!({"pipeline": self.served.pipeline.name, "at": now(), "positions": self.positions()})));
         }

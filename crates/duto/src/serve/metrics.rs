@@ -17,10 +17,9 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::Served;
-use crate::publish::outbox::MOST_COUNTED;
-use crate::publish::publishes;
+use crate::progress::MOST_COUNTED;
+use crate::progress::{Condition, Histogram, STAGES};
 use crate::pull::pulls;
-use crate::worker::progress::{Condition, Histogram, STAGES};
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -83,7 +82,7 @@ impl Collector for Counts {
         for (partition, records) in &condition.lag {
             lag.encode_family(&[("partition", partition.to_string())])?.encode_gauge(records)?;
         }
-        if publishes(pipeline) {
+        if pipeline.publishes() {
             published(&mut encoder, progress.published.load(Ordering::Relaxed), &condition)?;
         }
         if pulls(pipeline) {

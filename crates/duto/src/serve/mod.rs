@@ -4,7 +4,7 @@ pub mod auth; // who is let in
 pub mod page; // /, /docs and their files
 pub mod overview; // every pipeline of a process
 pub mod endpoints; // GET /api/...
-pub mod changes; // what a commit touched
+pub mod positions; // what others committed
 pub mod live; // /duto/live
 pub mod faults; // views and endpoints that PostgreSQL refuses
 pub mod advice; // the index that an endpoint lacks
@@ -20,14 +20,14 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::Changes;
 use crate::definition::Pipeline;
-use crate::ingest;
+use crate::ingest::{self, Ingest};
 use crate::load::pool::Pool;
 use crate::log::{Log, Producer};
-use crate::worker::progress::Progress;
-use crate::worker::stages::Stages;
+use crate::progress::Progress;
+use crate::stages::Stages;
 use auth::Guard;
-use changes::Changes;
 use endpoints::Answers;
 use faults::Faults;
 
@@ -52,6 +52,14 @@ pub struct Served {
     pub guard: Option<Arc<Guard>>,
 }
 
+impl Served {
+    /// What the endpoints that take records work with.
+    fn ingest(&self) -> Ingest {
+        let (pipeline, stages, pool) = (self.pipeline.clone(), self.stages.clone(), self.pool.clone());
+        Ingest { pipeline, stages, pool, changes: self.changes.clone(), producer: self.producer.clone() }
+    }
+}
+
 /// All routes of a pipeline, in the order in which a person meets them.
 pub fn router(served: Arc<Served>) -> Router {
     Router::new()
@@ -59,13 +67,13 @@ pub fn router(served: Arc<Served>) -> Router {
         .merge(guarded(endpoints::routes(&served), served.guard.as_ref().filter(|_| served.pipeline.auth.reads)))
         .merge(live::routes())
         .merge(openapi::routes())
-        .merge(guarded(ingest::routes(&served), served.guard.as_ref()))
+        .merge(guarded(ingest::routes(served.ingest()), served.guard.as_ref()))
         .merge(health::routes())
         .merge(metrics::routes())
         .with_state(served)
 }
 
-fn guarded(router: Router<Arc<Served>>, guard: Option<&Arc<Guard>>) -> Router<Arc<Served>> {
+fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, guard: Option<&Arc<Guard>>) -> Router<S> {
     match guard {
         // A router without routes takes no layer.
         Some(guard) if router.has_routes() => router.route_layer(middleware::from_fn_with_state(guard.clone(), auth::let_in)),

@@ -14,7 +14,7 @@ use tokio_postgres::types::Type;
 use super::Served;
 use crate::definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE};
 use crate::definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning};
-use crate::worker::stages::Stages;
+use crate::stages::Stages;
 
 /// The columns of each endpoint's SELECT, as far as the database could be asked.
 pub type Columns = HashMap<String, Vec<(String, Type)>>;

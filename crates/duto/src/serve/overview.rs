@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::page::{POLICY, asset};
 use crate::definition::Pipeline;
-use crate::worker::progress::Progress;
+use crate::progress::Progress;
 
 /// What the overview shows.
 pub struct Overview {

@@ -8,7 +8,7 @@ use super::settle::{Settled, Settler};
 use super::shared::{Message, Shared};
 use crate::load::partitions::Partitions;
 use crate::load::poison::MOST_NEIGHBOURS;
-use crate::load::prepared::Prepared;
+use crate::stages::prepared::Prepared;
 
 /// Runs until the lane closes. A batch that cannot be settled within the retry limit ends the worker.
 pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {

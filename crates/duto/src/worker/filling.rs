@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::progress::Progress;
 use crate::backoff;
 use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::fill;
 use crate::load::register::{Fill, register};
 use crate::load::rollups::RollupTargets;
+use crate::progress::Progress;
 
 /// Between two tries; each begins anew and draws new fences, so they are not too many.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ use state::{Part, State, Turn};
 
 use crate::batch::{Batch, RecordRef};
 use crate::load::position::Position;
-use crate::load::prepared::{OffsetRange, Prepared};
+use crate::stages::prepared::{OffsetRange, Prepared};
 
 /// The shared state of one lane.
 pub struct Lane {

@@ -6,13 +6,10 @@ pub mod reader; // the log into the lanes, and the group's wishes
 pub mod membership; // its place in the group
 pub mod claims; // the fence before the first record
 pub mod lane; // a connection, its partitions, and what waits
-pub mod stages; // decode, check, transform
 pub mod committer; // one batch after the other
 pub mod settle; // until it is committed, fenced or given up
 pub mod paths; // straight, or by a stage
 pub mod patience; // retries
-pub mod progress; // what was done
-pub mod recent; // how much of it was rejected
 pub mod shared; // what the threads share
 pub(crate) mod filling; // rollups that are younger than their tables
 pub mod watch; // the topic's id, the lag, the line every ten seconds
@@ -37,15 +34,15 @@ use crate::load::rollups::RollupTargets;
 use crate::load::target::Target;
 use crate::load::views;
 use crate::log::{Log, NewTopic};
+use crate::progress::Progress;
 use crate::publish::relays::Relays;
+use crate::stages::Stages;
 use filling::Filling;
 use lane::{Lane, Limits};
 use membership::Membership;
 use patience::Patience;
-use progress::Progress;
 use reader::{Ended, Reader};
 use shared::Shared;
-use stages::Stages;
 
 /// How long the log may take to answer at the start.
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);

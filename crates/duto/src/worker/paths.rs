@@ -1,7 +1,7 @@
 //! Which way rows go into each table: straight by COPY, or by a stage while keys repeat.
 
-use crate::load::prepared::Prepared;
 use crate::load::rows::Path;
+use crate::stages::prepared::Prepared;
 
 /// After so many batches without a repeat, rows are copied straight into their table again.
 const CLEAN_BATCHES_UNTIL_DIRECT: u32 = 20;

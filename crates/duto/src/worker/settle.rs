@@ -9,9 +9,6 @@ use uuid::Uuid;
 
 use super::paths::Paths;
 use super::patience::Patience;
-use super::progress::Progress;
-use super::recent::Counts;
-use super::stages::Stages;
 use crate::batch::Batch;
 use crate::definition::Database;
 use crate::deliver::Deliverer;
@@ -22,11 +19,14 @@ use crate::load::ledger;
 use crate::load::partitions::Partitions;
 use crate::load::poison::{Doubt, Search};
 use crate::load::position::{self, Resolution};
-use crate::load::prepared::{Outcome, Prepared, Verdicts};
 use crate::load::rows::StoredRows;
 use crate::load::target::Target;
 use crate::load::transaction;
+use crate::progress::Progress;
+use crate::progress::recent::Counts;
 use crate::reject::Stage;
+use crate::stages::Stages;
+use crate::stages::prepared::{Outcome, Prepared, Verdicts};
 
 /// A row whose table may be at fault, and takes no other row meanwhile, holds up the others for this long.
 const DOUBT_PATIENCE: Duration = Duration::from_secs(60);

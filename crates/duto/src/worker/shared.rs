@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::progress::Progress;
 use super::settle::Way;
-use super::stages::Stages;
 use crate::definition::Pipeline;
 use crate::deliver::Deliverer;
 use crate::load::connect::Connector;
 use crate::load::failure::Failure;
 use crate::load::target::Target;
 use crate::log::{Log, LogError};
+use crate::progress::Progress;
 use crate::publish::relays::Relays;
+use crate::stages::Stages;
 
 /// Settled before the first record is read; never changed after.
 pub struct Shared {

@@ -5,7 +5,7 @@ mod runner;
 use std::path::Path;
 
 use duto::definition::{parse, render};
-use duto::worker::stages::Stages;
+use duto::stages::Stages;
 
 /// Only what these files are meant to find set; everything else is unset.
 fn environment(name: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use duto::load::position;
 use duto::load::register::register;
 use duto::load::rollups::RollupTargets;
 use duto::load::target::Target;
-use duto::worker::stages::Stages;
+use duto::stages::Stages;
 use duto_model::bounds::{Bounds, Repeat};
 use duto_model::state::{DISCARDED, NO_FENCE, OPEN, REPLAYED, State};
 use duto_servers::shared::TestDatabase;

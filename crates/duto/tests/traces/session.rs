@@ -7,8 +7,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use duto::load::at_once::AtOnceLoader;
 use duto::load::connect::{Connection, Connector};
 use duto::load::failure::Failure;
-use duto::load::replay::Replayed;
 use duto::load::transaction::Committed;
+use duto::replay::Replayed;
 use duto_servers::{Action, Point, Protocol, Proxy, Trap};
 use tokio::task::JoinHandle;
 

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_postgres::types::ToSql;
 
-use super::super::Served;
 use super::super::faults::Cause;
+use super::super::{Served, positions};
 use crate::load::failure::{Failure, Scope};
 use crate::load::views::refusal;
 use crate::query::EndpointQuery;
@@ -49,7 +49,7 @@ impl Answers {
     /// The answer for these values. None when `row:` finds none; an error is a sentence for the caller.
     pub async fn get(&self, served: &Served, index: usize, query: &EndpointQuery, values: Vec<String>) -> Result<Option<Answer>, String> {
         if served.changes.attend() {
-            served.changes.look(&served.pool, &served.pipeline).await;
+            positions::look(&served.changes, &served.pool, &served.pipeline).await;
         }
         let slot = self.slot(index, &values);
         let mut kept = slot.lock().await;

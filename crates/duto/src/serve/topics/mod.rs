@@ -34,7 +34,7 @@ use crate::definition::Pipeline;
 use crate::load::connect::Connector;
 use crate::load::pool::Pool;
 use crate::log::{Log, Producer};
-use crate::worker::stages::Stages;
+use crate::stages::Stages;
 use looks::Looks;
 use sampler::Sampler;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Taken, Work};
 use crate::batch::{Batch, RecordRef};
-use crate::load::prepared::OffsetRange;
+use crate::stages::prepared::OffsetRange;
 
 /// The bounds of what a lane holds.
 #[derive(Debug, Clone, Copy)]

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use super::connect::{Connection, Connector};
-use super::failure::Failure;
-use super::poison::{Doubt, Search};
-use super::prepared::{Outcome, Prepared, Verdicts};
-use super::rows::{self, Path};
-use super::target::{Target, literal};
-use super::{ledger, outbox, position, rejects, rollups};
 use crate::batch::{Batch, Place};
 use crate::definition::{Pipeline, Repeat};
 use crate::deliver::Deliverer;
-use crate::worker::progress::Progress;
-use crate::worker::stages::Stages;
+use crate::load::connect::{Connection, Connector};
+use crate::load::failure::Failure;
+use crate::load::poison::{Doubt, Search};
+use crate::load::rows::{self, Path};
+use crate::load::target::{Target, literal};
+use crate::load::{ledger, outbox, position, rejects, rollups};
+use crate::progress::Progress;
+use crate::stages::Stages;
+use crate::stages::prepared::{Outcome, Prepared, Verdicts};
 
 /// Calls that are not answered within this time end the replay: its transaction holds the position.
 const CALLS_WITHIN: Duration = Duration::from_secs(45);

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use super::prepared::{Outcome, Prepared};
 use crate::batch::{Batch, decode_headers};
 use crate::definition::{IngestEndpoint, Pipeline};
-use crate::load::prepared::{Outcome, Prepared};
 use crate::reject::Reject;
 use crate::transform::{RecordDocuments, Transform};
 

@@ -2,20 +2,15 @@
 //! of others. An answer is as good as the version of its tables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
-use tokio_postgres::types::ToSql;
-use tokio_util::sync::CancellationToken;
-
-use crate::definition::Pipeline;
-use crate::load::pool::Pool;
 
 /// How often the positions are read while somebody looks.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// In the place of a partition: files and whatever else is not the topic, as one. Theirs is the sum of all positions.
-const OTHER_SOURCES: i32 = -1;
+pub const OTHER_SOURCES: i32 = -1;
 /// Nobody looks any more when nothing was asked for so long.
 const ATTENTION: Duration = Duration::from_secs(10);
 
@@ -95,18 +90,8 @@ impl Changes {
         state.read_at.is_none_or(|at| at.elapsed() > 2 * LOOK_INTERVAL)
     }
 
-    /// Reads the positions; what moved by somebody else's hand counts as a change of every table.
-    pub async fn look(&self, pool: &Pool, pipeline: &Pipeline) {
-        let statement = "SELECT partition, next, updated_at FROM duto.position WHERE pipeline = $1 AND topic = $2
-             UNION ALL SELECT $3, sum(next)::bigint, max(updated_at) FROM duto.position WHERE pipeline = $1 AND topic <> $2 HAVING count(*) > 0";
-        let Ok(connection) = pool.get().await else { return };
-        let values: [&(dyn ToSql + Sync); 3] = [&pipeline.name, &pipeline.source.topic, &OTHER_SOURCES];
-        let Ok(rows) = pool.connector.within(connection.client.query(statement, &values)).await else { return };
-        let found: BTreeMap<i32, (i64, SystemTime)> = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-        self.learn(found);
-    }
-
-    fn learn(&self, found: BTreeMap<i32, (i64, SystemTime)>) {
+    /// What the database says of the positions; what moved by somebody else's hand counts as a change of every table.
+    pub fn learn(&self, found: BTreeMap<i32, (i64, SystemTime)>) {
         let mut state = self.lock();
         let mut moved = false;
         for (partition, (next, updated_at)) in &found {
@@ -131,7 +116,8 @@ impl Changes {
         }
     }
 
-    fn wanted(&self) -> bool {
+    /// Whether somebody looks.
+    pub fn wanted(&self) -> bool {
         self.bell.receiver_count() > 0 || self.lock().asked_at.is_some_and(|at| at.elapsed() < ATTENTION)
     }
 
@@ -141,19 +127,6 @@ impl Changes {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Reads the positions while somebody looks, until the stop.
-pub async fn watch(changes: Arc<Changes>, pool: Pool, pipeline: Pipeline, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_INTERVAL) => {}
-        }
-        if changes.wanted() {
-            changes.look(&pool, &pipeline).await;
-        }
     }
 }
 

@@ -6,12 +6,11 @@ use std::ops::RangeInclusive;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 
-use super::copy;
+use super::answers::Answer;
+use super::calls::{self, Call};
+use super::{copy, messages};
 use crate::batch::Batch;
 use crate::definition::{ColumnType, Pipeline, Repeat, Table};
-use crate::deliver::{self, Call};
-use crate::ingest::answers::Answer;
-use crate::publish::messages;
 use crate::reject::{Reject, Stage};
 use crate::rollup::Evaluated;
 use crate::transform::{TableRows, Transformed};
@@ -123,7 +122,7 @@ impl Prepared {
         verdicts: &Verdicts,
     ) -> Self {
         let definitions = &pipeline.tables;
-        let (rows, mut calls) = (made.tables, deliver::calls(made.bodies));
+        let (rows, mut calls) = (made.tables, calls::calls(made.bodies));
         let mut tables: Vec<PreparedTable> = Vec::with_capacity(rows.len());
         for ((definition, written), rows) in definitions.iter().zip(written).zip(rows) {
             tables.push(PreparedTable::new(definition, written, rows));
@@ -279,15 +278,18 @@ impl PreparedTable {
         }
     }
 
-    /// The first row of a key stays, or the last where the table is updated; then all in key order, against deadlocks.
+    /// One row of each key, see [`Repeat`]; then all in key order, against deadlocks.
     fn one_row_a_key(&self, mut rows: Vec<u32>) -> Vec<u32> {
-        let last_wins = self.repeat == Repeat::Update;
+        let preference = |row: u32| match self.repeat {
+            Repeat::Update => (0, u32::MAX - row),
+            Repeat::Ignore | Repeat::Append => (0, row),
+        };
         if self.repeat == Repeat::Append || self.keys.is_empty() {
             return rows;
         }
         if self.keys.len() == 1 && self.columns[self.keys[0]].0 == ColumnType::BigInt {
             let values = self.columns[self.keys[0]].1.as_primitive::<Int64Type>().values();
-            rows.sort_by_key(|row| (values[*row as usize], if last_wins { u32::MAX - *row } else { *row }));
+            rows.sort_by_key(|row| (values[*row as usize], preference(*row)));
             rows.dedup_by_key(|row| values[*row as usize]);
             return rows;
         }
@@ -299,8 +301,7 @@ impl PreparedTable {
             keyed.push((bytes.clone(), row));
         }
         keyed.sort_unstable_by(|(left, left_row), (right, right_row)| {
-            let in_order = left_row.cmp(right_row);
-            left.cmp(right).then(if last_wins { in_order.reverse() } else { in_order })
+            left.cmp(right).then_with(|| preference(*left_row).cmp(&preference(*right_row)))
         });
         keyed.dedup_by(|(next, _), (kept, _)| next == kept);
         keyed.into_iter().map(|(_, row)| row).collect()

@@ -1,5 +1,13 @@
 //! The pure stages of a batch, one after the other: decode, check, transform. Planned once, run on any thread.
 
+pub mod intake; // an endpoint that takes records, planned
+pub mod messages; // what stored rows tell
+pub mod calls; // what records ask of others
+pub mod answers; // what waiting requests are told
+pub mod prepared; // a batch that is ready to be written
+pub mod copy; // values as COPY takes them
+mod numeric;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,14 +21,13 @@ use crate::check::Checks;
 use crate::clock::now_micros;
 use crate::decode::{CsvLayout, Decoded, Decoder};
 use crate::definition::{IngestEndpoint, Pipeline, Problem};
-use crate::ingest::answers;
-use crate::ingest::intake::Intake;
-use crate::load::prepared::{OffsetRange, Prepared, Verdicts};
-use crate::publish::messages::Messages;
 use crate::query::Queries;
 use crate::reject::{Reject, Stage};
 use crate::rollup::Rollups;
 use crate::transform::{Transform, Transformed, with_meta};
+use intake::Intake;
+use messages::Messages;
+use prepared::{OffsetRange, Prepared, Verdicts};
 
 /// A pipeline's stages, ready to run.
 pub struct Stages {

@@ -1,17 +1,18 @@
 //! What a worker did and how it is, for the logs, `/metrics`, `/health` and `duto status`.
 
+pub mod recent; // how much of it was rejected
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::load::prepared::{Outcome, Prepared};
-use crate::publish::outbox::Waiting;
+use crate::changes::Changes;
 use crate::reject::Stage;
-use crate::serve::changes::Changes;
+use crate::stages::prepared::{Outcome, Prepared};
 
-use super::recent::{Counts, Recent};
-use super::stages::StageSeconds;
+use crate::stages::StageSeconds;
+use recent::{Counts, Recent};
 
 /// The counters of one pipeline in this process, from its start.
 pub struct Progress {
@@ -38,6 +39,18 @@ pub struct Progress {
     recent: Mutex<Recent>,
     /// What was committed, for those who show it.
     pub changes: Arc<Changes>,
+}
+
+/// More rows than these are not counted: it would cost more than the figure is worth.
+pub const MOST_COUNTED: i64 = 100_000;
+
+/// What is not sent yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Waiting {
+    /// Counted up to [`MOST_COUNTED`].
+    pub rows: i64,
+    /// How long ago the oldest was written.
+    pub oldest_seconds: f64,
 }
 
 /// The stages that reject, in the order in which a record meets them.
