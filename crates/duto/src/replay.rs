@@ -51,7 +51,7 @@ pub struct Replayed {
 pub fn for_replay(pipeline: &Pipeline, force: bool) -> Pipeline {
     let mut pipeline = pipeline.clone();
     for table in pipeline.tables.iter_mut().filter(|table| !force && table.repeat == Repeat::Update) {
-        table.repeat = Repeat::Ignore;
+        table.repeat = Repeat::Keep;
     }
     pipeline
 }

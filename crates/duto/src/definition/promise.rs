@@ -136,7 +136,7 @@ fn table_part(table: &Table, partitions: i32) -> Part {
     let key: Vec<_> = table.key().iter().map(|column| identifier::to_sql(&column.name)).collect();
     let key = key.join(", ");
     let sentence = match table.repeat {
-        Repeat::Ignore => format!("repeat: ignore; a row whose {key} is already there changes nothing, the first stays"),
+        Repeat::Ignore | Repeat::Keep => format!("repeat: ignore; a row whose {key} is already there changes nothing, the first stays"),
         Repeat::Update if partitions > 1 => format!(
             "repeat: update; a row whose {key} is already there takes its place, the last wins; \
              the order is kept within a partition, so records of one {key} need one message key"

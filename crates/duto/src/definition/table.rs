@@ -63,6 +63,8 @@ pub enum Repeat {
     Update,
     /// There is no key: every row is a row.
     Append,
+    /// What a replay makes of `update`: a row that is there stays, for it may be younger; of one record's rows the last wins, as in a load.
+    Keep,
 }
 
 impl Table {

@@ -102,7 +102,7 @@ pub(super) async fn store(
     } else {
         by.within(on.client.query_one(&table.swallowed, &[])).await?.get(0)
     };
-    let expects_all = table.repeat != Repeat::Ignore;
+    let expects_all = matches!(table.repeat, Repeat::Update | Repeat::Append);
     if swallowed > 0 || expects_all {
         expect_rows(table, stored.len() as u64, chosen.len() as u64)?;
     }

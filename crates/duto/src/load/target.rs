@@ -141,7 +141,7 @@ impl General<'_> {
                 "stored AS ({insert} ORDER BY duto_place RETURNING 1)
                  SELECT duto_row FROM {from} WHERE (SELECT count(*) FROM stored) = (SELECT count(*) FROM {from})"
             ),
-            Repeat::Ignore => format!(
+            Repeat::Ignore | Repeat::Keep => format!(
                 "stored AS ({insert} WHERE NOT EXISTS (SELECT 1 FROM {name} t WHERE {there}) ORDER BY duto_place
                    ON CONFLICT ({key_list}) DO NOTHING RETURNING {key_list})
                  SELECT s.duto_row FROM stored JOIN {from} s ON {joined}",

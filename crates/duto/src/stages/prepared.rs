@@ -282,6 +282,7 @@ impl PreparedTable {
     fn one_row_a_key(&self, mut rows: Vec<u32>) -> Vec<u32> {
         let preference = |row: u32| match self.repeat {
             Repeat::Update => (0, u32::MAX - row),
+            Repeat::Keep => (self.record[row as usize], u32::MAX - row),
             Repeat::Ignore | Repeat::Append => (0, row),
         };
         if self.repeat == Repeat::Append || self.keys.is_empty() {
