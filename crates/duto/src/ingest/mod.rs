@@ -13,7 +13,6 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
-use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -27,6 +26,7 @@ use crate::stages::Stages;
 use crate::stages::intake::Intake;
 use body::Body;
 use send::{Outgoing, SendFailure, send_all};
+use stored::Keyed;
 
 /// A body of many records may be so much longer than one record.
 const RECORDS_IN_A_BODY: usize = 64;
@@ -96,7 +96,8 @@ async fn take_one(state: &Ingest, intake: &Intake, key: Option<String>, record: 
     }
     if intake.endpoint.stored {
         let key = key.unwrap_or_else(own_key);
-        return match stored::take(state, intake, &key, record).await {
+        let answered = stored::take_all(state, intake, &[Keyed { key: &key, record }]).await.pop();
+        return match answered.unwrap_or_else(|| Err(SendFailure::Refused("no outcome".to_owned()))) {
             Ok((status, body)) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
             Err(failure) => refused(&failure),
         };
@@ -136,19 +137,18 @@ async fn accept_all(state: &Ingest, intake: &Intake, records: &[&[u8]], problems
 /// posted: a request that is made again with its bad records mended finds the same answers at the same places.
 async fn store_all(state: &Ingest, intake: &Intake, key: Option<&str>, records: &[&[u8]], problems: &[Vec<Reject>]) -> Vec<Value> {
     let request = key.map_or_else(own_key, str::to_owned);
-    let each = records.iter().zip(problems).enumerate().map(|(place, (record, problems))| {
-        let own = key_of_place(&request, place);
-        async move {
-            if problems.is_empty() {
-                return told(stored::take(state, intake, &own, record).await);
-            }
-            match kept_before(state, intake, key.map(|_| own.as_str())).await {
-                Some(answer) => told(Ok(answer)),
-                None => json!({"status": 422, "problems": describe(problems)}),
-            }
-        }
-    });
-    join_all(each).await
+    let keys: Vec<String> = (0..records.len()).map(|place| key_of_place(&request, place)).collect();
+    let good = keys.iter().zip(records).zip(problems).filter(|(_, problems)| problems.is_empty());
+    let good: Vec<Keyed<'_>> = good.map(|((key, record), _)| Keyed { key, record }).collect();
+    let mut stored = stored::take_all(state, intake, &good).await.into_iter();
+    let bad = keys.iter().zip(problems).filter(|(_, problems)| key.is_some() && !problems.is_empty());
+    let kept = stored::kept_of(state, &bad.map(|(key, _)| key.as_str()).collect::<Vec<_>>()).await.unwrap_or_default();
+    let result = |(key, problems): (&String, &Vec<Reject>)| match (problems.is_empty(), kept.get(key)) {
+        (true, _) => told(stored.next().unwrap_or_else(|| Err(SendFailure::Refused("no outcome".to_owned())))),
+        (false, Some(answer)) => told(Ok(answer.clone())),
+        (false, None) => json!({"status": 422, "problems": describe(problems)}),
+    };
+    keys.iter().zip(problems).map(result).collect()
 }
 
 /// A key that no request can give itself: an Idempotency-Key is ASCII.
@@ -169,7 +169,7 @@ fn told(answered: stored::Answered) -> Value {
 /// What the caller's key was answered before: a repeat gets it, whatever its body, also one that could not be taken now.
 async fn kept_before(state: &Ingest, intake: &Intake, key: Option<&str>) -> Option<(StatusCode, Vec<u8>)> {
     let key = key.filter(|_| intake.endpoint.stored)?;
-    stored::kept(state, key).await.ok().flatten()
+    stored::kept_of(state, &[key]).await.ok()?.remove(key)
 }
 
 fn problems(state: &Ingest, intake: &Intake, record: &[u8]) -> Vec<Reject> {

@@ -1,12 +1,15 @@
 //! Requests that are answered when their record is stored. Which process loads it does not matter: the answer is in the database.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::types::ToSql;
 
 use super::Ingest;
 use super::send::{Outgoing, SendFailure, send_all};
+use crate::load::failure::Failure;
 use crate::log::Sent;
 use crate::stages::answers::{ENDPOINT_HEADER, KEY_HEADER};
 use crate::stages::intake::Intake;
@@ -15,35 +18,83 @@ use crate::stages::intake::Intake;
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// An answer as it is kept, or why there is none yet.
-pub type Answered = Result<(StatusCode, Vec<u8>), SendFailure>;
+pub type Answered = Result<Kept, SendFailure>;
 
-/// Appends a record under a key and waits until it is stored. A key that has an answer already gets that one, and nothing is appended;
-/// one whose record is still on its way gets the first record's answer.
-pub async fn take(state: &Ingest, intake: &Intake, key: &str, record: &[u8]) -> Answered {
-    // Also where the key is new: a request that could not be answered is not taken, so that it does not come twice.
-    if let Some(answer) = kept(state, key).await? {
-        return Ok(answer);
-    }
-    let name = intake.endpoint.name();
-    let headers = [(KEY_HEADER, key.as_bytes()), (ENDPOINT_HEADER, name.as_bytes())];
-    let outgoing = Outgoing { record, fallback_key: Some(key), headers: &headers };
-    let deadline = Instant::now() + intake.endpoint.timeout;
-    let Some(outcome) = send_all(state, intake, &[outgoing]).await.pop() else { return Err(SendFailure::Refused("no outcome".into())) };
-    wait_until_committed(state, outcome?, deadline).await?;
-    let missing = || SendFailure::Refused("the record is settled, but its answer is gone".into());
-    kept(state, key).await?.ok_or_else(missing)
+/// The status and the body.
+pub type Kept = (StatusCode, Vec<u8>);
+
+/// A record under its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Keyed<'a> {
+    pub key: &'a str,
+    pub record: &'a [u8],
 }
 
-/// The answer that is kept under a key; None where there is none yet.
-pub async fn kept(state: &Ingest, key: &str) -> Result<Option<(StatusCode, Vec<u8>)>, SendFailure> {
-    let statement = "SELECT status, body FROM duto.answer WHERE pipeline = $1 AND idempotency_key = $2";
-    let away = |failure: crate::load::failure::Failure| SendFailure::Unreachable(failure.to_string());
-    let connection = state.pool.get().await.map_err(away)?;
-    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&state.pipeline.name, &key];
-    let asked = state.pool.connector.within(async { connection.client.query_opt(&connection.prepared(statement).await?, &values).await });
-    let Some(row) = asked.await.map_err(away)? else { return Ok(None) };
-    let status = u16::try_from(row.get::<_, i32>(0)).ok().and_then(|status| StatusCode::from_u16(status).ok());
-    Ok(Some((status.unwrap_or(StatusCode::OK), row.get(1))))
+/// Appends records, each under its key, and waits until they are stored; the answers are in the order of the records. They come into the log
+/// in that order too: where two have one key of a table, it decides which of them is the repeat.
+///
+/// A key that has an answer already gets that one, and nothing is appended; one whose record is still on its way gets the first record's answer.
+pub async fn take_all(state: &Ingest, intake: &Intake, records: &[Keyed<'_>]) -> Vec<Answered> {
+    let keys: Vec<&str> = records.iter().map(|record| record.key).collect();
+    // Also where the keys are new: a request that could not be answered is not taken, so that it does not come twice.
+    let kept = match kept_of(state, &keys).await {
+        Ok(kept) => kept,
+        Err(failure) => return records.iter().map(|_| Err(away(&failure))).collect(),
+    };
+    let name = intake.endpoint.name();
+    let headers: Vec<[(&str, &[u8]); 2]> =
+        keys.iter().map(|key| [(KEY_HEADER, key.as_bytes()), (ENDPOINT_HEADER, name.as_bytes())]).collect();
+    let is_new = |record: &Keyed<'_>| !kept.contains_key(record.key);
+    let fresh = records.iter().zip(&headers).filter(|(record, _)| is_new(record));
+    let outgoing: Vec<Outgoing<'_>> =
+        fresh.map(|(Keyed { key, record }, headers)| Outgoing { record, fallback_key: Some(key), headers }).collect();
+    let deadline = Instant::now() + intake.endpoint.timeout;
+    let mut committed = Vec::with_capacity(outgoing.len());
+    for sent in send_all(state, intake, &outgoing).await {
+        committed.push(match sent {
+            Ok(sent) => wait_until_committed(state, sent, deadline).await,
+            Err(failure) => Err(failure),
+        });
+    }
+    let settled: Vec<&str> = records
+        .iter()
+        .filter(|record| is_new(record))
+        .zip(&committed)
+        .filter(|(_, done)| done.is_ok())
+        .map(|(record, _)| record.key)
+        .collect();
+    let answers = kept_of(state, &settled).await;
+    let mut committed = committed.into_iter();
+    let answer = |record: &Keyed<'_>| match kept.get(record.key) {
+        Some(answer) => Ok(answer.clone()),
+        None => {
+            committed.next().unwrap_or_else(|| Err(SendFailure::Refused("no outcome".to_owned())))?;
+            let answers = answers.as_ref().map_err(away)?;
+            let missing = || SendFailure::Refused("the record is settled, but its answer is gone".into());
+            answers.get(record.key).cloned().ok_or_else(missing)
+        }
+    };
+    records.iter().map(answer).collect()
+}
+
+/// The answers that are kept under these keys, as far as there are any yet.
+pub async fn kept_of(state: &Ingest, keys: &[&str]) -> Result<HashMap<String, Kept>, Failure> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let statement = "SELECT idempotency_key, status, body FROM duto.answer WHERE pipeline = $1 AND idempotency_key = ANY($2)";
+    let connection = state.pool.get().await?;
+    let values: [&(dyn ToSql + Sync); 2] = [&state.pipeline.name, &keys];
+    let asked = state.pool.connector.within(async { connection.client.query(&connection.prepared(statement).await?, &values).await });
+    let kept = |row: &tokio_postgres::Row| {
+        let status = u16::try_from(row.get::<_, i32>(1)).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        (row.get(0), (status.unwrap_or(StatusCode::OK), row.get(2)))
+    };
+    Ok(asked.await?.iter().map(kept).collect())
+}
+
+fn away(failure: &Failure) -> SendFailure {
+    SendFailure::Unreachable(failure.to_string())
 }
 
 /// Waits for the position to pass the record, whoever moves it.
