@@ -11,10 +11,10 @@ use duto::load::connect::Connector;
 use duto::load::ensure::ensure as ensure_tables;
 use duto::load::pool::Pool;
 use duto::log::Log;
+use duto::progress::Progress;
 use duto::publish::message::MESSAGE_ID;
 use duto::publish::outbox::Position;
 use duto::publish::relay::Surroundings;
-use duto::worker::progress::Progress;
 use tokio_postgres::Client;
 use uuid::Uuid;
 

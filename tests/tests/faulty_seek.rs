@@ -11,8 +11,8 @@ use duto::log::{
     Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, Member, NewTopic, Producer, Start, TopicDescription, TopicListing,
     Watermarks,
 };
+use duto::stages::Stages;
 use duto::worker::Worker;
-use duto::worker::stages::Stages;
 use duto_tests::small::Small;
 use duto_tests::wait::wait_for;
 

@@ -9,7 +9,7 @@ use duto::load::partitions::Partitions;
 use duto::load::register::register;
 use duto::load::rollups::RollupTargets;
 use duto::load::target::Target;
-use duto::worker::stages::Stages;
+use duto::stages::Stages;
 use duto_tests::pipeline::root;
 use duto_tests::timescale::Timescale;
 use duto_tests::tracking::{TrackingMeaning, Trackings};
@@ -111,7 +111,7 @@ async fn a_hypertable_is_made_and_the_dashboard_is_answered() -> Result<()> {
     ensure!(plan.iter().any(|line| line.contains("_hyper_")), "{plan:?}");
     // Nothing is made by hand where TimescaleDB makes it.
     let mut partitions = Partitions::new(&pipeline, stages.written());
-    let batch = stages.prepare(duto::batch::Batch::default(), Vec::new(), &duto::load::prepared::Verdicts::default()).0;
+    let batch = stages.prepare(duto::batch::Batch::default(), Vec::new(), &duto::stages::prepared::Verdicts::default()).0;
     partitions.make_for(&on, &by, &batch).await?;
     Ok(())
 }

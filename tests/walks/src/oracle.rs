@@ -196,7 +196,7 @@ impl Oracle {
             }
             let written = match self.client.simple_query(&target.statement(replay)).await {
                 Ok(written) => written,
-                Err(error) => return self.refused(target, error).await,
+                Err(error) => return self.refused(target, error, replay).await,
             };
             let mut inserted = 0;
             for row in written.iter().filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }) {
@@ -245,7 +245,11 @@ impl Oracle {
         let mut verdict = Verdict::plain('d');
         for target in &self.targets[1..] {
             let keyless = self.count(target).await.map_or(1, |(_, keyless)| keyless);
-            if keyless > 0 || self.client.batch_execute(&target.statement(replay)).await.is_err() {
+            let fits = match &target.probe {
+                Some(probe) => self.client.batch_execute(probe).await.is_ok(),
+                None => true,
+            };
+            if keyless > 0 || !fits || self.client.batch_execute(&target.statement(replay)).await.is_err() {
                 verdict.or = 'r';
                 break;
             }
@@ -256,7 +260,12 @@ impl Oracle {
 
     /// A row was refused. If it is the only table, and its key is there already, the record may as well be called repeated: the constraint
     /// and the key are both in its way.
-    async fn refused(&self, target: &Target, error: tokio_postgres::Error) -> Result<Verdict, (&'static str, tokio_postgres::Error)> {
+    async fn refused(
+        &self,
+        target: &Target,
+        error: tokio_postgres::Error,
+        replay: bool,
+    ) -> Result<Verdict, (&'static str, tokio_postgres::Error)> {
         if error.as_db_error().is_none() {
             return Err(("sql", error));
         }
@@ -264,7 +273,8 @@ impl Oracle {
         self.client.batch_execute("ROLLBACK").await.map_err(sql)?;
         let mut verdict = Verdict::reject("sql", error_text(&error));
         let key = target.table.key();
-        if self.targets.len() == 1 && target.table.repeat == "ignore" && !key.is_empty() {
+        let keeps = target.table.repeat == "ignore" || target.table.repeat == "update" && replay;
+        if self.targets.len() == 1 && keeps && !key.is_empty() {
             let key = key.join(", ");
             let there =
                 format!("SELECT count(*) FROM ({}) AS made WHERE ({key}) IN (SELECT {key} FROM {})", target.select, target.table.name);

@@ -15,10 +15,15 @@ use crate::ground::Ground;
 use crate::oracle::{Oracle, Verdict};
 use crate::walk::Post;
 
+/// What the answer says of a record that is in the log, and that the database refused.
+const CANNOT_BE_STORED: &str = "the record cannot be stored";
+
 /// By key and place in the body: what became of the record that came first, and its answer.
 #[derive(Debug, Default)]
 pub struct Kept {
     answers: BTreeMap<(String, Option<usize>), (Verdict, String)>,
+    /// The same of records that the database refused: they are rejects, so that their key is used up.
+    refusals: BTreeMap<(String, Option<usize>), String>,
 }
 
 impl Kept {
@@ -67,13 +72,22 @@ pub async fn post(ground: &Ground, pipeline: &Json, posts: &[Post], kept: &mut K
                 false => (u64::from(status), text.clone()),
             };
             let key = (post.key.clone(), many.then_some(place));
+            if let Some(first) = kept.refusals.get(&key) {
+                if status != 422 || canonical(&found) != canonical(first) {
+                    return wrong(format!("element {place} should be answered as before: {first}"));
+                }
+                continue;
+            }
             if !kept.answers.contains_key(&key) {
                 let verdict = oracle.take(0, 0, body.as_bytes(), false).await?;
                 if verdict.letter == 'r' {
                     if status < 400 {
                         return wrong(format!("element {place} should be refused: {}", verdict.why));
                     }
-                    // Nothing was stored, so that nothing is kept.
+                    // One that was refused before it came into the log is kept nowhere.
+                    if found.contains(CANNOT_BE_STORED) {
+                        kept.refusals.insert(key, found);
+                    }
                     continue;
                 }
                 let expected = expected_answer(pipeline, &post.path, oracle).await?;
