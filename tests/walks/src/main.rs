@@ -41,7 +41,11 @@ fn run() -> Result<bool> {
     let wanted = Wanted {
         first_seed: seed.or(first).unwrap_or(0),
         walks: if seed.is_some() { 1 } else { walks.unwrap_or(1_000) },
-        walkers: value("--walkers").and_then(|walkers| walkers.parse().ok()).unwrap_or(2),
+        // A walk waits for its processes half of the time.
+        walkers: match value("--walkers") {
+            Some(walkers) => walkers.parse().context("--walkers takes a number")?,
+            None => std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2),
+        },
         budget: None,
         found: Some(value("--found").map_or_else(|| PathBuf::from("tests/walks/found-new"), PathBuf::from)),
         shrunk_of_a_kind: 3,
