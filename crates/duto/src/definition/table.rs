@@ -192,8 +192,20 @@ fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
         let problem = Problem::new("table.repeat.key", span, message);
         walk.report(problem.help("give a column PRIMARY KEY or UNIQUE (a serial is no key, nor is a default that the SELECT leaves to the database: they differ each time), or say repeat: append"));
     }
+    if let Some(column) = table.key().into_iter().find(|column| column.column_type == ColumnType::Jsonb) {
+        let span = fields.span("columns").unwrap_or(entry.key_span);
+        let message = format!("the key of the table {} has the JSONB column {}", table.name, column.name);
+        let problem = Problem::new("table.key.jsonb", span, message);
+        walk.report(problem.help(
+            "values of JSONB that are written differently may be equal, so a repeat could not be known before it is stored: let the key be a field \
+             of it, or TEXT",
+        ));
+    }
     Some(table)
 }
+
+/// What a stage has beside the columns of its table.
+const RESERVED: [&str; 2] = ["duto_row", "duto_place"];
 
 fn read_columns(fields: &Fields<'_, '_>) -> Vec<Column> {
     let walk = fields.walk();
@@ -207,6 +219,14 @@ fn read_columns(fields: &Fields<'_, '_>) -> Vec<Column> {
             let problem = Problem::new("table.column.duplicate", entry.key_span, format!("the column {name} stands twice"));
             walk.report(problem.help(format!("PostgreSQL folds this name and {written} to the same one")));
             continue;
+        }
+        if RESERVED.contains(&name.as_str()) {
+            let problem = Problem::new(
+                "table.column.reserved",
+                entry.key_span,
+                format!("{name} is a name of duto's own, beside the columns of a stage"),
+            );
+            walk.report(problem.help("give the column another name"));
         }
         let Some(column) = column::read(walk, &fields.named(&format!("columns.{}", entry.key)), name, entry) else { continue };
         if column.primary_key && columns.iter().any(|other| other.primary_key) {
