@@ -1,5 +1,6 @@
 //! `parameters:` of an endpoint.
 
+use chrono::Datelike;
 use serde_json::{Value as Json, json};
 
 use crate::definition::column_type::names::read_type;
@@ -136,23 +137,84 @@ impl Parameter {
             ColumnType::SmallInt => given.parse::<i16>().is_ok(),
             ColumnType::Integer => given.parse::<i32>().is_ok(),
             ColumnType::BigInt => given.parse::<i64>().is_ok(),
-            ColumnType::Numeric(_) => {
+            ColumnType::Numeric(shape) => {
                 let digits = given.strip_prefix('-').unwrap_or(given);
                 digits.len() <= 200
                     && digits.starts_with(|first: char| first.is_ascii_digit())
                     && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
                     && digits.matches('.').count() <= 1
+                    && shape.is_none_or(|(precision, scale)| fits(digits, usize::from(precision), usize::try_from(scale).unwrap_or(0)))
             }
-            ColumnType::Real | ColumnType::DoublePrecision => given.parse::<f64>().is_ok_and(f64::is_finite),
+            // PostgreSQL refuses what would become infinite or 0.
+            ColumnType::Real => given.parse::<f32>().is_ok_and(|value| value.is_finite() && (value != 0.0 || says_zero(given))),
+            ColumnType::DoublePrecision => given.parse::<f64>().is_ok_and(|value| value.is_finite() && (value != 0.0 || says_zero(given))),
+            ColumnType::Varchar(characters) => given.chars().count() <= characters as usize,
             ColumnType::Boolean => matches!(given, "true" | "false"),
-            ColumnType::Date => chrono::NaiveDate::parse_from_str(given, "%Y-%m-%d").is_ok(),
+            ColumnType::Date => chrono::NaiveDate::parse_from_str(given, "%Y-%m-%d").is_ok_and(|date| is_plain_year(given, date.year())),
             ColumnType::Timestamp | ColumnType::Timestamptz => {
                 let with_zone = chrono::DateTime::parse_from_rfc3339(given);
                 let is_near = |zone: &chrono::FixedOffset| zone.local_minus_utc().abs() < POSTGRES_ZONE_LIMIT_S;
-                with_zone.is_ok_and(|time| is_near(time.offset())) || given.parse::<chrono::NaiveDateTime>().is_ok()
+                let of_zone =
+                    |time: &chrono::DateTime<chrono::FixedOffset>| is_near(time.offset()) && is_plain_year(given, time.naive_utc().year());
+                with_zone.is_ok_and(|time| of_zone(&time))
+                    || given.parse::<chrono::NaiveDateTime>().is_ok_and(|time| is_plain_year(given, time.year()))
             }
             ColumnType::Uuid => uuid::Uuid::parse_str(given).is_ok(),
             _ => true,
+        }
+    }
+}
+
+/// A year of four digits, which PostgreSQL and everybody else write alike.
+fn is_plain_year(given: &str, year: i32) -> bool {
+    given.starts_with(|first: char| first.is_ascii_digit()) && (1..=9999).contains(&year)
+}
+
+/// Whether a number without its sign has no more digits than its type: nothing is rounded without a word.
+fn fits(digits: &str, precision: usize, scale: usize) -> bool {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    whole.trim_start_matches('0').len() + scale <= precision && fraction.trim_end_matches('0').len() <= scale
+}
+
+fn says_zero(given: &str) -> bool {
+    let mantissa = given.split(['e', 'E']).next().unwrap_or_default();
+    !mantissa.contains(|digit: char| ('1'..='9').contains(&digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_taken(column_type: ColumnType, given: &str) -> bool {
+        let span = Span::default();
+        let parameter = Parameter {
+            name: "p".into(),
+            column_type,
+            default: None,
+            minimum: None,
+            maximum: None,
+            allowed: Vec::new(),
+            max_length: DEFAULT_MAX_LENGTH,
+            span,
+        };
+        parameter.problem(given).is_none()
+    }
+
+    /// What PostgreSQL would refuse, or change without a word, is a problem of the parameter's.
+    #[test]
+    fn a_value_fits_its_type_as_it_is() {
+        let cases: [(ColumnType, &[&str], &[&str]); 7] = [
+            (ColumnType::Numeric(Some((5, 2))), &["999.99", "-0.1", "0001.50", "7"], &["1000", "1.239"]),
+            (ColumnType::Numeric(None), &["1000", "1.239"], &["1e5", ""]),
+            (ColumnType::Real, &["0", "0e5", "-0.0", "1e38", "1e-40"], &["1e39", "1e-50", "nan"]),
+            (ColumnType::DoublePrecision, &["0.0", "1e300"], &["1e-400", "1e400"]),
+            (ColumnType::Varchar(3), &["abc", "äöü"], &["abcd"]),
+            (ColumnType::Date, &["0001-01-01", "9999-12-31"], &["0000-01-01", "-0044-03-15", "+2024-01-01"]),
+            (ColumnType::Timestamptz, &["2024-01-01T00:00:00Z"], &["0001-01-01T00:00:00+05:00", "+12345-01-01T00:00:00"]),
+        ];
+        for (column_type, taken, refused) in cases {
+            taken.iter().for_each(|given| assert!(is_taken(column_type, given), "{column_type} {given}"));
+            refused.iter().for_each(|given| assert!(!is_taken(column_type, given), "{column_type} {given}"));
         }
     }
 }
