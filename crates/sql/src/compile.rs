@@ -7,7 +7,7 @@ use datafusion_common::{DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{Expr, ExprSchemable};
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
@@ -22,10 +22,26 @@ pub(crate) fn coerce(expr: Expr, schema: &DFSchemaRef) -> Result<(Expr, arrow::d
 
 /// What is evaluated batch by batch: simplified once, its columns found by their places in the schema.
 pub(crate) fn compile(expr: Expr, schema: &DFSchemaRef) -> Result<Arc<dyn PhysicalExpr>, String> {
-    let compiled = simplifier(schema)
-        .simplify(expr)
+    let compiled = simplified(expr, &simplifier(schema))
         .and_then(|expr| create_physical_expr(&expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default()));
     compiled.map_err(|error| reason(&error))
+}
+
+/// Each condition by itself: together DataFusion takes `x IN (1) AND x IN (2)` for FALSE, which is NULL where x is, and it rewrites
+/// patterns of regular expressions as LIKE without escaping what LIKE escapes.
+fn simplified(expr: Expr, simplifier: &ExprSimplifier) -> Result<Expr, DataFusionError> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
+            let (left, right) = (simplified(*left, simplifier)?, simplified(*right, simplifier)?);
+            Ok(Expr::BinaryExpr(BinaryExpr { left: Box::new(left), op, right: Box::new(right) }))
+        }
+        Expr::Not(inner) => Ok(Expr::Not(Box::new(simplified(*inner, simplifier)?))),
+        Expr::BinaryExpr(BinaryExpr {
+            op: Operator::RegexMatch | Operator::RegexIMatch | Operator::RegexNotMatch | Operator::RegexNotIMatch,
+            ..
+        }) => Ok(expr),
+        other => simplifier.simplify(other),
+    }
 }
 
 fn simplifier(schema: &DFSchemaRef) -> ExprSimplifier {
