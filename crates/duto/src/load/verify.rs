@@ -28,8 +28,8 @@ pub async fn differences(on: &Connection, rollup: &RollupTarget) -> anyhow::Resu
     let mut differences = Vec::new();
     for (kept, recompute) in std::iter::once(&whole).chain(&rollup.grains) {
         let statement = format!(
-            "SELECT 'rollup', row_to_json(r)::text FROM ({kept} EXCEPT ALL {recompute}) r
-             UNION ALL SELECT 'base', row_to_json(b)::text FROM ({recompute} EXCEPT ALL {kept}) b ORDER BY 2, 1 LIMIT {TOLD}"
+            "SELECT 'rollup', row_to_json(r.*)::text FROM ({kept} EXCEPT ALL {recompute}) r
+             UNION ALL SELECT 'base', row_to_json(b.*)::text FROM ({recompute} EXCEPT ALL {kept}) b ORDER BY 2, 1 LIMIT {TOLD}"
         );
         let rows = on.client.query(&statement, &[]).await?;
         differences.extend(rows.iter().map(|row| Difference { side: row.get(0), row: row.get(1) }));
