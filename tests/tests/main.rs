@@ -27,6 +27,7 @@ mod pruning; // what is kept costs nothing
 mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
 mod refused_rows; // whose fault a refusal is, on tables that somebody else made
+mod somebodys_tables; // tables in shapes that frameworks give them
 mod relay; // messages out of the outbox, once each
 mod replays; // rejects come again under load
 mod stuck_loads; // locks of other sessions, rollups that cannot be filled

@@ -45,6 +45,7 @@ pub struct Refusal {
     /// The table, by its place among the pipeline's, whose rows were written; None where several tables' were.
     pub into: Option<usize>,
     pub constraint: Option<String>,
+    pub schema: Option<String>,
     pub table: Option<String>,
     pub column: Option<String>,
     pub reason: String,
@@ -100,12 +101,16 @@ impl Failure {
             blame,
             into: None,
             constraint: refused.constraint().map(str::to_owned),
+            schema: refused.schema().map(str::to_owned),
             table: refused.table().map(str::to_owned),
             column: refused.column().map(str::to_owned),
             reason: message(refused),
         };
         let said = format!("{} (SQLSTATE {code})", message(refused));
+        // A trigger's function that misses a table does so for some rows only, perhaps.
+        let within_function = refused.where_().is_some_and(|context| context.contains("PL/"));
         match (class(code), scope) {
+            (Class::Server, Scope::Data) if code == "42P01" && within_function => Self::Poison(Box::new(refusal(Blame::ByNeighbours))),
             (Class::Locked, _) => Self::Locked(said),
             (Class::Serialization, _) => Self::Serialization(said),
             (Class::Again, _) => Self::Again(said),

@@ -11,7 +11,7 @@ use futures_util::join;
 use super::connect::{Connection, Connector};
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::ledger::CHECK_DEFERRED;
-use super::target::Target;
+use super::target::{Target, quote};
 use super::{rollups, rows};
 use crate::reject::{Reject, Stage};
 use crate::rollup::Rollups;
@@ -164,7 +164,7 @@ struct Probe<'a> {
 impl<'a> Probe<'a> {
     async fn begin(search: &'a Search<'a>, counters: Option<&'a Rollups>) -> Result<Self, Failure> {
         let statement = "SELECT format('%I.%I', n.nspname, c.conname), c.condeferred
-             FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable";
+             FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable AND has_schema_privilege(n.oid, 'USAGE')";
         let deferrable = search.by.within(search.on.client.query(statement, &[])).await?;
         let immediate: Vec<String> = deferrable.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
         let defer_again = match (deferrable.is_empty(), immediate.is_empty()) {
@@ -254,33 +254,39 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// 23502 and 23505 are the data's only if every column of the constraint is declared and none is fed by a sequence: a sequence behind
-/// its table, or what a trigger does to the operator's own columns or tables, would otherwise reject every record.
+/// 23502 and 23505 are the data's only if every column of the constraint is declared, and none that the rows leave to the database is fed by a
+/// sequence: a sequence behind its table, or what a trigger does to the operator's own columns or tables, would otherwise reject every record.
 async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal: &Refusal) -> Result<(), Failure> {
+    let Some(table) = &refusal.table else { return Ok(()) };
+    let relation = match &refusal.schema {
+        Some(schema) => format!("{}.{}", quote(schema), quote(table)),
+        None => quote(table),
+    };
     let columns: Vec<String> = match (refusal.sqlstate.as_deref(), &refusal.constraint, &refusal.column) {
         (Some("23505"), Some(constraint), _) => {
             let statement = "SELECT a.attname::text FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
-                 JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey) WHERE i.relname = $1";
-            by.within(on.client.query(statement, &[constraint])).await?.iter().map(|row| row.get(0)).collect()
+                 JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey)
+                 WHERE i.relname = $1 AND x.indrelid = to_regclass($2)";
+            by.within(on.client.query(statement, &[constraint, &relation])).await?.iter().map(|row| row.get(0)).collect()
         }
         (Some("23502"), _, Some(column)) => vec![column.clone()],
         _ => return Ok(()),
     };
-    let Some(table) = &refusal.table else { return Ok(()) };
     // Of a partitioned table the error names the partition, the pipeline the whole.
-    let statement = "SELECT coalesce((SELECT relname::text FROM pg_class WHERE oid = pg_partition_root(to_regclass(quote_ident($1)))), $1),
-         (SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(quote_ident($1)) AND attname = ANY($2)
-            AND (attidentity <> '' OR pg_get_serial_sequence(quote_ident($1), attname) IS NOT NULL))";
-    let row = by.within(on.client.query_one(statement, &[table, &columns])).await?;
-    let (table, fed_by_sequence): (String, i64) = (row.get(0), row.get(1));
-    if fed_by_sequence > 0 {
+    let statement = "SELECT coalesce((SELECT relname::text FROM pg_class WHERE oid = pg_partition_root(to_regclass($1))), $2),
+         ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY($3)
+            AND (attidentity <> '' OR pg_get_serial_sequence($1, attname) IS NOT NULL))";
+    let row = by.within(on.client.query_one(statement, &[&relation, table, &columns])).await?;
+    let (table, fed_by_sequence): (String, Vec<String>) = (row.get(0), row.get(1));
+    let table = whole_of_chunk(on, by, target, table).await?;
+    let known = target.tables.iter().find(|known| known.name == table);
+    let (declared, written) = known.map_or((&[][..], &[][..]), |known| (&known.declared, &known.written));
+    if fed_by_sequence.iter().any(|column| !written.contains(column)) {
         return Err(Failure::Pause(format!(
             "{}: the column is fed by a sequence, which is behind its table: set it forward with setval",
             refusal.reason
         )));
     }
-    let table = whole_of_chunk(on, by, target, table).await?;
-    let declared = target.tables.iter().find(|known| known.name == table).map_or(&[][..], |known| &known.declared);
     match columns.iter().find(|column| !declared.contains(column)) {
         None => Ok(()),
         Some(column) => Err(Failure::Pause(format!(

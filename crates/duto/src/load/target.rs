@@ -35,6 +35,8 @@ pub struct TableTarget {
     pub name: String,
     /// The names of all columns that the file declares, also those that its rows leave to the database.
     pub declared: Vec<String>,
+    /// The names of those that its rows hold.
+    pub written: Vec<String>,
     pub repeat: Repeat,
     /// The temporary table's name, quoted.
     pub stage: String,
@@ -70,7 +72,10 @@ impl Target {
             database.lock_timeout.as_millis(),
             database.statement_timeout.as_millis(),
         );
-        let tables = pipeline.tables.iter().zip(written).map(|(table, written)| TableTarget::new(table, written)).collect();
+        let tables = (0..)
+            .zip(pipeline.tables.iter().zip(written))
+            .map(|(place, (table, written))| TableTarget::new(place, table, written))
+            .collect();
         let written_columns = pipeline.tables.iter().zip(written).map(|(table, written)| (table.name.as_str(), columns_of(table, written)));
         let has_once = pipeline.once.is_some();
         Self {
@@ -91,16 +96,20 @@ impl Target {
 }
 
 impl TableTarget {
-    fn new(table: &Table, written: &[usize]) -> Self {
+    /// `place` is the table's among the pipeline's.
+    fn new(place: usize, table: &Table, written: &[usize]) -> Self {
         let name = quote(&table.name);
-        let stage = quote(&format!("duto_stage_{}", table.name));
+        // Not by the table's name: two long ones would be cut to the same.
+        let stage = quote(&format!("duto_stage_{place}"));
+        // What WITH names hides a table of that name.
+        let few = if table.name == "duto_few" { "duto_few_rows" } else { "duto_few" };
         let columns: Vec<String> = written.iter().map(|index| quote(&table.columns[*index].name)).collect();
         let written = columns_of(table, written);
         let list = columns.join(", ");
         let keys: Vec<String> = table.key().iter().map(|column| quote(&column.name)).collect();
         let statements = General { name: &name, repeat: table.repeat, columns: &columns, keys: &keys };
-        let (few, types) = few::rows_of(&columns, &written);
-        let few_rows = |sql: String| FewRows { sql: format!("WITH few AS MATERIALIZED ({few}){sql}"), types: types.clone() };
+        let (few_select, types) = few::rows_of(&columns, &written);
+        let few_rows = |sql: String| FewRows { sql: format!("WITH {few} AS MATERIALIZED ({few_select}){sql}"), types: types.clone() };
         Self {
             insert_few: few::insert_of_few(&table.name, &written),
             copy: format!("COPY {name} ({list}) FROM STDIN (FORMAT binary)"),
@@ -111,11 +120,12 @@ impl TableTarget {
             copy_stage: format!("COPY {stage} ({list}, duto_row, duto_place) FROM STDIN (FORMAT binary)"),
             insert: format!("WITH {}", statements.store(&stage)),
             swallowed: statements.swallowed(&stage),
-            store_few: few_rows(format!(", {}", statements.store("few"))),
-            swallowed_few: few_rows(format!(" {}", statements.swallowed("few"))),
+            store_few: few_rows(format!(", {}", statements.store(few))),
+            swallowed_few: few_rows(format!(" {}", statements.swallowed(few))),
             stage,
             name: table.name.clone(),
             declared: table.columns.iter().map(|column| column.name.clone()).collect(),
+            written: written.iter().map(|(name, _)| (*name).to_owned()).collect(),
             repeat: table.repeat,
         }
     }

@@ -46,8 +46,24 @@ pub fn encode_column(column_type: ColumnType, array: &ArrayRef, rows: &[u32], ou
 pub fn key_bytes(columns: &[(ColumnType, ArrayRef)], row: usize, out: &mut Vec<u8>) {
     out.clear();
     for (column_type, array) in columns {
-        Column::new(*column_type, array).write(row, out);
+        match column_type {
+            // As PostgreSQL compares: 0 and -0 are equal, and so is every NaN.
+            ColumnType::Real => plain_float(array.as_primitive::<Float32Type>().value(row).into(), out),
+            ColumnType::DoublePrecision => plain_float(array.as_primitive::<Float64Type>().value(row), out),
+            _ => Column::new(*column_type, array).write(row, out),
+        }
     }
+}
+
+fn plain_float(value: f64, out: &mut Vec<u8>) {
+    let value = if value == 0.0 {
+        0.0
+    } else if value.is_nan() {
+        f64::NAN
+    } else {
+        value
+    };
+    out.extend_from_slice(&value.to_be_bytes());
 }
 
 /// A column with its array already cast down, so that the row loop only matches on an enum.

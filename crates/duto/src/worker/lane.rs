@@ -112,12 +112,14 @@ impl Lane {
         }
     }
 
-    /// A copy of the records that come next behind what is being committed, at most so many.
+    /// A copy of the records that wait behind what is being committed; at most so many, evenly over all of them.
     pub fn waiting_records(&self, most: usize) -> Batch {
         let state = self.lock();
         let ready = state.ready.iter().map(|work| &work.prepared.batch);
         let mut records = Batch::default();
-        for record in ready.chain(&state.pending).flat_map(Batch::iter).take(most) {
+        let waiting = ready.chain(&state.pending);
+        let step = waiting.clone().map(Batch::len).sum::<usize>().div_ceil(most.max(1)).max(1);
+        for record in waiting.flat_map(Batch::iter).step_by(step) {
             records.push_record(record);
         }
         records
