@@ -33,7 +33,7 @@ pub use halves::{Failure, run_in_halves};
 pub use json::to_json;
 pub use names::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType};
 pub use plan::Recomputed;
-pub use postgres::{FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, with_parameters};
+pub use postgres::{FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, numbered_parameter, with_parameters};
 pub use problem::SqlProblem;
 pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from, recompute};
 pub use statement::select_names;

@@ -215,6 +215,24 @@ fn parameters(sql: &str) -> Vec<ParameterPlace> {
     places
 }
 
+/// The first `$1`, `$2`, ... outside of texts, quoted names and comments.
+pub fn numbered_parameter(sql: &str) -> Option<Range<usize>> {
+    let bytes = sql.as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'$';
+    let mut at = 0;
+    while at < bytes.len() {
+        if let Some(skipped) = skipped(sql, at) {
+            at = skipped.end;
+        } else if bytes[at] == b'$' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && (at == 0 || !is_name(&bytes[at - 1])) {
+            let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            return Some(at..at + 1 + digits);
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
 /// A text, a quoted name or a comment that begins here.
 fn skipped(sql: &str, at: usize) -> Option<Range<usize>> {
     let rest = &sql.as_bytes()[at..];

@@ -1,5 +1,7 @@
 //! Whether the sections agree with each other.
 
+use std::collections::HashSet;
+
 use super::record::Kind;
 use super::suggest::did_you_mean_or_list;
 use super::walk::Fields;
@@ -10,6 +12,7 @@ use super::{Pipeline, Problem, Span};
 pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     check_key(file, pipeline);
     check_purpose(file);
+    check_indexes(file, pipeline);
     let written = |section, key| file.value(section).and_then(|node| child(node, key)).map(|node| node.span);
     let (record_bytes, batch_bytes) = (pipeline.source.max_record_bytes, pipeline.batch.max_bytes);
     let spans = [written("source", "max_record_bytes"), written("batch", "max_bytes")];
@@ -23,6 +26,21 @@ pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     if let Some(span) = first(spans).filter(|_| connections > 0 && workers > connections) {
         let message = format!("{workers} workers (batch.workers) share {connections} connections (database.max_connections)");
         file.walk().report(Problem::new("batch.workers.contradiction", span, message).help("each worker has a connection of its own"));
+    }
+}
+
+/// Tables, views and indexes have their names in one space, and PostgreSQL makes no index beside a relation of its name.
+fn check_indexes(file: &Fields<'_, '_>, pipeline: &Pipeline) {
+    let tables = pipeline.tables.iter().flat_map(|table| [table.name.clone(), format!("{}_pkey", table.name)]);
+    let rollups = pipeline.rollups.iter().map(|rollup| rollup.name.clone());
+    let mut taken: HashSet<String> = tables.chain(rollups).chain(pipeline.views.iter().map(|view| view.name.clone())).collect();
+    for table in &pipeline.tables {
+        for index in table.indexes.iter().filter(|index| !taken.insert(index.name.clone())) {
+            let message =
+                format!("the index {} of the table {} has the name of another index, a table, a rollup or a view", index.name, table.name);
+            let problem = Problem::new("table.index.taken", index.span, message);
+            file.walk().report(problem.help("PostgreSQL has one space of names for all of them: give the index another one"));
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 /// PostgreSQL cuts a longer name silently, so that two names could become one.
 const MAX_NAME_BYTES: usize = 63;
 
+/// No column can have one of these names (manual, section 5.5).
+const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+
 /// The name that PostgreSQL gives what is written here: lower case, or exact within double quotes. The error is the rest of a sentence
 /// that begins with the name.
 pub fn fold(written: &str) -> Result<String, String> {
@@ -12,6 +15,7 @@ pub fn fold(written: &str) -> Result<String, String> {
     };
     match name.len() {
         0 => Err("is empty".to_string()),
+        _ if SYSTEM_COLUMNS.contains(&name.as_str()) => Err("is a column that PostgreSQL gives every table".to_string()),
         length if length > MAX_NAME_BYTES => Err(format!("is longer than PostgreSQL's {MAX_NAME_BYTES} bytes")),
         _ => Ok(name),
     }

@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
 
 use super::connect::{Connection, Connector};
 use super::ensure::ADVISORY_LOCK;
@@ -126,10 +127,11 @@ async fn make_rollups(transaction: &Transaction<'_>, pipeline: &Pipeline, declar
     }
     let mut unfilled = Vec::new();
     for rollup in declared.rollups.iter().filter(|rollup| !kept.contains(&rollup.name)) {
-        transaction
-            .batch_execute(&rollup.create)
-            .await
-            .with_context(|| format!("making rollup {} (rollups need PostgreSQL 15 or newer, for NULLS NOT DISTINCT)", rollup.name))?;
+        transaction.batch_execute(&rollup.create).await.map_err(|error| {
+            let is_old = error.code() == Some(&SqlState::SYNTAX_ERROR);
+            let hint = if is_old { " (rollups need PostgreSQL 15 or newer, for NULLS NOT DISTINCT)" } else { "" };
+            anyhow::Error::new(error).context(format!("making rollup {}{hint}", rollup.name))
+        })?;
         let has_rows: bool = transaction.query_one(&format!("SELECT EXISTS (SELECT 1 FROM {})", rollup.base), &[]).await?.get(0);
         let state = if has_rows { "filling" } else { "ready" };
         let write = "INSERT INTO duto.rollup (pipeline, name, definition, tables, state) VALUES ($1, $2, $3, $4, $5)";

@@ -5,9 +5,9 @@ mod panels; // what a dashboard shows of it
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use duto_sql::{Catalog, Columns, FunctionCall, ParameterType, PostgresQuery, analyse_postgres, with_parameters};
+use duto_sql::{Catalog, Columns, FunctionCall, ParameterType, PostgresQuery, analyse_postgres, numbered_parameter, with_parameters};
 
-use crate::definition::{Endpoint, Parameter, Pipeline, Problem, Shape, SqlText, View};
+use crate::definition::{Endpoint, Parameter, Pipeline, Problem, Shape, SqlText};
 use crate::transform::problem_of;
 
 /// A pipeline's endpoints, ready to be asked.
@@ -41,13 +41,14 @@ impl Queries {
         let mut known = Known::of(pipeline);
         let mut problems = Vec::new();
         for view in &pipeline.views {
+            problems.extend(numbered(&view.select));
             let (columns, reads) = match known.look(&view.select, &[]) {
                 Ok((query, reads)) => {
                     problems.extend(query.parameters.first().map(|place| {
                         let span = view.select.span_of(place.start, place.end);
                         Problem::new("view.parameter", span, format!("a view has no parameters, and :{} is one", place.name))
                     }));
-                    problems.extend(column_twice(view, &query.columns));
+                    problems.extend(column_twice(&format!("the view {}", view.name), &view.select, &query.columns));
                     (query.columns, reads)
                 }
                 Err(found) => {
@@ -60,9 +61,13 @@ impl Queries {
         }
         let mut endpoints = Vec::new();
         for endpoint in &pipeline.endpoints {
+            problems.extend(numbered(&endpoint.select));
             match known.look(&endpoint.select, &endpoint.parameters).and_then(|(query, reads)| EndpointQuery::new(endpoint, &query, reads))
             {
-                Ok(query) => endpoints.push(query),
+                Ok(query) => {
+                    problems.extend(column_twice("each row of the answer", &endpoint.select, &query.columns));
+                    endpoints.push(query);
+                }
                 Err(found) => problems.extend(found),
             }
         }
@@ -80,13 +85,21 @@ pub fn views_read(pipeline: &Pipeline, view: &str) -> Vec<String> {
     query.map(|query| query.relations.into_iter().map(|relation| relation.name).collect()).unwrap_or_default()
 }
 
-/// PostgreSQL makes no view of two columns of one name.
-fn column_twice(view: &View, columns: &Columns) -> Option<Problem> {
+/// `$1` is a parameter of the statement that duto sends.
+fn numbered(select: &SqlText) -> Option<Problem> {
+    let place = numbered_parameter(&select.text)?;
+    let problem =
+        Problem::new("sql.parameter.numbered", select.span_of(place.start, place.end), "a parameter has a name here, not a number");
+    Some(problem.help("declare it in parameters, and write :name"))
+}
+
+/// PostgreSQL makes no view of two columns of one name, and an object has no two keys.
+fn column_twice(what: &str, select: &SqlText, columns: &Columns) -> Option<Problem> {
     let again = |(place, name): (usize, &str)| columns.names().take(place).any(|before| before == name);
     let named = columns.columns.iter().filter(|column| column.name.is_some());
     let (column, name) = named.zip(columns.names()).enumerate().find(|(place, (_, name))| again((*place, name)))?.1;
-    let span = view.select.span_of(column.start, column.end);
-    let problem = Problem::new("view.column.duplicate", span, format!("the view {} gets two columns of the name \"{name}\"", view.name));
+    let span = select.span_of(column.start, column.end);
+    let problem = Problem::new("view.column.duplicate", span, format!("{what} gets two columns of the name \"{name}\""));
     Some(problem.help("give one of them another name, with AS; instead of * name the columns"))
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Column, declared_columns, folded, unknown_column};
 use crate::definition::walk::Fields;
-use crate::definition::{Problem, identifier};
+use crate::definition::{Problem, Span, identifier};
 
 /// An index beside those that keys imply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Index {
     /// As PostgreSQL folds it.
     pub name: String,
     pub columns: Vec<String>,
+    /// Where its name stands.
+    pub span: Span,
 }
 
 pub(super) fn schema() -> Json {
@@ -29,7 +31,7 @@ pub(super) fn read(fields: &Fields<'_, '_>, columns: &[Column]) -> Vec<Index> {
         if indexes.iter().any(|index| index.name == name) {
             walk.report(Problem::new("table.index.duplicate", entry.key_span, format!("the index {name} stands twice")));
         }
-        let mut index = Index { name, columns: Vec::new() };
+        let mut index = Index { name, columns: Vec::new(), span: entry.key_span };
         for item in walk.list(&fields.named(&format!("indexes.{}", entry.key)), &entry.value).unwrap_or_default() {
             let Some(scalar) = walk.scalar("a column of an index", item) else { continue };
             let column = identifier::fold(&scalar.value.text).unwrap_or_else(|_| scalar.value.text.clone());
