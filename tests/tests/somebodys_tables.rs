@@ -187,6 +187,24 @@ async fn hundreds_of_refused_rows_wait_for_nobody() -> Result<()> {
     small.expect(LEDGER, &["50 0 260"]).await
 }
 
+/// A batch that takes longer than a statement may goes in halves, until they pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_table_is_loaded_in_smaller_batches() -> Result<()> {
+    let trigger = "CREATE TABLE orders (id bigint PRIMARY KEY, code text);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.005); RETURN new; END$$;
+        CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()";
+    let small = Small::create("slow", ORDERS, trigger).await?;
+    let file = std::fs::read_to_string(&small.pipeline.file)?;
+    std::fs::write(&small.pipeline.file, file.replace("retries: forever }", "retries: forever, statement_timeout: 1s }"))?;
+    let mut records: Vec<String> = (0..400).map(|id| order(id, "a")).collect();
+    records.insert(300, "no record".to_owned());
+    records.push(order(7, "again"));
+    small.send(records.iter().map(String::as_str))?;
+    small.load()?;
+    small.expect(LEDGER, &["400 1 1"]).await?;
+    small.expect("SELECT count(*) > 2, min(from_offset), max(to_offset) FROM duto.batch", &["t 0 402"]).await
+}
+
 /// Who only may write to the tables may load them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_without_the_right_to_make_tables_loads() -> Result<()> {

@@ -136,7 +136,9 @@ async fn load(on: &Connection, by: &Connector, target: &Target, batch: &Prepared
             let stored = batch.tables.iter().map(|table| table.rows.clone()).collect();
             Ok(Some(Committed { outcomes: batch.outcomes.clone(), stored }))
         }
-        Err(failure @ (Failure::Lost(_) | Failure::Locked(_) | Failure::Again(_) | Failure::Serialization(_))) => Err(failure),
+        Err(failure @ (Failure::Lost(_) | Failure::Locked(_) | Failure::Again(_) | Failure::Slow(_) | Failure::Serialization(_))) => {
+            Err(failure)
+        }
         Err(Failure::Poison(refusal)) if refusal.has_code("23505") => {
             let table = target.tables.iter().position(|table| refusal.table.as_ref() == Some(&table.name));
             table.map_or(Ok(None), |table| Err(Failure::Repeat(table)))

@@ -31,6 +31,9 @@ pub enum Failure {
     /// Something that passes by itself, such as a deadlock or a cancelled statement: the same again.
     #[error("{0}")]
     Again(String),
+    /// A statement took longer than it may, or was cancelled: the same again, and if that lasts, less at a time.
+    #[error("{0}")]
+    Slow(String),
     /// Nothing that the data could have caused: wait, and say so.
     #[error("{0}")]
     Pause(String),
@@ -114,6 +117,7 @@ impl Failure {
             (Class::Locked, _) => Self::Locked(said),
             (Class::Serialization, _) => Self::Serialization(said),
             (Class::Again, _) => Self::Again(said),
+            (Class::Slow, _) => Self::Slow(said),
             (Class::Lost, _) => Self::Lost(said),
             (Class::Data, Scope::Data) if names_a_constraint(code, refused) => Self::Poison(Box::new(refusal(Blame::Row))),
             (Class::Data, Scope::Counters) if code.starts_with("22") => Self::Poison(Box::new(refusal(Blame::Row))),
@@ -130,6 +134,7 @@ enum Class {
     Locked,
     Serialization,
     Again,
+    Slow,
     Lost,
     /// No row can cause it.
     Server,
@@ -144,7 +149,8 @@ fn class(code: &str) -> Class {
         | "54000" => Class::Data,
         "55P03" => Class::Locked,
         "40001" => Class::Serialization,
-        "40P01" | "57014" | "25P04" => Class::Again,
+        "40P01" | "25P04" => Class::Again,
+        "57014" => Class::Slow,
         "25P03" | "25006" => Class::Lost,
         // A table that is not there, a sequence that is used up, data or an index that is broken on disk.
         "42P01" | "2200H" | "XX001" | "XX002" => Class::Server,
@@ -194,7 +200,7 @@ mod tests {
             assert_eq!(class(code), Class::Data, "{code} is about a row");
         }
         for code in ["40001", "40P01", "55P03", "57014", "25P04"] {
-            assert!(matches!(class(code), Class::Again | Class::Locked | Class::Serialization), "{code} passes by itself");
+            assert!(matches!(class(code), Class::Again | Class::Slow | Class::Locked | Class::Serialization), "{code} passes by itself");
         }
         for code in ["08006", "08000", "57P01", "57P02", "57P03", "25P03", "25006"] {
             assert_eq!(class(code), Class::Lost, "{code} ends the connection");

@@ -60,7 +60,7 @@ async fn insert(writer: &Connection, by: &Connector, set: &SetTarget, columns: &
     loop {
         let attempt = by.within(async { writer.client.execute(&writer.prepared(&set.insert).await?, &values).await }).await;
         match attempt {
-            Err(Failure::Again(_) | Failure::Locked(_)) if tries < TRIES => tries += 1,
+            Err(Failure::Again(_) | Failure::Slow(_) | Failure::Locked(_)) if tries < TRIES => tries += 1,
             other => return other.map(|_| ()),
         }
     }

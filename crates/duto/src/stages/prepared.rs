@@ -101,6 +101,24 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
+    /// Those of so many first records, and those of the rest, which are counted from 0.
+    pub fn divide(&self, first: u32) -> (Self, Self) {
+        let (mut of_first, mut of_rest) = (Self::default(), Self::default());
+        for reject in &self.rejects {
+            match reject.record.checked_sub(first) {
+                None => of_first.rejects.push(reject.clone()),
+                Some(record) => of_rest.rejects.push(Reject { record, ..reject.clone() }),
+            }
+        }
+        for record in &self.resolved {
+            match record.checked_sub(first) {
+                None => of_first.resolved.insert(*record),
+                Some(record) => of_rest.resolved.insert(record),
+            };
+        }
+        (of_first, of_rest)
+    }
+
     /// The same, and these records count as repeated.
     pub fn with_resolved(&self, records: HashSet<u32>) -> Self {
         let mut verdicts = self.clone();

@@ -241,7 +241,9 @@ fn transient(problem: &anyhow::Error) -> Option<Failure> {
         let by_client = || cause.downcast_ref::<tokio_postgres::Error>().map(|error| Failure::of(error, Scope::Own));
         cause.downcast_ref::<Failure>().cloned().or_else(by_client)
     });
-    failure.filter(|failure| matches!(failure, Failure::Lost(_) | Failure::Again(_) | Failure::Locked(_) | Failure::Serialization(_)))
+    failure.filter(|failure| {
+        matches!(failure, Failure::Lost(_) | Failure::Again(_) | Failure::Slow(_) | Failure::Locked(_) | Failure::Serialization(_))
+    })
 }
 
 /// Waits until every partition's position reached its goal, whoever loads it.

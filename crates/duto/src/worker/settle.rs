@@ -26,8 +26,10 @@ use crate::progress::Progress;
 use crate::progress::recent::Counts;
 use crate::reject::Stage;
 use crate::stages::Stages;
-use crate::stages::prepared::{Outcome, Prepared, Verdicts};
+use crate::stages::prepared::{OffsetRange, Outcome, Prepared, Verdicts};
 
+/// A batch whose statement took longer than it may so many times goes in halves.
+const SLOW_TRIES: u32 = 2;
 /// A row whose table may be at fault, and takes no other row meanwhile, holds up the others for this long.
 const DOUBT_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -98,6 +100,11 @@ impl Settler {
 
     /// Returns when there is nothing more to try. `batch` is then what was written, or would have been.
     pub async fn settle(&mut self, batch: &mut Prepared, fences: &HashMap<i32, Uuid>) -> Settled {
+        self.settle_after(batch, fences, 0).await
+    }
+
+    /// The same of records that took too long so many times.
+    async fn settle_after(&mut self, batch: &mut Prepared, fences: &HashMap<i32, Uuid>, mut slow_tries: u32) -> Settled {
         let mut patience = Patience::new(&self.way.database);
         let mut verdicts = Verdicts::default();
         let mut unknown = false;
@@ -145,12 +152,37 @@ impl Settler {
                     self.prepare_again(batch, &verdicts);
                 }
                 failure => {
+                    slow_tries += u32::from(matches!(failure, Failure::Slow(_)));
+                    if slow_tries >= SLOW_TRIES && batch.batch.len() > 1 {
+                        tracing::info!(pipeline = self.way.target.pipeline, records = batch.batch.len(), %failure, "the batch goes in halves");
+                        return self.settle_in_halves(batch, &verdicts, fences).await;
+                    }
                     if let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await {
                         return settled;
                     }
                 }
             }
         }
+    }
+
+    /// Each half is a batch by itself, which moves the positions as far as its records reach. Where only the first is committed, whoever has the
+    /// partitions next goes on behind it.
+    async fn settle_in_halves(&mut self, batch: &Prepared, verdicts: &Verdicts, fences: &HashMap<i32, Uuid>) -> Settled {
+        let mut first = batch.batch.clone();
+        let rest = first.split_off(first.len() / 2);
+        let (of_first, of_rest) = OffsetRange::divide(batch.ranges.clone(), &first);
+        let (known_first, known_rest) = verdicts.divide(first.len() as u32);
+        let mut outcomes = Vec::with_capacity(batch.batch.len());
+        for (records, ranges, known) in [(first, of_first, known_first), (rest, of_rest, known_rest)] {
+            let prepare = || self.way.stages.prepare(records, ranges, &known).0;
+            let mut half = tokio::task::block_in_place(prepare);
+            match Box::pin(self.settle_after(&mut half, fences, SLOW_TRIES - 1)).await {
+                Settled::Committed(of_half, _) => outcomes.extend(of_half),
+                other => return other,
+            }
+        }
+        // Which rows were stored is known by halves only.
+        Settled::Committed(outcomes, None)
     }
 
     /// One try. None means that a transaction whose outcome was unknown is not in the database.
@@ -209,7 +241,7 @@ impl Settler {
                 tracing::warn!(pipeline, reason, retry_in = ?pause, attempt = patience.losses(), "the database connection was lost");
                 tokio::time::sleep(pause).await;
             }
-            Failure::Again(reason) | Failure::Locked(reason) | Failure::Serialization(reason) => {
+            Failure::Again(reason) | Failure::Slow(reason) | Failure::Locked(reason) | Failure::Serialization(reason) => {
                 let pause = patience.after_conflict();
                 if patience.conflict_lasts() {
                     tracing::warn!(pipeline, reason, retry_in = ?pause, "something keeps the load away; nothing is lost, it is tried again until that ends");
