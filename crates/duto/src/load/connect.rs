@@ -154,7 +154,7 @@ impl Connector {
             let _ = connection.await;
         });
         let connection = Connection { client, socket, prepared: Mutex::default() };
-        let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
+        let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
         self.within(connection.client.batch_execute(&format!("{session}{}", self.session))).await?;
         Ok(connection)
     }

@@ -1,7 +1,7 @@
 //! Rollups and views become the database's. A rollup that is new, or another than before, is made while no load can commit: from then
 //! on every load counts its rows, and what was there before is counted from a snapshot of that moment, see [`super::fill`].
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
@@ -121,7 +121,16 @@ async fn make_rollups(transaction: &Transaction<'_>, pipeline: &Pipeline, declar
             continue;
         }
         for table in tables {
-            transaction.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await.with_context(|| format!("dropping rollup {name}"))?;
+            let dropped = transaction.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await;
+            dropped.map_err(|error| match error.as_db_error() {
+                // PostgreSQL's own advice is CASCADE, which would take somebody's view away.
+                Some(refused) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => anyhow!(
+                    "rollup {name} is another one in the file than in the database, and something of yours reads it: {}. Drop that first, and make it \
+                     again when the rollup is there",
+                    refused.detail().unwrap_or_default().replace('\n', "; ")
+                ),
+                _ => anyhow::Error::new(error).context(format!("dropping rollup {name}")),
+            })?;
         }
         transaction.execute("DELETE FROM duto.rollup WHERE pipeline = $1 AND name = $2", &[&pipeline.name, &name]).await?;
     }
