@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const RATE: Rate = Rate { per_second: 1_000, most: 500_000 };
 const REFUSE: &str = "ALTER TABLE sales ADD CONSTRAINT refused CHECK (order_number % 10 <> 3) NOT VALID";
 /// The statement by which a few rows are stored that may be there already begins so.
-const STORE_FEW: &str = "WITH few AS MATERIALIZED";
+const STORE_FEW: &str = "WITH duto_few AS MATERIALIZED";
 const ACCEPT: &str = "ALTER TABLE sales DROP CONSTRAINT refused";
 
 fn arguments(pipeline: &TestPipeline) -> [String; 5] {

@@ -61,9 +61,11 @@ async fn a_hypertable_is_made_and_the_dashboard_is_answered() -> Result<()> {
     for record in &records {
         let TrackingMeaning::Event(tracking) = &record.message.meaning else { continue };
         let statement = format!(
-            "{}; {}; INSERT INTO duto_stage_pacotes VALUES ({id}, '{from}', '{to}', 0); INSERT INTO duto_stage_eventos_rastreamento VALUES ({id}, '{status}', to_timestamp({at} / 1000000.0), 0)",
+            "{}; {}; INSERT INTO {packages} VALUES ({id}, '{from}', '{to}', 0); INSERT INTO {events} VALUES ({id}, '{status}', to_timestamp({at} / 1000000.0), 0)",
             target.tables[0].create_stage,
             target.tables[1].create_stage,
+            packages = target.tables[0].stage,
+            events = target.tables[1].stage,
             id = tracking.id,
             from = tracking.from,
             to = tracking.to,
