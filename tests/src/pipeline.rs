@@ -125,6 +125,12 @@ impl TestPipeline {
         Ok(TestPipeline { file, environment, log_folder: log.log_folder() })
     }
 
+    /// Where its database is.
+    pub fn database_url(&self) -> String {
+        let url = self.environment.iter().find(|(name, _)| name == "DATABASE_URL");
+        url.map(|(_, url)| url.clone()).unwrap_or_default()
+    }
+
     /// The same file with another value of one of its variables.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.iter_mut().filter(|(known, _)| known == name).for_each(|(_, known)| *known = value.to_owned());

@@ -56,10 +56,16 @@ impl Small {
         catch_up(&self.pipeline, PATIENCE)
     }
 
-    /// Runs a command over the pipeline's file, which stands behind the arguments given; fails unless it ends well.
-    pub fn duto(&self, arguments: &[&str]) -> Result<String> {
+    /// Runs a command over the pipeline's file, which stands behind the arguments given; returns its exit code, and what it said on
+    /// standard output and standard error.
+    pub fn command(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
         let (file, folder) = (self.pipeline.file.display().to_string(), self.pipeline.log_folder.display().to_string());
-        let (code, said, error) = command(&self.pipeline, &[arguments, &[&file, "--log-folder", &folder]].concat())?;
+        command(&self.pipeline, &[arguments, &[&file, "--log-folder", &folder]].concat())
+    }
+
+    /// The same of one that must end well; returns its standard output.
+    pub fn duto(&self, arguments: &[&str]) -> Result<String> {
+        let (code, said, error) = self.command(arguments)?;
         ensure!(code == 0, "{arguments:?} ended with {code}: {said}{error}");
         Ok(said)
     }

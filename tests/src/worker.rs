@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::pipeline::TestPipeline;
 
 /// The statement by which a worker loads a few records, a transaction by itself, begins so.
-pub const AT_ONCE: &str = "WITH moved AS";
+pub use duto::load::at_once::BEGINNING as AT_ONCE;
 
 /// A running program. Dropping it kills it.
 pub struct Worker {

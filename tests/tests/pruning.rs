@@ -42,7 +42,7 @@ async fn stage(purpose: &str) -> Result<(Small, Pipeline, Connector)> {
 /// Rows of a table that were read so far, by whomever. Sessions tell it when they end.
 async fn rows_read(small: &Small, table: &str) -> Result<i64> {
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let url = small.pipeline.environment.iter().find(|(name, _)| name == "DATABASE_URL").map(|(_, url)| url.clone()).unwrap_or_default();
+    let url = small.pipeline.database_url();
     let statement = "SELECT (seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes i WHERE i.relid = t.relid))::bigint
          FROM pg_stat_user_tables t WHERE schemaname = 'duto' AND relname = $1";
     Ok(connect(&url).await?.query_one(statement, &[&table]).await?.get(0))

@@ -2,7 +2,6 @@
 
 use anyhow::{Result, ensure};
 use duto_tests::small::Small;
-use duto_tests::worker::command;
 
 /// A table `orders` of a key and a text.
 const ORDERS: &str = "
@@ -217,7 +216,7 @@ async fn a_user_without_the_right_to_make_tables_loads() -> Result<()> {
     small.client.batch_execute(&grants).await?;
     let database = small.rows("SELECT quote_ident(current_database())").await?.concat();
     small.client.batch_execute(&format!("GRANT CREATE ON DATABASE {database} TO {role}")).await?;
-    let url = small.pipeline.environment.iter().find(|(name, _)| name == "DATABASE_URL").map(|(_, url)| url.clone()).unwrap_or_default();
+    let url = small.pipeline.database_url();
     let (_, behind) = url.split_once('@').unwrap_or_default();
     small.pipeline = small.pipeline.clone().with("DATABASE_URL", &format!("postgresql://{role}:w@{behind}"));
     load(&small, &[&[(1, "a"), (2, "b"), (3, "c")]])?;
@@ -309,8 +308,7 @@ async fn a_database_that_quotes_everything_has_the_same_types() -> Result<()> {
 }
 
 fn refuses(small: &Small, words: &str) -> Result<()> {
-    let (file, folder) = (small.pipeline.file.display().to_string(), small.pipeline.log_folder.display().to_string());
-    let (code, said, error) = command(&small.pipeline, &["run", &file, "--until-caught-up", "--log-folder", &folder])?;
+    let (code, said, error) = small.command(&["run", "--until-caught-up"])?;
     ensure!(code != 0, "it starts: {words}");
     ensure!((said.clone() + &error).contains(words), "it does not say {words}: {said}{error}");
     Ok(())

@@ -29,8 +29,8 @@ async fn stored(purpose: &str) -> Result<(Small, Client)> {
     let small = Small::create(purpose, EVENTS, "").await?;
     small.send([r#"{"id": 1, "parent": 5}"#])?;
     small.load()?;
-    let url = small.pipeline.environment.iter().find(|(name, _)| name == "DATABASE_URL").map(|(_, url)| url.clone());
-    Ok((small, connect(&url.unwrap_or_default()).await?))
+    let client = connect(&small.pipeline.database_url()).await?;
+    Ok((small, client))
 }
 
 fn start(pipeline: &TestPipeline) -> Result<(Worker, u16)> {

@@ -26,7 +26,7 @@ use crate::stages::Stages;
 use crate::stages::intake::Intake;
 use body::Body;
 use send::{Outgoing, SendFailure, send_all};
-use stored::Keyed;
+use stored::{Keyed, no_outcome};
 
 /// A body of many records may be so much longer than one record.
 const RECORDS_IN_A_BODY: usize = 64;
@@ -96,8 +96,7 @@ async fn take_one(state: &Ingest, intake: &Intake, key: Option<String>, record: 
     }
     if intake.endpoint.stored {
         let key = key.unwrap_or_else(own_key);
-        let answered = stored::take_all(state, intake, &[Keyed { key: &key, record }]).await.pop();
-        return match answered.unwrap_or_else(|| Err(SendFailure::Refused("no outcome".to_owned()))) {
+        return match stored::take(state, intake, Keyed { key: &key, record }).await {
             Ok((status, body)) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
             Err(failure) => refused(&failure),
         };
@@ -144,7 +143,7 @@ async fn store_all(state: &Ingest, intake: &Intake, key: Option<&str>, records: 
     let bad = keys.iter().zip(problems).filter(|(_, problems)| key.is_some() && !problems.is_empty());
     let kept = stored::kept_of(state, &bad.map(|(key, _)| key.as_str()).collect::<Vec<_>>()).await.unwrap_or_default();
     let result = |(key, problems): (&String, &Vec<Reject>)| match (problems.is_empty(), kept.get(key)) {
-        (true, _) => told(stored.next().unwrap_or_else(|| Err(SendFailure::Refused("no outcome".to_owned())))),
+        (true, _) => told(stored.next().unwrap_or_else(no_outcome)),
         (false, Some(answer)) => told(Ok(answer.clone())),
         (false, None) => json!({"status": 422, "problems": describe(problems)}),
     };

@@ -68,13 +68,23 @@ pub async fn take_all(state: &Ingest, intake: &Intake, records: &[Keyed<'_>]) ->
     let answer = |record: &Keyed<'_>| match kept.get(record.key) {
         Some(answer) => Ok(answer.clone()),
         None => {
-            committed.next().unwrap_or_else(|| Err(SendFailure::Refused("no outcome".to_owned())))?;
+            committed.next().unwrap_or_else(no_outcome)?;
             let answers = answers.as_ref().map_err(away)?;
             let missing = || SendFailure::Refused("the record is settled, but its answer is gone".into());
             answers.get(record.key).cloned().ok_or_else(missing)
         }
     };
     records.iter().map(answer).collect()
+}
+
+/// The same of one record.
+pub async fn take(state: &Ingest, intake: &Intake, record: Keyed<'_>) -> Answered {
+    take_all(state, intake, &[record]).await.pop().unwrap_or_else(no_outcome)
+}
+
+/// What a record is answered whose outcome is missing: a bug of ours.
+pub fn no_outcome<T>() -> Result<T, SendFailure> {
+    Err(SendFailure::Refused("no outcome".to_owned()))
 }
 
 /// The answers that are kept under these keys, as far as there are any yet.

@@ -19,6 +19,9 @@ use super::transaction::Committed;
 use crate::definition::ColumnType;
 use crate::stages::prepared::{Outcome, Prepared};
 
+/// How the statement begins, by which it is known among others.
+pub const BEGINNING: &str = "WITH moved AS";
+
 /// The statement and the types of its parameters: [`OWN`], and an array for each column of each table.
 #[derive(Debug, Clone)]
 pub struct AtOnce {
@@ -65,7 +68,7 @@ impl AtOnce {
         // CASE looks at one condition after the other, and what WITH names is done when it is first looked at: positions first. A division
         // by zero ends the statement, where no row would let it commit.
         let sql = format!(
-            "WITH moved AS ({ADVANCE} RETURNING 1),
+            "{BEGINNING} ({ADVANCE} RETURNING 1),
              {writes}{LEDGER}
              SELECT 1 / CASE WHEN (SELECT count(*) FROM moved) = cardinality($3)
              {checks}AND (SELECT count(*) FROM ledger) = cardinality($3) THEN 1 ELSE 0 END"

@@ -109,10 +109,11 @@ async fn fit_table(transaction: &tokio_postgres::Transaction<'_>, table: &Table)
         never_null: row.get(7),
     };
     let found: HashMap<String, Found> = rows.iter().map(|row| (row.get(0), read(row))).collect();
+    let filled = select_names(&table.select.text);
     let mut differences = Vec::new();
     for column in &table.columns {
         match found.get(&column.name) {
-            Some(found) => differences.extend(difference(table, column, found)),
+            Some(found) => differences.extend(difference(table, column, filled.contains(&column.name), found)),
             None if !column.not_null && !column.primary_key && !column.unique || column.default.is_some() => {
                 let add = format!("ALTER TABLE {} ADD COLUMN {}", quote(&table.name), ddl::column_line(column, true));
                 transaction.batch_execute(&add).await.with_context(|| format!("adding column {} to table {}", column.name, table.name))?;
@@ -163,11 +164,11 @@ async fn fit_indexes(transaction: &tokio_postgres::Transaction<'_>, table: &Tabl
     Ok(())
 }
 
-fn difference(declared: &Table, column: &Column, found: &Found) -> Vec<String> {
+/// `filled` says whether the table's SELECT gives the column.
+fn difference(declared: &Table, column: &Column, filled: bool, found: &Found) -> Vec<String> {
     let (table, name) = (quote(&declared.name), quote(&column.name));
     let mut statements = Vec::new();
     let expected = catalogue_name(column.column_type);
-    let filled = select_names(&declared.select.text).contains(&column.name);
     if found.is_computed {
         return vec![format!("-- column {} is computed by the table: leave it out of the file's columns", column.name)];
     }

@@ -28,7 +28,7 @@ pub enum Failure {
     /// Another transaction changed the row first, which only REPEATABLE READ and SERIALIZABLE say so.
     #[error("{0}")]
     Serialization(String),
-    /// Something that passes by itself, such as a deadlock or a cancelled statement: the same again.
+    /// Something that passes by itself, such as a deadlock: the same again.
     #[error("{0}")]
     Again(String),
     /// A statement took longer than it may, or was cancelled: the same again, and if that lasts, less at a time.

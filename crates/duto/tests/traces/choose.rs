@@ -59,12 +59,8 @@ impl Chooser {
 
     /// The program asks for the last reject of a partition, the model for each; and a key that comes twice in a batch is known before.
     fn goes_at_once(&self, state: &State, worker: usize) -> bool {
-        let (bounds, me) = (&self.bounds, &state.workers[worker]);
-        let mut keys = Vec::new();
-        for partition in partitions_of(me.batch) {
-            let (first, to) = me.held[partition].batch;
-            keys.extend(bounds.records(0, partition).filter(|(offset, ..)| first <= *offset && *offset < to).map(|(_, key, _)| key));
-        }
+        let bounds = &self.bounds;
+        let mut keys: Vec<u8> = records_of(bounds, state, worker).map(|(_, _, key, _)| key).collect();
         let records = keys.len();
         keys.sort_unstable();
         keys.dedup();
@@ -83,11 +79,16 @@ pub fn has_rejects(bounds: &Bounds, state: &State, worker: usize) -> bool {
 
 /// Whether a record of the batch is in the table already.
 pub fn has_repeats(bounds: &Bounds, state: &State, worker: usize) -> bool {
-    let me = &state.workers[worker];
-    partitions_of(me.batch).any(|partition| {
+    records_of(bounds, state, worker).any(|(_, _, key, _)| state.has_key(bounds, key, Slots::default()))
+}
+
+/// The records of a worker's batch: partition, offset, key, poison.
+pub fn records_of(bounds: &Bounds, state: &State, worker: usize) -> impl Iterator<Item = (usize, u8, u8, bool)> {
+    let me = state.workers[worker];
+    partitions_of(me.batch).flat_map(move |partition| {
         let (first, to) = me.held[partition].batch;
-        let mut records = bounds.records(0, partition).filter(|(offset, ..)| first <= *offset && *offset < to);
-        records.any(|(_, key, _)| state.has_key(bounds, key, Slots::default()))
+        let records = bounds.records(0, partition).filter(move |(offset, ..)| first <= *offset && *offset < to);
+        records.map(move |(offset, key, poison)| (partition, offset, key, poison)).collect::<Vec<_>>()
     })
 }
 

@@ -1,9 +1,11 @@
 //! A step of the model, done by the program.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use duto::batch::{Batch, Place};
+use duto::load::at_once::BEGINNING as AT_ONCE;
 use duto::load::failure::Failure;
 use duto::load::move_position::{Move, move_position};
 use duto::load::position::{self, Resolution};
@@ -17,11 +19,9 @@ use duto_model::step::Step;
 use duto_servers::Point;
 use uuid::Uuid;
 
-use super::choose::{has_rejects, has_repeats, partitions_of};
-use super::ground::{Fences, Ground};
+use super::choose::{has_rejects, has_repeats, partitions_of, records_of};
+use super::ground::{Definition, Fences, Ground};
 use super::session::{Idle, Landed, Session};
-
-const AT_ONCE: &str = "WITH moved AS";
 
 pub struct Actors<'a> {
     ground: &'a Ground,
@@ -261,7 +261,7 @@ impl<'a> Actors<'a> {
 
     /// Begins the transaction of the worker's batch; with `held` it waits behind its positions' move.
     async fn launch_load(&mut self, worker: usize, state: &State, coin: bool, held: bool) -> Result<()> {
-        let definition = if state.fixed { self.ground.mended.clone() } else { self.ground.broken.clone() };
+        let definition = self.definition(state);
         let direct = match self.bounds.repeat {
             Repeat::Append => true,
             Repeat::Ignore => coin && !has_repeats(&self.bounds, state, worker),
@@ -301,7 +301,7 @@ impl<'a> Actors<'a> {
     }
 
     async fn launch_at_once(&mut self, worker: usize, state: &State) -> Result<()> {
-        let definition = if state.fixed { self.ground.mended.clone() } else { self.ground.broken.clone() };
+        let definition = self.definition(state);
         let prepared = self.prepare(&definition, state, worker, &Verdicts::default());
         let (fences, connector) = (self.fences_of(worker), self.ground.connector.clone());
         let session = self.session(worker).await?;
@@ -315,7 +315,7 @@ impl<'a> Actors<'a> {
 
     /// Beside rejects that are on record no statement alone is right, and the program does not try it.
     async fn declines_at_once(&mut self, worker: usize, state: &State) -> Result<()> {
-        let definition = if state.fixed { self.ground.mended.clone() } else { self.ground.broken.clone() };
+        let definition = self.definition(state);
         let prepared = self.prepare(&definition, state, worker, &Verdicts::default());
         let (fences, connector) = (self.fences_of(worker), self.ground.connector.clone());
         let Idle { connection, at_once } = self.session(worker).await?.idle()?;
@@ -341,7 +341,12 @@ impl<'a> Actors<'a> {
         session.held().await
     }
 
-    fn prepare(&self, definition: &super::ground::Definition, state: &State, worker: usize, verdicts: &Verdicts) -> Prepared {
+    /// What workers run at this moment.
+    fn definition(&self, state: &State) -> Arc<Definition> {
+        if state.fixed { self.ground.mended.clone() } else { self.ground.broken.clone() }
+    }
+
+    fn prepare(&self, definition: &Definition, state: &State, worker: usize, verdicts: &Verdicts) -> Prepared {
         let mut batch = Batch::default();
         for (partition, offset, key, poison) in records_of(&self.bounds, state, worker) {
             let payload = format!(r#"{{"key":{key},"part":{partition},"place":{offset},"poison":{poison}}}"#);
@@ -357,16 +362,6 @@ impl<'a> Actors<'a> {
         let records = records_of(&self.bounds, state, worker).enumerate();
         records.filter(|(_, (partition, offset, ..))| is_resolved(*partition, *offset)).map(|(record, _)| record as u32).collect()
     }
-}
-
-/// The records of a worker's batch: partition, offset, key, poison.
-fn records_of(bounds: &Bounds, state: &State, worker: usize) -> impl Iterator<Item = (usize, u8, u8, bool)> {
-    let me = state.workers[worker];
-    partitions_of(me.batch).flat_map(move |partition| {
-        let (first, to) = me.held[partition].batch;
-        let records = bounds.records(0, partition).filter(move |(offset, ..)| first <= *offset && *offset < to);
-        records.map(move |(offset, key, poison)| (partition, offset, key, poison)).collect::<Vec<_>>()
-    })
 }
 
 fn ranges_of(state: &State, worker: usize) -> Vec<OffsetRange> {

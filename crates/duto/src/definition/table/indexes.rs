@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Column, declared_columns, folded, unknown_column};
 use crate::definition::walk::Fields;
-use crate::definition::{Problem, Span, identifier};
+use crate::definition::{Span, identifier};
 
 /// An index beside those that keys imply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +28,6 @@ pub(super) fn read(fields: &Fields<'_, '_>, columns: &[Column]) -> Vec<Index> {
     let mut indexes: Vec<Index> = Vec::new();
     for entry in entries {
         let name = folded(walk, "table.index.name", entry);
-        if indexes.iter().any(|index| index.name == name) {
-            walk.report(Problem::new("table.index.duplicate", entry.key_span, format!("the index {name} stands twice")));
-        }
         let mut index = Index { name, columns: Vec::new(), span: entry.key_span };
         for item in walk.list(&fields.named(&format!("indexes.{}", entry.key)), &entry.value).unwrap_or_default() {
             let Some(scalar) = walk.scalar("a column of an index", item) else { continue };
