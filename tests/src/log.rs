@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use duto::batch::Batch;
-use duto::log::{ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Producer, Start};
+use duto_ground::batch::Batch;
+use duto_log::{ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Producer, Start};
 use duto_servers::{ScratchFolder, shared};
 
 use crate::orders::{Meaning, Message};
@@ -69,7 +69,7 @@ impl TestLog {
     ) -> Result<TestLog> {
         let folder = ScratchFolder::create(purpose)?;
         let topic = shared::unique_name(purpose);
-        let log = duto::log::open(Some(&bootstrap_servers), kafka, &folder.path().join("log"))?;
+        let log = duto_log::open(Some(&bootstrap_servers), kafka, &folder.path().join("log"))?;
         log.create_topic(&NewTopic { name: topic.clone(), partitions, retention: None }, TIMEOUT)?;
         let producer = log.producer()?;
         Ok(TestLog { kind, topic, bootstrap_servers, folder, log, producer })
@@ -90,7 +90,7 @@ impl TestLog {
         for (index, message) in messages.iter().enumerate() {
             loop {
                 let places = places.clone();
-                let outcome = Box::new(move |sent: Result<duto::log::Sent, LogError>| {
+                let outcome = Box::new(move |sent: Result<duto_log::Sent, LogError>| {
                     places.lock().expect("no holder panics")[index] = Some(sent.map(|sent| (sent.partition, sent.offset)));
                 });
                 let record = OutgoingRecord {

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use duto::batch::{decode_headers, encode_headers};
-use duto::definition;
-use duto::load::connect::Connector;
-use duto::load::ensure::ensure as ensure_tables;
-use duto::load::pool::Pool;
-use duto::log::Log;
-use duto::progress::Progress;
-use duto::publish::message::MESSAGE_ID;
-use duto::publish::outbox::Position;
-use duto::publish::relay::Surroundings;
+use duto_ground::batch::{decode_headers, encode_headers};
+use duto_load::connect::Connector;
+use duto_load::ensure::ensure as ensure_tables;
+use duto_load::pool::Pool;
+use duto_log::Log;
+use duto_runtime::progress::Progress;
+use duto_runtime::publish::message::MESSAGE_ID;
+use duto_runtime::publish::outbox::Position;
+use duto_runtime::publish::relay::Surroundings;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -33,7 +32,7 @@ async fn connector(file: &Path, environment: &[(String, String)]) -> Result<(Con
     let text = std::fs::read_to_string(file)?;
     let value = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let name = file.display().to_string();
-    let parsed = definition::parse(&name, &text, &value).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let parsed = duto_definition::parse(&name, &text, &value).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let connector = Connector::new(&parsed.database, "publish")?;
     ensure_tables(&mut connector.connect().await?, &parsed).await?;
     Ok((connector, parsed.source.topic))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use duto::batch::{Batch, decode_headers};
-use duto::log::{ConsumerSettings, Event, Log, Start};
+use duto_ground::batch::{Batch, decode_headers};
+use duto_log::{ConsumerSettings, Event, Log, Start};
 use duto_servers::shared;
 
 const TIMEOUT: Duration = Duration::from_secs(30);

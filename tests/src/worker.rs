@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::pipeline::TestPipeline;
 
 /// The statement by which a worker loads a few records, a transaction by itself, begins so.
-pub use duto::load::at_once::BEGINNING as AT_ONCE;
+pub use duto_load::at_once::BEGINNING as AT_ONCE;
 
 /// A running program. Dropping it kills it.
 pub struct Worker {

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
-use duto::batch::Batch;
-use duto::definition;
-use duto::log::{
+use duto_ground::batch::Batch;
+use duto_log::{
     Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, Member, NewTopic, Producer, Start, TopicDescription, TopicListing,
     Watermarks,
 };
-use duto::stages::Stages;
-use duto::worker::Worker;
+use duto_runtime::worker::Worker;
+use duto_stages::Stages;
 use duto_tests::small::Small;
 use duto_tests::wait::wait_for;
 
@@ -144,10 +143,10 @@ tables:
     let small = Small::create("faulty-seek", sections, "").await?;
     let value = |name: &str| small.pipeline.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let text = std::fs::read_to_string(&small.pipeline.file)?;
-    let pipeline = definition::parse("small.yaml", &text, &value).map_err(|problems| anyhow!("{problems:?}"))?;
+    let pipeline = duto_definition::parse("small.yaml", &text, &value).map_err(|problems| anyhow!("{problems:?}"))?;
     let stages = Arc::new(Stages::plan(&pipeline).map_err(|problems| anyhow!("{problems:?}"))?);
     let failed = Arc::<AtomicU32>::default();
-    let log = Arc::new(Faulty { log: duto::log::open(None, &[], &small.pipeline.log_folder)?, failed: failed.clone() });
+    let log = Arc::new(Faulty { log: duto_log::open(None, &[], &small.pipeline.log_folder)?, failed: failed.clone() });
     let (progress, stop) = (Arc::default(), Arc::<AtomicBool>::default());
     let worker = Worker { pipeline, stages, log, progress, until_caught_up: false };
     let running = tokio::spawn({

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use duto::batch::Batch;
-use duto::log::{ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Sent, Start};
+use duto_ground::batch::Batch;
+use duto_log::{ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Sent, Start};
 use duto_servers::ScratchFolder;
 use duto_tests::power_cut::{Disk, Unsynced};
 use duto_tests::recorder::{Change, Recording};
@@ -46,7 +46,7 @@ fn record(folder: &Path, records: u64, bytes: usize) -> Result<Recorded> {
     let recording = Arc::new(Recording::start(&folder.canonicalize()?));
     let told = Arc::<Told>::default();
     {
-        let log = duto::log::open(None, &[], folder)?;
+        let log = duto_log::open(None, &[], folder)?;
         log.create_topic(&NewTopic { name: TOPIC.into(), partitions: PARTITIONS, retention: None }, TIMEOUT)?;
         let producer = log.producer()?;
         for number in 0..records {
@@ -115,7 +115,7 @@ fn read_all(log: &dyn Log) -> Result<BTreeMap<Place, Vec<u8>>> {
 
 /// Opens what a cut left, compares, and sends once more: no offset that a sender was told of is given again.
 fn check(recorded: &Recorded, cut: usize, folder: &Path, bytes: usize) -> Result<()> {
-    let log = duto::log::open(None, &[], folder).context("opening")?;
+    let log = duto_log::open(None, &[], folder).context("opening")?;
     let told: Vec<_> = recorded.acknowledged.iter().filter(|(at, _, _)| *at <= cut).collect();
     if log.topic(TOPIC, TIMEOUT)?.is_none() {
         ensure!(told.is_empty(), "the topic is gone");

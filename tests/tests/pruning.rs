@@ -4,11 +4,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use duto::definition::{self, Pipeline};
-use duto::load::connect::Connector;
-use duto::load::prune;
-use duto::publish::mark::Mark;
-use duto::publish::outbox::{self, Position};
+use duto_definition::Pipeline;
+use duto_load::connect::Connector;
+use duto_load::prune;
+use duto_runtime::publish::mark::Mark;
+use duto_runtime::publish::outbox::{self, Position};
 use duto_tests::small::Small;
 use duto_tests::verify::connect;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ async fn stage(purpose: &str) -> Result<(Small, Pipeline, Connector)> {
     small.load()?;
     let value = |name: &str| small.pipeline.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let text = std::fs::read_to_string(&small.pipeline.file)?;
-    let pipeline = definition::parse("small.yaml", &text, &value).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let pipeline = duto_definition::parse("small.yaml", &text, &value).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let connector = Connector::new(&pipeline.database, "prune")?;
     Ok((small, pipeline, connector))
 }

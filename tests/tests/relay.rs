@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use duto::log::Log;
-use duto::publish::mark::Mark;
-use duto::publish::outbox::{self, Position};
-use duto::publish::relay::{self, Surroundings, journal_name};
-use duto::publish::relays::Relays;
-use duto::publish::signal::Signal;
+use duto_log::Log;
+use duto_runtime::publish::mark::Mark;
+use duto_runtime::publish::outbox::{self, Position};
+use duto_runtime::publish::relay::{self, Surroundings, journal_name};
+use duto_runtime::publish::relays::Relays;
+use duto_runtime::publish::signal::Signal;
 use duto_servers::shared::{self, TestDatabase};
 use duto_tests::log::{LogKind, TestLog};
 use duto_tests::pipeline::{Settings, TestPipeline};
@@ -38,7 +38,7 @@ impl Stage {
         let log = TestLog::create(kind, "relay", 3)?;
         let database = TestDatabase::create("relay")?;
         let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
-        let relay_log = duto::log::open(Some(&log.bootstrap_servers), &[], &log.log_folder())?;
+        let relay_log = duto_log::open(Some(&log.bootstrap_servers), &[], &log.log_folder())?;
         let client = connect(&database.url()).await?;
         let position = Position { pipeline: "sales".to_owned(), topic: log.topic.clone(), partition: 1 };
         let outbox = Outbox { position, target: shared::unique_name("published"), next: 0 };
@@ -162,7 +162,7 @@ async fn a_relay_as_a_process() -> Result<()> {
     let environment = [("DATABASE_URL", database), ("BATCH_SIZE", "100"), ("WORKERS", "1"), ("DB_RETRIES", "forever")];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let pipeline = TestPipeline { file: file.into(), environment, log_folder: folder.into() };
-    let log = duto::log::open(Some(servers), &[], folder.as_ref())?;
+    let log = duto_log::open(Some(servers), &[], folder.as_ref())?;
     let surroundings = surroundings(&pipeline, log, DAY).await?;
     let position = Position { pipeline: "sales".to_owned(), topic: topic.to_owned(), partition: 1 };
     tokio::task::spawn_blocking(move || relay::run(surroundings, position, &Signal::default())).await?;

@@ -2,14 +2,14 @@
 //! here: this server cannot.
 
 use anyhow::{Context, Result, ensure};
-use duto::definition::{Pipeline, parse};
-use duto::load::connect::{Connection, Connector};
-use duto::load::ensure::ensure as ensure_tables;
-use duto::load::partitions::Partitions;
-use duto::load::register::register;
-use duto::load::rollups::RollupTargets;
-use duto::load::target::Target;
-use duto::stages::Stages;
+use duto_definition::{Pipeline, parse};
+use duto_load::connect::{Connection, Connector};
+use duto_load::ensure::ensure as ensure_tables;
+use duto_load::partitions::Partitions;
+use duto_load::register::register;
+use duto_load::rollups::RollupTargets;
+use duto_load::target::Target;
+use duto_stages::Stages;
 use duto_tests::pipeline::root;
 use duto_tests::timescale::Timescale;
 use duto_tests::tracking::{TrackingMeaning, Trackings};
@@ -113,7 +113,7 @@ async fn a_hypertable_is_made_and_the_dashboard_is_answered() -> Result<()> {
     ensure!(plan.iter().any(|line| line.contains("_hyper_")), "{plan:?}");
     // Nothing is made by hand where TimescaleDB makes it.
     let mut partitions = Partitions::new(&pipeline, stages.written());
-    let batch = stages.prepare(duto::batch::Batch::default(), Vec::new(), &duto::stages::prepared::Verdicts::default()).0;
+    let batch = stages.prepare(duto_ground::batch::Batch::default(), Vec::new(), &duto_stages::prepared::Verdicts::default()).0;
     partitions.make_for(&on, &by, &batch).await?;
     Ok(())
 }
@@ -125,7 +125,7 @@ async fn the_script_makes_it_too_and_a_plain_table_is_told() -> Result<()> {
     let pipeline = pipeline(&server)?;
     let (by, mut on) = connect(&pipeline).await?;
     on.client.batch_execute("CREATE EXTENSION timescaledb").await?;
-    let script = duto::load::ddl::script(&pipeline, duto::load::time_partition::Keeper::TimescaleDb);
+    let script = duto_load::ddl::script(&pipeline, duto_load::time_partition::Keeper::TimescaleDb);
     on.client.batch_execute(&script).await.with_context(|| script.clone())?;
     make(&pipeline, &by, &mut on).await?;
     // From here on there are two hypertables less, and a table in one piece.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use duto::log::{LogError, OutgoingRecord};
+use duto_log::{LogError, OutgoingRecord};
 use duto_servers::free_port;
 use duto_tests::http::{EventStream, request, wait_until_it_answers};
 use duto_tests::log::{LogKind, TestLog};
@@ -113,7 +113,7 @@ fn fill(log: &TestLog, messages: usize) -> Result<()> {
                 payload: Some(payload.as_bytes()),
                 headers: &[],
             };
-            let count = move |outcome: Result<duto::log::Sent, LogError>| {
+            let count = move |outcome: Result<duto_log::Sent, LogError>| {
                 let counter = if outcome.is_ok() { &durable } else { &failed };
                 counter.fetch_add(1, Ordering::Relaxed);
             };

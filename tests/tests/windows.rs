@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
-use duto::definition::{Pipeline, parse};
-use duto::load::connect::Connector;
-use duto::load::grains;
+use duto_definition::{Pipeline, parse};
+use duto_load::connect::Connector;
+use duto_load::grains;
 use duto_servers::free_port;
 use duto_servers::shared::TestDatabase;
 use duto_tests::http::{request, wait_until_ready};

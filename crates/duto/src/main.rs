@@ -1,10 +1,14 @@
-//! The program. What it does is in the library; here are the log's lines and the exit code.
+//! duto moves events from a log into PostgreSQL exactly once. Here is its command line, the log's lines and the exit code.
+
+mod commands; // one file a command
+mod time_slice; // soon on the CPU
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use duto::commands::{self, Cli, LogFormat};
 use tracing_subscriber::EnvFilter;
+
+use commands::{Cli, LogFormat};
 
 /// What libraries say of their own inner life; of librdkafka's remarks we log those that matter ourselves.
 const QUIET: &str = "librdkafka=off,rdkafka=off,sqlparser=off,datafusion=off,tokio_postgres=info,postgres_types=info,hyper=info";

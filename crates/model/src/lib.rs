@@ -8,7 +8,7 @@
 //! steps contains; so are a slow network, a lock that is waited for, and a rebalance in the middle of a transaction.
 //! [`mutation`] holds the single wrong steps that the exploration must find.
 //!
-//! That it is a model of this program is shown by `crates/duto/tests/traces`: the real load walks random ways through it, on PostgreSQL.
+//! That it is a model of this program is shown by `crates/runtime/tests/traces`: the real load walks random ways through it, on PostgreSQL.
 //!
 //! Not in it: time, leader epochs, retention, two COMMITs of one worker that are both still under way, deadlocks over
 //! the users' rows, and what a failing row does to its batch (a poison record is known before BEGIN here).

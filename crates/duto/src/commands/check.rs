@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::exit_code;
-use crate::definition::{self, Pipeline, Problem};
+use duto_definition::{Pipeline, Problem};
 
 /// Checks pipeline files without connecting to anything, and prints what they promise.
 #[derive(Debug, clap::Args)]
@@ -31,11 +31,11 @@ pub fn run(args: &CheckArgs, plan: &dyn Fn(&Pipeline) -> Vec<Problem>) -> i32 {
         match check(&name, &text, &environment, plan) {
             Ok(pipeline) => print(&mut std::io::stdout(), &good(&name, &pipeline, args.json)),
             Err(problems) if args.json => {
-                print(&mut std::io::stdout(), &definition::render_json(&problems, &name, &text));
+                print(&mut std::io::stdout(), &duto_definition::render_json(&problems, &name, &text));
                 worst = exit_code::BAD_FILE;
             }
             Err(problems) => {
-                print(&mut std::io::stderr(), &definition::render(&problems, &name, &text, color));
+                print(&mut std::io::stderr(), &duto_definition::render(&problems, &name, &text, color));
                 worst = exit_code::BAD_FILE;
             }
         }
@@ -50,7 +50,7 @@ pub fn check(
     environment: &dyn Fn(&str) -> Option<String>,
     plan: &dyn Fn(&Pipeline) -> Vec<Problem>,
 ) -> Result<Pipeline, Vec<Problem>> {
-    let pipeline = definition::parse(file_name, text, environment)?;
+    let pipeline = duto_definition::parse(file_name, text, environment)?;
     let problems = plan(&pipeline);
     if problems.is_empty() { Ok(pipeline) } else { Err(problems) }
 }
@@ -74,7 +74,7 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 fn good(name: &str, pipeline: &Pipeline, json: bool) -> String {
-    let promise = definition::promise(pipeline);
+    let promise = duto_definition::promise(pipeline);
     if json {
         let object = serde_json::json!({ "file": name, "pipeline": pipeline.name, "ok": true, "promise": promise.to_json() });
         return format!("{object}\n");
@@ -90,7 +90,7 @@ fn print(stream: &mut dyn Write, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::Span;
+    use duto_definition::Span;
 
     const GOOD: &str = "
 pipeline: p

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use super::check::{environment, read};
 use super::exit_code;
-use crate::definition;
 
 /// Shows a pipeline's settings.
 #[derive(Debug, clap::Args)]
@@ -43,14 +42,19 @@ pub fn run(args: &ConfigArgs) -> i32 {
         }
         Err(problems) => {
             let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let _ = std::io::stderr().write_all(definition::render(&problems, &name, &text, color).as_bytes());
+            let _ = std::io::stderr().write_all(duto_definition::render(&problems, &name, &text, color).as_bytes());
             exit_code::BAD_FILE
         }
     }
 }
 
-fn show(file_name: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>, json: bool) -> Result<String, Vec<definition::Problem>> {
-    let settings = definition::settings(&definition::parse(file_name, text, environment)?);
+fn show(
+    file_name: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    json: bool,
+) -> Result<String, Vec<duto_definition::Problem>> {
+    let settings = duto_definition::settings(&duto_definition::parse(file_name, text, environment)?);
     if json {
         let object: serde_json::Map<_, _> = settings.into_iter().map(|(name, value)| (name, value.into())).collect();
         return Ok(format!("{:#}\n", serde_json::Value::Object(object)));

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::{exit_code, pipeline_file};
-use crate::load::ddl;
-use crate::load::rollups::RollupTargets;
-use crate::load::time_partition::Keeper;
-use crate::load::views::views_script;
+use duto_load::ddl;
+use duto_load::rollups::RollupTargets;
+use duto_load::time_partition::Keeper;
+use duto_load::views::views_script;
 
 /// Prints the SQL of a pipeline's tables, as a script that can be run; rollups and views stand in it as comments.
 #[derive(Debug, clap::Args)]

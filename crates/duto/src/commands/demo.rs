@@ -11,12 +11,10 @@ use tokio::task::JoinSet;
 use super::pipeline_file::{Loaded, load};
 use super::run::{Plan, run_pipeline, stop_on_signals, wait_for};
 use super::{exit_code, generate, topics};
-use crate::generate::GenerateSettings;
-use crate::log;
-use crate::progress::Progress;
-use crate::serve;
-use crate::serve::overview::{self, Overlooked, Overview};
-use crate::serve::topics::ReadingPipeline;
+use duto_generate::GenerateSettings;
+use duto_http::overview::{self, Overlooked, Overview};
+use duto_http::topics::ReadingPipeline;
+use duto_runtime::progress::Progress;
 
 /// The four systems; products are two applications.
 const PIPELINES: [&str; 5] = [
@@ -66,7 +64,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         let url = postgres.url(&database);
         loaded.pipeline.database.url = Some(url.clone());
         loaded.pipeline.source.kafka.clear();
-        let log = log::open(None, &[], &folder.join("log"))?;
+        let log = duto_log::open(None, &[], &folder.join("log"))?;
         introduce(&loaded, &args, file, &url);
         reading.push(ReadingPipeline::new(loaded.file.clone(), loaded.pipeline.clone(), loaded.stages.clone())?);
         // What another pipeline sends is not generated.
@@ -96,7 +94,7 @@ async fn start_topic_browser(
     log_folder: &std::path::Path,
     stop: &Arc<AtomicBool>,
 ) -> anyhow::Result<Option<String>> {
-    let listener = match serve::bind(topics::DEFAULT_ADDRESS).await {
+    let listener = match duto_http::bind(topics::DEFAULT_ADDRESS).await {
         Ok(listener) => listener,
         Err(error) => {
             tracing::warn!("there is no topic browser: {error:#}");
@@ -104,14 +102,14 @@ async fn start_topic_browser(
         }
     };
     println!("\ntopics and their messages: http://{}/", topics::DEFAULT_ADDRESS);
-    let (log, stop) = (log::open(None, &[], log_folder)?, stop.clone());
+    let (log, stop) = (duto_log::open(None, &[], log_folder)?, stop.clone());
     parts.spawn(async move { topics::serve_topics(log, reading, listener, stop).await.map(|()| exit_code::FINE) });
     Ok(Some(topics::DEFAULT_ADDRESS.to_owned()))
 }
 
 /// The one address to start from; the demo goes on without it where its port is taken.
 async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Overview, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    let listener = match serve::bind(OVERVIEW_ADDRESS).await {
+    let listener = match duto_http::bind(OVERVIEW_ADDRESS).await {
         Ok(listener) => listener,
         Err(error) => {
             tracing::warn!("there is no overview: {error:#}");
@@ -121,7 +119,7 @@ async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Over
     println!("\nstart here: http://{OVERVIEW_ADDRESS}/");
     let stop = stop.clone();
     let stopped = async move { wait_for(&stop).await };
-    parts.spawn(async move { serve::serve(listener, overview::router(overview), stopped).await.map(|()| exit_code::FINE) });
+    parts.spawn(async move { duto_http::serve(listener, overview::router(overview), stopped).await.map(|()| exit_code::FINE) });
     Ok(())
 }
 
@@ -151,7 +149,7 @@ fn introduce(loaded: &Loaded, args: &DemoArgs, file: &std::path::Path, url: &str
 fn start_generator(
     parts: &mut JoinSet<anyhow::Result<i32>>,
     loaded: &Loaded,
-    log: &Arc<dyn log::Log>,
+    log: &Arc<dyn duto_log::Log>,
     args: &DemoArgs,
     stop: &Arc<AtomicBool>,
 ) {

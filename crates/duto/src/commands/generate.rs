@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::pipeline_file::{LogArgs, load, open_log};
 use super::{exit_code, failed};
-use crate::definition::Pipeline;
-use crate::generate::{GenerateReport, GenerateSettings, Generator};
-use crate::log::{Log, NewTopic};
+use duto_definition::Pipeline;
+use duto_generate::{GenerateReport, GenerateSettings, Generator};
+use duto_log::{Log, NewTopic};
 
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -83,7 +83,7 @@ pub fn send(
     let mut generator = Generator::new(pipeline, seed)
         .map_err(|problems| anyhow::anyhow!(problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; ")))?;
     let bar = if with_bar { bar(settings.count) } else { ProgressBar::hidden() };
-    let report = crate::generate::run(&mut generator, producer.as_ref(), &source.topic, &settings, &mut |progress| {
+    let report = duto_generate::run(&mut generator, producer.as_ref(), &source.topic, &settings, &mut |progress| {
         bar.set_position(progress.sent);
         bar.set_message(format!("{} bad, {} failed", progress.bad, progress.failed));
     });

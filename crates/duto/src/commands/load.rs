@@ -11,8 +11,8 @@ use serde_json::json;
 use super::exit_code;
 use super::pipeline_file::{Loaded, load};
 use super::run::stop_on_signals;
-use crate::files::figures::{self, Figures};
-use crate::files::load::{Done, Ended, FileLoad, LoadError, Watch};
+use duto_runtime::files::figures::{self, Figures};
+use duto_runtime::files::load::{Done, Ended, FileLoad, LoadError, Watch};
 
 /// Stores the lines of CSV files like records of the topic.
 #[derive(Debug, clap::Args)]
@@ -58,7 +58,7 @@ async fn load_one(args: &LoadArgs, loaded: &Loaded, path: &Path, stop: &Arc<Atom
     let bar = Bar::new(path);
     let started = Instant::now();
     let load = FileLoad { pipeline: &loaded.pipeline, files, path, again: args.again, stop: stop.clone(), watch: &bar };
-    let outcome = crate::files::load::run(&load).await;
+    let outcome = duto_runtime::files::load::run(&load).await;
     bar.bar.finish_and_clear();
     let done = match outcome {
         Ok(done) => done,

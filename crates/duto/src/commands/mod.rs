@@ -23,14 +23,14 @@ pub mod topics; // duto topics [FILE...]
 
 use clap::{Parser, Subcommand};
 
-use crate::stages::Stages;
 use crate::time_slice::ask_for_short_slices;
+use duto_stages::Stages;
 
 /// Moves events from a log into PostgreSQL exactly once, and shows them live.
 #[derive(Debug, Parser)]
 #[command(name = "duto", version, max_term_width = 110)]
 pub struct Cli {
-    /// What is logged: error, warn, info, debug (a line a batch) or trace (a line an event), or directives such as `info,duto::load=debug`.
+    /// What is logged: error, warn, info, debug (a line a batch) or trace (a line an event), or directives such as `info,duto_load=debug`.
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
     /// How it is logged.

@@ -8,9 +8,9 @@ use anyhow::Context;
 
 use super::check;
 use super::exit_code;
-use crate::definition::{self, Pipeline};
-use crate::log::{self, Log};
-use crate::stages::Stages;
+use duto_definition::Pipeline;
+use duto_log::Log;
+use duto_stages::Stages;
 
 /// A good file, planned.
 pub struct Loaded {
@@ -32,13 +32,13 @@ pub struct LogArgs {
 pub fn load(file: &Path) -> Result<Loaded, i32> {
     let name = file.display().to_string();
     let text = check::read(file).ok_or(exit_code::FAILED)?;
-    let planned = definition::parse(&name, &text, &check::environment).and_then(|pipeline| {
+    let planned = duto_definition::parse(&name, &text, &check::environment).and_then(|pipeline| {
         let stages = Stages::plan(&pipeline)?;
         Ok(Loaded { file: name.clone(), pipeline, stages: Arc::new(stages) })
     });
     planned.map_err(|problems| {
         let color = std::io::stderr().is_terminal() && check::environment("NO_COLOR").is_none();
-        eprint!("{}", definition::render(&problems, &name, &text, color));
+        eprint!("{}", duto_definition::render(&problems, &name, &text, color));
         exit_code::BAD_FILE
     })
 }
@@ -49,5 +49,5 @@ pub fn open_log(pipeline: &Pipeline, args: &LogArgs) -> anyhow::Result<Arc<dyn L
     let named = settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
     let servers = named.or_else(|| check::environment("KAFKA_BOOTSTRAP_SERVERS")).filter(|servers| !servers.is_empty());
     let others: Vec<(String, String)> = settings.iter().filter(|(key, _)| key != "bootstrap.servers").cloned().collect();
-    log::open(servers.as_deref(), &others, &args.log_folder).context("opening the log")
+    duto_log::open(servers.as_deref(), &others, &args.log_folder).context("opening the log")
 }

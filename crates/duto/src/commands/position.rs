@@ -7,12 +7,12 @@ use anyhow::bail;
 
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, table};
-use crate::definition::Repeat;
-use crate::load::connect::Connector;
-use crate::load::ensure;
-use crate::load::move_position::{Move, move_position};
-use crate::load::position;
-use crate::load::target::Target;
+use duto_definition::Repeat;
+use duto_load::connect::Connector;
+use duto_load::ensure;
+use duto_load::move_position::{Move, move_position};
+use duto_load::position;
+use duto_load::target::Target;
 
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -113,10 +113,10 @@ async fn set(loaded: &Loaded, args: &SetArgs) -> anyhow::Result<i32> {
 }
 
 /// The load's statements for an operator's command; the topic must be there.
-pub fn target(loaded: &Loaded, log: &dyn crate::log::Log) -> anyhow::Result<Target> {
+pub fn target(loaded: &Loaded, log: &dyn duto_log::Log) -> anyhow::Result<Target> {
     let topic = &loaded.pipeline.source.topic;
     let (cluster_id, found) =
-        tokio::task::block_in_place(|| Ok::<_, crate::log::LogError>((log.cluster_id(LOG_TIMEOUT)?, log.topic(topic, LOG_TIMEOUT)?)))?;
+        tokio::task::block_in_place(|| Ok::<_, duto_log::LogError>((log.cluster_id(LOG_TIMEOUT)?, log.topic(topic, LOG_TIMEOUT)?)))?;
     let Some(found) = found else { bail!("topic {topic} is not in the log") };
     Ok(Target::new(&loaded.pipeline, loaded.stages.written(), loaded.stages.rollups(), cluster_id, found.id, "operator".to_owned()))
 }

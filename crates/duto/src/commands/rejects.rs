@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 
 use super::pipeline_file::load;
 use super::{exit_code, table};
-use crate::batch::decode_headers;
-use crate::files::{NAME_HEADER, TOPIC_PREFIX};
-use crate::load::connect::{Connection, Connector};
+use duto_ground::batch::decode_headers;
+use duto_load::connect::{Connection, Connector};
+use duto_runtime::files::{NAME_HEADER, TOPIC_PREFIX};
 
 /// Shows what was not stored, and why.
 #[derive(Debug, clap::Args)]

@@ -7,12 +7,12 @@ use anyhow::bail;
 
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, position};
-use crate::deliver::Deliverer;
-use crate::files::TOPIC_PREFIX;
-use crate::load::connect::Connector;
-use crate::load::ensure;
-use crate::replay::{Choice, Replayed, for_replay, replay};
-use crate::stages::Stages;
+use duto_load::connect::Connector;
+use duto_load::ensure;
+use duto_runtime::deliver::Deliverer;
+use duto_runtime::files::TOPIC_PREFIX;
+use duto_runtime::replay::{Choice, Replayed, for_replay, replay};
+use duto_stages::Stages;
 
 /// So many in one transaction.
 const BATCH: i64 = 1_000;

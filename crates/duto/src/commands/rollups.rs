@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::pipeline_file::load;
 use super::{exit_code, table};
-use crate::load::connect::Connector;
-use crate::load::rollups::RollupTargets;
-use crate::load::verify;
+use duto_load::connect::Connector;
+use duto_load::rollups::RollupTargets;
+use duto_load::verify;
 
 /// Shows the counters that are kept, and whether they are right.
 #[derive(Debug, clap::Args)]

@@ -13,17 +13,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
-use crate::definition::Pipeline;
-use crate::load::connect::Connector;
-use crate::load::pool::Pool;
-use crate::log::{Log, NewTopic};
-use crate::progress::Progress;
-use crate::pull;
-use crate::serve::auth::Guard;
-use crate::serve::endpoints::Answers;
-use crate::serve::faults::Faults;
-use crate::serve::{self, Served};
-use crate::worker::{Worker, WorkerError};
+use duto_definition::Pipeline;
+use duto_http::Served;
+use duto_http::auth::Guard;
+use duto_http::endpoints::Answers;
+use duto_http::faults::Faults;
+use duto_load::connect::Connector;
+use duto_load::pool::Pool;
+use duto_log::{Log, NewTopic};
+use duto_runtime::progress::Progress;
+use duto_runtime::pull;
+use duto_runtime::worker::{Worker, WorkerError};
 
 /// A stop finishes what is in flight, but not for ever.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -232,10 +232,10 @@ async fn serve_http(
     let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
     let readers = Pool::of_readers(&pipeline, connector.clone(), has_worker)?;
     let pool = Pool::new(connector)?;
-    let listener = serve::bind(address).await?;
+    let listener = duto_http::bind(address).await?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
-    let watching = tokio::spawn(serve::positions::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
+    let watching = tokio::spawn(duto_http::positions::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
     let served = Served {
         file: loaded.file.clone(),
         pipeline,
@@ -252,16 +252,16 @@ async fn serve_http(
         guard: Guard::new(&loaded.pipeline.auth)?,
     };
     let served = Arc::new(served);
-    tokio::spawn(serve::advice::look(served.clone()));
-    tokio::spawn(serve::faults::watch(served.clone()));
-    let router = serve::router(served);
+    tokio::spawn(duto_http::advice::look(served.clone()));
+    tokio::spawn(duto_http::faults::watch(served.clone()));
+    let router = duto_http::router(served);
     let stopped = async move {
         wait_for(&stop).await;
         // Streams end now; a request that is open is finished.
         ending.cancel();
     };
     Ok(async move {
-        let mut serving = pin!(serve::serve(listener, router, stopped));
+        let mut serving = pin!(duto_http::serve(listener, router, stopped));
         tokio::select! {
             served = &mut serving => served,
             // It ends with the streams; by itself only where it panicked: then answers would stay as they are for ever.

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::pipeline_file::{LogArgs, load, open_log};
 use super::{exit_code, table};
-use crate::definition::Pipeline;
-use crate::load::connect::{Connection, Connector};
-use crate::log::Log;
-use crate::progress::{MOST_COUNTED, Waiting};
-use crate::publish::mark::Mark;
-use crate::publish::outbox::{self, Position};
-use crate::publish::relay::journal_name;
+use duto_definition::Pipeline;
+use duto_load::connect::{Connection, Connector};
+use duto_log::Log;
+use duto_runtime::progress::{MOST_COUNTED, Waiting};
+use duto_runtime::publish::mark::Mark;
+use duto_runtime::publish::outbox::{self, Position};
+use duto_runtime::publish::relay::journal_name;
 
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
 /// Over which the rate is counted.
@@ -62,7 +62,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     let ends = tokio::task::block_in_place(|| {
         let topic = log.topic(&pipeline.source.topic, LOG_TIMEOUT)?;
         let end = |partition| Ok((partition, log.watermarks(&pipeline.source.topic, partition, LOG_TIMEOUT)?.last_stable));
-        (0..topic.map_or(0, |topic| topic.partitions)).map(end).collect::<Result<BTreeMap<i32, i64>, crate::log::LogError>>()
+        (0..topic.map_or(0, |topic| topic.partitions)).map(end).collect::<Result<BTreeMap<i32, i64>, duto_log::LogError>>()
     })?;
     let connector = Connector::new(&pipeline.database, "status")?;
     let connection = connector.connect().await?;

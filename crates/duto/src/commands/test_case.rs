@@ -5,9 +5,9 @@ use arrow::util::display::array_value_to_string;
 use serde_json::{Map, Value};
 
 use super::pipeline_file::Loaded;
-use crate::batch::{Batch, Place};
-use crate::definition::{ColumnType, Expectation, Given, PipelineTest};
-use crate::stages::prepared::{Prepared, Verdicts};
+use duto_definition::{ColumnType, Expectation, Given, PipelineTest};
+use duto_ground::batch::{Batch, Place};
+use duto_stages::prepared::{Prepared, Verdicts};
 
 /// Ok, or a sentence about the first difference.
 pub fn run(loaded: &Loaded, test: &PipelineTest) -> Result<(), String> {

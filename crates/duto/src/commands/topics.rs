@@ -13,9 +13,8 @@ use super::check::environment;
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::run::{stop_on_signals, wait_for};
-use crate::log::{self, Log};
-use crate::serve;
-use crate::serve::topics::{Browser, ReadingPipeline, router};
+use duto_http::topics::{Browser, ReadingPipeline, router};
+use duto_log::Log;
 
 /// Where the topic browser is found.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9030";
@@ -46,7 +45,7 @@ pub async fn run(args: TopicsArgs) -> anyhow::Result<i32> {
     }
     let log = the_log(&pipelines, &args.log)?;
     let reading = pipelines.into_iter().map(reading).collect::<anyhow::Result<Vec<ReadingPipeline>>>()?;
-    let listener = serve::bind(&args.listen).await?;
+    let listener = duto_http::bind(&args.listen).await?;
     let address = listener.local_addr()?;
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
@@ -76,14 +75,14 @@ pub async fn serve_topics(
         wait_for(&stop).await;
         ending.cancel();
     };
-    serve::serve(listener, router(Arc::new(browser), address), stopped).await
+    duto_http::serve(listener, router(Arc::new(browser), address), stopped).await
 }
 
 /// One page shows one log: the pipelines' own, with the settings of the first file for how to reach it.
 fn the_log(pipelines: &[Loaded], args: &LogArgs) -> anyhow::Result<Arc<dyn Log>> {
     let Some(first) = pipelines.first() else {
         let servers = environment("KAFKA_BOOTSTRAP_SERVERS");
-        return log::open(servers.as_deref(), &[], &args.log_folder).context("opening the log");
+        return duto_log::open(servers.as_deref(), &[], &args.log_folder).context("opening the log");
     };
     let servers = |loaded: &Loaded| {
         let named = loaded.pipeline.source.kafka.iter().find(|(name, _)| name == "bootstrap.servers");

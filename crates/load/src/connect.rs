@@ -1,0 +1,204 @@
+//! Connections to PostgreSQL: one way to make them, the same session settings in each.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+use postgres_openssl::MakeTlsConnector;
+use tokio::task::JoinHandle;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Config, Statement, config::SslMode};
+
+use super::failure::{Failure, Scope};
+use duto_definition::{Database, Pipeline};
+
+/// Every connection's `application_name` begins with it.
+const APPLICATION_NAME_PREFIX: &str = "duto:";
+/// PostgreSQL cuts an application_name at 63 bytes.
+const APPLICATION_NAME_CHARACTERS: usize = 60;
+
+/// How to reach a pipeline's database: the parsed settings, ready to connect.
+#[derive(Clone)]
+pub struct Connector {
+    config: Config,
+    tls: MakeTlsConnector,
+    /// Every single wait of a load ends after so long, whatever the server does.
+    pub wait_timeout: Duration,
+    /// More settings of each session.
+    session: String,
+}
+
+/// A connection, and the task that serves its socket. Dropping it closes the socket at once, also in the middle of a statement.
+pub struct Connection {
+    pub client: Client,
+    socket: JoinHandle<()>,
+    /// Statements that come with every batch, prepared once.
+    prepared: Mutex<HashMap<String, Statement>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.socket.abort();
+    }
+}
+
+impl Connection {
+    /// The statement, prepared on this connection at its first use.
+    pub async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.prepared_typed(sql, &[]).await
+    }
+
+    /// The same, with the types of its parameters where the server could not know them.
+    pub async fn prepared_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, tokio_postgres::Error> {
+        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
+        if let Some(statement) = known {
+            return Ok(statement);
+        }
+        let statement = self.client.prepare_typed(sql, types).await?;
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}
+
+impl Connector {
+    /// Reads the settings. `purpose` stands in `application_name` behind the prefix: a word, this process and a pipeline.
+    pub fn new(database: &Database, purpose: &str) -> anyhow::Result<Self> {
+        let mut config = match &database.url {
+            Some(url) => url.parse::<Config>().context("database.url is not a PostgreSQL connection URL")?,
+            None => Config::new(),
+        };
+        if database.url.is_none() {
+            config.host(&database.host).port(database.port).dbname(&database.name).user(&database.user);
+            if !database.password.is_empty() {
+                config.password(&database.password);
+            }
+            config.ssl_mode(match database.sslmode.as_str() {
+                "disable" => SslMode::Disable,
+                "prefer" => SslMode::Prefer,
+                _ => SslMode::Require,
+            });
+        }
+        config.application_name(application_name(purpose));
+        config.connect_timeout(database.connect_timeout);
+        config.keepalives(true).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        let wait_timeout = database.statement_timeout + database.lock_timeout;
+        Ok(Self { config, tls: tls(database)?, wait_timeout, session: String::new() })
+    }
+
+    /// The database's name, for messages.
+    pub fn database_name(&self) -> &str {
+        self.config.get_dbname().unwrap_or_else(|| self.config.get_user().unwrap_or("postgres"))
+    }
+
+    /// The same server, another database.
+    pub fn with_database(&self, name: &str) -> Self {
+        let mut other = self.clone();
+        other.config.dbname(name);
+        other
+    }
+
+    /// The same, for those who only read: PostgreSQL refuses anything else, and no query runs longer than an answer may take.
+    pub fn read_only(&self) -> Self {
+        let mut other = self.clone();
+        other.session = "; SET default_transaction_read_only = on; SET statement_timeout = '15s'".to_owned();
+        other
+    }
+
+    /// The same, where the server ends a statement, or the wait for a lock, after so long, also when nobody waits for its answer any more.
+    pub fn bounded(&self, timeout: Duration) -> Self {
+        let mut other = self.clone();
+        let milliseconds = timeout.as_millis();
+        other.session = format!("{}; SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}", self.session);
+        other
+    }
+
+    /// The same, for those who load: the timeouts hold outside of their transactions too, and the statements that come with every batch are
+    /// planned once. A claim may end such a connection, see [`load_application_name`], and no other.
+    pub fn for_loads(&self, pipeline: &Pipeline) -> Self {
+        let database = &pipeline.database;
+        let mut other = self.clone();
+        other.config.application_name(application_name(&format!("{LOADS} {} {}", pipeline.name, std::process::id())));
+        other.session = format!(
+            "; SET lock_timeout = {}; SET statement_timeout = {}; SET plan_cache_mode = force_generic_plan",
+            database.lock_timeout.as_millis(),
+            database.statement_timeout.as_millis(),
+        );
+        other
+    }
+
+    /// Where this leads, for messages; never a password.
+    pub fn target(&self) -> String {
+        let host = match self.config.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(host)) => host.clone(),
+            Some(tokio_postgres::config::Host::Unix(folder)) => folder.display().to_string(),
+            None => "localhost".to_owned(),
+        };
+        format!("{host}:{}/{}", self.config.get_ports().first().unwrap_or(&5432), self.database_name())
+    }
+
+    /// Connects and prepares the session.
+    pub async fn connect(&self) -> Result<Connection, Failure> {
+        let connecting = self.config.connect(self.tls.clone());
+        let patience = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
+        let (client, connection) = tokio::time::timeout(patience, connecting)
+            .await
+            .map_err(|_| Failure::Lost(format!("{} gave no answer within {patience:?}", self.target())))?
+            .map_err(|error| match Failure::of(&error, Scope::Own) {
+                Failure::Lost(reason) => Failure::Lost(format!("{}: {reason}", self.target())),
+                other => other,
+            })?;
+        let socket = tokio::spawn(async move {
+            // An error here reaches whoever waits on the client: there is nothing to add.
+            let _ = connection.await;
+        });
+        let connection = Connection { client, socket, prepared: Mutex::default() };
+        let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
+        self.within(connection.client.batch_execute(&format!("{session}{}", self.session))).await?;
+        Ok(connection)
+    }
+
+    /// Waits for the server, but not for ever: a connection that is silent for longer counts as lost.
+    pub async fn within<T>(&self, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        self.within_scope(Scope::Own, wait).await
+    }
+
+    /// The same, for a statement on a table of the pipeline's.
+    pub async fn within_scope<T>(&self, scope: Scope, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.wait_timeout, wait).await {
+            Ok(answer) => answer.map_err(|error| Failure::of(&error, scope)),
+            Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.wait_timeout))),
+        }
+    }
+}
+
+/// How a connection that loads says what it is: the first word of its purpose.
+const LOADS: &str = "load";
+
+/// With what the `application_name` of every connection begins that loads this pipeline, whichever process has it.
+pub fn load_application_name(pipeline: &str) -> String {
+    application_name(&format!("{LOADS} {pipeline} "))
+}
+
+fn application_name(purpose: &str) -> String {
+    format!("{APPLICATION_NAME_PREFIX}{purpose}").chars().take(APPLICATION_NAME_CHARACTERS).collect()
+}
+
+fn tls(database: &Database) -> anyhow::Result<MakeTlsConnector> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).context("preparing TLS")?;
+    let verify = matches!(database.sslmode.as_str(), "verify-ca" | "verify-full");
+    if let Some(authority) = &database.sslrootcert {
+        builder.set_ca_file(authority).with_context(|| format!("database.sslrootcert: reading {authority}"))?;
+    }
+    if !verify {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    let mut connector = MakeTlsConnector::new(builder.build());
+    let check_host = database.sslmode == "verify-full";
+    connector.set_callback(move |connection, _| {
+        connection.set_verify_hostname(check_host);
+        Ok(())
+    });
+    Ok(connector)
+}

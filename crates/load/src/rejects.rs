@@ -1,0 +1,178 @@
+//! `duto.reject`: the records that were not stored, as the bytes they came as, beside their reasons.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::Row;
+
+use super::connect::{Connection, Connector};
+use super::failure::Failure;
+use super::pieces::pieces;
+use super::target::Target;
+use duto_ground::reject::Reject;
+use duto_stages::prepared::{Outcome, Prepared};
+
+/// Of a longer payload so much is kept, beside its length and its digest.
+pub const KEPT_PAYLOAD_BYTES: usize = 64 * 1024;
+
+const INSERT: &str = r#"
+INSERT INTO duto.reject AS known (pipeline, cluster_id, topic, topic_id, partition, "offset", key, payload, headers, payload_bytes, payload_sha256,
+    stage, path, rule, reason, sqlstate)
+SELECT $1, $2, $3, $4, r.*
+FROM unnest($5::integer[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[],
+    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) AS r
+ON CONFLICT (pipeline, cluster_id, topic, topic_id, partition, "offset") DO UPDATE
+SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = excluded.rule, reason = excluded.reason, sqlstate = excluded.sqlstate
+WHERE known.status = 'open'"#;
+
+/// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
+pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<(), Failure> {
+    let bytes_of = |reject: &Reject| batch.batch.get(reject.record as usize).payload.map_or(0, <[u8]>::len);
+    for piece in pieces(batch.rejects.iter().map(bytes_of)) {
+        write_piece(on, by, target, batch, &batch.rejects[piece]).await?;
+    }
+    Ok(())
+}
+
+async fn write_piece(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, rejects: &[Reject]) -> Result<(), Failure> {
+    let mut partitions = Vec::new();
+    let mut offsets = Vec::new();
+    let (mut keys, mut payloads, mut headers) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut lengths, mut digests) = (Vec::new(), Vec::new());
+    let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for reject in rejects {
+        let record = batch.batch.get(reject.record as usize);
+        partitions.push(record.head.partition);
+        offsets.push(record.head.offset);
+        keys.push(record.key);
+        headers.push(record.headers);
+        let payload = record.payload.unwrap_or_default();
+        let cut = payload.len() > KEPT_PAYLOAD_BYTES && reject.rule == "size";
+        payloads.push(record.payload.map(|payload| if cut { &payload[..KEPT_PAYLOAD_BYTES] } else { payload }));
+        lengths.push(cut.then_some(payload.len() as i64));
+        digests.push(cut.then(|| Sha256::digest(payload).to_vec()));
+        stages.push(reject.stage.as_str());
+        paths.push(storable(&reject.path));
+        rules.push(storable(&reject.rule));
+        reasons.push(storable(&reject.reason));
+        sqlstates.push(reject.sqlstate.as_deref());
+    }
+    let written = by
+        .within(on.client.execute(
+            INSERT,
+            &[
+                &target.pipeline,
+                &target.cluster_id,
+                &target.topic,
+                &target.topic_id,
+                &partitions,
+                &offsets,
+                &keys,
+                &payloads,
+                &headers,
+                &lengths,
+                &digests,
+                &stages,
+                &paths,
+                &rules,
+                &reasons,
+                &sqlstates,
+            ],
+        ))
+        .await?;
+    if written == rejects.len() as u64 {
+        return Ok(());
+    }
+    Err(Failure::Pause(format!("{} rejects were sent but {written} were written: something changes duto.reject", rejects.len())))
+}
+
+/// The rejects that an earlier reading of these ranges left behind: usually none. $5 to $7 are the ranges.
+pub const SELECT_KNOWN: &str = r#"SELECT r.id, r.partition, r."offset", r.status = 'open'
+     FROM unnest($5::integer[], $6::bigint[], $7::bigint[]) AS range (partition, low, high)
+     JOIN duto.reject r ON r.partition = range.partition AND r."offset" >= range.low AND r."offset" < range.high
+     WHERE r.pipeline = $1 AND r.cluster_id = $2 AND r.topic = $3 AND r.topic_id = $4"#;
+
+/// Rejects of a range that are on record.
+#[derive(Debug, Default)]
+pub struct KnownRejects {
+    /// Their ids, by partition and offset.
+    pub open: HashMap<(i32, i64), i64>,
+    pub resolved: Vec<(i32, i64)>,
+}
+
+impl KnownRejects {
+    /// Reads the rows of [`SELECT_KNOWN`].
+    pub fn read(rows: &[Row]) -> Self {
+        let mut known = Self::default();
+        for row in rows {
+            let place = (row.get(1), row.get(2));
+            if row.get(3) {
+                known.open.insert(place, row.get(0));
+            } else {
+                known.resolved.push(place);
+            }
+        }
+        known
+    }
+
+    /// Fails when the batch still holds a record whose reject was resolved meanwhile: it must count as repeated.
+    pub fn are_left_out_of(&self, batch: &Prepared) -> Result<(), Failure> {
+        let included = |(partition, offset): &&(i32, i64)| {
+            let mut records = batch.batch.records.iter().zip(&batch.outcomes);
+            records.any(|(head, outcome)| head.partition == *partition && head.offset == *offset && *outcome != Outcome::Repeated)
+        };
+        let included: Vec<(i32, i64)> = self.resolved.iter().filter(included).copied().collect();
+        if included.is_empty() { Ok(()) } else { Err(Failure::Resolved(included)) }
+    }
+}
+
+/// A record that was an open reject and passes now closes it.
+pub async fn close_passed(
+    on: &Connection,
+    by: &Connector,
+    open: &HashMap<(i32, i64), i64>,
+    batch: &Prepared,
+    outcomes: &[Outcome],
+) -> Result<(), Failure> {
+    if open.is_empty() {
+        return Ok(());
+    }
+    let passed: Vec<i64> = batch
+        .batch
+        .records
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| **outcome != Outcome::Rejected)
+        .filter_map(|(head, _)| open.get(&(head.partition, head.offset)).copied())
+        .collect();
+    if passed.is_empty() {
+        return Ok(());
+    }
+    let close =
+        "WITH closed AS (UPDATE duto.reject SET status = 'replayed', last_at = now() WHERE id = ANY($1) AND status = 'open' RETURNING id)
+         INSERT INTO duto.replay (reject_id, outcome, reason) SELECT id, 'stored', 'the record was read again and passed' FROM closed";
+    by.within(on.client.execute(close, &[&passed])).await.map(|_| ())
+}
+
+/// After a replay: what is in the tables now, or belongs in none, is closed; the rest stays open. Each try is on record.
+pub async fn close_replayed(on: &Connection, by: &Connector, ids: &[i64], outcomes: &[Outcome]) -> Result<(), Failure> {
+    let words: Vec<&str> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Stored => "stored",
+            Outcome::Repeated => "repeated",
+            Outcome::Filtered => "filtered",
+            Outcome::Rejected => "rejected",
+        })
+        .collect();
+    let close = "WITH tried AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS t (id, outcome)),
+         closed AS (UPDATE duto.reject r SET status = 'replayed', last_at = now() FROM tried WHERE r.id = tried.id AND tried.outcome <> 'rejected' RETURNING r.id)
+         INSERT INTO duto.replay (reject_id, outcome, reason)
+         SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END FROM tried JOIN duto.reject r ON r.id = tried.id";
+    by.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
+}
+
+/// PostgreSQL's text cannot hold a NUL: it is written as `\0`.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\\0")
+}

@@ -1,0 +1,110 @@
+//! The statements of rollups, and writing what a batch adds to them in its own transaction.
+//!
+//! A rollup is a table `duto.rollup_<name>` with a row for each group and shard. A shard is a source partition: its position's lock is
+//! held while it is written, so no two writers ever meet at one counter. A distinct count has a table `duto.set_<name>_<measure>` with
+//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up. A rollup with
+//! windows has such rows for each bucket of time too, see [`windows`].
+
+use futures_util::future::join_all;
+use sha2::{Digest, Sha256};
+use tokio_postgres::types::ToSql;
+
+use super::connect::{Connection, Connector};
+use super::failure::{Failure, Scope};
+use super::target::{Target, quote};
+use duto_definition::{Measure, Operation};
+use duto_stages::prepared::Prepared;
+use duto_stages::rollup::{Columns, Recomputed, Rollups};
+
+mod columns;
+mod sql;
+pub mod windows;
+
+pub use sql::{FILES_SHARD, FILLED_SETS_SHARD, RollupTarget, SetTarget};
+
+/// All rollups of a pipeline, and what tells them from others.
+#[derive(Debug, Clone, Default)]
+pub struct RollupTargets {
+    pub rollups: Vec<RollupTarget>,
+    /// The digest of all definitions: only workers of one digest load a pipeline.
+    pub digest: String,
+}
+
+impl RollupTargets {
+    pub fn new(rollups: &Rollups) -> Self {
+        let rollups: Vec<RollupTarget> = rollups.plans.iter().map(RollupTarget::new).collect();
+        let mut hash = Sha256::new();
+        rollups.iter().for_each(|rollup| hash.update(format!("{}\0", rollup.definition)));
+        let digest = if rollups.is_empty() { String::new() } else { hex::encode(hash.finalize()) };
+        Self { rollups, digest }
+    }
+}
+
+/// Adds what the stored rows count. The statements leave in one round trip, in one order for all writers.
+pub async fn write(
+    on: &Connection,
+    by: &Connector,
+    target: &Target,
+    rollups: &Rollups,
+    batch: &Prepared,
+    stored: &[Vec<u32>],
+) -> Result<(), Failure> {
+    let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
+    let mut statements: Vec<(&str, Columns)> = Vec::new();
+    for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {
+        let delta =
+            plan.delta(evaluated, &stored[plan.table]).map_err(|error| Failure::Pause(format!("rollup {}: {error}", plan.rollup.name)))?;
+        let Some(delta) = delta else { continue };
+        statements.push((&rollup.upsert, delta.counters));
+        let sets = rollup.sets.iter().map(|set| set.insert.as_str()).zip(delta.sets);
+        statements.extend(sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())));
+    }
+    by.within_scope(Scope::Counters, async {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for (statement, _) in &statements {
+            prepared.push(on.prepared(statement).await?);
+        }
+        let sent = prepared.iter().zip(&statements).map(|(statement, (_, columns))| async move {
+            let values: Vec<&(dyn ToSql + Sync)> =
+                std::iter::once(&shard as &(dyn ToSql + Sync)).chain(columns.iter().map(|column| column as &(dyn ToSql + Sync))).collect();
+            on.client.execute(statement, &values).await
+        });
+        // The first poll of each sends it, so they leave in this order.
+        join_all(sent).await.into_iter().collect::<Result<Vec<u64>, _>>().map(|_| ())
+    })
+    .await
+}
+
+/// A name in the schema `duto`, no longer than PostgreSQL takes: a long one ends in a digest.
+pub(super) fn own_name(parts: &[&str]) -> String {
+    const MOST_BYTES: usize = 63;
+    let name = parts.join("_");
+    if name.len() <= MOST_BYTES {
+        return name;
+    }
+    let digest = hex::encode(Sha256::digest(name.as_bytes()));
+    let kept: String = name
+        .chars()
+        .scan(0, |bytes, character| {
+            *bytes += character.len_utf8();
+            (*bytes <= MOST_BYTES - 9).then_some(character)
+        })
+        .collect();
+    format!("{kept}_{}", &digest[..8])
+}
+
+/// The type of a sum: PostgreSQL sums small integers as BIGINT and everything else exact as NUMERIC.
+fn sum_type(argument: &Recomputed) -> &'static str {
+    match argument.sql_type {
+        "smallint" | "integer" => "bigint",
+        _ => "numeric",
+    }
+}
+
+fn is_distinct(measure: &Measure) -> bool {
+    matches!(measure.operation, Operation::CountDistinct(_))
+}
+
+fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    names.into_iter().map(quote).collect()
+}

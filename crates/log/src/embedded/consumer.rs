@@ -1,0 +1,258 @@
+//! Reading the embedded log: by offset, in chunks, one snapshot a partition.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+
+use super::super::{Consumer, ConsumerSettings, Event, LogError, Start};
+use super::file;
+use super::lock::ReaderLock;
+use super::queue::GroupPosition;
+use super::shared::Shared;
+use duto_ground::batch::{Batch, Place};
+
+/// How often other processes' commits are looked for; those of this process are told at once.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A batch is not filled beyond this, so that large records do not make an arena of gigabytes (its places are 32 bits wide).
+const MOST_BATCH_BYTES: usize = 64 << 20;
+
+/// The only reader of its topic for its group: it is assigned all partitions at once, and keeps them until it closes.
+pub struct EmbeddedConsumer {
+    shared: Arc<Shared>,
+    connection: Connection,
+    lock: Option<ReaderLock>,
+    topic: String,
+    topic_id: i64,
+    group: String,
+    announced: bool,
+    partitions: i32,
+    reading: BTreeMap<i32, Reading>,
+    /// The partition that comes first in the next read, so that a busy one does not starve the others.
+    turn: i32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    next: i64,
+    paused: bool,
+    /// Its position is outside the log: it waits for a seek.
+    broken: bool,
+    told_end: Option<i64>,
+}
+
+/// What one look at a partition found.
+enum Found {
+    Records,
+    End(i64),
+    Outside(String),
+    TopicGone,
+}
+
+impl EmbeddedConsumer {
+    pub fn new(shared: Arc<Shared>, settings: &ConsumerSettings) -> Result<EmbeddedConsumer, LogError> {
+        let doing = format!("read the topic {}", settings.topic);
+        let row = shared.topic(&settings.topic)?;
+        let row = row.ok_or_else(|| LogError::Refused { doing: doing.clone(), reason: "there is no such topic".to_owned() })?;
+        let lock = ReaderLock::take(&shared.folder, &settings.topic, &settings.group)?;
+        let connection = file::connect(&shared.path).map_err(|error| file::describe(&doing, &error))?;
+        shared.start_threads()?;
+        Ok(EmbeddedConsumer {
+            shared,
+            connection,
+            lock: Some(lock),
+            topic: settings.topic.clone(),
+            topic_id: row.id,
+            group: settings.group.clone(),
+            announced: false,
+            partitions: row.partitions,
+            reading: BTreeMap::new(),
+            turn: 0,
+        })
+    }
+
+    /// Reads what is there, and tells of ends and of positions outside the log.
+    fn read(&mut self, into: &mut Batch, max_records: usize, events: &mut Vec<Event>) {
+        let ready = |reading: &Reading| !reading.paused && !reading.broken;
+        let mut order: Vec<i32> = self.reading.iter().filter(|(_, reading)| ready(reading)).map(|(partition, _)| *partition).collect();
+        let first = order.iter().position(|partition| *partition > self.turn).unwrap_or(0);
+        order.rotate_left(first);
+        let full = into.len() + max_records;
+        for (index, partition) in order.iter().enumerate() {
+            let share = (full - into.len()).div_ceil(order.len() - index);
+            if share == 0 || into.bytes.len() >= MOST_BATCH_BYTES {
+                break;
+            }
+            self.turn = *partition;
+            match self.read_partition(*partition, into, share) {
+                Ok(found) => self.note(*partition, found, events),
+                Err(error) => {
+                    events.push(Event::Trouble(file::describe(&format!("read {} [{partition}]", self.topic), &error).to_string()));
+                }
+            }
+        }
+    }
+
+    /// One snapshot: the ends and the records belong together, so that nothing is skipped that retention deletes meanwhile.
+    fn read_partition(&mut self, partition: i32, into: &mut Batch, most: usize) -> rusqlite::Result<Found> {
+        let Some(reading) = self.reading.get_mut(&partition) else { return Ok(Found::Records) };
+        let transaction = self.connection.unchecked_transaction()?;
+        let Some((low, high)) = file::partition_ends(&transaction, self.topic_id, partition)? else { return Ok(Found::TopicGone) };
+        if reading.next < low || reading.next > high {
+            return Ok(Found::Outside(format!("the position is {}, and the log has the offsets from {low} to {high}", reading.next)));
+        }
+        if reading.next == high {
+            return Ok(Found::End(high));
+        }
+        let mut select = transaction.prepare_cached(
+            "SELECT \"offset\", timestamp_ms, \"key\", payload, headers FROM record
+             WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 ORDER BY \"offset\" LIMIT ?4",
+        )?;
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = select.query(params![self.topic_id, partition, reading.next, limit])?;
+        while let Some(row) = rows.next()? {
+            let (offset, timestamp_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let place = Place { partition, offset, leader_epoch: -1, timestamp_ms };
+            let blob = |index| row.get_ref(index)?.as_blob_or_null().map_err(rusqlite::Error::from);
+            into.push(place, blob(2)?, blob(3)?, blob(4)?);
+            reading.next = offset + 1;
+            if into.bytes.len() >= MOST_BATCH_BYTES {
+                break;
+            }
+        }
+        Ok(if reading.next == high { Found::End(high) } else { Found::Records })
+    }
+
+    fn note(&mut self, partition: i32, found: Found, events: &mut Vec<Event>) {
+        let Some(reading) = self.reading.get_mut(&partition) else { return };
+        match found {
+            Found::Records => {}
+            Found::End(offset) => {
+                if reading.told_end.replace(offset) != Some(offset) {
+                    events.push(Event::End { partition, offset });
+                }
+            }
+            Found::Outside(reason) => {
+                reading.broken = true;
+                events.push(Event::OutOfRange { partition, reason });
+            }
+            Found::TopicGone => {
+                reading.broken = true;
+                events.push(Event::Fatal(format!("the topic {} was deleted", self.topic)));
+            }
+        }
+    }
+
+    /// Changes when another connection committed, in this process or another; costs no read of the file.
+    fn data_version(&self) -> i64 {
+        self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap_or_default()
+    }
+
+    /// Waits for a commit, of anybody's.
+    fn wait(&self, rings_before: u64, version_before: i64, deadline: Instant) {
+        let mut rings = rings_before;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            rings = self.shared.committed.wait_beyond(rings, left.min(LOOK_INTERVAL));
+            if rings != rings_before || self.data_version() != version_before {
+                return;
+            }
+        }
+    }
+}
+
+impl Consumer for EmbeddedConsumer {
+    fn poll(&mut self, into: &mut Batch, max_records: usize, timeout: Duration) -> Vec<Event> {
+        let deadline = Instant::now() + timeout;
+        let (mut events, records_before) = (Vec::new(), into.len());
+        if self.lock.is_some() && !std::mem::replace(&mut self.announced, true) {
+            events.push(Event::Assigned((0..self.partitions).collect()));
+            return events;
+        }
+        loop {
+            let (rings, version) = (self.shared.committed.rings(), self.data_version());
+            if max_records > 0 {
+                self.read(into, max_records, &mut events);
+            }
+            if !events.is_empty() || into.len() > records_before || Instant::now() >= deadline {
+                return events;
+            }
+            if max_records == 0 {
+                // Nothing can be taken and nobody else can join: there is nothing to hear of before the time is over.
+                std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+            } else {
+                self.wait(rings, version, deadline);
+            }
+        }
+    }
+
+    fn assign(&mut self, starts: &[Start]) -> Result<(), LogError> {
+        for start in starts {
+            if !(0..self.partitions).contains(&start.partition) {
+                let doing = format!("read partition {} of {}", start.partition, self.topic);
+                return Err(LogError::Refused { doing, reason: format!("it has {} partitions", self.partitions) });
+            }
+            let reading = Reading { next: start.offset, paused: false, broken: false, told_end: None };
+            self.reading.insert(start.partition, reading);
+        }
+        Ok(())
+    }
+
+    fn unassign(&mut self, partitions: &[i32]) -> Result<(), LogError> {
+        for partition in partitions {
+            self.reading.remove(partition);
+        }
+        Ok(())
+    }
+
+    fn seek(&mut self, start: Start) -> Result<(), LogError> {
+        match self.reading.get_mut(&start.partition) {
+            Some(reading) => {
+                *reading = Reading { next: start.offset, paused: reading.paused, broken: false, told_end: None };
+                Ok(())
+            }
+            None => Err(LogError::Refused {
+                doing: format!("seek partition {}", start.partition),
+                reason: "it is not assigned to this member".to_owned(),
+            }),
+        }
+    }
+
+    fn pause(&mut self, partitions: &[i32]) -> Result<(), LogError> {
+        self.set_paused(partitions, true);
+        Ok(())
+    }
+
+    fn resume(&mut self, partitions: &[i32]) -> Result<(), LogError> {
+        self.set_paused(partitions, false);
+        Ok(())
+    }
+
+    fn commit_copy(&mut self, positions: &[(i32, i64)]) {
+        let (topic_id, group) = (self.topic_id, &self.group);
+        let position = |&(partition, next_offset)| GroupPosition { topic_id, group: group.clone(), partition, next_offset };
+        self.shared.queue.push_positions(positions.iter().map(position).collect());
+    }
+
+    fn leave(&mut self) {}
+
+    fn close(&mut self) {
+        self.reading.clear();
+        self.lock = None;
+    }
+}
+
+impl EmbeddedConsumer {
+    fn set_paused(&mut self, partitions: &[i32], paused: bool) {
+        for partition in partitions {
+            if let Some(reading) = self.reading.get_mut(partition) {
+                reading.paused = paused;
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Rejects come again: after the pipeline file, the table or the data around them was mended. In one transaction under the position's
+//! lock, so that the partition's load, a rewind and a second replay wait for each other.
+
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use crate::deliver::Deliverer;
+use crate::progress::Progress;
+use duto_definition::{Pipeline, Repeat};
+use duto_ground::batch::{Batch, Place};
+use duto_load::connect::{Connection, Connector};
+use duto_load::failure::Failure;
+use duto_load::poison::{Doubt, Search};
+use duto_load::rows::{self, Path};
+use duto_load::target::{Target, literal};
+use duto_load::{ledger, outbox, position, rejects, rollups};
+use duto_stages::Stages;
+use duto_stages::prepared::{Outcome, Prepared, Verdicts};
+
+/// Calls that are not answered within this time end the replay: its transaction holds the position.
+const CALLS_WITHIN: Duration = Duration::from_secs(45);
+
+/// Which rejects of a partition.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Only these; empty means all that are open.
+    pub ids: Vec<i64>,
+    /// At most so many in one transaction.
+    pub limit: i64,
+    /// Only those behind this id: where the transaction before ended.
+    pub after: i64,
+}
+
+/// What one transaction of a replay did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    pub stored: usize,
+    /// Their rows were there already.
+    pub repeated: usize,
+    pub filtered: usize,
+    /// They stay open, with the reason of today.
+    pub rejected: usize,
+    /// Their payload was too long to be kept whole, so it cannot come again.
+    pub cut: usize,
+    /// The last reject that was looked at.
+    pub last: Option<i64>,
+}
+
+/// A pipeline for replays: a key that is already in a `repeat: update` table stays, for it may be younger, unless it is forced.
+pub fn for_replay(pipeline: &Pipeline, force: bool) -> Pipeline {
+    let mut pipeline = pipeline.clone();
+    for table in pipeline.tables.iter_mut().filter(|table| !force && table.repeat == Repeat::Update) {
+        table.repeat = Repeat::Keep;
+    }
+    pipeline
+}
+
+/// Replays open rejects of one partition. After [`Failure::Lost`] nobody knows whether it happened: the rejects' status tells, and the same again is safe.
+pub async fn replay(
+    on: &mut Connection,
+    by: &Connector,
+    target: &Target,
+    (stages, deliverer): (&Stages, &Deliverer),
+    partition: i32,
+    choice: &Choice,
+) -> Result<Replayed, Failure> {
+    let mut verdicts = Verdicts::default();
+    loop {
+        match attempt(on, by, target, (stages, deliverer), partition, choice, &verdicts).await {
+            Err((Failure::Lost(reason), _)) => return Err(Failure::Lost(reason)),
+            Err((failure, batch)) => {
+                by.within(on.client.batch_execute("ROLLBACK")).await?;
+                let (Failure::Poison(_), Some(batch)) = (&failure, batch) else { return Err(failure) };
+                let search = Search { on, by, target, counters: stages.rollups(), doubt: Doubt::Rejects, neighbours: &|| None };
+                let found = search.find(&batch).await?;
+                if found.is_empty() {
+                    return Err(failure);
+                }
+                verdicts.rejects.extend(found);
+            }
+            Ok(replayed) => return Ok(replayed),
+        }
+    }
+}
+
+async fn attempt(
+    on: &Connection,
+    by: &Connector,
+    target: &Target,
+    (stages, deliverer): (&Stages, &Deliverer),
+    partition: i32,
+    choice: &Choice,
+    verdicts: &Verdicts,
+) -> Result<Replayed, (Failure, Option<Prepared>)> {
+    let early = |failure| (failure, None);
+    by.within(on.client.batch_execute(&lock_statements(target, partition))).await.map_err(early)?;
+    position::registered(on, by, target, partition).await.map_err(early)?;
+    let rows = read_open(on, by, target, partition, choice).await.map_err(early)?;
+    let whole: Vec<&Row> = rows.iter().filter(|row| !row.get::<_, bool>(5)).collect();
+    let mut replayed = Replayed { cut: rows.len() - whole.len(), last: rows.last().map(|row| row.get(0)), ..Replayed::default() };
+    if whole.is_empty() {
+        by.within(on.client.batch_execute("ROLLBACK")).await.map_err(early)?;
+        return Ok(replayed);
+    }
+    let (mut batch, mut ids) = (Batch::default(), Vec::new());
+    for row in &whole {
+        let place = Place { partition, offset: row.get(1), leader_epoch: -1, timestamp_ms: -1 };
+        batch.push(place, row.get(2), row.get(3), row.get(4));
+        ids.push(row.get::<_, i64>(0));
+    }
+    let (mut prepared, _) = tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
+    if !prepared.calls.is_empty() {
+        let progress = Progress::default();
+        let calls = tokio::time::timeout(CALLS_WITHIN, deliverer.deliver(target, &prepared, &progress));
+        let unanswered = |_| {
+            let reasons: Vec<String> =
+                progress.condition().deliveries.into_iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+            early(Failure::Pause(format!("calls are not answered, so nothing is replayed: {}", reasons.join("; "))))
+        };
+        let refused = calls.await.map_err(unanswered)?;
+        if !refused.is_empty() {
+            let mut verdicts = verdicts.clone();
+            verdicts.rejects.extend(refused);
+            (prepared, _) = tokio::task::block_in_place(|| stages.prepare(prepared.batch, Vec::new(), &verdicts));
+        }
+    }
+    let outcomes = match write_all(on, by, target, stages, &prepared, &ids).await {
+        Err(failure) => return Err((failure, Some(prepared))),
+        Ok(outcomes) => outcomes,
+    };
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Stored => replayed.stored += 1,
+            Outcome::Repeated => replayed.repeated += 1,
+            Outcome::Filtered => replayed.filtered += 1,
+            Outcome::Rejected => replayed.rejected += 1,
+        }
+    }
+    Ok(replayed)
+}
+
+async fn write_all(
+    on: &Connection,
+    by: &Connector,
+    target: &Target,
+    stages: &Stages,
+    batch: &Prepared,
+    ids: &[i64],
+) -> Result<Vec<Outcome>, Failure> {
+    let stored = rows::write(on, by, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
+    let outcomes = batch.outcomes_of(&stored);
+    rollups::write(on, by, target, stages.rollups(), batch, &stored).await?;
+    outbox::write(on, by, target, batch, &stored).await?;
+    rejects::write(on, by, target, batch).await?;
+    rejects::close_replayed(on, by, ids, &outcomes).await?;
+    ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, &outcomes)).await?;
+    Ok(outcomes)
+}
+
+/// The position's row first: `next` stays, but nobody else may load, rewind or replay the partition meanwhile.
+fn lock_statements(target: &Target, partition: i32) -> String {
+    format!(
+        "{} UPDATE duto.position SET updated_at = clock_timestamp() WHERE pipeline = {} AND topic = {} AND partition = {partition};",
+        target.begin,
+        literal(&target.pipeline),
+        literal(&target.topic),
+    )
+}
+
+/// The open rejects, locked: they are listed only now that nobody else can resolve them.
+async fn read_open(on: &Connection, by: &Connector, target: &Target, partition: i32, choice: &Choice) -> Result<Vec<Row>, Failure> {
+    let statement = r#"SELECT id, "offset", key, payload, headers, payload_bytes IS NOT NULL FROM duto.reject
+         WHERE pipeline = $1 AND cluster_id = $2 AND topic = $3 AND topic_id = $4 AND partition = $5 AND status = 'open'
+           AND id > $6 AND (cardinality($7::bigint[]) = 0 OR id = ANY($7)) ORDER BY id LIMIT $8 FOR UPDATE"#;
+    let Target { pipeline, cluster_id, topic, topic_id, .. } = target;
+    by.within(on.client.query(statement, &[pipeline, cluster_id, topic, topic_id, &partition, &choice.after, &choice.ids, &choice.limit]))
+        .await
+}

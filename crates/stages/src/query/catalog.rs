@@ -1,0 +1,62 @@
+//! The relations that views and endpoints may read, with their columns: declared tables, rollups, and the views before.
+
+use duto_sql::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType, analyse_postgres};
+
+use duto_definition::{ColumnType, Operation, Pipeline, Rollup, SqlText};
+
+/// The tables and rollups of a pipeline.
+pub(super) fn catalog(pipeline: &Pipeline) -> Catalog {
+    let mut catalog = Catalog::default();
+    for table in &pipeline.tables {
+        let columns = table.columns.iter().map(|column| NamedColumn::new(&column.name, parameter_type(column.column_type).kind));
+        catalog.add_table(&table.name, Columns::new(columns.collect()));
+    }
+    for rollup in &pipeline.rollups {
+        catalog.add_view(&rollup.name, rollup_columns(rollup, &catalog));
+    }
+    catalog
+}
+
+/// What the view of a rollup gives, in its order.
+fn rollup_columns(rollup: &Rollup, tables: &Catalog) -> Columns {
+    let by = rollup.by.iter().map(|by| NamedColumn::new(&by.name, kind_of(&by.expression, &rollup.from, tables)));
+    let measures = rollup.measures.iter().map(|measure| {
+        let kind = match &measure.operation {
+            Operation::Count | Operation::CountDistinct(_) => ColumnKind::Number,
+            Operation::Sum(value) | Operation::Min(value) | Operation::Max(value) | Operation::Last { value, .. } => {
+                kind_of(value, &rollup.from, tables)
+            }
+        };
+        NamedColumn::new(&measure.name, kind)
+    });
+    Columns::new(by.chain(measures).collect())
+}
+
+/// The kind of an expression over a table. What is wrong with it is told where rollups are planned.
+fn kind_of(expression: &SqlText, table: &str, tables: &Catalog) -> ColumnKind {
+    let select = format!("SELECT ({}) FROM \"{}\"", expression.text, table.replace('"', "\"\""));
+    let query = analyse_postgres(&select, tables, &|_| ParameterType::default());
+    query.ok().and_then(|query| Some(query.columns.columns.first()?.kind)).unwrap_or_default()
+}
+
+/// A declared type: its name in `pg_type`, and the kind of its values.
+pub(super) fn parameter_type(column_type: ColumnType) -> ParameterType {
+    let (name, kind) = match column_type {
+        ColumnType::Boolean => ("bool", ColumnKind::Boolean),
+        ColumnType::SmallInt => ("int2", ColumnKind::Number),
+        ColumnType::Integer | ColumnType::Serial => ("int4", ColumnKind::Number),
+        ColumnType::BigInt | ColumnType::BigSerial => ("int8", ColumnKind::Number),
+        ColumnType::Real => ("float4", ColumnKind::Number),
+        ColumnType::DoublePrecision => ("float8", ColumnKind::Number),
+        ColumnType::Numeric(_) => ("numeric", ColumnKind::Number),
+        ColumnType::Text => ("text", ColumnKind::Text),
+        ColumnType::Varchar(_) => ("varchar", ColumnKind::Text),
+        ColumnType::Date => ("date", ColumnKind::Moment),
+        ColumnType::Timestamp => ("timestamp", ColumnKind::Moment),
+        ColumnType::Timestamptz => ("timestamptz", ColumnKind::Moment),
+        ColumnType::Uuid => ("uuid", ColumnKind::Other),
+        ColumnType::Jsonb => ("jsonb", ColumnKind::Other),
+        ColumnType::Bytea => ("bytea", ColumnKind::Other),
+    };
+    ParameterType { name: name.to_owned(), kind }
+}
