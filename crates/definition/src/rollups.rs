@@ -74,7 +74,7 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "measures",
-            about: "each a name and count(*), sum(x), min(x), max(x), count(distinct x) or last(x ORDER BY t), with FILTER (WHERE ...) if need be",
+            about: concat!("each a name and ", measure::forms!(), ", with FILTER (WHERE ...) if need be"),
             presence: Presence::Required,
             value: Value::Other(|| json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } })),
         },
@@ -184,7 +184,8 @@ fn read_measures(fields: &Fields<'_, '_>) -> Vec<Measure> {
             Ok(measure) => measures.push(measure),
             Err((start, end, message)) => {
                 let problem = Problem::new("rollup.measure", text.span_of(start, end), message);
-                walk.report(problem.help("a measure is count(*), sum(x), min(x), max(x), count(distinct x) or last(x ORDER BY t), and may be followed by FILTER (WHERE ...)"));
+                let help = concat!("a measure is ", measure::forms!(), ", and may be followed by FILTER (WHERE ...)");
+                walk.report(problem.help(help));
             }
         }
     }

@@ -7,3 +7,4 @@ pub mod changes; // which tables have new rows
 pub mod backoff; // pauses between tries
 pub mod supervised; // threads that begin again
 pub mod clock; // the time
+pub mod quoting; // names and texts in SQL

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Served;
+use duto_ground::quoting::quote;
 use duto_load::connect::Connection;
-use duto_load::target::quote;
 use duto_load::views::refusal;
 use duto_stages::query::EndpointQuery;
 

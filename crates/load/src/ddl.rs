@@ -1,9 +1,8 @@
 //! The SQL of a pipeline's tables: what `duto ddl` prints and what a worker runs when a table is missing.
 
-use super::rollups::own_name;
-use super::target::{literal, quote};
 use super::time_partition::Keeper;
 use duto_definition::{Column, Index, Pipeline, Table, TimePartition};
+use duto_ground::quoting::{literal, own_name, quote};
 
 /// The pipeline's tables as a script that a person can run, where this keeps tables in pieces of time.
 pub fn script(pipeline: &Pipeline, keeper: Keeper) -> String {

@@ -8,9 +8,9 @@ use tokio_postgres::Row;
 
 use super::connect::Connection;
 use super::ddl;
-use super::target::quote;
 use super::time_partition;
 use duto_definition::{Column, ColumnType, Pipeline, Repeat, Table};
+use duto_ground::quoting::quote;
 
 /// The layout of the schema `duto` that this program knows.
 const SCHEMA_VERSION: i32 = 3;

@@ -10,8 +10,9 @@ use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
-use super::target::{TableTarget, quote};
+use super::target::TableTarget;
 use duto_definition::ColumnType;
+use duto_ground::quoting::quote;
 use duto_stages::copy;
 use duto_stages::prepared::PreparedTable;
 

@@ -15,9 +15,8 @@ use tokio_postgres::error::SqlState;
 use super::connect::{Connection, Connector};
 use super::ensure::ADVISORY_LOCK;
 use super::failure::{Failure, Scope};
-use super::rollups::own_name;
-use super::target::{literal, quote};
 use duto_definition::{ColumnType, Pipeline, TimePartition};
+use duto_ground::quoting::{literal, own_name, quote};
 use duto_stages::prepared::{Prepared, PreparedTable};
 
 /// Pieces that are there before anything falls into them, beside that of now.

@@ -11,12 +11,12 @@ use tokio_postgres::types::ToSql;
 
 use super::connect::{Connection, Connector};
 use super::failure::{Failure, Scope};
-use super::target::{Target, quote};
+use super::target::Target;
 use duto_definition::{Measure, Operation};
+use duto_ground::quoting::quote;
 use duto_stages::prepared::Prepared;
-use duto_stages::rollup::{Columns, Recomputed, Rollups};
+use duto_stages::rollup::{Columns, Rollups};
 
-mod columns;
 mod sql;
 pub mod windows;
 
@@ -73,32 +73,6 @@ pub async fn write(
         join_all(sent).await.into_iter().collect::<Result<Vec<u64>, _>>().map(|_| ())
     })
     .await
-}
-
-/// A name in the schema `duto`, no longer than PostgreSQL takes: a long one ends in a digest.
-pub(super) fn own_name(parts: &[&str]) -> String {
-    const MOST_BYTES: usize = 63;
-    let name = parts.join("_");
-    if name.len() <= MOST_BYTES {
-        return name;
-    }
-    let digest = hex::encode(Sha256::digest(name.as_bytes()));
-    let kept: String = name
-        .chars()
-        .scan(0, |bytes, character| {
-            *bytes += character.len_utf8();
-            (*bytes <= MOST_BYTES - 9).then_some(character)
-        })
-        .collect();
-    format!("{kept}_{}", &digest[..8])
-}
-
-/// The type of a sum: PostgreSQL sums small integers as BIGINT and everything else exact as NUMERIC.
-fn sum_type(argument: &Recomputed) -> &'static str {
-    match argument.sql_type {
-        "smallint" | "integer" => "bigint",
-        _ => "numeric",
-    }
 }
 
 fn is_distinct(measure: &Measure) -> bool {

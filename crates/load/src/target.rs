@@ -4,6 +4,7 @@ use super::at_once::AtOnce;
 use super::few::{self, FewRows};
 use super::rollups::RollupTargets;
 use duto_definition::{ColumnType, Pipeline, Repeat, Table};
+use duto_ground::quoting::quote;
 use duto_stages::rollup::Rollups;
 
 /// Everything that a load needs to know beside the batch.
@@ -186,18 +187,4 @@ impl General<'_> {
 
 fn columns_of<'a>(table: &'a Table, written: &[usize]) -> Vec<(&'a str, ColumnType)> {
     written.iter().map(|index| &table.columns[*index]).map(|column| (column.name.as_str(), column.column_type)).collect()
-}
-
-/// An identifier in double quotes.
-pub fn quote(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
-}
-
-/// A text in single quotes, safe whatever `standard_conforming_strings` says.
-pub fn literal(text: &str) -> String {
-    if text.contains('\\') {
-        format!(" E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-    } else {
-        format!("'{}'", text.replace('\'', "''"))
-    }
 }

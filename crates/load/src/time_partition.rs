@@ -8,8 +8,8 @@ use tokio_postgres::error::SqlState;
 use super::connect::Connection;
 use super::ddl;
 use super::ensure::ADVISORY_LOCK;
-use super::target::quote;
 use duto_definition::{Pipeline, Table, TimePartition};
+use duto_ground::quoting::quote;
 
 /// What keeps the pieces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::connect::Connection;
 use super::rollups::RollupTarget;
-use super::target::quote;
+use duto_ground::quoting::quote;
 
 /// A group whose figures differ.
 #[derive(Debug, Clone, PartialEq, Eq)]

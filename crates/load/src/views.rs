@@ -11,8 +11,8 @@ use tokio_postgres::Transaction;
 use super::connect::Connector;
 use super::ensure::ADVISORY_LOCK;
 use super::rollups::{RollupTargets, windows};
-use super::target::quote;
 use duto_definition::Pipeline;
+use duto_ground::quoting::quote;
 use duto_stages::query::views_read;
 
 /// Between two tries to make what was refused.

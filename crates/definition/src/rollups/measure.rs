@@ -1,5 +1,6 @@
 //! A measure, such as `count(*) FILTER (WHERE event_type = 'purchase')`.
 
+use std::convert::Infallible;
 use std::ops::Range;
 
 use crate::words::Words;
@@ -18,23 +19,74 @@ pub struct Measure {
     pub span: Span,
 }
 
-/// How a figure is made of a group's rows.
+/// How a figure is made of a group's rows, with its arguments: as texts here, later as what became of them.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Operation {
+pub enum Operation<Argument = SqlText> {
     /// The number of rows.
     Count,
     /// The sum of what is not NULL; NULL where nothing is.
-    Sum(SqlText),
-    Min(SqlText),
-    Max(SqlText),
+    Sum(Argument),
+    /// The mean of what is not NULL; NULL where nothing is.
+    Avg(Argument),
+    Min(Argument),
+    Max(Argument),
     /// The number of different values that are not NULL.
-    CountDistinct(SqlText),
+    CountDistinct(Argument),
     /// The value of the row that is last in this order, of several the greatest value; rows whose order is NULL are not looked at.
     Last {
-        value: SqlText,
-        order: SqlText,
+        value: Argument,
+        order: Argument,
     },
 }
+
+impl<Argument> Operation<Argument> {
+    pub fn as_ref(&self) -> Operation<&Argument> {
+        match self {
+            Self::Count => Operation::Count,
+            Self::Sum(value) => Operation::Sum(value),
+            Self::Avg(value) => Operation::Avg(value),
+            Self::Min(value) => Operation::Min(value),
+            Self::Max(value) => Operation::Max(value),
+            Self::CountDistinct(value) => Operation::CountDistinct(value),
+            Self::Last { value, order } => Operation::Last { value, order },
+        }
+    }
+
+    /// The same of what each argument becomes, in their order; the first that fails is the answer.
+    pub fn try_map<To, Error>(self, mut to: impl FnMut(Argument) -> Result<To, Error>) -> Result<Operation<To>, Error> {
+        Ok(match self {
+            Self::Count => Operation::Count,
+            Self::Sum(value) => Operation::Sum(to(value)?),
+            Self::Avg(value) => Operation::Avg(to(value)?),
+            Self::Min(value) => Operation::Min(to(value)?),
+            Self::Max(value) => Operation::Max(to(value)?),
+            Self::CountDistinct(value) => Operation::CountDistinct(to(value)?),
+            Self::Last { value, order } => Operation::Last { value: to(value)?, order: to(order)? },
+        })
+    }
+
+    /// The same of what each argument becomes, in their order.
+    pub fn map<To>(self, mut to: impl FnMut(Argument) -> To) -> Operation<To> {
+        match self.try_map(|argument| Ok::<To, Infallible>(to(argument))) {
+            Ok(mapped) => mapped,
+        }
+    }
+
+    /// All arguments, in their order: the value that is measured first.
+    pub fn arguments(&self) -> Vec<&Argument> {
+        let mut arguments = Vec::new();
+        self.as_ref().map(|argument| arguments.push(argument));
+        arguments
+    }
+}
+
+/// What a measure may be, for help texts.
+macro_rules! forms {
+    () => {
+        "count(*), sum(x), avg(x), min(x), max(x), count(distinct x) or last(x ORDER BY t)"
+    };
+}
+pub(super) use forms;
 
 /// Where in the text something is wrong, and what.
 type Fault = (usize, usize, String);
@@ -44,21 +96,18 @@ pub(super) fn read(name: String, text: &SqlText, span: Span) -> Result<Measure, 
     let mut words = Words::new(&text.text);
     let Some(function) = words.next() else { return Err((0, text.text.len(), "the measure is empty".to_owned())) };
     let argument = parenthesis(&mut words)?;
-    let is = |wanted: &str| words.text_of(&function).eq_ignore_ascii_case(wanted);
     let part = |range: Range<usize>| text.part(range.start, range.end);
-    let operation = if is("count") {
-        count(text, argument)?
-    } else if is("sum") {
-        Operation::Sum(part(filled(argument)?))
-    } else if is("min") {
-        Operation::Min(part(filled(argument)?))
-    } else if is("max") {
-        Operation::Max(part(filled(argument)?))
-    } else if is("last") {
-        last(text, argument)?
-    } else {
-        let message = format!("{} is not a measure", words.text_of(&function));
-        return Err((function.range.start, function.range.end, message));
+    let operation = match words.text_of(&function).to_ascii_lowercase().as_str() {
+        "count" => count(text, argument)?,
+        "sum" => Operation::Sum(part(filled(argument)?)),
+        "avg" => Operation::Avg(part(filled(argument)?)),
+        "min" => Operation::Min(part(filled(argument)?)),
+        "max" => Operation::Max(part(filled(argument)?)),
+        "last" => last(text, argument)?,
+        _ => {
+            let message = format!("{} is not a measure", words.text_of(&function));
+            return Err((function.range.start, function.range.end, message));
+        }
     };
     let filter = filter(&mut words)?.map(part);
     if let Some(word) = words.next() {

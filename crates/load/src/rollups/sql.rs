@@ -1,9 +1,9 @@
 //! One rollup's tables, its view, and the statements that fill them.
 
-use super::columns::{self, Counter};
 use super::windows::{GRAIN, START, WindowParts, counters_table, grains_table};
-use super::{is_distinct, own_name, quoted};
-use crate::target::quote;
+use super::{is_distinct, quoted};
+use duto_ground::quoting::{own_name, quote};
+use duto_stages::rollup::measures::Counter;
 use duto_stages::rollup::{RollupPlan, WHOLE_HISTORY};
 
 /// The shard of what was counted from rows that were there before the rollup.
@@ -94,7 +94,7 @@ fn definition(plan: &RollupPlan) -> String {
         .zip(plan.by())
         .map(|(by, recomputed)| format!("{} {} = {}", by.name, recomputed.sql_type, by.expression.text.trim()));
     let measures = rollup.measures.iter().enumerate().map(|(index, measure)| {
-        let types: Vec<&str> = plan.measure(index).arguments.iter().map(|argument| argument.sql_type).collect();
+        let types: Vec<&str> = plan.measure(index).operation.arguments().iter().map(|argument| argument.sql_type).collect();
         format!("{} ({}) = {}", measure.name, types.join(", "), measure.text)
     });
     let parts: Vec<String> = by.chain(["|".to_owned()]).chain(measures).collect();
@@ -127,7 +127,7 @@ impl Parts {
         };
         let (mut counters, mut sent) = (vec![rows.clone()], vec![rows]);
         for (index, measure) in rollup.measures.iter().enumerate() {
-            let of_measure = columns::of_measure(&plan.measure(index));
+            let of_measure = plan.measure(index).counters();
             if !is_distinct(measure) {
                 sent.extend(of_measure.iter().cloned());
             }
@@ -177,7 +177,8 @@ impl Parts {
     }
 
     fn view(&self, plan: &RollupPlan) -> String {
-        let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_shards(&plan.measure(index)));
+        let measures = plan.rollup.measures.iter().enumerate();
+        let measures = measures.map(|(index, measure)| format!("{} AS {}", plan.measure(index).over_counters(), quote(&measure.name)));
         let columns: Vec<String> = self.by_names().into_iter().chain(measures).collect();
         let whole = if self.bucket.is_empty() { String::new() } else { format!(" WHERE {GRAIN} = {WHOLE_HISTORY}") };
         let (name, groups) = (quote(&plan.rollup.name), grouped(self.by.len()));
@@ -210,7 +211,7 @@ impl Parts {
         let named = |values: Vec<String>, names: Vec<String>| {
             values.into_iter().zip(names).map(|(value, name)| format!("{value} AS {name}")).collect::<Vec<_>>()
         };
-        let measures = (0..plan.rollup.measures.len()).map(|index| columns::over_base(&plan.measure(index)));
+        let measures = (0..plan.rollup.measures.len()).map(|index| plan.measure(index).over_base());
         let mut select = named(self.by_over_base(plan), self.by_names());
         select.extend(named(measures.collect(), quoted(plan.rollup.measures.iter().map(|measure| measure.name.as_str()))));
         format!("SELECT {} FROM {}{}", select.join(", "), quote(&plan.rollup.from), grouped(self.by.len()))
@@ -220,7 +221,7 @@ impl Parts {
     fn set(&self, plan: &RollupPlan, index: usize) -> (SetTarget, (String, String)) {
         let rollup = &plan.rollup;
         let measure = &rollup.measures[index];
-        let value_type = plan.measure(index).arguments.first().map_or("text", |value| value.sql_type);
+        let value_type = plan.measure(index).operation.arguments().first().map_or("text", |value| value.sql_type);
         let table = format!("duto.{}", quote(&own_name(&["set", &rollup.name, &measure.name])));
         let (by, count) = (self.by_names(), quote(&measure.name));
         let key: Vec<String> = by.iter().cloned().chain(["duto_value".to_owned()]).collect();
@@ -253,7 +254,7 @@ impl Parts {
 
     fn select_values(&self, plan: &RollupPlan, index: usize) -> String {
         let measured = plan.measure(index);
-        let Some(value) = measured.arguments.first().map(|value| format!("({})", value.sql)) else { return String::new() };
+        let Some(value) = measured.operation.arguments().first().map(|value| format!("({})", value.sql)) else { return String::new() };
         let texts: Vec<String> =
             self.by_over_base(plan).into_iter().chain([value.clone()]).map(|value| format!("({value})::text")).collect();
         let passes = measured.filter.map_or(String::new(), |filter| format!(" AND ({filter})"));

@@ -4,10 +4,8 @@
 //! a grain are all there. It moves before anything is deleted, and whoever reads counters reads it in the same snapshot: so a window is
 //! either right or refused, also while counters are pruned.
 
-use super::columns::{over_base, over_shards};
-use super::own_name;
-use crate::target::{literal, quote};
 use duto_definition::{Grain, Windows};
+use duto_ground::quoting::{literal, own_name, quote};
 use duto_stages::rollup::{RollupPlan, WHOLE_HISTORY};
 
 /// The column that holds a grain's length in seconds.
@@ -153,7 +151,8 @@ impl<'p> WindowParts<'p> {
         measures
             .map(|(index, measure)| {
                 let measured = self.plan.measure(index);
-                (over_shards(&measured), format!("{} AS {}", over_base(&measured), quote(&measure.name)))
+                let name = quote(&measure.name);
+                (format!("{} AS {name}", measured.over_counters()), format!("{} AS {name}", measured.over_base()))
             })
             .unzip()
     }

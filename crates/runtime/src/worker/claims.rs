@@ -103,7 +103,7 @@ async fn filled_append_table(shared: &Shared, connection: &Connection) -> Result
         return Ok(None);
     }
     for table in shared.pipeline.tables.iter().filter(|table| table.repeat == Repeat::Append) {
-        let statement = format!("SELECT EXISTS (SELECT 1 FROM {})", duto_load::target::quote(&table.name));
+        let statement = format!("SELECT EXISTS (SELECT 1 FROM {})", duto_ground::quoting::quote(&table.name));
         if shared.connector.within(connection.client.query_one(&statement, &[])).await?.get(0) {
             return Ok(Some(table.name.clone()));
         }

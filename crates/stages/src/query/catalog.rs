@@ -2,7 +2,9 @@
 
 use duto_sql::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType, analyse_postgres};
 
-use duto_definition::{ColumnType, Operation, Pipeline, Rollup, SqlText};
+use duto_definition::{ColumnType, Pipeline, Rollup, SqlText};
+
+use crate::rollup::measures::column_kind;
 
 /// The tables and rollups of a pipeline.
 pub(super) fn catalog(pipeline: &Pipeline) -> Catalog {
@@ -21,12 +23,7 @@ pub(super) fn catalog(pipeline: &Pipeline) -> Catalog {
 fn rollup_columns(rollup: &Rollup, tables: &Catalog) -> Columns {
     let by = rollup.by.iter().map(|by| NamedColumn::new(&by.name, kind_of(&by.expression, &rollup.from, tables)));
     let measures = rollup.measures.iter().map(|measure| {
-        let kind = match &measure.operation {
-            Operation::Count | Operation::CountDistinct(_) => ColumnKind::Number,
-            Operation::Sum(value) | Operation::Min(value) | Operation::Max(value) | Operation::Last { value, .. } => {
-                kind_of(value, &rollup.from, tables)
-            }
-        };
+        let kind = column_kind(&measure.operation.as_ref().map(|value| kind_of(value, &rollup.from, tables)));
         NamedColumn::new(&measure.name, kind)
     });
     Columns::new(by.chain(measures).collect())

@@ -4,7 +4,7 @@
 mod expression; // one expression over a table's rows
 mod countable; // which types can be grouped by and measured
 mod group; // rows of one group
-mod sum; // figures of a group
+pub mod measures; // each kind of figure
 mod bucket; // stretches of time
 mod delta; // what a batch adds
 
@@ -19,6 +19,7 @@ use duto_definition::{Measure, Operation, Pipeline, Problem, Rollup, SqlText};
 use duto_ground::reject::Reject;
 pub use duto_sql::Recomputed;
 use expression::Expression;
+use measures::{Counter, Measured};
 
 /// A pipeline's rollups, planned.
 #[derive(Debug, Default)]
@@ -41,20 +42,38 @@ pub struct RollupPlan {
 
 #[derive(Debug)]
 struct MeasurePlan {
-    operation: Operation,
+    operation: Operation<Expression>,
     filter: Option<Expression>,
-    /// Of the operation, in its order.
-    arguments: Vec<Expression>,
 }
 
 /// A measure, and what PostgreSQL computes for it.
 #[derive(Debug, Clone)]
 pub struct RecomputedMeasure<'a> {
     pub measure: &'a Measure,
-    /// Of the operation, in its order.
-    pub arguments: Vec<&'a Recomputed>,
+    pub operation: Operation<&'a Recomputed>,
     /// The condition of its FILTER.
     pub filter: Option<&'a str>,
+}
+
+impl RecomputedMeasure<'_> {
+    /// The columns in which it is kept.
+    pub fn counters(&self) -> Vec<Counter> {
+        measures::counters(&self.operation, &self.measured())
+    }
+
+    /// The figure of all of a group's counters: over its shards, and over buckets of time.
+    pub fn over_counters(&self) -> String {
+        measures::over_counters(&self.operation, &self.measured())
+    }
+
+    /// The figure over the rows of the base table, as a recomputation has it.
+    pub fn over_base(&self) -> String {
+        measures::over_base(&self.operation, &self.measured())
+    }
+
+    fn measured(&self) -> Measured<'_> {
+        Measured::new(&self.measure.name, self.filter)
+    }
 }
 
 /// The expressions of one rollup for every row of its table.
@@ -69,7 +88,7 @@ pub struct Evaluated {
 struct EvaluatedMeasure {
     /// None lets every row pass.
     passes: Option<BooleanArray>,
-    arguments: Vec<ArrayRef>,
+    operation: Operation<ArrayRef>,
 }
 
 impl Rollups {
@@ -111,9 +130,10 @@ impl RollupPlan {
         let over = rollup.windows.as_ref().and_then(|windows| expression("over", &windows.over));
         let mut measures = Vec::new();
         for measure in &rollup.measures {
-            let arguments: Vec<Expression> = arguments_of(&measure.operation).filter_map(|sql| expression(&measure.name, sql)).collect();
             let filter = measure.filter.as_ref().and_then(|sql| expression(&measure.name, sql));
-            measures.push(MeasurePlan { operation: measure.operation.clone(), filter, arguments });
+            // The problems of all arguments are told; where there is one there is no plan.
+            let arguments = measure.operation.as_ref().map(|sql| expression(&measure.name, sql));
+            measures.extend(arguments.try_map(|argument| argument.ok_or(())).map(|operation| MeasurePlan { operation, filter }));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -147,7 +167,7 @@ impl RollupPlan {
         let planned = &self.measures[measure];
         RecomputedMeasure {
             measure: &self.rollup.measures[measure],
-            arguments: planned.arguments.iter().map(|argument| &argument.recomputed).collect(),
+            operation: planned.operation.as_ref().map(|argument| &argument.recomputed),
             filter: planned.filter.as_ref().map(|filter| filter.recomputed.sql.as_str()),
         }
     }
@@ -166,20 +186,11 @@ impl RollupPlan {
             .iter()
             .map(|measure| EvaluatedMeasure {
                 passes: measure.filter.as_ref().map(|filter| expression::passed(&run(filter))),
-                arguments: measure.arguments.iter().map(&mut run).collect(),
+                operation: measure.operation.as_ref().map(&mut run),
             })
             .collect();
         Evaluated { by, over, measures }
     }
-}
-
-fn arguments_of(operation: &Operation) -> impl Iterator<Item = &SqlText> {
-    let (first, second) = match operation {
-        Operation::Count => (None, None),
-        Operation::Sum(value) | Operation::Min(value) | Operation::Max(value) | Operation::CountDistinct(value) => (Some(value), None),
-        Operation::Last { value, order } => (Some(value), Some(order)),
-    };
-    first.into_iter().chain(second)
 }
 
 #[cfg(test)]

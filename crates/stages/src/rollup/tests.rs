@@ -40,14 +40,25 @@ fn delta(rollup: &str, stored: &[u32]) -> super::Delta {
 #[test]
 fn stored_rows_are_grouped_and_counted() {
     let rollup = "{ from: events, by: { date: \"at::date\" }, measures: { n: count(*), total: sum(amount), \
-                  paid: count(*) FILTER (WHERE amount > 0), least: min(amount), who: last(who ORDER BY at) } }";
+                  paid: count(*) FILTER (WHERE amount > 0), least: min(amount), who: last(who ORDER BY at), mean: avg(amount) } }";
     let all = delta(rollup, &[0, 1, 2, 3]);
     assert_eq!(
         told(&all.counters),
-        ["1970-01-01|1970-01-02", "3|1", "3|1", "10.00|0.07", "1|1", "-0.50|0.07", "bo|NULL", "1970-01-01 02:00:00|1970-01-02 01:00:00"]
+        [
+            "1970-01-01|1970-01-02",
+            "3|1",
+            "3|1",
+            "10.00|0.07",
+            "1|1",
+            "-0.50|0.07",
+            "bo|NULL",
+            "1970-01-01 02:00:00|1970-01-02 01:00:00",
+            "10.00|0.07",
+            "2|1"
+        ]
     );
     let some = delta(rollup, &[1]);
-    assert_eq!(told(&some.counters), ["1970-01-01", "1", "1", "NULL", "0", "NULL", "bo", "1970-01-01 02:00:00"]);
+    assert_eq!(told(&some.counters), ["1970-01-01", "1", "1", "NULL", "0", "NULL", "bo", "1970-01-01 02:00:00", "NULL", "0"]);
 }
 
 #[test]

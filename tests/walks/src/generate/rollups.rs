@@ -106,12 +106,13 @@ fn measure(chance: &mut Chance, scope: &Scope<'_>, has_windows: bool) -> String 
         Class::Integer if chance.percent(20) => format!("{} + 1", scope.source(chance, class)),
         _ => scope.source(chance, class),
     };
-    let figure = match chance.below(7) {
+    let figure = match chance.below(8) {
         0 | 1 => format!("sum({value})"),
         2 => format!("min({value})"),
         3 => format!("max({value})"),
         4 if !has_windows => format!("count(distinct {value})"),
         5 => format!("last({value} ORDER BY id)"),
+        6 => format!("avg({value})"),
         _ => "count(*)".to_owned(),
     };
     if chance.percent(35) || figure == "count(*)" { format!("{figure} FILTER (WHERE {})", scope.condition(chance, 0)) } else { figure }

@@ -1,32 +1,77 @@
-//! Exact sums, whatever the number of rows.
+//! `sum(x)`, the sum of what is not NULL, exact whatever the number of rows.
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, i256};
 use arrow::error::ArrowError;
+use duto_sql::Recomputed;
+
+use super::Advice;
+use super::counter::{Counter, Measured};
+use super::kind::Kind;
+use super::passing::Passing;
 
 /// Where a sum is cut in two, so that neither half of a value of 76 digits overflows 256 bits, however many are added.
 const LOW_DIGITS: usize = 38;
 
-/// Each group's sum of the values of these rows, as a decimal text; None where a group has none.
-pub(super) fn sums(values: &ArrayRef, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Result<Vec<Option<String>>, ArrowError> {
+pub fn refused(value: Kind) -> Option<Advice> {
+    match value {
+        Kind::Exact => None,
+        Kind::Float => Some((
+            "the sum of a REAL or DOUBLE PRECISION depends on the order of its rows",
+            "write `sum(CAST(... AS NUMERIC(20,6)))`, with the places that you want",
+        )),
+        Kind::Boolean => Some(("only numbers can be summed", "count the rows for which it is TRUE: `count(*) FILTER (WHERE ...)`")),
+        Kind::Text | Kind::Moment | Kind::Other => Some(("only numbers can be summed", "count(*) counts rows")),
+    }
+}
+
+pub fn counter(value: &Recomputed, measured: &Measured<'_>) -> Counter {
+    let name = measured.name.clone();
+    Counter {
+        sql_type: sum_type(value),
+        constraint: "",
+        merged: format!("coalesce(r.{name} + excluded.{name}, r.{name}, excluded.{name})"),
+        from_base: format!("({})::{}", over_base(value, measured), sum_type(value)),
+        name,
+    }
+}
+
+pub fn over_counters(value: &Recomputed, measured: &Measured<'_>) -> String {
+    format!("sum({})::{}", measured.name, sum_type(value))
+}
+
+pub fn over_base(value: &Recomputed, measured: &Measured<'_>) -> String {
+    format!("sum({}){}", value.sql, measured.passing(None))
+}
+
+/// PostgreSQL sums small integers as BIGINT and everything else exact as NUMERIC.
+fn sum_type(value: &Recomputed) -> &'static str {
+    match value.sql_type {
+        "smallint" | "integer" => "bigint",
+        _ => "numeric",
+    }
+}
+
+/// Each group's sum, as a decimal text; None where a group has no value.
+pub fn figures(values: &ArrayRef, rows: &Passing<'_>) -> Result<Vec<Option<String>>, ArrowError> {
     let scale = match values.data_type() {
         DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => *scale,
         integer if integer.is_integer() => 0,
         other => return Err(ArrowError::InvalidArgumentError(format!("{other} has no sum"))),
     };
     let digits = match values.data_type() {
-        DataType::Decimal256(..) => wide(values.as_primitive::<Decimal256Type>(), rows, groups),
+        DataType::Decimal256(..) => wide(values.as_primitive::<Decimal256Type>(), rows),
         // Every integer fits.
-        _ => narrow(cast(values, &DataType::Decimal128(38, scale))?.as_primitive::<Decimal128Type>(), rows, groups),
+        _ => narrow(cast(values, &DataType::Decimal128(38, scale))?.as_primitive::<Decimal128Type>(), rows),
     };
     Ok(digits.into_iter().map(|digits| digits.map(|digits| with_point(&digits, scale))).collect())
 }
 
 /// No batch of 128-bit values overflows 256 bits.
-fn narrow(values: &Decimal128Array, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Vec<Option<String>> {
-    let mut sums: Vec<Option<i256>> = vec![None; groups];
-    for (row, group) in rows {
+fn narrow(values: &Decimal128Array, rows: &Passing<'_>) -> Vec<Option<String>> {
+    let mut sums: Vec<Option<i256>> = vec![None; rows.number_of_groups()];
+    for (row, group) in rows.iter() {
         if values.is_valid(row as usize) {
             let value = i256::from_i128(values.value(row as usize));
             sums[group] = Some(sums[group].unwrap_or(i256::ZERO).wrapping_add(value));
@@ -35,9 +80,9 @@ fn narrow(values: &Decimal128Array, rows: impl Iterator<Item = (u32, usize)>, gr
     sums.into_iter().map(|sum| sum.map(|sum| sum.to_string())).collect()
 }
 
-fn wide(values: &Decimal256Array, rows: impl Iterator<Item = (u32, usize)>, groups: usize) -> Vec<Option<String>> {
-    let mut sums: Vec<Option<Sum>> = vec![None; groups];
-    for (row, group) in rows {
+fn wide(values: &Decimal256Array, rows: &Passing<'_>) -> Vec<Option<String>> {
+    let mut sums: Vec<Option<Sum>> = vec![None; rows.number_of_groups()];
+    for (row, group) in rows.iter() {
         if values.is_valid(row as usize) {
             sums[group].get_or_insert_default().add(values.value(row as usize));
         }
@@ -98,12 +143,18 @@ mod tests {
     use arrow::array::Float64Array;
 
     use super::*;
+    use crate::rollup::group::Groups;
+
+    fn one_group(values: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
+        let rows: Vec<u32> = (0..values.len() as u32).collect();
+        let groups = Groups { of_row: vec![0; rows.len()], first: vec![0] };
+        figures(values, &Passing { filter: None, rows: &rows, groups: &groups })
+    }
 
     fn sum(values: &[&str], scale: i8) -> Option<String> {
         let values: Vec<Option<i256>> = values.iter().map(|value| i256::from_string(value)).collect();
-        let rows = (0..values.len() as u32).map(|row| (row, 0));
         let array = Decimal256Array::from(values.clone()).with_precision_and_scale(76, scale).expect("decimals");
-        sums(&(Arc::new(array) as ArrayRef), rows, 1).expect("a sum").remove(0)
+        one_group(&(Arc::new(array) as ArrayRef)).expect("a sum").remove(0)
     }
 
     #[test]
@@ -131,6 +182,6 @@ mod tests {
     #[test]
     fn what_is_no_exact_number_has_no_sum() {
         let floats: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
-        assert!(sums(&floats, std::iter::empty(), 1).is_err());
+        assert!(one_group(&floats).is_err());
     }
 }
