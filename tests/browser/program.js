@@ -1,7 +1,7 @@
 // The real program as a process, on a database and a log of its own: started, sent records, killed.
 
 import { execFile, spawn } from 'node:child_process';
-import { createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,10 +12,10 @@ import pg from 'pg';
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PATIENCE_MS = 30_000;
-/** Of each pipeline that is tested: what it answers as soon as its tables are there, and what takes its records. */
+/** Of each pipeline that is tested: its file, what it answers as soon as its tables are there, and what takes its records. */
 const PIPELINES = {
-  ecommerce: { ready: '/api/metrics/summary', ingest: '/events' },
-  logistics: { ready: '/api/pacotes/total', ingest: '/eventos' },
+  ecommerce: { file: 'pipelines/ecommerce/pipeline.yaml', ready: '/api/metrics/summary', ingest: '/events' },
+  logistics: { file: 'pipelines/logistics/pipeline.yaml', ready: '/api/pacotes/total', ingest: '/eventos' },
 };
 
 /** A variable without which nothing can be tested: a test that is not run is no test that passed. */
@@ -29,10 +29,9 @@ export class Program {
   #child;
   #lines;
 
-  /** An empty database and an empty log; nothing runs yet. */
+  /** An empty database and an empty log; nothing runs yet. The pipeline is one of those above, or `{ text, ready, ingest }` of a test's own. */
   static async create(purpose, pipeline = 'ecommerce') {
     const program = new Program();
-    program.pipeline = pipeline;
     program.binary = needed('DUTO_TEST_DUTO', 'the program under test');
     program.serverUrl = needed('DUTO_TEST_POSTGRES', 'a PostgreSQL on which databases can be made');
     program.database = `browser_${purpose}_${process.pid}_${Date.now().toString(36)}`;
@@ -41,6 +40,8 @@ export class Program {
     program.databaseUrl = url.href;
     await query(program.serverUrl, `CREATE DATABASE ${program.database}`);
     program.folder = mkdtempSync(join(tmpdir(), 'duto-browser-'));
+    program.pipeline = PIPELINES[pipeline] ?? { ...pipeline, file: join(program.folder, 'pipeline.yaml') };
+    if (program.pipeline.text) writeFileSync(program.pipeline.file, program.pipeline.text);
     program.port = await freePort();
     program.address = `http://127.0.0.1:${program.port}`;
     return program;
@@ -54,7 +55,7 @@ export class Program {
   /** Runs the pipeline, at the same address each time, and waits until it answers. */
   async start() {
     this.#lines = createWriteStream(join(this.folder, 'program.log'), { flags: 'a' });
-    const parameters = ['run', `pipelines/${this.pipeline}/pipeline.yaml`, '--listen', `127.0.0.1:${this.port}`, '--log-folder', join(this.folder, 'log')];
+    const parameters = ['run', this.pipeline.file, '--listen', `127.0.0.1:${this.port}`, '--log-folder', join(this.folder, 'log')];
     this.#child = spawn(this.binary, parameters, {
       cwd: ROOT,
       env: this.environment,
@@ -65,7 +66,7 @@ export class Program {
     await until('the program to be ready', async () => {
       if (this.#child.exitCode !== null) throw new Error(`the program ended with ${this.#child.exitCode}:\n${this.tail()}`);
       // The tables are made a moment after the program is ready.
-      const response = await fetch(`${this.address}${PIPELINES[this.pipeline].ready}`).catch(() => null);
+      const response = await fetch(`${this.address}${this.pipeline.ready}`).catch(() => null);
       return response?.ok;
     });
   }
@@ -82,7 +83,7 @@ export class Program {
   /** Sends records, and waits until the log has them. */
   async send(records) {
     const body = records.map((record) => JSON.stringify(record)).join('\n');
-    const { ingest } = PIPELINES[this.pipeline];
+    const { ingest } = this.pipeline;
     const response = await fetch(`${this.address}${ingest}`, { method: 'POST', headers: { 'content-type': 'application/x-ndjson' }, body });
     if (response.status !== 202) throw new Error(`POST ${ingest} answered ${response.status}: ${await response.text()}`);
   }

@@ -1,12 +1,12 @@
 //! `dashboard:`, a page over the endpoints.
 
+mod kinds;
 mod panel;
 
 use serde_json::{Value as Json, json};
 
 use super::keys::{Key, Keys, Presence, Value};
 use super::parse::Section;
-use super::schema::keys_schema;
 use super::values::to_json;
 use super::walk::Fields;
 use super::yaml::Node;
@@ -67,7 +67,7 @@ static KEYS: Keys = Keys {
             name: "panels",
             about: "the panels, in order",
             presence: Presence::Required,
-            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": keys_schema(&panel::KEYS) })),
+            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": panel::schema() })),
         },
     ],
     later: &[],

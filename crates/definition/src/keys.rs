@@ -48,6 +48,8 @@ pub(super) enum Value {
         maximum: i64,
         word: &'static str,
     },
+    /// Any number, also with a fraction.
+    Number,
     /// More than zero, at most `maximum`.
     PositiveNumber {
         maximum: u32,

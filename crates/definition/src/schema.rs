@@ -39,7 +39,7 @@ fn key_schema(key: &Key) -> Json {
     schema["description"] = json!(key.about);
     if let Presence::Default(default) = key.presence {
         schema["default"] = match key.value {
-            Value::Boolean | Value::Integer { .. } | Value::PositiveNumber { .. } | Value::IntegerOr { .. } => {
+            Value::Boolean | Value::Integer { .. } | Value::Number | Value::PositiveNumber { .. } | Value::IntegerOr { .. } => {
                 default.parse().unwrap_or_else(|_| json!(default))
             }
             _ => json!(default),
@@ -56,6 +56,7 @@ fn value_schema(value: &Value) -> Json {
         Value::IntegerOr { minimum, maximum, word } => {
             or_variable(&json!({ "anyOf": [{ "type": "integer", "minimum": minimum, "maximum": maximum }, { "const": word }] }))
         }
+        Value::Number => or_variable(&json!({ "type": "number" })),
         Value::PositiveNumber { maximum } => or_variable(&json!({ "type": "number", "exclusiveMinimum": 0, "maximum": maximum })),
         Value::Bytes { .. } => {
             json!({ "anyOf": [{ "type": "integer" }, { "type": "string", "pattern": "^[0-9]+ ?([kKMG]i?B|B)?$|\\$\\{" }] })

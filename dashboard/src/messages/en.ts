@@ -69,6 +69,7 @@ export const en = {
   label: 'Name',
   value: 'Value',
   time: 'Time',
+  level: { good: 'in order', warning: 'warning', critical: 'critical' },
   soFar: 'so far',
   resetZoom: 'Show everything',
   zoomed: (from: string, to: string) => `${from} to ${to}`,

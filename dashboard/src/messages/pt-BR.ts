@@ -71,6 +71,7 @@ export const ptBR: Messages = {
   label: 'Nome',
   value: 'Valor',
   time: 'Hora',
+  level: { good: 'em ordem', warning: 'atenção', critical: 'crítico' },
   soFar: 'até agora',
   resetZoom: 'Mostrar tudo',
   zoomed: (from, to) => `${from} a ${to}`,

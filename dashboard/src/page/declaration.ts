@@ -11,6 +11,12 @@ export interface Figure {
   format: Format;
 }
 
+/** From which values on a gauge warns; where critical is below warning, low values are bad. */
+export interface Thresholds {
+  warning?: number;
+  critical?: number;
+}
+
 export interface PanelDeclaration {
   kind: string;
   title: Text;
@@ -20,6 +26,9 @@ export interface PanelDeclaration {
   value?: string;
   label?: string;
   time?: string;
+  minimum?: number;
+  maximum?: number;
+  thresholds?: Thresholds;
   detail?: Figure;
   series?: Figure[];
   columns?: Figure[];

@@ -125,6 +125,13 @@ impl<'n, 'w> Fields<'n, 'w> {
         })
     }
 
+    pub fn number(&self, name: &'static str) -> Option<f64> {
+        self.parsed(name, |text| {
+            let number = f64::from_str(text).ok().filter(|number| number.is_finite());
+            number.ok_or_else(|| Expected { range: false, text: "a number".to_string() })
+        })
+    }
+
     pub fn positive_number(&self, name: &'static str) -> Option<f64> {
         let Value::PositiveNumber { maximum } = self.key(name)?.value else { return None };
         self.parsed(name, |text| {
