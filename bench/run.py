@@ -50,7 +50,7 @@ def main():
     print(f"\n{text}")
     keep_json({"facts": asdict(facts), "raw_copy": copy.as_json(), **asdict(samples)})
     if options.write:
-        table.write(ROOT / "README.md", text)
+        table.write(ROOT / "docs" / "bench.md", text)
 
 
 def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Samples, RawCopy, Facts]:
@@ -191,7 +191,7 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
     options.add_argument("--events", type=int, default=300_000, help="e-commerce events to store (%(default)s)")
     options.add_argument("--history", type=int, default=5_000_000, help="stored events behind which endpoints are asked; 0: not (%(default)s)")
-    options.add_argument("--write", action="store_true", help="put the table into README.md")
+    options.add_argument("--write", action="store_true", help="put the table into docs/bench.md")
     options.add_argument("--duto", type=Path, default=ROOT / "bin" / "duto", help="the program (bin/duto)")
     options.add_argument("--pipeline", type=Path, default=ROOT / "pipelines" / "sales" / "pipeline.yaml", help=argparse.SUPPRESS)
     chosen = options.parse_args()

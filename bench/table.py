@@ -39,13 +39,13 @@ def markdown(lines: list[Line], notes: str) -> str:
     return "\n".join([texts[0], rule, *texts[1:], "", notes])
 
 
-def write(readme: Path, text: str):
-    """Puts the table between the marks of a README."""
-    before, begin, rest = readme.read_text().partition(BEGIN)
+def write(page: Path, text: str):
+    """Puts the table between the marks of a page."""
+    before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"bench: {readme.name} has no {BEGIN} ... {END}")
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise SystemExit(f"bench: {page.name} has no {BEGIN} ... {END}")
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def _row(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openBrowser, openPage, settled, tile } from './browser.js';
-import { Program } from './program.js';
+import { Program, ROOT } from './program.js';
 import { dayOfEvents, event } from './records.js';
 
 const FOLDER = process.env.DUTO_TEST_SCREENSHOTS || join(tmpdir(), 'duto-screenshots');
@@ -54,6 +54,18 @@ describe('screenshots', () => {
   });
 
   test('of a page in English', () => take('english', { locale: 'en-US' }));
+
+  test('of the README', async () => {
+    // `UPDATE_PICTURES=1` puts them where README.md shows them.
+    const folder = process.env.UPDATE_PICTURES ? join(ROOT, 'docs/pictures') : FOLDER;
+    for (const theme of ['light', 'dark']) {
+      const { page, context } = await openPage(browser, program.address, { width: 1280, height: 780, theme, locale: 'en-US' });
+      await settled(page);
+      await page.waitForTimeout(700);
+      await page.screenshot({ path: join(folder, `ecommerce-${theme}.png`) });
+      await context.close();
+    }
+  });
 
   test('of tables', () => take('tables', { path: '/#table=5,6,7,8' }));
 

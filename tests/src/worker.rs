@@ -1,13 +1,14 @@
 //! The program as a process: started, stopped, killed.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 
-use crate::pipeline::TestPipeline;
+use crate::pipeline::{TestPipeline, root};
 
 /// The statement by which a worker loads a few records, a transaction by itself, begins so.
 pub use duto_load::at_once::BEGINNING as AT_ONCE;
@@ -18,8 +19,41 @@ pub struct Worker {
     log_file: PathBuf,
 }
 
-/// The program that this test run built.
+/// The program that this test run built. One that is older than a source was built before it, and would prove nothing.
 pub fn program() -> Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = PROGRAM.get_or_init(|| find_program().and_then(built_last).map_err(|error| format!("{error:#}")));
+    found.clone().map_err(anyhow::Error::msg)
+}
+
+fn built_last(program: PathBuf) -> Result<PathBuf> {
+    let built = std::fs::metadata(&program).and_then(|metadata| metadata.modified());
+    let built = built.with_context(|| format!("there is no program at {}", program.display()))?;
+    let (source, changed) = changed_last(&root().join("crates"))?.context("there are no sources")?;
+    if changed > built {
+        bail!("{} is older than {}: run scripts/build, or scripts/test", program.display(), source.display());
+    }
+    Ok(program)
+}
+
+/// The file that was changed last in this folder, of those that the program is built of.
+fn changed_last(folder: &Path) -> Result<Option<(PathBuf, SystemTime)>> {
+    let mut newest = None;
+    for entry in std::fs::read_dir(folder)? {
+        let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        let found = if kind.is_dir() && path.file_name().is_none_or(|name| name != "tests" && name != "model") {
+            changed_last(&path)?
+        } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "sql") {
+            Some((path.clone(), path.metadata()?.modified()?))
+        } else {
+            None
+        };
+        newest = [newest, found].into_iter().flatten().max_by_key(|(_, changed): &(PathBuf, SystemTime)| *changed);
+    }
+    Ok(newest)
+}
+
+fn find_program() -> Result<PathBuf> {
     if let Some(program) = std::env::var_os("DUTO_TEST_DUTO") {
         return Ok(PathBuf::from(program));
     }

@@ -68,6 +68,21 @@ fn pipelines_are_good() {
     assert!(found > 0);
 }
 
+/// What README.md shows as a whole file is one.
+#[test]
+fn the_readme_shows_good_files() {
+    let readme = std::fs::read_to_string("../../README.md").expect("README.md");
+    let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let files: Vec<&str> = blocks.filter(|block| block.starts_with("pipeline:")).collect();
+    assert!(files.len() >= 2, "README.md shows {} pipelines", files.len());
+    let environment = |name: &str| (name == "DATABASE_URL").then(|| "postgresql://localhost/orders".to_owned());
+    for text in files {
+        if let Err(problems) = parse("README.md", text, &environment).and_then(|pipeline| Stages::plan(&pipeline)) {
+            panic!("{}", render(&problems, "README.md", text, false));
+        }
+    }
+}
+
 /// Half a file, or one with a hole, is what an editor saves: it may be wrong in any way but must not stop the program.
 #[test]
 fn no_cut_of_a_file_is_too_much() {
