@@ -26,6 +26,7 @@ mod products; // two applications in a loop
 mod pruning; // what is kept costs nothing
 mod pull; // an API read through failures and kills
 mod rebalance_storm; // members come and go without end
+mod reference; // docs/reference.md is what the program says of itself
 mod refused_rows; // whose fault a refusal is, on tables that somebody else made
 mod somebodys_tables; // tables in shapes that frameworks give them
 mod relay; // messages out of the outbox, once each

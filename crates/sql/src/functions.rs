@@ -154,8 +154,8 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
     AGGREGATES.contains(&name)
 }
 
-/// Every name that can be called.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+/// Every name that can be called, in no order.
+pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.keys().copied().chain(SYNONYMS.iter().map(|(synonym, _)| *synonym)).chain(OURS.iter().copied())
 }
 

@@ -29,6 +29,7 @@ mod condition; // a check's condition
 
 pub use cast::{assignable, cast, conversions, help_of};
 pub use condition::{Condition, ConditionOutput, plan_condition};
+pub use functions::names as function_names;
 pub use halves::{Failure, run_in_halves};
 pub use json::to_json;
 pub use names::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType};
