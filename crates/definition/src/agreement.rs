@@ -13,6 +13,8 @@ pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     check_key(file, pipeline);
     check_purpose(file);
     check_indexes(file, pipeline);
+    check_names(file, pipeline);
+    check_widths(file, pipeline);
     let written = |section, key| file.value(section).and_then(|node| child(node, key)).map(|node| node.span);
     let (record_bytes, batch_bytes) = (pipeline.source.max_record_bytes, pipeline.batch.max_bytes);
     let spans = [written("source", "max_record_bytes"), written("batch", "max_bytes")];
@@ -41,6 +43,50 @@ fn check_indexes(file: &Fields<'_, '_>, pipeline: &Pipeline) {
             let problem = Problem::new("table.index.taken", index.span, message);
             file.walk().report(problem.help("PostgreSQL has one space of names for all of them: give the index another one"));
         }
+    }
+}
+
+/// PostgreSQL finds its own relations first, whatever the search path says, and their names begin with `pg_`.
+fn check_names(file: &Fields<'_, '_>, pipeline: &Pipeline) {
+    let tables = pipeline.tables.iter().map(|table| ("table", &table.name, table.span));
+    let rollups = pipeline.rollups.iter().map(|rollup| ("rollup", &rollup.name, rollup.span));
+    let views = pipeline.views.iter().map(|view| ("view", &view.name, view.select.span));
+    for (kind, name, span) in tables.chain(rollups).chain(views).filter(|(_, name, _)| name.starts_with("pg_")) {
+        let problem = Problem::new("name.reserved", span, format!("the {kind} {name} has a name of PostgreSQL's own catalogue"));
+        file.walk().report(problem.help("names that begin with pg_ are looked up there first: give it another one"));
+    }
+    for rollup in pipeline.rollups.iter().filter(|rollup| rollup.windows.is_some() && is_function_of_two_times(&rollup.name)) {
+        let message = format!("{}(from, to) is a function of PostgreSQL's own, which would answer instead of the rollup", rollup.name);
+        file.walk().report(Problem::new("name.reserved", rollup.span, message).help("give the rollup another name"));
+    }
+}
+
+/// Of `pg_catalog`, by its list of functions of two `timestamptz`.
+fn is_function_of_two_times(name: &str) -> bool {
+    matches!(name, "age" | "tstzrange") || name.starts_with("timestamptz_")
+}
+
+/// An index has at most so many columns (INDEX_MAX_KEYS).
+const MOST_KEY_COLUMNS: usize = 32;
+
+fn check_widths(file: &Fields<'_, '_>, pipeline: &Pipeline) {
+    let too_wide = |what: String, columns: usize, most: usize, span: Span| {
+        if columns > most {
+            let problem = Problem::new("index.columns", span, format!("{what} has {columns} columns, and at most {most} fit"));
+            file.walk().report(problem.help("PostgreSQL takes 32 columns in an index: leave some out, or make one of several"));
+        }
+    };
+    for table in &pipeline.tables {
+        let key = table.columns.iter().filter(|column| column.primary_key).count();
+        too_wide(format!("the primary key of the table {}", table.name), key, MOST_KEY_COLUMNS, table.span);
+        for index in &table.indexes {
+            too_wide(format!("the index {}", index.name), index.columns.len(), MOST_KEY_COLUMNS, index.span);
+        }
+    }
+    for rollup in &pipeline.rollups {
+        // Beside them stand the shard or a distinct value, and with windows the grain and its bucket.
+        let own = if rollup.windows.is_some() { 3 } else { 1 };
+        too_wide(format!("by of the rollup {}", rollup.name), rollup.by.len(), MOST_KEY_COLUMNS - own, rollup.span);
     }
 }
 

@@ -38,6 +38,15 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    pub fn is_number(self) -> bool {
+        match self {
+            Self::SmallInt | Self::Integer | Self::BigInt | Self::Serial | Self::BigSerial => true,
+            Self::Real | Self::DoublePrecision | Self::Numeric(_) => true,
+            Self::Boolean | Self::Text | Self::Varchar(_) | Self::Date | Self::Timestamp | Self::Timestamptz => false,
+            Self::Uuid | Self::Jsonb | Self::Bytea => false,
+        }
+    }
+
     /// The Arrow type in which a value of this type travels. UUID and JSONB travel as texts, already validated.
     pub fn arrow(self) -> DataType {
         match self {

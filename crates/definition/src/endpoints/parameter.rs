@@ -80,12 +80,18 @@ pub(super) fn read(endpoint: &Fields<'_, '_>) -> Vec<Parameter> {
         };
         let bound = |name| {
             let text = fields.text(name)?;
-            let number = text.parse::<f64>().ok();
-            if number.is_none() {
-                let span = fields.span(name).unwrap_or(entry.key_span);
-                walk.report(Problem::new("endpoint.parameter.bound", span, format!("{name} of {} is not a number", entry.key)));
-            }
-            number
+            let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+            let message = match number {
+                None => format!("{name} of {} is not a number", entry.key),
+                Some(_) if !column_type.is_number() => format!("{name} of {} means nothing to a {column_type}", entry.key),
+                Some(_) => return number,
+            };
+            let span = fields.span(name).unwrap_or(entry.key_span);
+            let problem = Problem::new("endpoint.parameter.bound", span, message);
+            walk.report(
+                problem.help("minimum and maximum are for numbers; what a text or a time may be is the SELECT's condition, or enum"),
+            );
+            None
         };
         let allowed = fields.value("enum").and_then(|node| walk.list(&fields.named("enum"), node)).unwrap_or_default();
         let parameter = Parameter {
@@ -102,6 +108,20 @@ pub(super) fn read(endpoint: &Fields<'_, '_>) -> Vec<Parameter> {
             max_length: fields.integer("max_length").unwrap_or(DEFAULT_MAX_LENGTH),
             span: entry.key_span,
         };
+        if let (Some(minimum), Some(maximum)) = (parameter.minimum, parameter.maximum)
+            && minimum > maximum
+        {
+            let span = fields.span("maximum").unwrap_or(entry.key_span);
+            let message = format!("no value of {} is at least {minimum} and at most {maximum}", entry.key);
+            walk.report(Problem::new("endpoint.parameter.bound", span, message));
+        }
+        let any = Parameter { allowed: Vec::new(), ..parameter.clone() };
+        for (item, value) in allowed.iter().zip(&parameter.allowed) {
+            if let Some(problem) = any.problem(value) {
+                let message = format!("the value {value} of {} can never be given: it {problem}", entry.key);
+                walk.report(Problem::new("endpoint.parameter.enum", item.span, message));
+            }
+        }
         if let Some(problem) = parameter.default.as_deref().and_then(|default| parameter.problem(default)) {
             let span = fields.span("default").unwrap_or(entry.key_span);
             walk.report(Problem::new("endpoint.parameter.default", span, format!("the default of {}: {problem}", entry.key)));

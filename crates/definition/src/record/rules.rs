@@ -234,7 +234,7 @@ fn read_allowed(fields: &Fields<'_, '_>, title: &str) -> Vec<String> {
 }
 
 pub(super) fn is_number(scalar: ColumnType) -> bool {
-    decimal::integer_range(scalar).is_some() || matches!(scalar, ColumnType::Real | ColumnType::DoublePrecision | ColumnType::Numeric(_))
+    scalar.is_number()
 }
 
 pub(super) fn describe(kind: &Kind) -> String {

@@ -75,6 +75,9 @@ impl Grain {
     }
 }
 
+/// A hundred years: what is older than the year 1 has no time in PostgreSQL.
+const LONGEST_KEPT: Duration = Duration::from_secs(36_500 * 24 * 3600);
+
 pub(super) fn schema() -> Json {
     let kept = json!({ "anyOf": [{ "const": FOREVER }, { "type": "string", "pattern": "^[0-9]+ ?(ms|s|m|h|d)$|\\$\\{" }] });
     let properties: serde_json::Map<String, Json> = UNITS.iter().map(|unit| (unit.as_str().to_owned(), described(&kept, *unit))).collect();
@@ -130,11 +133,17 @@ fn read_grains(fields: &Fields<'_, '_>, grains: &Entry) -> Option<Vec<Grain>> {
         };
         let Some(scalar) = walk.scalar(&format!("{title}.{}", entry.key), &entry.value) else { continue };
         let written = scalar.value.text.trim();
-        let kept = if written == FOREVER { Some(None) } else { parse_duration(written).map(Some) };
+        let longest = |kept: &Duration| *kept <= LONGEST_KEPT;
+        let kept = if written == FOREVER { Some(None) } else { parse_duration(written).filter(longest).map(Some) };
         match kept {
             Some(kept) => read.push((Grain { unit, kept }, entry)),
             None => {
-                let message = format!("{title}.{} must be a duration or {FOREVER}, got {}", entry.key, walk.got(&entry.value));
+                let message = format!(
+                    "{title}.{} must be a duration of at most {}, or {FOREVER}, got {}",
+                    entry.key,
+                    format_duration(LONGEST_KEPT),
+                    walk.got(&entry.value)
+                );
                 let problem = walk.value_problem("rollup.grains.kept", &entry.value, message);
                 walk.report(problem.help("how long its counters are kept, such as 25h or 7d"));
             }
