@@ -95,13 +95,13 @@ async fn the_outbox_is_pruned_from_below() -> Result<()> {
     let on = connector.connect().await?;
     let mut pruned = Vec::new();
     while pruned.last() != Some(&0) {
-        pruned.push(outbox::prune(&on, &connector, &position, sent, DAY).await?);
+        pruned.push(outbox::prune(&on, &position, sent, DAY).await?);
     }
     ensure!(pruned.iter().sum::<u64>() == 2_500, "{pruned:?}");
     drop(on);
     let before = rows_read(&small, "outbox").await?;
     let on = connector.connect().await?;
-    ensure!(outbox::prune(&on, &connector, &position, sent, DAY).await? == 0);
+    ensure!(outbox::prune(&on, &position, sent, DAY).await? == 0);
     drop(on);
     let read = rows_read(&small, "outbox").await? - before;
     ensure!(read < MOST_READ, "{read} rows were read to prune nothing");

@@ -97,7 +97,7 @@ impl Stage {
     async fn sent(&self) -> Result<Option<Mark>> {
         let surroundings = self.surroundings(DAY).await?;
         let on = surroundings.pool.get().await?;
-        let id = outbox::database_id(&on, &surroundings.pool.connector).await?;
+        let id = outbox::database_id(&on).await?;
         let note = self.relay_log.journal_note(&journal_name(id, &self.outbox.position), PATIENCE)?;
         Ok(note.as_deref().and_then(Mark::from_note))
     }
@@ -316,11 +316,10 @@ async fn what_was_sent_is_pruned_but_for_the_last_and_never_sent_again() -> Resu
     let on = surroundings.pool.get().await?;
     let sent = stage.sent().await?.context("a mark")?;
     let other = Mark { token: uuid::Uuid::new_v4(), ..sent };
-    let by = &surroundings.pool.connector;
-    ensure!(outbox::prune(&on, by, &stage.outbox.position, other, Duration::ZERO).await? == 0);
-    ensure!(outbox::prune(&on, by, &stage.outbox.position, sent, DAY).await? == 0, "they are not old enough");
-    ensure!(outbox::prune(&on, by, &stage.outbox.position, sent, Duration::ZERO).await? == 10);
-    ensure!(outbox::read(&on, by, &stage.outbox.position, Some(sent)).await?.is_empty());
+    ensure!(outbox::prune(&on, &stage.outbox.position, other, Duration::ZERO).await? == 0);
+    ensure!(outbox::prune(&on, &stage.outbox.position, sent, DAY).await? == 0, "they are not old enough");
+    ensure!(outbox::prune(&on, &stage.outbox.position, sent, Duration::ZERO).await? == 10);
+    ensure!(outbox::read(&on, &stage.outbox.position, Some(sent)).await?.is_empty());
     Ok(())
 }
 

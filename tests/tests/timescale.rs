@@ -114,7 +114,7 @@ async fn a_hypertable_is_made_and_the_dashboard_is_answered() -> Result<()> {
     // Nothing is made by hand where TimescaleDB makes it.
     let mut partitions = Partitions::new(&pipeline, stages.written());
     let batch = stages.prepare(duto_ground::batch::Batch::default(), Vec::new(), &duto_stages::prepared::Verdicts::default()).0;
-    partitions.make_for(&on, &by, &batch).await?;
+    partitions.make_for(&on, &batch).await?;
     Ok(())
 }
 

@@ -145,7 +145,7 @@ fn ensure_right(small: &Small) -> Result<()> {
 async fn prune(test: &TestPipeline) -> Result<u64> {
     let pipeline = pipeline_of(test)?;
     let connector = Connector::new(&pipeline.database, "windows test")?;
-    Ok(grains::prune(&connector.connect().await?, &connector, &pipeline.rollups, &AtomicBool::new(false)).await?)
+    Ok(grains::prune(&connector.connect().await?, &pipeline.rollups, &AtomicBool::new(false)).await?)
 }
 
 async fn refusal(small: &Small, query: &str) -> Result<String> {

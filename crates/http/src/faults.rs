@@ -130,7 +130,7 @@ async fn look(served: &Served, all: bool) {
 async fn prepare(served: &Served, query: &EndpointQuery) -> Result<Option<String>, Failure> {
     let connection = served.readers.get().await?;
     let prepared = async { Ok(connection.client.prepare(&query.statement).await) };
-    match served.readers.connector.within(prepared).await? {
+    match connection.within(prepared).await? {
         Ok(_) => Ok(None),
         Err(error) => match refusal(&error) {
             Some(reason) => Ok(Some(reason)),

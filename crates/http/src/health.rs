@@ -96,7 +96,7 @@ async fn not_made(served: &Served) -> Result<Vec<String>, Failure> {
          UNION ALL SELECT 'the schema duto' WHERE to_regclass('duto.answer') IS NULL";
     let missing: Vec<String> = {
         let connection = served.pool.get().await?;
-        let missing = served.pool.connector.within(connection.client.query(statement, &[&names])).await?;
+        let missing = connection.within(connection.client.query(statement, &[&names])).await?;
         missing.iter().map(|row| row.get(0)).collect()
     };
     if missing.is_empty() {
@@ -112,12 +112,12 @@ async fn view_faults(served: &Served) -> Result<Vec<(String, String)>, Failure> 
     // A program before this one made the table without the column, and where none ever ran there is no table.
     let knows =
         "SELECT EXISTS (SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass('duto.view') AND attname = 'refused' AND NOT attisdropped)";
-    let knows = served.pool.connector.within(connection.client.query_one(knows, &[])).await?;
+    let knows = connection.within(connection.client.query_one(knows, &[])).await?;
     if !knows.get::<_, bool>(0) {
         return Ok(Vec::new());
     }
     let statement = "SELECT name, coalesce(refused, 'somebody dropped or renamed it; the next start makes it again') FROM duto.view
          WHERE pipeline = $1 AND (refused IS NOT NULL OR to_regclass(quote_ident(name)) IS NULL) ORDER BY place";
-    let rows = served.pool.connector.within(connection.client.query(statement, &[&served.pipeline.name])).await?;
+    let rows = connection.within(connection.client.query(statement, &[&served.pipeline.name])).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }

@@ -158,7 +158,7 @@ fn records(served: &Served) -> u64 {
 async fn rejects(served: &Served) -> Option<(i64, i64)> {
     let statement = "SELECT count(*), count(*) FILTER (WHERE last_at > now() - interval '1 hour') FROM duto.reject WHERE pipeline = $1 AND status = 'open'";
     let connection = served.readers.get().await.ok()?;
-    let row = served.readers.connector.within(connection.client.query_one(statement, &[&served.pipeline.name])).await.ok()?;
+    let row = connection.within(connection.client.query_one(statement, &[&served.pipeline.name])).await.ok()?;
     Some((row.get(0), row.get(1)))
 }
 

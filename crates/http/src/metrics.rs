@@ -113,7 +113,7 @@ impl Database {
             "SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'duto:%' AND datname = current_database()),
              pg_database_size(current_database()), (SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND status = 'open')";
         let started = Instant::now();
-        let asked = served.pool.connector.within(connection.client.query_one(statement, &[&served.pipeline.name])).await;
+        let asked = connection.within(connection.client.query_one(statement, &[&served.pipeline.name])).await;
         let query_seconds = started.elapsed().as_secs_f64();
         let Ok(row) = asked else { return Self { up: true, query_seconds, ..nothing } };
         let number = |column: usize| row.get::<_, i64>(column) as f64;

@@ -30,7 +30,7 @@ pub async fn look(changes: &Changes, pool: &Pool, pipeline: &Pipeline) {
          UNION ALL SELECT $3, sum(next)::bigint, max(updated_at) FROM duto.position WHERE pipeline = $1 AND topic <> $2 HAVING count(*) > 0";
     let Ok(connection) = pool.get().await else { return };
     let values: [&(dyn ToSql + Sync); 3] = [&pipeline.name, &pipeline.source.topic, &OTHER_SOURCES];
-    let Ok(rows) = pool.connector.within(connection.client.query(statement, &values)).await else { return };
+    let Ok(rows) = connection.within(connection.client.query(statement, &values)).await else { return };
     let found: BTreeMap<i32, (i64, SystemTime)> = rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     changes.learn(found);
 }

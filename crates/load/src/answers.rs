@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::ToSql;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::Failure;
 use super::target::Target;
 use duto_stages::prepared::Prepared;
@@ -14,7 +14,7 @@ const INSERT: &str = "INSERT INTO duto.answer (pipeline, idempotency_key, \"offs
 
 /// Keeps the answers. A record whose key has one already is a repeat, whatever it holds: [`Failure::Resolved`] names it, and the batch
 /// is prepared again without it.
-pub(super) async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<(), Failure> {
+pub(super) async fn write(on: &Connection, target: &Target, batch: &Prepared) -> Result<(), Failure> {
     if batch.answers.is_empty() {
         return Ok(());
     }
@@ -24,7 +24,7 @@ pub(super) async fn write(on: &Connection, by: &Connector, target: &Target, batc
     let statuses: Vec<i32> = batch.answers.iter().map(|answer| answer.status).collect();
     let bodies: Vec<&[u8]> = batch.answers.iter().map(|answer| answer.body.as_bytes()).collect();
     let values: [&(dyn ToSql + Sync); 5] = [&target.pipeline, &keys, &offsets, &statuses, &bodies];
-    let kept = by.within(async { on.client.query(&on.prepared(INSERT).await?, &values).await }).await?;
+    let kept = on.within(async { on.client.query(&on.prepared(INSERT).await?, &values).await }).await?;
     if kept.len() == keys.len() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::few::{self, Column};
 use super::position::{ADVANCE, Moves};
@@ -90,7 +90,7 @@ impl AtOnceLoader {
     pub async fn load(
         &mut self,
         on: &Connection,
-        by: &Connector,
+
         target: &Target,
         batch: &Prepared,
         fences: &HashMap<i32, Uuid>,
@@ -101,39 +101,32 @@ impl AtOnceLoader {
         }
         let moves = Moves::new(&batch.ranges, fences)?;
         for (partition, fence, begin) in moves.begins() {
-            if begin < self.rejects_below(on, by, target, partition, fence).await? {
+            if begin < self.rejects_below(on, target, partition, fence).await? {
                 return Ok(None);
             }
         }
-        load(on, by, target, batch, &moves).await
+        load(on, target, batch, &moves).await
     }
 
-    async fn rejects_below(
-        &mut self,
-        on: &Connection,
-        by: &Connector,
-        target: &Target,
-        partition: i32,
-        fence: Uuid,
-    ) -> Result<i64, Failure> {
+    async fn rejects_below(&mut self, on: &Connection, target: &Target, partition: i32, fence: Uuid) -> Result<i64, Failure> {
         if let Some((_, below)) = self.rejects_below.get(&partition).filter(|(asked_under, _)| *asked_under == fence) {
             return Ok(*below);
         }
         let Target { pipeline, topic, cluster_id, topic_id, .. } = target;
-        let row = by.within(on.client.query_one(BEHIND_REJECTS, &[pipeline, cluster_id, topic, topic_id, &partition])).await?;
+        let row = on.within(on.client.query_one(BEHIND_REJECTS, &[pipeline, cluster_id, topic, topic_id, &partition])).await?;
         self.rejects_below.insert(partition, (fence, row.get(0)));
         Ok(row.get(0))
     }
 }
 
-async fn load(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, moves: &Moves) -> Result<Option<Committed>, Failure> {
+async fn load(on: &Connection, target: &Target, batch: &Prepared, moves: &Moves) -> Result<Option<Committed>, Failure> {
     let records_of = |partition: &i32| batch.batch.records.iter().filter(|head| head.partition == *partition).count() as i32;
     let records: Vec<i32> = moves.partitions.iter().map(records_of).collect();
     let columns: Vec<Column<'_>> = batch.tables.iter().flat_map(|table| Column::all_of(&table.columns, &table.rows)).collect();
     let AtOnce { sql, types } = &target.at_once;
     let mut values = [&moves.values(target)[..], &[&target.worker, &records]].concat();
     values.extend(columns.iter().map(|column| column as &(dyn ToSql + Sync)));
-    let done = by.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await;
+    let done = on.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await;
     match done {
         Ok(_) => {
             let stored = batch.tables.iter().map(|table| table.rows.clone()).collect();

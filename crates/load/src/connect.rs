@@ -24,8 +24,8 @@ const APPLICATION_NAME_CHARACTERS: usize = 60;
 pub struct Connector {
     config: Config,
     tls: MakeTlsConnector,
-    /// Every single wait of a load ends after so long, whatever the server does.
-    pub wait_timeout: Duration,
+    /// That of its connections.
+    wait_timeout: Duration,
     /// More settings of each session.
     session: String,
 }
@@ -33,6 +33,8 @@ pub struct Connector {
 /// A connection, and the task that serves its socket. Dropping it closes the socket at once, also in the middle of a statement.
 pub struct Connection {
     pub client: Client,
+    /// Every single wait ends after so long, whatever the server does.
+    pub(crate) wait_timeout: Duration,
     socket: JoinHandle<()>,
     /// Statements that come with every batch, prepared once.
     prepared: Mutex<HashMap<String, Statement>>,
@@ -59,6 +61,19 @@ impl Connection {
         let statement = self.client.prepare_typed(sql, types).await?;
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    /// Waits for the server, but not for ever: a connection that is silent for longer counts as lost.
+    pub async fn within<T>(&self, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        self.within_scope(Scope::Own, wait).await
+    }
+
+    /// The same, for a statement on a table of the pipeline's.
+    pub async fn within_scope<T>(&self, scope: Scope, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+        match tokio::time::timeout(self.wait_timeout, wait).await {
+            Ok(answer) => answer.map_err(|error| Failure::of(&error, scope)),
+            Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.wait_timeout))),
+        }
     }
 }
 
@@ -153,23 +168,10 @@ impl Connector {
             // An error here reaches whoever waits on the client: there is nothing to add.
             let _ = connection.await;
         });
-        let connection = Connection { client, socket, prepared: Mutex::default() };
+        let connection = Connection { client, wait_timeout: self.wait_timeout, socket, prepared: Mutex::default() };
         let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
-        self.within(connection.client.batch_execute(&format!("{session}{}", self.session))).await?;
+        connection.within(connection.client.batch_execute(&format!("{session}{}", self.session))).await?;
         Ok(connection)
-    }
-
-    /// Waits for the server, but not for ever: a connection that is silent for longer counts as lost.
-    pub async fn within<T>(&self, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
-        self.within_scope(Scope::Own, wait).await
-    }
-
-    /// The same, for a statement on a table of the pipeline's.
-    pub async fn within_scope<T>(&self, scope: Scope, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
-        match tokio::time::timeout(self.wait_timeout, wait).await {
-            Ok(answer) => answer.map_err(|error| Failure::of(&error, scope)),
-            Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.wait_timeout))),
-        }
     }
 }
 

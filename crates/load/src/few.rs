@@ -8,7 +8,7 @@ use bytes::{BufMut, BytesMut};
 use tokio_postgres::Row;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::target::TableTarget;
 use duto_definition::ColumnType;
@@ -50,25 +50,19 @@ pub(super) fn rows_of(quoted: &[String], columns: &[(&str, ColumnType)]) -> (Str
 }
 
 /// Inserts the chosen rows; answers how many the table took.
-pub async fn insert(on: &Connection, by: &Connector, table: &TableTarget, rows: &PreparedTable, chosen: &[u32]) -> Result<u64, Failure> {
+pub async fn insert(on: &Connection, table: &TableTarget, rows: &PreparedTable, chosen: &[u32]) -> Result<u64, Failure> {
     let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
     let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
     let FewRows { sql, types } = &table.insert_few;
-    by.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await
+    on.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await
 }
 
 /// Runs a statement over [`rows_of`] the chosen rows; returns its rows.
-pub async fn query(
-    on: &Connection,
-    by: &Connector,
-    FewRows { sql, types }: &FewRows,
-    rows: &PreparedTable,
-    chosen: &[u32],
-) -> Result<Vec<Row>, Failure> {
+pub async fn query(on: &Connection, FewRows { sql, types }: &FewRows, rows: &PreparedTable, chosen: &[u32]) -> Result<Vec<Row>, Failure> {
     let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
     let numbers: Vec<i32> = chosen.iter().map(|row| *row as i32).collect();
     let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as &(dyn ToSql + Sync)).chain([&numbers as _]).collect();
-    by.within_scope(Scope::Data, async { on.client.query(&on.prepared_typed(sql, types).await?, &values).await }).await
+    on.within_scope(Scope::Data, async { on.client.query(&on.prepared_typed(sql, types).await?, &values).await }).await
 }
 
 /// The text of an INSERT whose values are arrays, one a column, in parameters that begin with this number, and the parameters' types.

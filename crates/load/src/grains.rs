@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::Failure;
 use super::rollups::windows::{counters_table, grains_table};
 use duto_definition::{Grain, Rollup};
@@ -14,14 +14,14 @@ const ROWS: i64 = 10_000;
 ///
 /// First it is said, and committed, from when on the buckets are there: whoever reads counters reads that in the same snapshot, and refuses
 /// a window that needs older ones.
-pub async fn prune(on: &Connection, by: &Connector, rollups: &[Rollup], stop: &AtomicBool) -> Result<u64, Failure> {
+pub async fn prune(on: &Connection, rollups: &[Rollup], stop: &AtomicBool) -> Result<u64, Failure> {
     let mut deleted = 0;
     for rollup in rollups {
         for grain in rollup.windows.iter().flat_map(|windows| &windows.grains).filter(|grain| grain.kept.is_some()) {
             let statements = Statements::new(rollup, grain);
-            by.within(on.client.batch_execute(&statements.mark)).await?;
+            on.within(on.client.batch_execute(&statements.mark)).await?;
             loop {
-                let rows = by.within(on.client.execute(&statements.delete, &[&ROWS])).await?;
+                let rows = on.within(on.client.execute(&statements.delete, &[&ROWS])).await?;
                 deleted += rows;
                 if rows < ROWS as u64 || stop.load(Ordering::Relaxed) {
                     break;

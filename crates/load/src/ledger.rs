@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use futures_util::join;
 use tokio_postgres::types::ToSql;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::target::Target;
 use duto_stages::prepared::{OffsetRange, Outcome, Prepared};
@@ -61,8 +61,8 @@ pub(super) const CHECK_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
 /// Writes the rows and commits, in one round trip. Deferred constraints are asked first: what they refuse is a row's fault, which COMMIT would
 /// not tell from our own. SELECT fails in a transaction that failed, where COMMIT alone would answer Ok and roll back.
-pub async fn write_and_commit(on: &Connection, by: &Connector, target: &Target, rows: &[LedgerRow]) -> Result<(), Failure> {
-    let checked = by
+pub async fn write_and_commit(on: &Connection, target: &Target, rows: &[LedgerRow]) -> Result<(), Failure> {
+    let checked = on
         .within(async {
             let insert = &on.prepared(INSERT).await?;
             let inserts = rows.iter().map(|row| async move {
@@ -89,13 +89,13 @@ pub async fn write_and_commit(on: &Connection, by: &Connector, target: &Target, 
 }
 
 /// The outcomes of a batch that turned out to be committed after its connection was lost.
-pub async fn read_outcomes(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<Vec<Outcome>, Failure> {
+pub async fn read_outcomes(on: &Connection, target: &Target, batch: &Prepared) -> Result<Vec<Outcome>, Failure> {
     let statement = "SELECT not_stored, outcomes FROM duto.batch
          WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND from_offset = $4 AND to_offset = $5 AND kind = 'load' ORDER BY id DESC LIMIT 1";
     let mut outcomes = vec![Outcome::Stored; batch.batch.len()];
     for range in &batch.ranges {
         let row =
-            by.within(on.client.query_opt(statement, &[&target.pipeline, &target.topic, &range.partition, &range.from, &range.to])).await?;
+            on.within(on.client.query_opt(statement, &[&target.pipeline, &target.topic, &range.partition, &range.from, &range.to])).await?;
         let Some(row) = row else { continue };
         let (offsets, letters): (Vec<i64>, String) = (row.get(0), row.get(1));
         let known: HashMap<i64, char> = offsets.into_iter().zip(letters.chars()).collect();

@@ -3,7 +3,7 @@
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::Failure;
 use super::pieces::pieces;
 use super::target::Target;
@@ -27,7 +27,7 @@ struct Rows<'a> {
 }
 
 /// Writes the messages of the stored rows. The ids are drawn while the positions are locked, so they rise in commit order for each of them.
-pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
+pub async fn write(on: &Connection, target: &Target, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
     let rows = rows_of(target, batch, stored);
     if rows.partitions.is_empty() {
         return Ok(());
@@ -40,7 +40,7 @@ pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Pre
         let (contents, message_ids, sent) = (&values[piece.clone()], &message_ids[piece.clone()], piece.len());
         let values: [&(dyn ToSql + Sync); 8] =
             [&target.pipeline, &target.topic, &token, &partitions, &targets, &keys, &contents, &message_ids];
-        let written = by.within(async { on.client.execute(&on.prepared(INSERT).await?, &values).await }).await?;
+        let written = on.within(async { on.client.execute(&on.prepared(INSERT).await?, &values).await }).await?;
         if written != sent as u64 {
             return Err(Failure::Pause(format!("duto.outbox took {written} messages of {sent}: a trigger or a rule swallows them")));
         }

@@ -12,7 +12,7 @@ use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
 use chrono::Utc;
 use tokio_postgres::error::SqlState;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::ensure::ADVISORY_LOCK;
 use super::failure::{Failure, Scope};
 use duto_definition::{ColumnType, Pipeline, TimePartition};
@@ -80,16 +80,16 @@ impl Partitions {
     }
 
     /// Makes what the batch needs and is not there. Only a lost connection is an error.
-    pub async fn make_for(&mut self, on: &Connection, by: &Connector, batch: &Prepared) -> Result<(), Failure> {
+    pub async fn make_for(&mut self, on: &Connection, batch: &Prepared) -> Result<(), Failure> {
         for table in &mut self.tables {
-            table.make_for(on, by, &batch.tables[table.place]).await?;
+            table.make_for(on, &batch.tables[table.place]).await?;
         }
         Ok(())
     }
 }
 
 impl PartitionedTable {
-    async fn make_for(&mut self, on: &Connection, by: &Connector, rows: &PreparedTable) -> Result<(), Failure> {
+    async fn make_for(&mut self, on: &Connection, rows: &PreparedTable) -> Result<(), Failure> {
         if self.default == Some(None) || self.again_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
@@ -101,12 +101,12 @@ impl PartitionedTable {
             // A hypertable makes its own.
             let statement =
                 "SELECT partdefid::regclass::text FROM pg_partitioned_table WHERE partrelid = to_regclass($1) AND partdefid <> 0";
-            let row = by.within(on.client.query_opt(statement, &[&quote(&self.name)])).await?;
+            let row = on.within(on.client.query_opt(statement, &[&quote(&self.name)])).await?;
             self.default = Some(row.map(|row| row.get(0)));
         }
         let Some(Some(default)) = self.default.clone() else { return Ok(()) };
         for number in wanted {
-            match self.make(on, by, &default, number).await? {
+            match self.make(on, &default, number).await? {
                 Made::There(moved) => {
                     if moved > 0 {
                         tracing::info!(table = self.name, rows = moved, "rows moved from the default partition to the one of their time");
@@ -166,18 +166,18 @@ impl PartitionedTable {
         days
     }
 
-    async fn make(&self, on: &Connection, by: &Connector, default: &str, number: i64) -> Result<Made, Failure> {
+    async fn make(&self, on: &Connection, default: &str, number: i64) -> Result<Made, Failure> {
         let Some(piece) = Piece::new(self, default, number) else { return Ok(Made::There(0)) };
-        let attempt = tokio::time::timeout(by.wait_timeout, piece.make(on)).await;
+        let attempt = tokio::time::timeout(on.wait_timeout, piece.make(on)).await;
         let error = match attempt {
-            Err(_) => return Err(Failure::Lost(format!("no answer within {:?}", by.wait_timeout))),
+            Err(_) => return Err(Failure::Lost(format!("no answer within {:?}", on.wait_timeout))),
             Ok(Ok(made)) => return Ok(made),
             Ok(Err(error)) => error,
         };
         if let Failure::Lost(reason) = Failure::of(&error, Scope::Own) {
             return Err(Failure::Lost(reason));
         }
-        by.within(on.client.batch_execute("ROLLBACK")).await?;
+        on.within(on.client.batch_execute("ROLLBACK")).await?;
         // Somebody made partitions of their own, which hold its rows.
         if error.code() == Some(&SqlState::INVALID_OBJECT_DEFINITION) {
             return Ok(Made::There(0));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::join;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::ledger::CHECK_DEFERRED;
 use super::target::Target;
@@ -40,7 +40,6 @@ pub enum Doubt {
 /// Where a batch was refused.
 pub struct Search<'a> {
     pub on: &'a Connection,
-    pub by: &'a Connector,
     pub target: &'a Target,
     pub counters: &'a Rollups,
     /// What becomes of a row of which nobody can tell whether it or its table is at fault.
@@ -64,12 +63,12 @@ impl Search<'_> {
     /// Returns the rejects, one a record, in the records' order. None means that everything passes by the way that always works: a shortcut
     /// failed, or what was in the way is gone. [`Failure::Pause`] where no record is at fault.
     pub async fn find(&self, batch: &Prepared) -> Result<Vec<Reject>, Failure> {
-        let Self { on, by, target, .. } = *self;
-        by.within(on.client.batch_execute(&target.begin)).await?;
+        let Self { on, target, .. } = *self;
+        on.within(on.client.batch_execute(&target.begin)).await?;
         let found = self.search(batch).await;
         match found {
             Err(Failure::Lost(reason)) => return Err(Failure::Lost(reason)),
-            _ => by.within(on.client.batch_execute("ROLLBACK")).await?,
+            _ => on.within(on.client.batch_execute("ROLLBACK")).await?,
         }
         let refused = found?.refused;
         let alike = |one: &Refusal, other: &Refusal| {
@@ -78,7 +77,7 @@ impl Search<'_> {
         let mut asked: Vec<&Refusal> = Vec::new();
         for (_, refusal) in &refused {
             if !asked.iter().any(|other| alike(refusal, other)) {
-                owned_by_data(on, by, target, refusal).await?;
+                owned_by_data(on, target, refusal).await?;
                 asked.push(refusal);
             }
         }
@@ -166,7 +165,7 @@ impl<'a> Probe<'a> {
     async fn begin(search: &'a Search<'a>, counters: Option<&'a Rollups>) -> Result<Self, Failure> {
         let statement = "SELECT format('%I.%I', n.nspname, c.conname), c.condeferred
              FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable AND has_schema_privilege(n.oid, 'USAGE')";
-        let deferrable = search.by.within(search.on.client.query(statement, &[])).await?;
+        let deferrable = search.on.within(search.on.client.query(statement, &[])).await?;
         let immediate: Vec<String> = deferrable.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
         let defer_again = match (deferrable.is_empty(), immediate.is_empty()) {
             (true, _) => None,
@@ -210,10 +209,10 @@ impl<'a> Probe<'a> {
     /// Writes what these records, which stand together, write. Their rows stay for the pieces that follow, if all of them pass; then for each table
     /// whether it took one is returned.
     async fn write(&mut self, batch: &Prepared, records: &[u32]) -> Result<Vec<bool>, Failure> {
-        let Search { on, by, .. } = *self.search;
+        let Search { on, .. } = *self.search;
         let begin = format!("{}SAVEPOINT duto_probe", std::mem::take(&mut self.ending));
         // The first poll of each sends it, so they leave in this order.
-        let (begun, written) = join!(by.within(on.client.batch_execute(&begin)), self.write_rows(batch, records));
+        let (begun, written) = join!(on.within(on.client.batch_execute(&begin)), self.write_rows(batch, records));
         begun?;
         match written {
             Ok(took) => {
@@ -229,7 +228,7 @@ impl<'a> Probe<'a> {
     }
 
     async fn write_rows(&self, batch: &Prepared, records: &[u32]) -> Result<Vec<bool>, Failure> {
-        let Search { on, by, target, .. } = *self.search;
+        let Search { on, target, .. } = *self.search;
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
         let mut stored: Vec<Vec<u32>> = Vec::with_capacity(batch.tables.len());
         for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
@@ -242,14 +241,14 @@ impl<'a> Probe<'a> {
                 continue;
             }
             let sent = chosen.len();
-            stored.push(rows::store(on, by, table, rows, chosen).await.map_err(|failure| rows::into_table(failure, index))?);
-            rows::clear_stage(on, by, table, rows, sent).await?;
+            stored.push(rows::store(on, table, rows, chosen).await.map_err(|failure| rows::into_table(failure, index))?);
+            rows::clear_stage(on, table, rows, sent).await?;
         }
         if let Some(defer_again) = &self.defer_again {
-            by.within_scope(Scope::Data, on.client.batch_execute(&format!("{CHECK_DEFERRED}{defer_again}"))).await?;
+            on.within_scope(Scope::Data, on.client.batch_execute(&format!("{CHECK_DEFERRED}{defer_again}"))).await?;
         }
         if let Some(counters) = self.counters {
-            rollups::write(on, by, target, counters, batch, &stored).await?;
+            rollups::write(on, target, counters, batch, &stored).await?;
         }
         Ok(stored.iter().map(|rows| !rows.is_empty()).collect())
     }
@@ -257,7 +256,7 @@ impl<'a> Probe<'a> {
 
 /// 23502 and 23505 are the data's only if every column of the constraint is declared, and none that the rows leave to the database is fed by a
 /// sequence: a sequence behind its table, or what a trigger does to the operator's own columns or tables, would otherwise reject every record.
-async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal: &Refusal) -> Result<(), Failure> {
+async fn owned_by_data(on: &Connection, target: &Target, refusal: &Refusal) -> Result<(), Failure> {
     let Some(table) = &refusal.table else { return Ok(()) };
     let relation = match &refusal.schema {
         Some(schema) => format!("{}.{}", quote(schema), quote(table)),
@@ -268,7 +267,7 @@ async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal
             let statement = "SELECT a.attname::text FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
                  JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey)
                  WHERE i.relname = $1 AND x.indrelid = to_regclass($2)";
-            by.within(on.client.query(statement, &[constraint, &relation])).await?.iter().map(|row| row.get(0)).collect()
+            on.within(on.client.query(statement, &[constraint, &relation])).await?.iter().map(|row| row.get(0)).collect()
         }
         (Some("23502"), _, Some(column)) => vec![column.clone()],
         _ => return Ok(()),
@@ -277,9 +276,9 @@ async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal
     let statement = "SELECT coalesce((SELECT relname::text FROM pg_class WHERE oid = pg_partition_root(to_regclass($1))), $2),
          ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY($3)
             AND (attidentity <> '' OR pg_get_serial_sequence($1, attname) IS NOT NULL))";
-    let row = by.within(on.client.query_one(statement, &[&relation, table, &columns])).await?;
+    let row = on.within(on.client.query_one(statement, &[&relation, table, &columns])).await?;
     let (table, fed_by_sequence): (String, Vec<String>) = (row.get(0), row.get(1));
-    let table = whole_of_chunk(on, by, target, table).await?;
+    let table = whole_of_chunk(on, target, table).await?;
     let known = target.tables.iter().find(|known| known.name == table);
     let (declared, written) = known.map_or((&[][..], &[][..]), |known| (&known.declared, &known.written));
     if fed_by_sequence.iter().any(|column| !written.contains(column)) {
@@ -298,13 +297,13 @@ async fn owned_by_data(on: &Connection, by: &Connector, target: &Target, refusal
 }
 
 /// Of a hypertable the error names a chunk.
-async fn whole_of_chunk(on: &Connection, by: &Connector, target: &Target, table: String) -> Result<String, Failure> {
+async fn whole_of_chunk(on: &Connection, target: &Target, table: String) -> Result<String, Failure> {
     let has_chunks = "SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL";
-    if target.tables.iter().any(|known| known.name == table) || !by.within(on.client.query_one(has_chunks, &[])).await?.get::<_, bool>(0) {
+    if target.tables.iter().any(|known| known.name == table) || !on.within(on.client.query_one(has_chunks, &[])).await?.get::<_, bool>(0) {
         return Ok(table);
     }
     let statement = "SELECT hypertable_name::text FROM timescaledb_information.chunks WHERE chunk_name = $1::text::name";
-    Ok(by.within(on.client.query_opt(statement, &[&table])).await?.map_or(table, |row| row.get(0)))
+    Ok(on.within(on.client.query_opt(statement, &[&table])).await?.map_or(table, |row| row.get(0)))
 }
 
 fn reject(record: u32, refusal: Refusal) -> Reject {

@@ -75,6 +75,6 @@ impl managed::Manager for Maker {
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Failure> {
-        self.0.within(connection.client.batch_execute("SELECT 1")).await.map_err(RecycleError::Backend)
+        connection.within(connection.client.batch_execute("SELECT 1")).await.map_err(RecycleError::Backend)
     }
 }

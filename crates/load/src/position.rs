@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connect::{Connection, Connector, load_application_name};
+use super::connect::{Connection, load_application_name};
 use super::failure::Failure;
 use super::target::Target;
 use duto_stages::prepared::OffsetRange;
@@ -90,20 +90,20 @@ impl Moves {
 /// Draws a new fence for a partition and answers where it stands; None where it has no position yet. From here on no transaction of an earlier owner can
 /// commit. A load of this pipeline that sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended. Where
 /// somebody else holds it, [`Failure::Locked`] names who: the caller has other things to do than to wait here, and comes again.
-pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<Option<Position>, Failure> {
+pub async fn claim(on: &Connection, target: &Target, partition: i32) -> Result<Option<Position>, Failure> {
     let fence = Uuid::new_v4();
     let statement = format!(
         "UPDATE duto.position SET fence = $4, updated_at = clock_timestamp() WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND rollups = $5 RETURNING {COLUMNS}"
     );
     for _ in 0..CLAIM_TRIES {
-        by.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
-        match by
+        on.within(on.client.batch_execute(&format!("SET lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
+        match on
             .within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &partition, &fence, &target.rollups.digest]))
             .await
         {
-            Ok(None) => return registered(on, by, target, partition).await.map(|()| None),
+            Ok(None) => return registered(on, target, partition).await.map(|()| None),
             Ok(row) => return Ok(row.map(|row| read(&row))),
-            Err(Failure::Locked(_)) => end_holders(on, by, target, partition).await?,
+            Err(Failure::Locked(_)) => end_holders(on, target, partition).await?,
             Err(failure) => return Err(failure),
         }
     }
@@ -112,10 +112,10 @@ pub async fn claim(on: &Connection, by: &Connector, target: &Target, partition: 
 
 /// Fails unless the partition, if it has a position, counts what this program's file declares: a worker with other rollups would leave
 /// rows out of them.
-pub async fn registered(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<(), Failure> {
+pub async fn registered(on: &Connection, target: &Target, partition: i32) -> Result<(), Failure> {
     let statement = "SELECT coalesce((SELECT rollups FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3),
          (SELECT rollups FROM duto.pipeline WHERE pipeline = $1), $4) = $4";
-    let same = by.within(on.client.query_one(statement, &[&target.pipeline, &target.topic, &partition, &target.rollups.digest])).await?;
+    let same = on.within(on.client.query_one(statement, &[&target.pipeline, &target.topic, &partition, &target.rollups.digest])).await?;
     if same.get(0) {
         return Ok(());
     }
@@ -126,14 +126,14 @@ pub async fn registered(on: &Connection, by: &Connector, target: &Target, partit
 }
 
 /// Writes the first position of a partition, already claimed. Another worker may have been quicker: then claim again.
-pub async fn begin(on: &Connection, by: &Connector, target: &Target, partition: i32, next: i64) -> Result<Option<Position>, Failure> {
+pub async fn begin(on: &Connection, target: &Target, partition: i32, next: i64) -> Result<Option<Position>, Failure> {
     let statement = format!(
         "WITH registered AS (SELECT 1 FROM duto.pipeline WHERE pipeline = $1 AND rollups = $8 FOR SHARE)
          INSERT INTO duto.position (pipeline, topic, partition, cluster_id, topic_id, leader_epoch, next, fence, rollups)
          SELECT $1, $2, $3, $4, $5, -1, $6, $7, $8 FROM registered ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
     );
     let fence = Uuid::new_v4();
-    let row = by
+    let row = on
         .within(on.client.query_opt(
             &statement,
             &[&target.pipeline, &target.topic, &partition, &target.cluster_id, &target.topic_id, &next, &fence, &target.rollups.digest],
@@ -143,35 +143,29 @@ pub async fn begin(on: &Connection, by: &Connector, target: &Target, partition: 
 }
 
 /// All positions of the pipeline's topic.
-pub async fn read_all(on: &Connection, by: &Connector, target: &Target) -> Result<Vec<Position>, Failure> {
+pub async fn read_all(on: &Connection, target: &Target) -> Result<Vec<Position>, Failure> {
     let statement = format!("SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 ORDER BY partition");
-    let rows = by.within(on.client.query(&statement, &[&target.pipeline, &target.topic])).await?;
+    let rows = on.within(on.client.query(&statement, &[&target.pipeline, &target.topic])).await?;
     Ok(rows.iter().map(read).collect())
 }
 
 /// Whether a batch whose connection was lost is in the database. Waits for a commit that is still running, and ends our own dead
 /// backend, which may wait for its client for hours. Where somebody else holds the position, [`Failure::Locked`] names who: ask again.
-pub async fn resolve(
-    on: &Connection,
-    by: &Connector,
-    target: &Target,
-    ranges: &[OffsetRange],
-    fences: &HashMap<i32, Uuid>,
-) -> Result<Resolution, Failure> {
+pub async fn resolve(on: &Connection, target: &Target, ranges: &[OffsetRange], fences: &HashMap<i32, Uuid>) -> Result<Resolution, Failure> {
     let statement = format!("SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3 FOR UPDATE");
     let mut committed = 0;
     for range in ranges {
         let mut tries = 0;
         let row = loop {
             // The connection's own timeout is another.
-            by.within(on.client.batch_execute(&format!("BEGIN; SET LOCAL lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
-            let found = by.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &range.partition])).await;
-            by.within(on.client.batch_execute("ROLLBACK")).await?;
+            on.within(on.client.batch_execute(&format!("BEGIN; SET LOCAL lock_timeout = {}", CLAIM_LOCK_TIMEOUT.as_millis()))).await?;
+            let found = on.within(on.client.query_opt(&statement, &[&target.pipeline, &target.topic, &range.partition])).await;
+            on.within(on.client.batch_execute("ROLLBACK")).await?;
             match found {
                 Ok(row) => break row,
                 Err(Failure::Locked(_)) if tries < CLAIM_TRIES => {
                     tries += 1;
-                    end_holders(on, by, target, range.partition).await?;
+                    end_holders(on, target, range.partition).await?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -196,7 +190,7 @@ pub async fn resolve(
 
 /// Ends the backends that hold the partition's row, where they load this pipeline by their application_name. Fails where it is another one:
 /// a registration or an operator's session ends by itself, and a foreign one is not ours to end.
-async fn end_holders(on: &Connection, by: &Connector, target: &Target, partition: i32) -> Result<(), Failure> {
+async fn end_holders(on: &Connection, target: &Target, partition: i32) -> Result<(), Failure> {
     // The holder is in the tuple's xmax; who runs that transaction is in pg_locks.
     let statement = "SELECT a.pid, coalesce(a.application_name, ''), coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8,
            CASE WHEN left(a.application_name, length($4::text)) = $4::text
@@ -207,7 +201,7 @@ async fn end_holders(on: &Connection, by: &Connector, target: &Target, partition
            AND l.transactionid = (SELECT xmax FROM duto.position WHERE pipeline = $1 AND topic = $2 AND partition = $3)";
     let loads = load_application_name(&target.pipeline);
     let values: [&(dyn ToSql + Sync); 5] = [&target.pipeline, &target.topic, &partition, &loads, &STALLED_REPLAY.as_secs_f64()];
-    let holders = by.within(on.client.query(statement, &values)).await?;
+    let holders = on.within(on.client.query(statement, &values)).await?;
     if holders.iter().any(|row| row.get(3)) {
         tracing::warn!(pipeline = target.pipeline, partition, "ended a stalled load of ours that held the position");
         return Ok(());

@@ -63,27 +63,21 @@ pub async fn prune(by: &Connector, pipeline: &Pipeline, stop: &AtomicBool) -> Re
     let connection = by.connect().await?;
     let (name, database) = (&pipeline.name, &pipeline.database);
     let mut rows = 0;
-    for position in by.within(connection.client.query(POSITIONS, &[name])).await? {
+    for position in connection.within(connection.client.query(POSITIONS, &[name])).await? {
         let (topic, partition): (String, i32) = (position.get(0), position.get(1));
         let keep = database.keep_ledger.as_secs_f64();
-        rows += delete(&connection, by, LEDGER, &[name, &keep, &ROWS, &topic, &partition], stop).await?;
+        rows += delete(&connection, LEDGER, &[name, &keep, &ROWS, &topic, &partition], stop).await?;
     }
     let keep = database.keep_answers.as_secs_f64();
-    rows += delete(&connection, by, ANSWERS, &[name, &keep, &ROWS], stop).await?;
-    Ok(rows + grains::prune(&connection, by, &pipeline.rollups, stop).await?)
+    rows += delete(&connection, ANSWERS, &[name, &keep, &ROWS], stop).await?;
+    Ok(rows + grains::prune(&connection, &pipeline.rollups, stop).await?)
 }
 
 /// Again until nothing is found: where some of the oldest stay, a statement deletes fewer than it looks at.
-async fn delete(
-    on: &Connection,
-    by: &Connector,
-    statement: &str,
-    values: &[&(dyn ToSql + Sync)],
-    stop: &AtomicBool,
-) -> Result<u64, Failure> {
+async fn delete(on: &Connection, statement: &str, values: &[&(dyn ToSql + Sync)], stop: &AtomicBool) -> Result<u64, Failure> {
     let mut rows = 0;
     while !stop.load(Ordering::Relaxed) {
-        match by.within(async { on.client.execute(&on.prepared(statement).await?, values).await }).await? {
+        match on.within(async { on.client.execute(&on.prepared(statement).await?, values).await }).await? {
             0 => break,
             deleted => rows += deleted,
         }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::Failure;
 use super::pieces::pieces;
 use super::target::Target;
@@ -26,15 +26,15 @@ SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = exclud
 WHERE known.status = 'open'"#;
 
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
-pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared) -> Result<(), Failure> {
+pub async fn write(on: &Connection, target: &Target, batch: &Prepared) -> Result<(), Failure> {
     let bytes_of = |reject: &Reject| batch.batch.get(reject.record as usize).payload.map_or(0, <[u8]>::len);
     for piece in pieces(batch.rejects.iter().map(bytes_of)) {
-        write_piece(on, by, target, batch, &batch.rejects[piece]).await?;
+        write_piece(on, target, batch, &batch.rejects[piece]).await?;
     }
     Ok(())
 }
 
-async fn write_piece(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, rejects: &[Reject]) -> Result<(), Failure> {
+async fn write_piece(on: &Connection, target: &Target, batch: &Prepared, rejects: &[Reject]) -> Result<(), Failure> {
     let mut partitions = Vec::new();
     let mut offsets = Vec::new();
     let (mut keys, mut payloads, mut headers) = (Vec::new(), Vec::new(), Vec::new());
@@ -57,7 +57,7 @@ async fn write_piece(on: &Connection, by: &Connector, target: &Target, batch: &P
         reasons.push(storable(&reject.reason));
         sqlstates.push(reject.sqlstate.as_deref());
     }
-    let written = by
+    let written = on
         .within(on.client.execute(
             INSERT,
             &[
@@ -127,13 +127,7 @@ impl KnownRejects {
 }
 
 /// A record that was an open reject and passes now closes it.
-pub async fn close_passed(
-    on: &Connection,
-    by: &Connector,
-    open: &HashMap<(i32, i64), i64>,
-    batch: &Prepared,
-    outcomes: &[Outcome],
-) -> Result<(), Failure> {
+pub async fn close_passed(on: &Connection, open: &HashMap<(i32, i64), i64>, batch: &Prepared, outcomes: &[Outcome]) -> Result<(), Failure> {
     if open.is_empty() {
         return Ok(());
     }
@@ -151,11 +145,11 @@ pub async fn close_passed(
     let close =
         "WITH closed AS (UPDATE duto.reject SET status = 'replayed', last_at = now() WHERE id = ANY($1) AND status = 'open' RETURNING id)
          INSERT INTO duto.replay (reject_id, outcome, reason) SELECT id, 'stored', 'the record was read again and passed' FROM closed";
-    by.within(on.client.execute(close, &[&passed])).await.map(|_| ())
+    on.within(on.client.execute(close, &[&passed])).await.map(|_| ())
 }
 
 /// After a replay: what is in the tables now, or belongs in none, is closed; the rest stays open. Each try is on record.
-pub async fn close_replayed(on: &Connection, by: &Connector, ids: &[i64], outcomes: &[Outcome]) -> Result<(), Failure> {
+pub async fn close_replayed(on: &Connection, ids: &[i64], outcomes: &[Outcome]) -> Result<(), Failure> {
     let words: Vec<&str> = outcomes
         .iter()
         .map(|outcome| match outcome {
@@ -169,7 +163,7 @@ pub async fn close_replayed(on: &Connection, by: &Connector, ids: &[i64], outcom
          closed AS (UPDATE duto.reject r SET status = 'replayed', last_at = now() FROM tried WHERE r.id = tried.id AND tried.outcome <> 'rejected' RETURNING r.id)
          INSERT INTO duto.replay (reject_id, outcome, reason)
          SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END FROM tried JOIN duto.reject r ON r.id = tried.id";
-    by.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
+    on.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
 }
 
 /// PostgreSQL's text cannot hold a NUL: it is written as `\0`.

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use tokio_postgres::types::ToSql;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::target::Target;
 use duto_definition::{Measure, Operation};
@@ -41,14 +41,7 @@ impl RollupTargets {
 }
 
 /// Adds what the stored rows count. The statements leave in one round trip, in one order for all writers.
-pub async fn write(
-    on: &Connection,
-    by: &Connector,
-    target: &Target,
-    rollups: &Rollups,
-    batch: &Prepared,
-    stored: &[Vec<u32>],
-) -> Result<(), Failure> {
+pub async fn write(on: &Connection, target: &Target, rollups: &Rollups, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
     let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
     let mut statements: Vec<(&str, Columns)> = Vec::new();
     for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {
@@ -59,7 +52,7 @@ pub async fn write(
         let sets = rollup.sets.iter().map(|set| set.insert.as_str()).zip(delta.sets);
         statements.extend(sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())));
     }
-    by.within_scope(Scope::Counters, async {
+    on.within_scope(Scope::Counters, async {
         let mut prepared = Vec::with_capacity(statements.len());
         for (statement, _) in &statements {
             prepared.push(on.prepared(statement).await?);

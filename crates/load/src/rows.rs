@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use futures_util::SinkExt;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::few::{self, is_few};
 use super::target::{TableTarget, Target};
@@ -29,7 +29,7 @@ const COPY_PIECE_BYTES: usize = 1 << 20;
 
 /// Writes all tables in their order. `paths` has one path a table. Where the pipeline has a `once` table, which stands first, the records
 /// whose row there is a repeat write nothing into the others.
-pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Prepared, paths: &[Path]) -> Result<StoredRows, Failure> {
+pub async fn write(on: &Connection, target: &Target, batch: &Prepared, paths: &[Path]) -> Result<StoredRows, Failure> {
     let mut stored: StoredRows = Vec::with_capacity(batch.tables.len());
     for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
         let chosen = match stored.first() {
@@ -38,8 +38,8 @@ pub async fn write(on: &Connection, by: &Connector, target: &Target, batch: &Pre
         };
         let written = match paths.get(index) {
             _ if chosen.is_empty() => Ok(chosen),
-            Some(Path::Direct) => write_direct(on, by, index, table, rows, chosen).await,
-            _ => store(on, by, table, rows, chosen).await,
+            Some(Path::Direct) => write_direct(on, index, table, rows, chosen).await,
+            _ => store(on, table, rows, chosen).await,
         };
         stored.push(written.map_err(|failure| into_table(failure, index))?);
     }
@@ -56,16 +56,16 @@ pub(super) fn into_table(failure: Failure, index: usize) -> Failure {
 
 async fn write_direct(
     on: &Connection,
-    by: &Connector,
+
     index: usize,
     table: &TableTarget,
     rows: &PreparedTable,
     chosen: Vec<u32>,
 ) -> Result<Vec<u32>, Failure> {
     let written = if is_few(rows, chosen.len()) {
-        few::insert(on, by, table, rows, &chosen).await
+        few::insert(on, table, rows, &chosen).await
     } else {
-        copy(on, by, &table.copy, rows.encode(&chosen, false)).await
+        copy(on, &table.copy, rows.encode(&chosen, false)).await
     };
     let written = written.map_err(|failure| match failure {
         Failure::Poison(refusal) if refusal.has_code("23505") => Failure::Repeat(index),
@@ -77,30 +77,24 @@ async fn write_direct(
 
 /// Stores what is not there yet, by the way that always works. Returns the rows that were stored. An attempt that fails leaves nothing in the
 /// stage once its transaction or savepoint is rolled back; one that passes leaves the rows there, see [`clear_stage`].
-pub(super) async fn store(
-    on: &Connection,
-    by: &Connector,
-    table: &TableTarget,
-    rows: &PreparedTable,
-    chosen: Vec<u32>,
-) -> Result<Vec<u32>, Failure> {
+pub(super) async fn store(on: &Connection, table: &TableTarget, rows: &PreparedTable, chosen: Vec<u32>) -> Result<Vec<u32>, Failure> {
     let is_few = is_few(rows, chosen.len());
     let stored = if is_few {
-        few::query(on, by, &table.store_few, rows, &chosen).await?
+        few::query(on, &table.store_few, rows, &chosen).await?
     } else {
-        by.within(on.client.batch_execute(&table.create_stage)).await?;
-        let staged = copy(on, by, &table.copy_stage, rows.encode(&chosen, true)).await?;
+        on.within(on.client.batch_execute(&table.create_stage)).await?;
+        let staged = copy(on, &table.copy_stage, rows.encode(&chosen, true)).await?;
         expect_rows(table, staged, chosen.len() as u64)?;
-        by.within_scope(Scope::Data, on.client.query(&table.insert, &[])).await?
+        on.within_scope(Scope::Data, on.client.query(&table.insert, &[])).await?
     };
     if stored.len() == chosen.len() {
         return Ok(chosen);
     }
     let stored: HashSet<u32> = stored.iter().map(|row| row.get::<_, i32>(0) as u32).collect();
     let swallowed: i64 = if is_few {
-        few::query(on, by, &table.swallowed_few, rows, &chosen).await?.first().map_or(0, |row| row.get(0))
+        few::query(on, &table.swallowed_few, rows, &chosen).await?.first().map_or(0, |row| row.get(0))
     } else {
-        by.within(on.client.query_one(&table.swallowed, &[])).await?.get(0)
+        on.within(on.client.query_one(&table.swallowed, &[])).await?.get(0)
     };
     // A row of an update table that was not written, and whose key is there, was held back by a trigger that lets nothing older or equal
     // through: a repeat.
@@ -111,22 +105,16 @@ pub(super) async fn store(
 }
 
 /// Empties the stage after [`store`] of these rows, for the next ones of the same transaction.
-pub(super) async fn clear_stage(
-    on: &Connection,
-    by: &Connector,
-    table: &TableTarget,
-    rows: &PreparedTable,
-    sent: usize,
-) -> Result<(), Failure> {
+pub(super) async fn clear_stage(on: &Connection, table: &TableTarget, rows: &PreparedTable, sent: usize) -> Result<(), Failure> {
     if is_few(rows, sent) {
         return Ok(());
     }
-    by.within(on.client.batch_execute(&format!("TRUNCATE {}", table.stage))).await
+    on.within(on.client.batch_execute(&format!("TRUNCATE {}", table.stage))).await
 }
 
 /// Sends rows by a COPY statement; answers how many the table took.
-async fn copy(on: &Connection, by: &Connector, statement: &str, rows: Vec<u8>) -> Result<u64, Failure> {
-    by.within_scope(Scope::Data, async {
+async fn copy(on: &Connection, statement: &str, rows: Vec<u8>) -> Result<u64, Failure> {
+    on.within_scope(Scope::Data, async {
         let sink = on.client.copy_in::<_, Bytes>(&on.prepared(statement).await?).await?;
         futures_util::pin_mut!(sink);
         let mut rows = Bytes::from(rows);

@@ -6,7 +6,7 @@ use futures_util::join;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connect::{Connection, Connector};
+use super::connect::Connection;
 use super::failure::Failure;
 use super::position::{ADVANCE, Moves};
 use super::rejects::KnownRejects;
@@ -29,7 +29,7 @@ pub struct Committed {
 /// After any other failure nothing was written and the connection is ready for the next transaction.
 pub async fn load(
     on: &mut Connection,
-    by: &Connector,
+
     target: &Target,
     counters: &Rollups,
     batch: &Prepared,
@@ -37,22 +37,22 @@ pub async fn load(
     paths: &[Path],
 ) -> Result<Committed, Failure> {
     let attempt = async {
-        let known = begin_at_position(on, by, target, batch, fences).await?;
+        let known = begin_at_position(on, target, batch, fences).await?;
         known.are_left_out_of(batch)?;
-        answers::write(on, by, target, batch).await?;
-        let stored = rows::write(on, by, target, batch, paths).await?;
+        answers::write(on, target, batch).await?;
+        let stored = rows::write(on, target, batch, paths).await?;
         let outcomes = batch.outcomes_of(&stored);
-        rollups::write(on, by, target, counters, batch, &stored).await?;
-        rejects::write(on, by, target, batch).await?;
-        rejects::close_passed(on, by, &known.open, batch, &outcomes).await?;
-        outbox::write(on, by, target, batch, &stored).await?;
-        ledger::write_and_commit(on, by, target, &ledger::of_load(batch, &outcomes)).await?;
+        rollups::write(on, target, counters, batch, &stored).await?;
+        rejects::write(on, target, batch).await?;
+        rejects::close_passed(on, &known.open, batch, &outcomes).await?;
+        outbox::write(on, target, batch, &stored).await?;
+        ledger::write_and_commit(on, target, &ledger::of_load(batch, &outcomes)).await?;
         Ok(Committed { outcomes, stored })
     };
     let result = attempt.await;
     match &result {
         Err(Failure::Lost(_)) | Ok(_) => result,
-        Err(_) => by.within(on.client.batch_execute("ROLLBACK")).await.and(result),
+        Err(_) => on.within(on.client.batch_execute("ROLLBACK")).await.and(result),
     }
 }
 
@@ -60,7 +60,7 @@ pub async fn load(
 /// for it, and does nothing where BEGIN was cancelled and did not set `duto.batch`. COMMIT is never sent before its row count is in.
 async fn begin_at_position(
     on: &Connection,
-    by: &Connector,
+
     target: &Target,
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
@@ -72,7 +72,7 @@ async fn begin_at_position(
     let Target { pipeline, topic, cluster_id, topic_id, .. } = target;
     let select_values: [&(dyn ToSql + Sync); 7] = [pipeline, cluster_id, topic, topic_id, &moves.partitions, &moves.lows, &moves.highs];
     let advance_values = [&moves.values(target)[..], &[&mark]].concat();
-    let (moved, known) = by
+    let (moved, known) = on
         .within(async {
             let (advance, select_known) = (on.prepared(&advance).await?, on.prepared(rejects::SELECT_KNOWN).await?);
             // The first poll of each sends it, so they leave in this order.

@@ -126,7 +126,7 @@ fn tell(pipeline: &Pipeline, before: &BTreeMap<String, String>, refused: &BTreeM
 async fn try_again(by: &Connector, pipeline: &Pipeline, declared: &RollupTargets, anew: bool) -> anyhow::Result<BTreeMap<String, String>> {
     let mut connection = by.connect().await?;
     let statement = "SELECT 1 FROM duto.view WHERE pipeline = $1 AND refused IS NOT NULL LIMIT 1";
-    if by.within(connection.client.query_opt(statement, &[&pipeline.name])).await?.is_none() {
+    if connection.within(connection.client.query_opt(statement, &[&pipeline.name])).await?.is_none() {
         return Ok(BTreeMap::new());
     }
     let transaction = connection.client.transaction().await?;

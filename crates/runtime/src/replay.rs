@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use duto_definition::{Pipeline, Repeat};
 use duto_ground::batch::{Batch, Place};
 use duto_ground::quoting::literal;
-use duto_load::connect::{Connection, Connector};
+use duto_load::connect::Connection;
 use duto_load::failure::Failure;
 use duto_load::poison::{Doubt, Search};
 use duto_load::rows::{self, Path};
@@ -60,7 +60,7 @@ pub fn for_replay(pipeline: &Pipeline, force: bool) -> Pipeline {
 /// Replays open rejects of one partition. After [`Failure::Lost`] nobody knows whether it happened: the rejects' status tells, and the same again is safe.
 pub async fn replay(
     on: &mut Connection,
-    by: &Connector,
+
     target: &Target,
     (stages, deliverer): (&Stages, &Deliverer),
     partition: i32,
@@ -68,12 +68,12 @@ pub async fn replay(
 ) -> Result<Replayed, Failure> {
     let mut verdicts = Verdicts::default();
     loop {
-        match attempt(on, by, target, (stages, deliverer), partition, choice, &verdicts).await {
+        match attempt(on, target, (stages, deliverer), partition, choice, &verdicts).await {
             Err((Failure::Lost(reason), _)) => return Err(Failure::Lost(reason)),
             Err((failure, batch)) => {
-                by.within(on.client.batch_execute("ROLLBACK")).await?;
+                on.within(on.client.batch_execute("ROLLBACK")).await?;
                 let (Failure::Poison(_), Some(batch)) = (&failure, batch) else { return Err(failure) };
-                let search = Search { on, by, target, counters: stages.rollups(), doubt: Doubt::Rejects, neighbours: &|| None };
+                let search = Search { on, target, counters: stages.rollups(), doubt: Doubt::Rejects, neighbours: &|| None };
                 let found = search.find(&batch).await?;
                 if found.is_empty() {
                     return Err(failure);
@@ -87,7 +87,7 @@ pub async fn replay(
 
 async fn attempt(
     on: &Connection,
-    by: &Connector,
+
     target: &Target,
     (stages, deliverer): (&Stages, &Deliverer),
     partition: i32,
@@ -95,13 +95,13 @@ async fn attempt(
     verdicts: &Verdicts,
 ) -> Result<Replayed, (Failure, Option<Prepared>)> {
     let early = |failure| (failure, None);
-    by.within(on.client.batch_execute(&lock_statements(target, partition))).await.map_err(early)?;
-    position::registered(on, by, target, partition).await.map_err(early)?;
-    let rows = read_open(on, by, target, partition, choice).await.map_err(early)?;
+    on.within(on.client.batch_execute(&lock_statements(target, partition))).await.map_err(early)?;
+    position::registered(on, target, partition).await.map_err(early)?;
+    let rows = read_open(on, target, partition, choice).await.map_err(early)?;
     let whole: Vec<&Row> = rows.iter().filter(|row| !row.get::<_, bool>(5)).collect();
     let mut replayed = Replayed { cut: rows.len() - whole.len(), last: rows.last().map(|row| row.get(0)), ..Replayed::default() };
     if whole.is_empty() {
-        by.within(on.client.batch_execute("ROLLBACK")).await.map_err(early)?;
+        on.within(on.client.batch_execute("ROLLBACK")).await.map_err(early)?;
         return Ok(replayed);
     }
     let (mut batch, mut ids) = (Batch::default(), Vec::new());
@@ -126,7 +126,7 @@ async fn attempt(
             (prepared, _) = tokio::task::block_in_place(|| stages.prepare(prepared.batch, Vec::new(), &verdicts));
         }
     }
-    let outcomes = match write_all(on, by, target, stages, &prepared, &ids).await {
+    let outcomes = match write_all(on, target, stages, &prepared, &ids).await {
         Err(failure) => return Err((failure, Some(prepared))),
         Ok(outcomes) => outcomes,
     };
@@ -141,21 +141,14 @@ async fn attempt(
     Ok(replayed)
 }
 
-async fn write_all(
-    on: &Connection,
-    by: &Connector,
-    target: &Target,
-    stages: &Stages,
-    batch: &Prepared,
-    ids: &[i64],
-) -> Result<Vec<Outcome>, Failure> {
-    let stored = rows::write(on, by, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
+async fn write_all(on: &Connection, target: &Target, stages: &Stages, batch: &Prepared, ids: &[i64]) -> Result<Vec<Outcome>, Failure> {
+    let stored = rows::write(on, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
     let outcomes = batch.outcomes_of(&stored);
-    rollups::write(on, by, target, stages.rollups(), batch, &stored).await?;
-    outbox::write(on, by, target, batch, &stored).await?;
-    rejects::write(on, by, target, batch).await?;
-    rejects::close_replayed(on, by, ids, &outcomes).await?;
-    ledger::write_and_commit(on, by, target, &ledger::of_replay(batch, &outcomes)).await?;
+    rollups::write(on, target, stages.rollups(), batch, &stored).await?;
+    outbox::write(on, target, batch, &stored).await?;
+    rejects::write(on, target, batch).await?;
+    rejects::close_replayed(on, ids, &outcomes).await?;
+    ledger::write_and_commit(on, target, &ledger::of_replay(batch, &outcomes)).await?;
     Ok(outcomes)
 }
 
@@ -170,11 +163,11 @@ fn lock_statements(target: &Target, partition: i32) -> String {
 }
 
 /// The open rejects, locked: they are listed only now that nobody else can resolve them.
-async fn read_open(on: &Connection, by: &Connector, target: &Target, partition: i32, choice: &Choice) -> Result<Vec<Row>, Failure> {
+async fn read_open(on: &Connection, target: &Target, partition: i32, choice: &Choice) -> Result<Vec<Row>, Failure> {
     let statement = r#"SELECT id, "offset", key, payload, headers, payload_bytes IS NOT NULL FROM duto.reject
          WHERE pipeline = $1 AND cluster_id = $2 AND topic = $3 AND topic_id = $4 AND partition = $5 AND status = 'open'
            AND id > $6 AND (cardinality($7::bigint[]) = 0 OR id = ANY($7)) ORDER BY id LIMIT $8 FOR UPDATE"#;
     let Target { pipeline, cluster_id, topic, topic_id, .. } = target;
-    by.within(on.client.query(statement, &[pipeline, cluster_id, topic, topic_id, &partition, &choice.after, &choice.ids, &choice.limit]))
+    on.within(on.client.query(statement, &[pipeline, cluster_id, topic, topic_id, &partition, &choice.after, &choice.ids, &choice.limit]))
         .await
 }

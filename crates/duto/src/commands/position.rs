@@ -80,7 +80,7 @@ async fn show(loaded: &Loaded, log: &LogArgs) -> anyhow::Result<i32> {
     ensure::ensure(&mut connection, pipeline).await?;
     let target = target(loaded, log.as_ref())?;
     let mut rows = Vec::new();
-    for at in position::read_all(&connection, &connector, &target).await? {
+    for at in position::read_all(&connection, &target).await? {
         let marks = tokio::task::block_in_place(|| log.watermarks(&target.topic, at.partition, LOG_TIMEOUT));
         let (low, high) = marks.map_or_else(|_| ("-".to_owned(), "-".to_owned()), |marks| (marks.low.to_string(), marks.high.to_string()));
         let same = if at.topic_id == target.topic_id && at.cluster_id == target.cluster_id { "" } else { "of another topic" };

@@ -68,25 +68,25 @@ pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
     let connector = Connector::new(&loaded.pipeline.database, "rejects")?;
     let connection = connector.connect().await?;
     let name = &loaded.pipeline.name;
-    let there: bool = connector.within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[])).await?.get(0);
+    let there: bool = connection.within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[])).await?.get(0);
     if !there {
         bail!("the pipeline {name} has not run in {} yet: it has no rejects", connector.target());
     }
     match args.command {
-        RejectsCommand::Ls(args) => ls(&connection, &connector, name, &args).await,
-        RejectsCommand::Show(args) => show(&connection, &connector, name, &args).await,
+        RejectsCommand::Ls(args) => ls(&connection, name, &args).await,
+        RejectsCommand::Show(args) => show(&connection, name, &args).await,
         RejectsCommand::Replay(args) => super::replay::run(&args).await,
     }
 }
 
-async fn ls(on: &Connection, by: &Connector, pipeline: &str, args: &LsArgs) -> anyhow::Result<i32> {
+async fn ls(on: &Connection, pipeline: &str, args: &LsArgs) -> anyhow::Result<i32> {
     // Numbers and texts inside a reason differ from record to record: what groups is the stage, the rule and the path without its places.
     let counts = "SELECT count(*), stage, rule, regexp_replace(path, '\\[[0-9]+\\]', '[]', 'g'), min(reason), max(last_at)::text
          FROM duto.reject WHERE pipeline = $1 AND status = 'open' GROUP BY 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4";
-    let counts = by.within(on.client.query(counts, &[&pipeline])).await?;
+    let counts = on.within(on.client.query(counts, &[&pipeline])).await?;
     let newest = "SELECT id, partition, \"offset\", stage, path, reason, last_at::text, topic, headers
          FROM duto.reject WHERE pipeline = $1 AND status = 'open' ORDER BY id DESC LIMIT $2";
-    let newest = by.within(on.client.query(newest, &[&pipeline, &args.limit])).await?;
+    let newest = on.within(on.client.query(newest, &[&pipeline, &args.limit])).await?;
     let text = |row: &Row, column: usize| row.get::<_, String>(column);
     if args.json {
         let reasons: Vec<Value> = counts
@@ -125,10 +125,10 @@ async fn ls(on: &Connection, by: &Connector, pipeline: &str, args: &LsArgs) -> a
     Ok(exit_code::FINE)
 }
 
-async fn show(on: &Connection, by: &Connector, pipeline: &str, args: &ShowArgs) -> anyhow::Result<i32> {
+async fn show(on: &Connection, pipeline: &str, args: &ShowArgs) -> anyhow::Result<i32> {
     let statement = "SELECT id, topic, partition, \"offset\", stage, path, rule, reason, sqlstate, status, first_at::text, last_at::text, key, headers, payload, payload_bytes
          FROM duto.reject WHERE pipeline = $1 AND id = $2";
-    let Some(row) = by.within(on.client.query_opt(statement, &[&pipeline, &args.id])).await? else {
+    let Some(row) = on.within(on.client.query_opt(statement, &[&pipeline, &args.id])).await? else {
         bail!("the pipeline {pipeline} has no reject {}; `duto rejects ls {}` lists them", args.id, args.file.display());
     };
     let text = |column: usize| row.get::<_, Option<String>>(column);

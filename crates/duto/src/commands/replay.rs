@@ -48,12 +48,12 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     let mut connection = connector.connect().await?;
     ensure::ensure(&mut connection, &loaded.pipeline).await?;
     let partitions = "SELECT DISTINCT partition FROM duto.reject WHERE pipeline = $1 AND topic = $2 AND status = 'open' ORDER BY 1";
-    let partitions = connector.within(connection.client.query(partitions, &[&target.pipeline, &target.topic])).await?;
+    let partitions = connection.within(connection.client.query(partitions, &[&target.pipeline, &target.topic])).await?;
     let mut total = Replayed::default();
     for partition in partitions.iter().map(|row| row.get::<_, i32>(0)) {
         let mut choice = Choice { ids: args.id.clone(), limit: BATCH, after: 0 };
         loop {
-            let done = replay(&mut connection, &connector, &target, (&loaded.stages, &deliverer), partition, &choice).await?;
+            let done = replay(&mut connection, &target, (&loaded.stages, &deliverer), partition, &choice).await?;
             total.stored += done.stored;
             total.repeated += done.repeated;
             total.filtered += done.filtered;
@@ -67,7 +67,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     }
     println!("{}", describe(&total));
     let of_files = format!("SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND topic LIKE '{TOPIC_PREFIX}%' AND status = 'open'");
-    let of_files: i64 = connector.within(connection.client.query_one(&of_files, &[&target.pipeline])).await?.get(0);
+    let of_files: i64 = connection.within(connection.client.query_one(&of_files, &[&target.pipeline])).await?.get(0);
     if of_files > 0 {
         println!("{of_files} rejects are lines of files: `duto load --again {} CSV` reads their file again", args.file.display());
     }

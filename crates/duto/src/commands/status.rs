@@ -66,10 +66,10 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     })?;
     let connector = Connector::new(&pipeline.database, "status")?;
     let connection = connector.connect().await?;
-    let mut partitions = read(&connection, &connector, pipeline, &ends).await?;
+    let mut partitions = read(&connection, pipeline, &ends).await?;
     if pipeline.publishes() {
         for status in partitions.iter_mut().filter(|status| status.position.is_some()) {
-            status.waiting = Some(waiting(&connection, &connector, pipeline, log.as_ref(), status.partition).await?);
+            status.waiting = Some(waiting(&connection, pipeline, log.as_ref(), status.partition).await?);
         }
     }
     if args.json {
@@ -80,8 +80,8 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     Ok(exit_code::FINE)
 }
 
-async fn read(on: &Connection, by: &Connector, pipeline: &Pipeline, ends: &BTreeMap<i32, i64>) -> anyhow::Result<Vec<PartitionStatus>> {
-    let has_schema: bool = by.within(on.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[])).await?.get(0);
+async fn read(on: &Connection, pipeline: &Pipeline, ends: &BTreeMap<i32, i64>) -> anyhow::Result<Vec<PartitionStatus>> {
+    let has_schema: bool = on.within(on.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[])).await?.get(0);
     let mut found: BTreeMap<i32, PartitionStatus> = ends
         .iter()
         .map(|(partition, end)| {
@@ -108,7 +108,7 @@ async fn read(on: &Connection, by: &Connector, pipeline: &Pipeline, ends: &BTree
                 AND b.kind = 'load' AND b.committed_at > now() - make_interval(secs => $3)),
              (SELECT count(*) FROM duto.reject r WHERE r.pipeline = p.pipeline AND r.topic = p.topic AND r.partition = p.partition AND r.status = 'open')
          FROM duto.position p WHERE p.pipeline = $1 AND p.topic = $2";
-    for row in by.within(on.client.query(statement, &[&pipeline.name, &pipeline.source.topic, &RATE_SECONDS])).await? {
+    for row in on.within(on.client.query(statement, &[&pipeline.name, &pipeline.source.topic, &RATE_SECONDS])).await? {
         let partition = row.get(0);
         let status = PartitionStatus {
             partition,
@@ -125,11 +125,11 @@ async fn read(on: &Connection, by: &Connector, pipeline: &Pipeline, ends: &BTree
 }
 
 /// How far the relay is stands in the log.
-async fn waiting(on: &Connection, by: &Connector, pipeline: &Pipeline, log: &dyn Log, partition: i32) -> anyhow::Result<Waiting> {
+async fn waiting(on: &Connection, pipeline: &Pipeline, log: &dyn Log, partition: i32) -> anyhow::Result<Waiting> {
     let position = Position { pipeline: pipeline.name.clone(), topic: pipeline.source.topic.clone(), partition };
-    let name = journal_name(outbox::database_id(on, by).await?, &position);
+    let name = journal_name(outbox::database_id(on).await?, &position);
     let note = tokio::task::block_in_place(|| log.journal_note(&name, LOG_TIMEOUT))?;
-    Ok(outbox::waiting(on, by, &position, note.as_deref().and_then(Mark::from_note)).await?)
+    Ok(outbox::waiting(on, &position, note.as_deref().and_then(Mark::from_note)).await?)
 }
 
 fn as_table(partitions: &[PartitionStatus]) -> String {

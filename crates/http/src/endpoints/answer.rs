@@ -104,7 +104,7 @@ async fn ask(served: &Served, query: &EndpointQuery, values: &[String]) -> Resul
         };
         Ok(answer.await)
     };
-    match served.readers.connector.within(answered).await.map_err(away)? {
+    match connection.within(answered).await.map_err(away)? {
         Ok(row) => {
             served.faults.works(name, path);
             Ok(row.and_then(|row| row.get(0)))

@@ -105,19 +105,18 @@ LEFT JOIN LATERAL (
 
 async fn ask(reading: &ReadingPipeline, identity: &Identity, places: &[(i32, i64)]) -> Result<Vec<Value>, Failure> {
     let connection = reading.readers.get().await?;
-    let connector = &reading.readers.connector;
-    let there = connector.within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[])).await?;
+    let there = connection.within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[])).await?;
     if !there.get::<_, bool>(0) {
         // The pipeline has never run here.
         return Ok(places.iter().map(|(partition, offset)| outcome(*partition, *offset, "waiting")).collect());
     }
     let (partitions, offsets): (Vec<i32>, Vec<i64>) = places.iter().copied().unzip();
-    let statement = connector.within(connection.prepared(STATEMENT)).await?;
+    let statement = connection.within(connection.prepared(STATEMENT)).await?;
     let pipeline = &reading.pipeline;
     let Identity { cluster_id, topic_id } = identity;
     let values: [&(dyn ToSql + Sync); 6] = [&pipeline.name, &pipeline.source.topic, &partitions, &offsets, cluster_id, topic_id];
     let asked = connection.client.query(&statement, &values);
-    let rows = connector.within(asked).await?;
+    let rows = connection.within(asked).await?;
     // One that is asked for twice is answered once.
     let answers: BTreeMap<(i32, i64), Value> = rows.iter().map(|row| ((row.get(0), row.get(1)), of_row(row))).collect();
     Ok(answers.into_values().collect())

@@ -142,14 +142,14 @@ fn topics(browser: &Browser, history: &mut VecDeque<Highs>) -> Result<Vec<TopicS
 async fn positions(reading: &ReadingPipeline) -> Result<BTreeMap<i32, i64>, String> {
     let asking = async {
         let connection = reading.readers.get().await?;
-        let connector = &reading.readers.connector;
-        let there = connector.within(connection.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[])).await?;
+        let there = connection.within(connection.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[])).await?;
         if !there.get::<_, bool>(0) {
             return Ok(BTreeMap::new());
         }
         let statement = "SELECT partition, next FROM duto.position WHERE pipeline = $1 AND topic = $2";
-        let statement = connector.within(connection.prepared(statement)).await?;
-        let rows = connector.within(connection.client.query(&statement, &[&reading.pipeline.name, &reading.pipeline.source.topic])).await?;
+        let statement = connection.within(connection.prepared(statement)).await?;
+        let rows =
+            connection.within(connection.client.query(&statement, &[&reading.pipeline.name, &reading.pipeline.source.topic])).await?;
         Ok::<_, Failure>(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     };
     match tokio::time::timeout(DATABASE_PATIENCE, asking).await {

@@ -116,7 +116,7 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
     if load.again {
         go_back(&mut connection, pipeline, &target).await?;
     }
-    let position = claim(&connection, &connector, &target).await.map_err(of_failure)?;
+    let position = claim(&connection, &target).await.map_err(of_failure)?;
     let ended = if position.next >= source.end() {
         Ended::LoadedBefore
     } else {
@@ -186,12 +186,12 @@ async fn store(
 }
 
 /// The file's position, ours from now on: a load of the same content that is still running writes nothing more.
-async fn claim(on: &Connection, by: &Connector, target: &Target) -> Result<Position, Failure> {
+async fn claim(on: &Connection, target: &Target) -> Result<Position, Failure> {
     loop {
-        if let Some(position) = position::claim(on, by, target, PARTITION).await? {
+        if let Some(position) = position::claim(on, target, PARTITION).await? {
             return Ok(position);
         }
-        if let Some(position) = position::begin(on, by, target, PARTITION, BEGINNING).await? {
+        if let Some(position) = position::begin(on, target, PARTITION, BEGINNING).await? {
             return Ok(position);
         }
     }

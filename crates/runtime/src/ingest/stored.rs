@@ -95,7 +95,7 @@ pub async fn kept_of(state: &Ingest, keys: &[&str]) -> Result<HashMap<String, Ke
     let statement = "SELECT idempotency_key, status, body FROM duto.answer WHERE pipeline = $1 AND idempotency_key = ANY($2)";
     let connection = state.pool.get().await?;
     let values: [&(dyn ToSql + Sync); 2] = [&state.pipeline.name, &keys];
-    let asked = state.pool.connector.within(async { connection.client.query(&connection.prepared(statement).await?, &values).await });
+    let asked = connection.within(async { connection.client.query(&connection.prepared(statement).await?, &values).await });
     let kept = |row: &tokio_postgres::Row| {
         let status = u16::try_from(row.get::<_, i32>(1)).ok().and_then(|status| StatusCode::from_u16(status).ok());
         (row.get(0), (status.unwrap_or(StatusCode::OK), row.get(2)))

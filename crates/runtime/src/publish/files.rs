@@ -24,7 +24,7 @@ fn send_all(surroundings: &Surroundings, pipeline: &str, signal: &Signal) -> Res
     let Surroundings { pool, runtime, .. } = surroundings;
     let positions = runtime.block_on(async {
         let on = pool.get().await?;
-        outbox::files(&on, &pool.connector, pipeline).await
+        outbox::files(&on, pipeline).await
     })?;
     for position in positions {
         if signal.is_stopped() {
@@ -44,14 +44,14 @@ fn send(surroundings: &Surroundings, position: Position, signal: &Signal) -> Res
     let (Some(sent), Surroundings { pool, runtime, .. }) = (relay.sent, surroundings) else { return Ok(()) };
     let prune = async || {
         let on = pool.get().await?;
-        outbox::prune(&on, &pool.connector, &relay.position, sent, Duration::ZERO).await
+        outbox::prune(&on, &relay.position, sent, Duration::ZERO).await
     };
     // The last row sent goes when no other is left below it: a row that comes later was never sent.
     while !signal.is_stopped() {
         if runtime.block_on(prune())? == 0 {
             runtime.block_on(async {
                 let on = pool.get().await?;
-                outbox::forget(&on, &pool.connector, &relay.position, sent).await
+                outbox::forget(&on, &relay.position, sent).await
             })?;
             break;
         }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::mark::Mark;
 use crate::files::TOPIC_PREFIX;
 use crate::progress::{MOST_COUNTED, Waiting};
-use duto_load::connect::{Connection, Connector};
+use duto_load::connect::Connection;
 use duto_load::failure::Failure;
 
 /// Whose rows: those of records of this partition.
@@ -74,20 +74,20 @@ const WAITING: &str = "SELECT count(*), coalesce(extract(epoch FROM clock_timest
     SELECT written_at FROM duto.outbox WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND id > $4 ORDER BY id LIMIT $5) AS waiting";
 
 /// An id of this database that no other has: relays of two databases must not take each other's place.
-pub async fn database_id(on: &Connection, by: &Connector) -> Result<Uuid, Failure> {
-    Ok(by.within(on.client.query_one("SELECT database_id FROM duto.schema", &[])).await?.get(0))
+pub async fn database_id(on: &Connection) -> Result<Uuid, Failure> {
+    Ok(on.within(on.client.query_one("SELECT database_id FROM duto.schema", &[])).await?.get(0))
 }
 
 /// The next rows to send, oldest first, none if all are sent. Where the last row sent is gone, or has another token (a backup was
 /// restored), everything that is kept comes again.
-pub async fn read(on: &Connection, by: &Connector, position: &Position, sent: Option<Mark>) -> Result<Vec<OutboxRow>, Failure> {
+pub async fn read(on: &Connection, position: &Position, sent: Option<Mark>) -> Result<Vec<OutboxRow>, Failure> {
     let first = sent.map_or(0, |mark| mark.id);
-    let mut rows = read_from(on, by, position, first, MOST_ROWS + i64::from(sent.is_some())).await?;
+    let mut rows = read_from(on, position, first, MOST_ROWS + i64::from(sent.is_some())).await?;
     match sent {
         None => Ok(rows),
         Some(mark) if rows.first().is_some_and(|row| row.mark == mark) => Ok(rows.split_off(1)),
         Some(mark) => {
-            let kept = read_from(on, by, position, 0, MOST_ROWS).await?;
+            let kept = read_from(on, position, 0, MOST_ROWS).await?;
             if !kept.is_empty() {
                 let Position { pipeline, partition, .. } = position;
                 tracing::warn!(
@@ -102,10 +102,10 @@ pub async fn read(on: &Connection, by: &Connector, position: &Position, sent: Op
     }
 }
 
-async fn read_from(on: &Connection, by: &Connector, position: &Position, first: i64, most: i64) -> Result<Vec<OutboxRow>, Failure> {
+async fn read_from(on: &Connection, position: &Position, first: i64, most: i64) -> Result<Vec<OutboxRow>, Failure> {
     let Position { pipeline, topic, partition } = position;
     let values: [&(dyn ToSql + Sync); 6] = [pipeline, topic, partition, &first, &most, &MOST_BYTES];
-    let rows = by
+    let rows = on
         .within(async {
             let statement = on.prepared(READ).await?;
             on.client.query(&statement, &values).await
@@ -116,33 +116,33 @@ async fn read_from(on: &Connection, by: &Connector, position: &Position, first: 
 
 /// Deletes rows that were sent, once they are older than `keep`, but never the last one sent. Answers how many; there may be more
 /// until it is none.
-pub async fn prune(on: &Connection, by: &Connector, position: &Position, sent: Mark, keep: Duration) -> Result<u64, Failure> {
+pub async fn prune(on: &Connection, position: &Position, sent: Mark, keep: Duration) -> Result<u64, Failure> {
     let Position { pipeline, topic, partition } = position;
     let keep_seconds = keep.as_secs_f64();
     let values: [&(dyn ToSql + Sync); 7] = [pipeline, topic, partition, &sent.id, &sent.token, &keep_seconds, &PRUNE_ROWS];
-    by.within(on.client.execute(PRUNE, &values)).await
+    on.within(on.client.execute(PRUNE, &values)).await
 }
 
 /// Deletes the last row sent too, where no other of the position is left below it: whatever comes then was never sent. Answers whether it did.
-pub async fn forget(on: &Connection, by: &Connector, position: &Position, sent: Mark) -> Result<bool, Failure> {
+pub async fn forget(on: &Connection, position: &Position, sent: Mark) -> Result<bool, Failure> {
     let Position { pipeline, topic, partition } = position;
     let values: [&(dyn ToSql + Sync); 5] = [pipeline, topic, partition, &sent.id, &sent.token];
-    Ok(by.within(on.client.execute(FORGET, &values)).await? == 1)
+    Ok(on.within(on.client.execute(FORGET, &values)).await? == 1)
 }
 
 /// The positions of loaded files that have rows.
-pub async fn files(on: &Connection, by: &Connector, pipeline: &str) -> Result<Vec<Position>, Failure> {
-    let rows = by.within(on.client.query(POSITIONS, &[&pipeline])).await?;
+pub async fn files(on: &Connection, pipeline: &str) -> Result<Vec<Position>, Failure> {
+    let rows = on.within(on.client.query(POSITIONS, &[&pipeline])).await?;
     let position = |row: &Row| Position { pipeline: pipeline.to_owned(), topic: row.get(0), partition: row.get(1) };
     Ok(rows.iter().map(position).filter(|position| position.topic.starts_with(TOPIC_PREFIX)).collect())
 }
 
 /// How much waits behind the last row sent.
-pub async fn waiting(on: &Connection, by: &Connector, position: &Position, sent: Option<Mark>) -> Result<Waiting, Failure> {
+pub async fn waiting(on: &Connection, position: &Position, sent: Option<Mark>) -> Result<Waiting, Failure> {
     let Position { pipeline, topic, partition } = position;
     let last = sent.map_or(0, |mark| mark.id);
     let values: [&(dyn ToSql + Sync); 5] = [pipeline, topic, partition, &last, &MOST_COUNTED];
-    let row = by.within(on.client.query_one(WAITING, &values)).await?;
+    let row = on.within(on.client.query_one(WAITING, &values)).await?;
     Ok(Waiting { rows: row.get(0), oldest_seconds: row.get(1) })
 }
 

@@ -144,7 +144,7 @@ impl Relay {
         let Surroundings { log, pool, runtime, .. } = &self.surroundings;
         let database_id = runtime.block_on(async {
             let on = pool.get().await?;
-            outbox::database_id(&on, &pool.connector).await
+            outbox::database_id(&on).await
         })?;
         let name = journal_name(database_id, &self.position);
         let journal = log.journal(&name, LOG_TIMEOUT)?;
@@ -160,7 +160,7 @@ impl Relay {
         let Surroundings { pool, runtime, .. } = &self.surroundings;
         runtime.block_on(async {
             let on = pool.get().await?;
-            outbox::read(&on, &pool.connector, &self.position, self.sent).await
+            outbox::read(&on, &self.position, self.sent).await
         })
     }
 
@@ -199,7 +199,7 @@ impl Relay {
         self.counted_at = Some(Instant::now());
         let waiting = runtime.block_on(async {
             let on = pool.get().await?;
-            outbox::waiting(&on, &pool.connector, &self.position, self.sent).await
+            outbox::waiting(&on, &self.position, self.sent).await
         });
         if let Ok(waiting) = waiting {
             progress.set_publish_waiting(self.position.partition, waiting);
@@ -211,7 +211,7 @@ impl Relay {
         if let Some(sent) = self.sent {
             let pruned = runtime.block_on(async {
                 let on = pool.get().await?;
-                outbox::prune(&on, &pool.connector, &self.position, sent, *keep_sent).await
+                outbox::prune(&on, &self.position, sent, *keep_sent).await
             })?;
             if pruned > 0 {
                 // The next step takes the next few: sending goes before.

@@ -33,9 +33,9 @@ pub enum NotClaimed {
 /// Claims one partition. The order matters: first the fence, then the log's ends, then the comparison; an earlier owner can write nothing any more.
 /// `had_before` says that this worker saw a position of the partition a moment ago.
 pub async fn claim(shared: &Shared, connection: &Connection, partition: i32, had_before: bool) -> Result<Claim, NotClaimed> {
-    let Shared { target, connector, log, .. } = shared;
+    let Shared { target, log, .. } = shared;
     loop {
-        let claimed = position::claim(connection, connector, target, partition).await?;
+        let claimed = position::claim(connection, target, partition).await?;
         let marks = tokio::task::block_in_place(|| {
             // A partition that was halted is claimed again and again: meanwhile the topic may be another, whose ends say nothing.
             if !shared.topic_is_confirmed() {
@@ -54,7 +54,7 @@ pub async fn claim(shared: &Shared, connection: &Connection, partition: i32, had
                     "the pipeline has no position at all, but table {table}, where every row is kept, holds rows: reading from the start would store them twice; `duto position` sets one"
                 )));
             }
-            match position::begin(connection, connector, target, partition, marks.low).await? {
+            match position::begin(connection, target, partition, marks.low).await? {
                 Some(position) => return Ok(Claim::Ours(position)),
                 None => continue,
             }
@@ -99,12 +99,12 @@ fn conflict(shared: &Shared, position: &Position, low: i64, high: i64) -> Option
 
 /// A table with `repeat: append` that holds rows, when the pipeline has no position of any partition.
 async fn filled_append_table(shared: &Shared, connection: &Connection) -> Result<Option<String>, Failure> {
-    if !position::read_all(connection, &shared.connector, &shared.target).await?.is_empty() {
+    if !position::read_all(connection, &shared.target).await?.is_empty() {
         return Ok(None);
     }
     for table in shared.pipeline.tables.iter().filter(|table| table.repeat == Repeat::Append) {
         let statement = format!("SELECT EXISTS (SELECT 1 FROM {})", duto_ground::quoting::quote(&table.name));
-        if shared.connector.within(connection.client.query_one(&statement, &[])).await?.get(0) {
+        if connection.within(connection.client.query_one(&statement, &[])).await?.get(0) {
             return Ok(Some(table.name.clone()));
         }
     }

@@ -81,7 +81,7 @@ impl Filling {
         let statement = "SELECT EXISTS (SELECT 1 FROM duto.rollup r JOIN duto.pipeline p USING (pipeline)
              WHERE r.pipeline = $1 AND r.state = 'filling' AND p.rollups = $2)";
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&self.pipeline.name, &self.rollups.digest];
-        Ok(self.connector.within(connection.client.query_one(statement, &values)).await?.get(0))
+        Ok(connection.within(connection.client.query_one(statement, &values)).await?.get(0))
     }
 
     async fn wait(&self, pause: Duration) {

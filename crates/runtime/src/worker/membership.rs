@@ -132,7 +132,7 @@ impl Membership {
             Ok(connection) => connection,
             Err(failure) => return unlocked(failure),
         };
-        let prefix = match database_identity(&connection, &self.connector).await {
+        let prefix = match database_identity(&connection).await {
             Ok(identity) => prefix(&[&identity, &self.pipeline, &self.settings.topic]),
             Err(failure) => return unlocked(failure),
         };
@@ -141,7 +141,7 @@ impl Membership {
             Ok(Some(name)) => (name, Some(connection)),
             Ok(None) => {
                 let name = format!("{prefix}{}", &word[..12]);
-                match try_lock(&connection, &self.connector, &name).await {
+                match try_lock(&connection, &name).await {
                     Ok(_) => (name, Some(connection)),
                     Err(failure) => unlocked(failure),
                 }
@@ -164,7 +164,7 @@ impl Membership {
                 .collect();
             names.sort_unstable_by(|a, b| b.cmp(a));
             for (_, name) in &names {
-                if try_lock(connection, &self.connector, name).await? {
+                if try_lock(connection, name).await? {
                     tracing::info!(pipeline = self.pipeline, name, "takes the place of a worker that is gone");
                     return Ok(Some(name.clone()));
                 }
@@ -194,7 +194,7 @@ async fn keep(connector: Connector, name: String, mut connection: Option<Connect
             let mut lives = !held.client.is_closed();
             if lives && used_at.elapsed() >= USE_INTERVAL {
                 used_at = Instant::now();
-                lives = connector.within(held.client.simple_query("")).await.is_ok();
+                lives = held.within(held.client.simple_query("")).await.is_ok();
             }
             if lives {
                 continue;
@@ -203,7 +203,7 @@ async fn keep(connector: Connector, name: String, mut connection: Option<Connect
         // Its backend must not outlive it.
         drop(connection.take());
         if let Ok(anew) = connector.connect().await
-            && try_lock(&anew, &connector, &name).await.unwrap_or(false)
+            && try_lock(&anew, &name).await.unwrap_or(false)
         {
             connection = Some(anew);
         }

@@ -283,7 +283,7 @@ async fn reached_in_database(shared: &Shared, connection: &mut Option<Connection
         *connection = shared.connector.connect().await.ok();
     }
     let Some(on) = connection.as_ref() else { return false };
-    match position::read_all(on, &shared.connector, &shared.target).await {
+    match position::read_all(on, &shared.target).await {
         Ok(positions) => {
             let at: BTreeMap<i32, i64> = positions.into_iter().map(|position| (position.partition, position.next)).collect();
             goal.iter().all(|(partition, offset)| *offset == 0 || at.get(partition).is_some_and(|at| at >= offset))

@@ -198,20 +198,18 @@ impl Settler {
         }
         let Some(connection) = &mut self.connection else { return Err(Failure::Lost("no connection".into())) };
         if unknown {
-            return match position::resolve(connection, connector, target, &batch.ranges, fences).await? {
-                Resolution::Committed => {
-                    ledger::read_outcomes(connection, connector, target, batch).await.map(|outcomes| Some((outcomes, None)))
-                }
+            return match position::resolve(connection, target, &batch.ranges, fences).await? {
+                Resolution::Committed => ledger::read_outcomes(connection, target, batch).await.map(|outcomes| Some((outcomes, None))),
                 Resolution::NotCommitted => Ok(None),
                 Resolution::Fenced => Err(Failure::Fenced),
             };
         }
-        self.partitions.make_for(connection, connector, batch).await?;
+        self.partitions.make_for(connection, batch).await?;
         confirm()?;
         let paths = self.paths.of_tables();
-        let committed = match self.at_once.load(connection, connector, target, batch, fences, paths).await? {
+        let committed = match self.at_once.load(connection, target, batch, fences, paths).await? {
             Some(committed) => committed,
-            None => transaction::load(connection, connector, target, stages.rollups(), batch, fences, paths).await?,
+            None => transaction::load(connection, target, stages.rollups(), batch, fences, paths).await?,
         };
         Ok(Some((committed.outcomes, Some(committed.stored))))
     }
@@ -271,7 +269,7 @@ impl Settler {
         in_doubt_since: &mut Option<Instant>,
     ) -> Result<(), Failure> {
         let Some(connection) = &self.connection else { return Err(Failure::Lost("no connection".into())) };
-        let Way { stages, target, connector, .. } = &self.way;
+        let Way { stages, target, .. } = &self.way;
         let neighbours = || {
             let behind = (self.neighbours)();
             if behind.is_empty() {
@@ -284,7 +282,7 @@ impl Settler {
             Some(since) if since.elapsed() > DOUBT_PATIENCE => Doubt::WaitsForOthers,
             _ => Doubt::Waits,
         };
-        let search = Search { on: connection, by: connector, target, counters: stages.rollups(), doubt, neighbours: &neighbours };
+        let search = Search { on: connection, target, counters: stages.rollups(), doubt, neighbours: &neighbours };
         let found = match search.find(batch).await {
             Err(failure @ Failure::Pause(_)) => {
                 in_doubt_since.get_or_insert_with(Instant::now);

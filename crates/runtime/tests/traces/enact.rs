@@ -55,7 +55,7 @@ impl<'a> Actors<'a> {
             }
             Step::SeeMovedPosition { worker, partition } => {
                 let control = self.ground.control.lock().await;
-                let positions = position::read_all(&control, &self.ground.connector, self.ground.target()).await?;
+                let positions = position::read_all(&control, self.ground.target()).await?;
                 let (position, held) = (&positions[partition], &before.workers[worker].held[partition]);
                 let moved = (position.next, Some(position.fence)) != (i64::from(held.expected), self.fences[worker][partition]);
                 ensure!(moved, "the position did not move");
@@ -226,7 +226,7 @@ impl<'a> Actors<'a> {
 
     async fn claim(&self, partition: usize) -> Result<position::Position> {
         let control = self.ground.control.lock().await;
-        let claimed = position::claim(&control, &self.ground.connector, self.ground.target(), partition as i32).await?;
+        let claimed = position::claim(&control, self.ground.target(), partition as i32).await?;
         claimed.context("the partition has no position")
     }
 
@@ -247,9 +247,9 @@ impl<'a> Actors<'a> {
     async fn finds(&mut self, worker: usize, before: &State, expected: Resolution) -> Result<()> {
         ensure!(before.workers[worker].lane == Lane::Unknown, "it knows");
         let (ranges, fences) = (ranges_of(before, worker), self.fences_of(worker));
-        let (by, target) = (&self.ground.connector.clone(), self.ground.target().clone());
+        let target = self.ground.target().clone();
         let session = self.session(worker).await?;
-        let found = position::resolve(&session.idle()?.connection, by, &target, &ranges, &fences).await?;
+        let found = position::resolve(&session.idle()?.connection, &target, &ranges, &fences).await?;
         ensure!(found == expected, "it finds {found:?}, not {expected:?}");
         Ok(())
     }
@@ -266,7 +266,7 @@ impl<'a> Actors<'a> {
             Repeat::Append => true,
             Repeat::Ignore => coin && !has_repeats(&self.bounds, state, worker),
         };
-        let (fences, connector) = (self.fences_of(worker), self.ground.connector.clone());
+        let fences = self.fences_of(worker);
         let resolved = self.resolved(state, worker);
         let path = if direct { Path::Direct } else { Path::Staged };
         let prepare = |resolved: HashSet<u32>| self.prepare(&definition, state, worker, &Verdicts::default().with_resolved(resolved));
@@ -281,12 +281,11 @@ impl<'a> Actors<'a> {
             if !is_first && held {
                 session.hold_at(Point::ExecutionAnswer("duto.reject".to_owned()));
             }
-            let (definition, connector, fences) = (definition.clone(), connector.clone(), fences.clone());
+            let (definition, fences) = (definition.clone(), fences.clone());
             session.launch(|mut idle| async move {
                 let counters = definition.stages.rollups();
                 let paths = [path];
-                let done =
-                    transaction::load(&mut idle.connection, &connector, &definition.target, counters, &prepared, &fences, &paths).await;
+                let done = transaction::load(&mut idle.connection, &definition.target, counters, &prepared, &fences, &paths).await;
                 (idle, Landed::Loaded(done))
             })?;
             if is_first {
@@ -303,11 +302,11 @@ impl<'a> Actors<'a> {
     async fn launch_at_once(&mut self, worker: usize, state: &State) -> Result<()> {
         let definition = self.definition(state);
         let prepared = self.prepare(&definition, state, worker, &Verdicts::default());
-        let (fences, connector) = (self.fences_of(worker), self.ground.connector.clone());
+        let fences = self.fences_of(worker);
         let session = self.session(worker).await?;
         session.hold_at(Point::Execution(AT_ONCE.to_owned()));
         session.launch(|mut idle| async move {
-            let done = idle.at_once.load(&idle.connection, &connector, &definition.target, &prepared, &fences, &[Path::Direct]).await;
+            let done = idle.at_once.load(&idle.connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
             (idle, Landed::AtOnce(done))
         })?;
         session.held().await
@@ -317,9 +316,9 @@ impl<'a> Actors<'a> {
     async fn declines_at_once(&mut self, worker: usize, state: &State) -> Result<()> {
         let definition = self.definition(state);
         let prepared = self.prepare(&definition, state, worker, &Verdicts::default());
-        let (fences, connector) = (self.fences_of(worker), self.ground.connector.clone());
+        let fences = self.fences_of(worker);
         let Idle { connection, at_once } = self.session(worker).await?.idle()?;
-        let done = at_once.load(connection, &connector, &definition.target, &prepared, &fences, &[Path::Direct]).await;
+        let done = at_once.load(connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
         ensure!(matches!(done, Ok(None)), "it is tried as one statement: {done:?}");
         Ok(())
     }
@@ -331,11 +330,11 @@ impl<'a> Actors<'a> {
         let session = self.replays[number].as_mut().context("it was just made")?;
         // Behind the position's lock.
         session.hold_at(Point::Statement("SELECT coalesce((SELECT rollups".to_owned()));
-        let (definition, connector) = (self.ground.mended.clone(), self.ground.connector.clone());
+        let definition = self.ground.mended.clone();
         session.launch(|mut idle| async move {
             let choice = Choice { limit: 100, ..Choice::default() };
             let with = (&definition.stages, &definition.deliverer);
-            let done = replay(&mut idle.connection, &connector, &definition.target, with, partition as i32, &choice).await;
+            let done = replay(&mut idle.connection, &definition.target, with, partition as i32, &choice).await;
             (idle, Landed::Replayed(done))
         })?;
         session.held().await

@@ -42,7 +42,6 @@ pub struct Ground {
     pub broken: Arc<Definition>,
     /// Lets it pass.
     pub mended: Arc<Definition>,
-    pub connector: Connector,
     /// Claims, an operator's moves, and looks: never in flight.
     pub control: tokio::sync::Mutex<Connection>,
 }
@@ -61,7 +60,7 @@ impl Ground {
         make_tables(&mut control, &broken.pipeline).await?;
         register(&mut control, &connector, &broken.pipeline, &RollupTargets::default()).await?;
         let (broken, mended, control) = (Arc::new(broken), Arc::new(mended), tokio::sync::Mutex::new(control));
-        Ok(Self { database, server, broken, mended, connector, control })
+        Ok(Self { database, server, broken, mended, control })
     }
 
     /// How to reach the database through a proxy on this port.
@@ -81,7 +80,7 @@ impl Ground {
         let control = self.control.lock().await;
         control.client.batch_execute("TRUNCATE stored, duto.position, duto.batch, duto.reject, duto.replay").await?;
         for partition in 0..bounds.partitions {
-            let begun = position::begin(&control, &self.connector, self.target(), partition as i32, 0).await?;
+            let begun = position::begin(&control, self.target(), partition as i32, 0).await?;
             ensure!(begun.is_some(), "no position was made");
         }
         Ok(())
@@ -102,7 +101,7 @@ impl Ground {
     pub async fn compare(&self, bounds: &Bounds, state: &State, fences: &Fences) -> Result<()> {
         let control = self.control.lock().await;
         let model = &state.database;
-        for position in position::read_all(&control, &self.connector, self.target()).await? {
+        for position in position::read_all(&control, self.target()).await? {
             let partition = position.partition as usize;
             let expected = &model.positions[partition];
             ensure!(position.next == i64::from(expected.next), "partition {partition} is at {}, not at {}", position.next, expected.next);

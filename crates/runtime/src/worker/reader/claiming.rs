@@ -132,7 +132,7 @@ impl Reader {
                 Some(control) => control,
                 None => shared.connector.connect().await?,
             };
-            let positions = position::read_all(&control, &shared.connector, &shared.target).await?;
+            let positions = position::read_all(&control, &shared.target).await?;
             Ok::<_, Failure>((control, positions))
         };
         match self.runtime.block_on(read) {
