@@ -1,6 +1,8 @@
 //! The last step: every output column as its table's column holds it, as PostgreSQL would on INSERT. Whole columns at once; only where
 //! something does not fit are the single rows looked for.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array, new_null_array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
@@ -44,7 +46,7 @@ impl ColumnCast {
     /// The column in exactly the table's type, as long as it was; a refused row is NULL in it.
     pub(super) fn run(&self, values: &ArrayRef) -> (ArrayRef, Vec<Refusal>) {
         let mut refused = Vec::new();
-        let column = match cast(values, &self.data_type) {
+        let mut column = match cast(values, &self.data_type) {
             Ok(column) => column,
             Err(_) => self.by_row(values, &mut refused),
         };
@@ -52,6 +54,9 @@ impl ColumnCast {
         if let Some(rule) = &self.text_rule {
             if let Some(texts) = column.as_string_opt::<i32>() {
                 rule.refuse(&self.name, texts, &mut refused);
+                if let Some(cut) = rule.cut(texts) {
+                    column = Arc::new(cut);
+                }
             } else if let Some(documents) = column.as_string_opt::<i64>() {
                 rule.refuse_documents(&self.name, documents, &mut refused);
             }

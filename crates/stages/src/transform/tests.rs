@@ -142,6 +142,8 @@ fn columns_take_only_what_they_hold() {
         ("v: DATE", "SELECT '2024-05-20' AS v FROM record", r#""text": "x""#, Ok("2024-05-20")),
         ("v: TEXT NOT NULL", "SELECT text AS v FROM record", r#""ratio": 1"#, Err(("not_null", "v is NULL, and the column is NOT NULL"))),
         ("v: VARCHAR(3)", "SELECT text AS v FROM record", r#""text": "São""#, Ok("São")),
+        ("v: VARCHAR(3)", "SELECT text AS v FROM record", r#""text": "São   ""#, Ok("São")),
+        ("v: VARCHAR(3)", "SELECT text AS v FROM record", r#""text": "ã    ""#, Ok("ã  ")),
         (
             "v: UUID",
             "SELECT text AS v FROM record",

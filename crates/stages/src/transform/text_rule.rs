@@ -27,7 +27,7 @@ impl TextRule {
         }
     }
 
-    /// Notes the rows whose texts the column cannot hold.
+    /// Notes the rows whose texts the column cannot hold. Blanks at the end are no reason: what there is no room for is [cut](Self::cut).
     pub(super) fn refuse(self, name: &str, texts: &StringArray, refused: &mut Vec<Refusal>) {
         // Most columns are cleared as a whole: no NUL among all their bytes, no text with more bytes than characters allowed.
         let start = texts.value_offsets().first().map_or(0, |start| *start as usize);
@@ -35,7 +35,7 @@ impl TextRule {
         let has_nul = texts.value_data().get(start..end).is_some_and(|bytes| memchr::memchr(0, bytes).is_some());
         let all_short = match self {
             Self::Any => true,
-            Self::AtMost(characters) => texts.value_offsets().windows(2).all(|ends| ends[1] - ends[0] <= characters as i32),
+            Self::AtMost(characters) => is_short(texts, characters),
             Self::Uuid | Self::Json => false,
         };
         if !has_nul && all_short {
@@ -46,6 +46,16 @@ impl TextRule {
                 refused.push(Refusal { row, rule, reason: format!("{name} {reason}") });
             }
         }
+    }
+
+    /// The texts without the blanks at their ends that the column has no room for, as PostgreSQL assigns them; None where all have room.
+    pub(super) fn cut(self, texts: &StringArray) -> Option<StringArray> {
+        let Self::AtMost(characters) = self else { return None };
+        if is_short(texts, characters) {
+            return None;
+        }
+        let cut = |text: &str| text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end);
+        Some(texts.iter().map(|text| text.map(|text| &text[..cut(text)])).collect())
     }
 
     /// The same of JSON's texts.
@@ -64,14 +74,18 @@ impl TextRule {
         match self {
             Self::Any => None,
             Self::AtMost(characters) => {
-                let length = text.chars().count();
-                let reason = || format!("is {length} characters long, VARCHAR({characters}) holds {characters}");
-                (length > characters as usize).then(|| ("varchar_length", reason()))
+                let reason = || format!("is {} characters long, VARCHAR({characters}) holds {characters}", text.chars().count());
+                text.chars().skip(characters as usize).any(|character| character != ' ').then(|| ("varchar_length", reason()))
             }
             Self::Uuid => (!is_uuid(text)).then(|| ("uuid", format!("{text:?} is not a UUID"))),
             Self::Json => (!is_json(text)).then(|| ("json", "is not JSON that PostgreSQL can store".into())),
         }
     }
+}
+
+/// Whether no text has more bytes than characters allowed.
+fn is_short(texts: &StringArray, characters: u32) -> bool {
+    texts.value_offsets().windows(2).all(|ends| ends[1] - ends[0] <= characters as i32)
 }
 
 /// The canonical form: 8-4-4-4-12 hexadecimal digits.
