@@ -5,7 +5,7 @@ use serde_json::json;
 use super::dependence::{
     AGO, ALIVE, KEPT, LATER, RENEWED, STEPS, kept_field, read_kept_by, read_later, read_numbered, read_product, read_steps,
 };
-use super::rules::{describe, is_number};
+use super::rules::describe;
 use super::shape::Position;
 use super::{GenerateHint, Kind, Rules};
 use crate::decimal::Decimal;
@@ -119,7 +119,7 @@ pub(super) fn read_hint(field: &Fields<'_, '_>, title: &str, kind: &Kind, rules:
         walk.report(Problem::new("record.generate.choice", entry.key_span, message).help(format!("choose one of {}", HINTS.join(", "))));
         return None;
     };
-    let number = matches!(kind, Kind::Scalar(scalar) if is_number(*scalar));
+    let number = matches!(kind, Kind::Scalar(scalar) if scalar.is_number());
     let text = matches!(kind, Kind::Scalar(ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Uuid));
     let time = matches!(kind, Kind::Scalar(ColumnType::Timestamp | ColumnType::Timestamptz));
     let (suits, what) = match *name {
@@ -227,7 +227,7 @@ fn read_one_of(hint: &Fields<'_, '_>, title: &str, kind: &Kind) -> Option<Genera
         let value = to_json(walk, item)?;
         let suits = match kind {
             Kind::Scalar(ColumnType::Boolean) => value.is_boolean(),
-            Kind::Scalar(scalar) if is_number(*scalar) => value.is_number(),
+            Kind::Scalar(scalar) if scalar.is_number() => value.is_number(),
             Kind::Scalar(ColumnType::Jsonb) => true,
             Kind::Object(_) => value.is_object(),
             _ => value.is_string(),

@@ -115,7 +115,7 @@ pub(super) static OBJECT_KEYS: Keys = Keys {
 /// Reads the rules of one value and reports those that do not suit its type or each other.
 pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, position: Position) -> Rules {
     let (is_number, is_text) = match kind {
-        Kind::Scalar(scalar) => (is_number(*scalar), matches!(scalar, ColumnType::Text | ColumnType::Varchar(_))),
+        Kind::Scalar(scalar) => (scalar.is_number(), matches!(scalar, ColumnType::Text | ColumnType::Varchar(_))),
         _ => (false, false),
     };
     let is_list = matches!(kind, Kind::List(_));
@@ -231,10 +231,6 @@ fn read_allowed(fields: &Fields<'_, '_>, title: &str) -> Vec<String> {
         allowed.push(scalar.value.text.clone());
     }
     allowed
-}
-
-pub(super) fn is_number(scalar: ColumnType) -> bool {
-    scalar.is_number()
 }
 
 pub(super) fn describe(kind: &Kind) -> String {

@@ -256,9 +256,9 @@ unsafe extern "C" fn on_log_line(_client: *const sys::rd_kafka_t, level: c_int, 
     // SAFETY: librdkafka gives two texts that live through the call.
     let (facility, line) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(line).to_string_lossy()) };
     match level {
-        0..=3 => tracing::error!(target: "duto::log::kafka", %facility, "{line}"),
-        4 => tracing::warn!(target: "duto::log::kafka", %facility, "{line}"),
-        5 | 6 => tracing::info!(target: "duto::log::kafka", %facility, "{line}"),
-        _ => tracing::debug!(target: "duto::log::kafka", %facility, "{line}"),
+        0..=3 => tracing::error!(target: "duto_log::kafka", %facility, "{line}"),
+        4 => tracing::warn!(target: "duto_log::kafka", %facility, "{line}"),
+        5 | 6 => tracing::info!(target: "duto_log::kafka", %facility, "{line}"),
+        _ => tracing::debug!(target: "duto_log::kafka", %facility, "{line}"),
     }
 }

@@ -82,7 +82,6 @@ pub struct Done {
     pub ended: Ended,
     pub sha256: String,
     pub target: Target,
-    pub connector: Connector,
     pub connection: Connection,
 }
 
@@ -137,7 +136,7 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
     }
     // The one that claimed may be gone after a long load.
     let connection = if connection.client.is_closed() { connector.connect().await.map_err(of_failure)? } else { connection };
-    Ok(Done { ended, sha256, target, connector, connection })
+    Ok(Done { ended, sha256, target, connection })
 }
 
 async fn store(
