@@ -1,13 +1,14 @@
-//! PostgreSQL's type names: the one vocabulary of types through the whole file.
+//! PostgreSQL's types: the one vocabulary of types through the whole file.
 
 pub(super) mod names;
+mod postgres;
+mod values;
 
-use arrow::datatypes::{DataType, TimeUnit};
+pub use postgres::PostgresNames;
+pub use values::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
 
-/// The digits of a NUMERIC without precision, as it is held between bytes and table: 20 before the point, 18 after.
-pub const UNCONSTRAINED_PRECISION: u8 = 38;
-/// See [`UNCONSTRAINED_PRECISION`].
-pub const UNCONSTRAINED_SCALE: i8 = 18;
+use arrow::datatypes::DataType;
+use duto_sql::forms;
 
 /// A scalar type of a record's field or a table's column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum ColumnType {
     /// `VARCHAR(n)`, n in characters.
     Varchar(u32),
     Date,
+    /// Of a day, without a zone.
+    Time,
     /// Without a zone; UTC by convention.
     Timestamp,
     Timestamptz,
@@ -38,63 +41,111 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
-    pub fn is_number(self) -> bool {
+    /// Every type, in the order in which messages list them; of NUMERIC and VARCHAR one stands for
+    /// all. A type that is missing here cannot be written in a file.
+    pub const ALL: [Self; 18] = [
+        Self::Boolean,
+        Self::SmallInt,
+        Self::Integer,
+        Self::BigInt,
+        Self::Real,
+        Self::DoublePrecision,
+        Self::Numeric(None),
+        Self::Text,
+        Self::Varchar(1),
+        Self::Date,
+        Self::Time,
+        Self::Timestamp,
+        Self::Timestamptz,
+        Self::Uuid,
+        Self::Jsonb,
+        Self::Bytea,
+        Self::Serial,
+        Self::BigSerial,
+    ];
+
+    /// What its values are: whoever reads, makes or writes values goes by this.
+    pub fn values(self) -> ValueKind {
         match self {
-            Self::SmallInt | Self::Integer | Self::BigInt | Self::Serial | Self::BigSerial => true,
-            Self::Real | Self::DoublePrecision | Self::Numeric(_) => true,
-            Self::Boolean | Self::Text | Self::Varchar(_) | Self::Date | Self::Timestamp | Self::Timestamptz => false,
-            Self::Uuid | Self::Jsonb | Self::Bytea => false,
+            Self::Boolean => ValueKind::Boolean,
+            Self::SmallInt => ValueKind::SmallInt,
+            Self::Integer | Self::Serial => ValueKind::Integer,
+            Self::BigInt | Self::BigSerial => ValueKind::BigInt,
+            Self::Real => ValueKind::Real,
+            Self::DoublePrecision => ValueKind::DoublePrecision,
+            Self::Numeric(digits) => ValueKind::Numeric(digits),
+            Self::Text => ValueKind::Text(None),
+            Self::Varchar(characters) => ValueKind::Text(Some(characters)),
+            Self::Date => ValueKind::Date,
+            Self::Time => ValueKind::Formed(&forms::TIME),
+            Self::Timestamp => ValueKind::Timestamp,
+            Self::Timestamptz => ValueKind::Timestamptz,
+            Self::Uuid => ValueKind::Formed(&forms::UUID),
+            Self::Jsonb => ValueKind::Jsonb,
+            Self::Bytea => ValueKind::Bytea,
         }
     }
 
-    /// The Arrow type in which a value of this type travels. UUID and JSONB travel as texts, already validated.
-    pub fn arrow(self) -> DataType {
+    /// What PostgreSQL calls it.
+    pub fn postgres(self) -> PostgresNames {
+        let of = PostgresNames::of;
         match self {
-            Self::Boolean => DataType::Boolean,
-            Self::SmallInt => DataType::Int16,
-            Self::Integer | Self::Serial => DataType::Int32,
-            Self::BigInt | Self::BigSerial => DataType::Int64,
-            Self::Real => DataType::Float32,
-            Self::DoublePrecision => DataType::Float64,
-            Self::Numeric(Some((precision, scale))) => DataType::Decimal128(precision, scale),
-            Self::Numeric(None) => DataType::Decimal128(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
-            Self::Text | Self::Varchar(_) | Self::Uuid => DataType::Utf8,
-            // Told apart from TEXT, so that it stands in a document as what it is.
-            Self::Jsonb => DataType::LargeUtf8,
-            Self::Date => DataType::Date32,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
-            Self::Timestamptz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::Bytea => DataType::Binary,
+            Self::Boolean => of("BOOLEAN", &["BOOL"], "boolean", "bool", 1000),
+            Self::SmallInt => of("SMALLINT", &["INT2"], "smallint", "int2", 1005),
+            Self::Integer => of("INTEGER", &["INT", "INT4"], "integer", "int4", 1007),
+            Self::BigInt => of("BIGINT", &["INT8"], "bigint", "int8", 1016),
+            Self::Real => of("REAL", &["FLOAT4"], "real", "float4", 1021),
+            Self::DoublePrecision => {
+                of("DOUBLE PRECISION", &["FLOAT8", "FLOAT"], "double precision", "float8", 1022)
+            }
+            Self::Numeric(_) => of("NUMERIC", &["DECIMAL", "DEC"], "numeric", "numeric", 1231),
+            Self::Text => of("TEXT", &[], "text", "text", 1009),
+            Self::Varchar(_) => {
+                of("VARCHAR", &["CHARACTER VARYING"], "character varying", "varchar", 1015)
+            }
+            Self::Date => of("DATE", &[], "date", "date", 1182),
+            Self::Time => of("TIME", &[], "time without time zone", "time", 1183),
+            Self::Timestamp => of("TIMESTAMP", &[], "timestamp without time zone", "timestamp", 1115),
+            Self::Timestamptz => of("TIMESTAMPTZ", &[], "timestamp with time zone", "timestamptz", 1185),
+            Self::Uuid => of("UUID", &[], "uuid", "uuid", 2951),
+            Self::Jsonb => of("JSONB", &[], "jsonb", "jsonb", 3807),
+            Self::Bytea => of("BYTEA", &[], "bytea", "bytea", 1001),
+            Self::Serial => of("SERIAL", &["SERIAL4"], "integer", "int4", 1007),
+            Self::BigSerial => of("BIGSERIAL", &["SERIAL8"], "bigint", "int8", 1016),
         }
+    }
+
+    /// The Arrow type in which a value of this type travels.
+    pub fn arrow(self) -> DataType {
+        self.values().arrow()
+    }
+
+    pub fn is_number(self) -> bool {
+        self.values().is_number()
     }
 
     /// Whether PostgreSQL fills the column from a sequence when it is left out.
     pub fn is_serial(self) -> bool {
         matches!(self, Self::Serial | Self::BigSerial)
     }
+
+    /// Digits or length behind the name, as SQL writes them.
+    fn arguments(self) -> String {
+        match self {
+            Self::Numeric(Some((precision, scale))) => format!("({precision},{scale})"),
+            Self::Varchar(characters) => format!("({characters})"),
+            _ => String::new(),
+        }
+    }
+
+    /// The whole type as PostgreSQL's `format_type` writes it: `numeric(10,2)`.
+    pub fn catalogue_name(self) -> String {
+        self.postgres().catalogue.to_owned() + &self.arguments()
+    }
 }
 
 impl std::fmt::Display for ColumnType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Boolean => f.write_str("BOOLEAN"),
-            Self::SmallInt => f.write_str("SMALLINT"),
-            Self::Integer => f.write_str("INTEGER"),
-            Self::BigInt => f.write_str("BIGINT"),
-            Self::Real => f.write_str("REAL"),
-            Self::DoublePrecision => f.write_str("DOUBLE PRECISION"),
-            Self::Numeric(None) => f.write_str("NUMERIC"),
-            Self::Numeric(Some((precision, scale))) => write!(f, "NUMERIC({precision},{scale})"),
-            Self::Text => f.write_str("TEXT"),
-            Self::Varchar(characters) => write!(f, "VARCHAR({characters})"),
-            Self::Date => f.write_str("DATE"),
-            Self::Timestamp => f.write_str("TIMESTAMP"),
-            Self::Timestamptz => f.write_str("TIMESTAMPTZ"),
-            Self::Uuid => f.write_str("UUID"),
-            Self::Jsonb => f.write_str("JSONB"),
-            Self::Bytea => f.write_str("BYTEA"),
-            Self::Serial => f.write_str("SERIAL"),
-            Self::BigSerial => f.write_str("BIGSERIAL"),
-        }
+        write!(f, "{}{}", self.postgres().name, self.arguments())
     }
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::ColumnType;
+use super::column_type::ValueKind;
 
 /// More digits than any type holds are a mistake.
 const MAX_DIGITS: usize = 60;
@@ -74,10 +75,10 @@ impl std::fmt::Display for Decimal {
 
 /// The least and the greatest value of an integer type.
 pub(super) fn integer_range(scalar: ColumnType) -> Option<(i64, i64)> {
-    match scalar {
-        ColumnType::SmallInt => Some((i64::from(i16::MIN), i64::from(i16::MAX))),
-        ColumnType::Integer | ColumnType::Serial => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
-        ColumnType::BigInt | ColumnType::BigSerial => Some((i64::MIN, i64::MAX)),
+    match scalar.values() {
+        ValueKind::SmallInt => Some((i64::from(i16::MIN), i64::from(i16::MAX))),
+        ValueKind::Integer => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
+        ValueKind::BigInt => Some((i64::MIN, i64::MAX)),
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use duto_definition::column_type::ValueKind;
 use duto_definition::{ColumnType, Field, Kind, TextCleaning};
 use duto_stages::decode::rounded_units;
 
@@ -141,42 +142,42 @@ fn value_damages(field: &Field, next: &mut usize, cleaning: TextCleaning, found:
 }
 
 fn scalar_damages(field: &Field, column_type: ColumnType, cleaning: TextCleaning) -> Vec<(&'static str, String)> {
-    use ColumnType as T;
+    use ValueKind as V;
     let fixed = |damages: &[(&'static str, &str)]| damages.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>();
     // Of a text that holds a value only one that holds none is bad.
     let coerced = |plain: &'static str, other: &'static str| if field.rules.coerce { other } else { plain };
-    let mut damages = match column_type {
-        T::Boolean => fixed(&[("a number as a boolean", "1"), ("a text as a boolean", coerced("\"true\"", "\"maybe\""))]),
-        T::SmallInt | T::Integer | T::Serial | T::BigInt | T::BigSerial => fixed(&[
+    let mut damages = match column_type.values() {
+        V::Boolean => fixed(&[("a number as a boolean", "1"), ("a text as a boolean", coerced("\"true\"", "\"maybe\""))]),
+        V::SmallInt | V::Integer | V::BigInt => fixed(&[
             ("a boolean as a number", "true"),
             ("a text as a number", coerced("\"12\"", "\"twelve\"")),
             ("a fraction as an integer", "2.5"),
             ("beyond the integer's range", "9223372036854775808"),
             ("1e400", "1e400"),
         ]),
-        T::Numeric(_) => fixed(&[
+        V::Numeric(_) => fixed(&[
             ("a boolean as a number", "false"),
             ("a text as a number", coerced("\"12.50\"", "\"twelve\"")),
             ("too many decimals", "1.0000000000000000000000000000000000000001"),
             ("1e400", "1e400"),
         ]),
-        T::Real | T::DoublePrecision => fixed(&[
+        V::Real | V::DoublePrecision => fixed(&[
             ("a boolean as a number", "true"),
             ("a text as a number", coerced("\"1.5\"", "\"one and a half\"")),
             ("1e400", "1e400"),
         ]),
-        T::Text | T::Varchar(_) => fixed(&[("a number as a text", "12"), ("an object as a text", "{\"text\": \"inside\"}")]),
-        T::Date => fixed(&[("no such day", "\"2023-02-30\""), ("a number as a date", "20230230")]),
-        T::Timestamp | T::Timestamptz => fixed(&[
+        V::Text(_) => fixed(&[("a number as a text", "12"), ("an object as a text", "{\"text\": \"inside\"}")]),
+        V::Date => fixed(&[("no such day", "\"2023-02-30\""), ("a number as a date", "20230230")]),
+        V::Timestamp | V::Timestamptz => fixed(&[
             ("no such time", "\"2024-05-20T24:61:00Z\""),
             ("a number as a time", "1716199200"),
             ("words as a time", "\"yesterday\""),
         ]),
-        T::Uuid => fixed(&[("not a UUID", "\"1234\"")]),
-        T::Jsonb => fixed(&[("a NUL in a document", "{\"nul\": \"\\u0000\"}")]),
-        T::Bytea => fixed(&[("not base64", "\"***\"")]),
+        V::Formed(_) => fixed(&[("not of the type's form", "\"?\"")]),
+        V::Jsonb => fixed(&[("a NUL in a document", "{\"nul\": \"\\u0000\"}")]),
+        V::Bytea => fixed(&[("not base64", "\"***\"")]),
     };
-    let is_text = matches!(column_type, T::Text | T::Varchar(_));
+    let is_text = matches!(column_type.values(), V::Text(_));
     if is_text && !cleaning.remove_nul {
         damages.push(("a NUL in a text", "\"a\\u0000b\"".to_owned()));
     }
@@ -184,7 +185,7 @@ fn scalar_damages(field: &Field, column_type: ColumnType, cleaning: TextCleaning
         damages.push(("not one of the allowed", "\"none of them, surely\"".to_owned()));
     }
     damages.extend(too_long(field, column_type, cleaning).map(|value| ("too long", value)));
-    if !matches!(column_type, T::Text | T::Varchar(_)) {
+    if !is_text {
         damages.extend(beside(&field.rules.minimum, false, -1).map(|value| ("below the minimum", value)));
         damages.extend(beside(&field.rules.maximum, true, 1).map(|value| ("above the maximum", value)));
     }
@@ -198,11 +199,8 @@ fn beside(bound: &Option<String>, up: bool, step: i128) -> Option<String> {
 
 /// A text that stays too long when it is cleaned.
 fn too_long(field: &Field, column_type: ColumnType, cleaning: TextCleaning) -> Option<String> {
-    let limit = match column_type {
-        ColumnType::Varchar(characters) => characters.min(field.rules.max_length.unwrap_or(u32::MAX)),
-        ColumnType::Text => field.rules.max_length?,
-        _ => return None,
-    };
+    let ValueKind::Text(most) = column_type.values() else { return None };
+    let limit = [most, field.rules.max_length].into_iter().flatten().min()?;
     let is_cut = cleaning.max_length.is_some_and(|cut| cut <= limit);
     (!is_cut && limit < 10_000).then(|| format!("\"{}\"", "x".repeat(limit as usize + 1)))
 }

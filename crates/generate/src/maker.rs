@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use duto_definition::column_type::UNCONSTRAINED_SCALE;
+use duto_definition::column_type::{UNCONSTRAINED_SCALE, ValueKind};
 use duto_definition::record::{GenerateHint, When};
 use duto_definition::{ColumnType, Field, Kind, Problem};
 use duto_stages::decode::rounded_units;
@@ -238,7 +238,7 @@ fn elements(field: &Field) -> Result<(u32, u32), Problem> {
 }
 
 fn hinted(field: &Field, column_type: ColumnType) -> Result<Option<Maker>, Problem> {
-    let quoted = !is_number(column_type);
+    let quoted = !column_type.is_number();
     Ok(Some(match &field.rules.generate {
         Some(GenerateHint::Sequence { from }) => Maker::Sequence { from: *from, quoted },
         Some(GenerateHint::Index { from }) => Maker::Index { from: *from, quoted },
@@ -273,32 +273,32 @@ fn hinted(field: &Field, column_type: ColumnType) -> Result<Option<Maker>, Probl
 
 fn by_type(field: &Field, column_type: ColumnType) -> Result<Maker, Problem> {
     let rules = &field.rules;
-    Ok(match column_type {
-        ColumnType::Boolean => Maker::Boolean,
-        ColumnType::SmallInt => number(field, 0, i16::MAX.into())?,
-        ColumnType::Integer | ColumnType::Serial => number(field, 0, i32::MAX.into())?,
-        ColumnType::BigInt | ColumnType::BigSerial => number(field, 0, i64::MAX.into())?,
-        ColumnType::Real | ColumnType::DoublePrecision => number(field, DEFAULT_DECIMALS, i128::from(i32::MAX))?,
-        ColumnType::Numeric(limits) => {
+    Ok(match column_type.values() {
+        ValueKind::Boolean => Maker::Boolean,
+        ValueKind::SmallInt => number(field, 0, i16::MAX.into())?,
+        ValueKind::Integer => number(field, 0, i32::MAX.into())?,
+        ValueKind::BigInt => number(field, 0, i64::MAX.into())?,
+        ValueKind::Real | ValueKind::DoublePrecision => number(field, DEFAULT_DECIMALS, i128::from(i32::MAX))?,
+        ValueKind::Numeric(limits) => {
             let (precision, scale) = limits.unwrap_or((UNCONSTRAINED_SCALE.unsigned_abs(), UNCONSTRAINED_SCALE));
             let decimals = DEFAULT_DECIMALS.min(scale.max(0).unsigned_abs().into());
             let whole_digits = u32::from(precision).saturating_sub(scale.max(0).unsigned_abs().into());
             let digits = limits.map_or(u32::from(precision), |_| whole_digits + decimals);
             number(field, decimals, 10_i128.checked_pow(digits).map_or(i128::MAX, |limit| limit - 1))?
         }
-        ColumnType::Text | ColumnType::Varchar(_) if !rules.allowed.is_empty() => {
+        ValueKind::Text(_) if !rules.allowed.is_empty() => {
             Maker::OneOf(rules.allowed.iter().map(|text| Value::from(text.as_str()).to_string()).collect())
         }
-        ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Jsonb if rules.example.is_some() => {
+        ValueKind::Text(_) | ValueKind::Jsonb | ValueKind::Formed(_) if rules.example.is_some() => {
             Maker::OneOf(rules.example.iter().map(Value::to_string).collect())
         }
-        ColumnType::Text => words(field, u32::MAX)?,
-        ColumnType::Varchar(characters) => words(field, characters)?,
-        ColumnType::Date => Maker::Today,
-        ColumnType::Timestamp | ColumnType::Timestamptz => Maker::Now,
-        ColumnType::Uuid => Maker::Uuid,
-        ColumnType::Jsonb => Maker::Document,
-        ColumnType::Bytea => {
+        ValueKind::Text(most) => words(field, most.unwrap_or(u32::MAX))?,
+        ValueKind::Date => Maker::Today,
+        ValueKind::Timestamp | ValueKind::Timestamptz => Maker::Now,
+        ValueKind::Formed(_) if column_type == ColumnType::Uuid => Maker::Uuid,
+        ValueKind::Formed(form) => Maker::OneOf(form.examples.iter().map(|text| Value::from(*text).to_string()).collect()),
+        ValueKind::Jsonb => Maker::Document,
+        ValueKind::Bytea => {
             let (least, most) = lengths(field, u32::MAX, 12)?;
             Maker::Bytes { least, most }
         }
@@ -336,9 +336,4 @@ fn lengths(field: &Field, limit: u32, usual: u32) -> Result<(u32, u32), Problem>
 
 fn empty_range(field: &Field) -> Problem {
     Problem::new("generate.range.empty", field.span, format!("no value of `{}` lies between its least and its most", field.name))
-}
-
-fn is_number(column_type: ColumnType) -> bool {
-    use ColumnType as T;
-    matches!(column_type, T::SmallInt | T::Integer | T::BigInt | T::Serial | T::BigSerial | T::Real | T::DoublePrecision | T::Numeric(_))
 }

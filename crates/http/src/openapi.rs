@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::types::Type;
 
 use super::Served;
-use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE};
+use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
 use duto_definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning};
 use duto_stages::Stages;
 
@@ -152,7 +152,7 @@ fn answer_schema(column_type: &Type) -> Value {
         Type::BOOL => json!({ "type": ["boolean", "null"] }),
         Type::JSON | Type::JSONB => json!({}),
         Type::DATE => json!({ "type": ["string", "null"], "format": "date" }),
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::UUID | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL => {
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::UUID | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL => {
             json!({ "type": ["string", "null"] })
         }
         _ => json!({}),
@@ -216,20 +216,20 @@ fn numeric_schema(precision: u8, scale: i8) -> Value {
 }
 
 fn scalar_schema(column_type: ColumnType) -> Value {
-    match column_type {
-        ColumnType::Boolean => json!({ "type": "boolean" }),
-        ColumnType::SmallInt => json!({ "type": "integer", "minimum": i16::MIN, "maximum": i16::MAX }),
-        ColumnType::Integer | ColumnType::Serial => json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }),
-        ColumnType::BigInt | ColumnType::BigSerial => json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
-        ColumnType::Numeric(Some((precision, scale))) => numeric_schema(precision, scale),
-        ColumnType::Numeric(None) => numeric_schema(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
-        ColumnType::Real | ColumnType::DoublePrecision => json!({ "type": "number" }),
-        ColumnType::Date => json!({ "type": "string", "format": "date" }),
-        ColumnType::Timestamp | ColumnType::Timestamptz => json!({ "type": "string", "format": "date-time" }),
-        ColumnType::Uuid => json!({ "type": "string", "format": "uuid" }),
-        ColumnType::Jsonb => json!({}),
-        ColumnType::Bytea => json!({ "type": "string", "contentEncoding": "base64" }),
-        ColumnType::Varchar(characters) => json!({ "type": "string", "maxLength": characters }),
-        ColumnType::Text => json!({ "type": "string" }),
+    match column_type.values() {
+        ValueKind::Boolean => json!({ "type": "boolean" }),
+        ValueKind::SmallInt => json!({ "type": "integer", "minimum": i16::MIN, "maximum": i16::MAX }),
+        ValueKind::Integer => json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }),
+        ValueKind::BigInt => json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
+        ValueKind::Numeric(Some((precision, scale))) => numeric_schema(precision, scale),
+        ValueKind::Numeric(None) => numeric_schema(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
+        ValueKind::Real | ValueKind::DoublePrecision => json!({ "type": "number" }),
+        ValueKind::Date => json!({ "type": "string", "format": "date" }),
+        ValueKind::Timestamp | ValueKind::Timestamptz => json!({ "type": "string", "format": "date-time" }),
+        ValueKind::Formed(form) => (form.schema)(),
+        ValueKind::Jsonb => json!({}),
+        ValueKind::Bytea => json!({ "type": "string", "contentEncoding": "base64" }),
+        ValueKind::Text(Some(characters)) => json!({ "type": "string", "maxLength": characters }),
+        ValueKind::Text(None) => json!({ "type": "string" }),
     }
 }

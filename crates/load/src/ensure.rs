@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::ddl;
 use super::time_partition;
-use duto_definition::{Column, ColumnType, Pipeline, Repeat, Table};
+use duto_definition::{Column, Pipeline, Repeat, Table};
 use duto_ground::quoting::quote;
 
 /// The layout of the schema `duto` that this program knows.
@@ -168,7 +168,7 @@ async fn fit_indexes(transaction: &tokio_postgres::Transaction<'_>, table: &Tabl
 fn difference(declared: &Table, column: &Column, filled: bool, found: &Found) -> Vec<String> {
     let (table, name) = (quote(&declared.name), quote(&column.name));
     let mut statements = Vec::new();
-    let expected = catalogue_name(column.column_type);
+    let expected = column.column_type.catalogue_name();
     if found.is_computed {
         return vec![format!("-- column {} is computed by the table: leave it out of the file's columns", column.name)];
     }
@@ -253,26 +253,4 @@ async fn missing_key(transaction: &tokio_postgres::Transaction<'_>, table: &Tabl
     let there: i64 = transaction.query_one(statement, &[&quote(&table.name), &names]).await?.get(0);
     let list = key.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
     Ok((there == 0).then(|| format!("CREATE UNIQUE INDEX ON {} ({list});", quote(&table.name))))
-}
-
-/// The type as PostgreSQL's `format_type` writes it.
-fn catalogue_name(column_type: ColumnType) -> String {
-    match column_type {
-        ColumnType::Boolean => "boolean".into(),
-        ColumnType::SmallInt => "smallint".into(),
-        ColumnType::Integer | ColumnType::Serial => "integer".into(),
-        ColumnType::BigInt | ColumnType::BigSerial => "bigint".into(),
-        ColumnType::Real => "real".into(),
-        ColumnType::DoublePrecision => "double precision".into(),
-        ColumnType::Numeric(None) => "numeric".into(),
-        ColumnType::Numeric(Some((precision, scale))) => format!("numeric({precision},{scale})"),
-        ColumnType::Text => "text".into(),
-        ColumnType::Varchar(characters) => format!("character varying({characters})"),
-        ColumnType::Date => "date".into(),
-        ColumnType::Timestamp => "timestamp without time zone".into(),
-        ColumnType::Timestamptz => "timestamp with time zone".into(),
-        ColumnType::Uuid => "uuid".into(),
-        ColumnType::Jsonb => "jsonb".into(),
-        ColumnType::Bytea => "bytea".into(),
-    }
 }

@@ -115,21 +115,20 @@ impl ToSql for Column<'_> {
 
 /// Without length or precision: the table's column has the last word, as with COPY.
 fn array_of(column_type: ColumnType) -> Type {
-    match column_type {
-        ColumnType::Boolean => Type::BOOL_ARRAY,
-        ColumnType::SmallInt => Type::INT2_ARRAY,
-        ColumnType::Integer | ColumnType::Serial => Type::INT4_ARRAY,
-        ColumnType::BigInt | ColumnType::BigSerial => Type::INT8_ARRAY,
-        ColumnType::Real => Type::FLOAT4_ARRAY,
-        ColumnType::DoublePrecision => Type::FLOAT8_ARRAY,
-        ColumnType::Numeric(_) => Type::NUMERIC_ARRAY,
-        ColumnType::Text => Type::TEXT_ARRAY,
-        ColumnType::Varchar(_) => Type::VARCHAR_ARRAY,
-        ColumnType::Date => Type::DATE_ARRAY,
-        ColumnType::Timestamp => Type::TIMESTAMP_ARRAY,
-        ColumnType::Timestamptz => Type::TIMESTAMPTZ_ARRAY,
-        ColumnType::Uuid => Type::UUID_ARRAY,
-        ColumnType::Jsonb => Type::JSONB_ARRAY,
-        ColumnType::Bytea => Type::BYTEA_ARRAY,
+    // A number that is none of PostgreSQL's would be a fault of ours, which the server refuses.
+    Type::from_oid(column_type.postgres().array_oid).unwrap_or(Type::ANYARRAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_has_its_array() {
+        for column_type in ColumnType::ALL {
+            let array = array_of(column_type);
+            let Kind::Array(element) = array.kind() else { panic!("{column_type} has {array}") };
+            assert_eq!(element.name(), column_type.postgres().type_name);
+        }
     }
 }

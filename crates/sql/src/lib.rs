@@ -13,6 +13,7 @@ mod functions; // the functions that an expression may call
 mod native; // a function of ours, as DataFusion wants it
 mod arithmetic; // + - * / %, checked and exact
 mod rounding; // round, trunc, ceil, floor, abs, sign
+pub mod forms; // types whose values travel as texts
 mod cast; // values of one type as another, as PostgreSQL does it
 mod decimal; // decimals from and to text
 mod moment; // dates and timestamps from and to text, and their parts

@@ -7,6 +7,8 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type, Int
 
 use super::numeric::write_numeric;
 use duto_definition::ColumnType;
+use duto_definition::column_type::ValueKind;
+use duto_sql::forms::Form;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL counts from.
@@ -83,7 +85,7 @@ enum Values<'a> {
     Decimal(&'a [i128], u8),
     Text(&'a arrow::array::StringArray),
     Jsonb(&'a arrow::array::LargeStringArray),
-    Uuid(&'a arrow::array::StringArray),
+    Formed(&'a arrow::array::StringArray, &'static Form),
     Date(&'a [i32]),
     Timestamp(&'a [i64]),
     Bytea(&'a arrow::array::BinaryArray),
@@ -91,23 +93,23 @@ enum Values<'a> {
 
 impl<'a> Column<'a> {
     fn new(column_type: ColumnType, array: &'a ArrayRef) -> Self {
-        let values = match column_type {
-            ColumnType::Boolean => Values::Boolean(array.as_boolean()),
-            ColumnType::SmallInt => Values::Int16(array.as_primitive::<Int16Type>().values()),
-            ColumnType::Integer | ColumnType::Serial => Values::Int32(array.as_primitive::<Int32Type>().values()),
-            ColumnType::BigInt | ColumnType::BigSerial => Values::Int64(array.as_primitive::<Int64Type>().values()),
-            ColumnType::Real => Values::Float32(array.as_primitive::<Float32Type>().values()),
-            ColumnType::DoublePrecision => Values::Float64(array.as_primitive::<Float64Type>().values()),
-            ColumnType::Numeric(_) => {
+        let values = match column_type.values() {
+            ValueKind::Boolean => Values::Boolean(array.as_boolean()),
+            ValueKind::SmallInt => Values::Int16(array.as_primitive::<Int16Type>().values()),
+            ValueKind::Integer => Values::Int32(array.as_primitive::<Int32Type>().values()),
+            ValueKind::BigInt => Values::Int64(array.as_primitive::<Int64Type>().values()),
+            ValueKind::Real => Values::Float32(array.as_primitive::<Float32Type>().values()),
+            ValueKind::DoublePrecision => Values::Float64(array.as_primitive::<Float64Type>().values()),
+            ValueKind::Numeric(_) => {
                 let decimals = array.as_primitive::<Decimal128Type>();
                 Values::Decimal(decimals.values(), decimals.scale().unsigned_abs())
             }
-            ColumnType::Text | ColumnType::Varchar(_) => Values::Text(array.as_string()),
-            ColumnType::Jsonb => Values::Jsonb(array.as_string()),
-            ColumnType::Uuid => Values::Uuid(array.as_string()),
-            ColumnType::Date => Values::Date(array.as_primitive::<Date32Type>().values()),
-            ColumnType::Timestamp | ColumnType::Timestamptz => Values::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values()),
-            ColumnType::Bytea => Values::Bytea(array.as_binary()),
+            ValueKind::Text(_) => Values::Text(array.as_string()),
+            ValueKind::Jsonb => Values::Jsonb(array.as_string()),
+            ValueKind::Formed(form) => Values::Formed(array.as_string(), form),
+            ValueKind::Date => Values::Date(array.as_primitive::<Date32Type>().values()),
+            ValueKind::Timestamp | ValueKind::Timestamptz => Values::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values()),
+            ValueKind::Bytea => Values::Bytea(array.as_binary()),
         };
         Self { array, has_nulls: array.null_count() > 0, values }
     }
@@ -132,10 +134,12 @@ impl<'a> Column<'a> {
                 out.push(1); // jsonb's wire version
                 out.extend_from_slice(text);
             }
-            Values::Uuid(values) => {
-                // The decoder and the cast let only valid ones through; the nil UUID here would be a bug of theirs.
-                let uuid = uuid::Uuid::parse_str(values.value(row)).unwrap_or_default();
-                write_sized(out, uuid.as_bytes());
+            Values::Formed(values, form) => {
+                let start = out.len();
+                out.extend_from_slice(&[0; 4]);
+                (form.write_binary)(values.value(row), out);
+                let length = (out.len() - start - 4) as i32;
+                out[start..start + 4].copy_from_slice(&length.to_be_bytes());
             }
             Values::Date(values) => write_sized(out, &(values[row] - EPOCH_DAYS).to_be_bytes()),
             Values::Timestamp(values) => write_sized(out, &(values[row] - EPOCH_MICROS).to_be_bytes()),

@@ -151,6 +151,7 @@ fn scalar(node: &Node, name: &str, rules: &Rules, cleaning: Cleaning) -> Result<
             Ok(format!("{}::timestamptz", quoted(&cleaning.whole(text))))
         }
         ("DATE", Value::Text(text)) if is_date(&cleaning.whole(text)) => Ok(format!("{}::date", quoted(&cleaning.whole(text)))),
+        ("TIME", Value::Text(text)) if is_clock(&cleaning.whole(text)) => Ok(format!("{}::time", quoted(&cleaning.whole(text)))),
         ("UUID", Value::Text(text)) => Ok(format!("{}::uuid", quoted(&cleaning.whole(text)))),
         ("BYTEA", Value::Text(text))
             if text.len().is_multiple_of(4) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)) =>
@@ -209,6 +210,14 @@ pub fn quoted(text: &str) -> String {
 fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.len() == 10 && bytes.iter().enumerate().all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
+}
+
+/// `00:00`, `00:00:00` or `00:00:00.0` in shape, without a zone.
+fn is_clock(text: &str) -> bool {
+    let (clock, fraction) = text.split_once('.').map_or((text, None), |(clock, fraction)| (clock, Some(fraction)));
+    let has_shape = clock.bytes().enumerate().all(|(at, byte)| if at % 3 == 2 { byte == b':' } else { byte.is_ascii_digit() });
+    let is_fraction = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    has_shape && (clock.len() == 8 || clock.len() == 5 && fraction.is_none()) && fraction.is_none_or(is_fraction)
 }
 
 fn is_time(text: &str) -> bool {

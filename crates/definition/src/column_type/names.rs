@@ -25,49 +25,17 @@ pub(crate) enum TypeFaultReason {
 }
 
 /// The names that a message lists.
-pub(crate) const NAMES: [&str; 17] = [
-    "BOOLEAN",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "REAL",
-    "DOUBLE PRECISION",
-    "NUMERIC",
-    "TEXT",
-    "VARCHAR",
-    "DATE",
-    "TIMESTAMP",
-    "TIMESTAMPTZ",
-    "UUID",
-    "JSONB",
-    "BYTEA",
-    "SERIAL",
-    "BIGSERIAL",
-];
-/// PostgreSQL's other names for them, of one word.
-const SYNONYMS: [&str; 14] = [
-    "BOOL",
-    "INT",
-    "INT2",
-    "INT4",
-    "INT8",
-    "FLOAT4",
-    "FLOAT8",
-    "FLOAT",
-    "DECIMAL",
-    "DEC",
-    "CHARACTER VARYING",
-    "SERIAL4",
-    "SERIAL8",
-    "DOUBLE",
-];
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ColumnType::ALL.into_iter().map(|column_type| column_type.postgres().name)
+}
+
 /// Types of PostgreSQL that are not ours, and what to write instead.
 const INSTEAD: [(&str, &str); 9] = [
     ("char", "write VARCHAR(n) or TEXT: CHAR pads with spaces"),
     ("character", "write VARCHAR(n) or TEXT: CHARACTER pads with spaces"),
     ("json", "write JSONB"),
     ("money", "write NUMERIC(19,2)"),
-    ("time", "write TEXT, or a TIMESTAMP"),
+    ("timetz", "write TIMESTAMPTZ, or TIME without a zone"),
     ("interval", "write an INTEGER and put its unit into the name"),
     ("smallserial", "write SERIAL"),
     ("string", "write TEXT"),
@@ -81,30 +49,30 @@ pub(crate) fn read_type(words: &mut Words<'_>) -> Result<ColumnType, TypeFault> 
     let Some(word) = words.next() else {
         return Err(fault(TypeFaultReason::Unknown, words.place(), "a type is missing", "for example BIGINT or TEXT"));
     };
-    let name = words.text_of(&word).to_lowercase();
-    let read = match name.as_str() {
-        "boolean" | "bool" => ColumnType::Boolean,
-        "smallint" | "int2" => ColumnType::SmallInt,
-        "integer" | "int" | "int4" => ColumnType::Integer,
-        "bigint" | "int8" => ColumnType::BigInt,
-        "real" | "float4" => ColumnType::Real,
-        "float8" | "float" => ColumnType::DoublePrecision,
-        "double" if words.take(&["precision"]).is_some() => ColumnType::DoublePrecision,
-        "numeric" | "decimal" | "dec" => return numeric(words, &word),
-        "text" => ColumnType::Text,
-        "varchar" => return varchar(words, &word),
-        "character" | "char" if words.take(&["varying"]).is_some() => return varchar(words, &word),
-        "date" => ColumnType::Date,
-        "timestamp" | "timestamptz" => return timestamp(words, &word, name == "timestamptz"),
-        "uuid" => ColumnType::Uuid,
-        "jsonb" => ColumnType::Jsonb,
-        "bytea" => ColumnType::Bytea,
-        "serial" | "serial4" => ColumnType::Serial,
-        "bigserial" | "serial8" => ColumnType::BigSerial,
-        _ => return Err(unknown(words, &word)),
-    };
-    no_arguments(words, &word)?;
-    Ok(read)
+    match words.text_of(&word).to_lowercase().as_str() {
+        "double" if words.take(&["precision"]).is_some() => plain(words, &word, ColumnType::DoublePrecision),
+        "character" | "char" if words.take(&["varying"]).is_some() => varchar(words, &word),
+        name => match of_one_word(name) {
+            None => Err(unknown(words, &word)),
+            Some(ColumnType::Numeric(_)) => numeric(words, &word),
+            Some(ColumnType::Varchar(_)) => varchar(words, &word),
+            Some(ColumnType::Time) => time(words, &word),
+            Some(ColumnType::Timestamp) => timestamp(words, &word),
+            Some(other) => plain(words, &word, other),
+        },
+    }
+}
+
+fn of_one_word(name: &str) -> Option<ColumnType> {
+    ColumnType::ALL.into_iter().find(|column_type| {
+        let names = column_type.postgres();
+        std::iter::once(&names.name).chain(names.synonyms).any(|known| name.eq_ignore_ascii_case(known))
+    })
+}
+
+fn plain(words: &mut Words<'_>, word: &Word, column_type: ColumnType) -> Result<ColumnType, TypeFault> {
+    no_arguments(words, word)?;
+    Ok(column_type)
 }
 
 fn unknown(words: &Words<'_>, word: &Word) -> TypeFault {
@@ -113,7 +81,9 @@ fn unknown(words: &Words<'_>, word: &Word) -> TypeFault {
         let message = format!("the type {} is not supported", name.to_uppercase());
         return fault(TypeFaultReason::Unsupported, word.range.clone(), message, *instead);
     }
-    let help = did_you_mean(written, NAMES.into_iter().chain(SYNONYMS)).unwrap_or_else(|| format!("the types are {}", NAMES.join(", ")));
+    let synonyms = ColumnType::ALL.into_iter().flat_map(|column_type| column_type.postgres().synonyms);
+    let help = did_you_mean(written, names().chain(synonyms.copied()).chain(["DOUBLE"]))
+        .unwrap_or_else(|| format!("the types are {}", names().collect::<Vec<_>>().join(", ")));
     fault(TypeFaultReason::Unknown, word.range.clone(), format!("unknown type \"{written}\""), help)
 }
 
@@ -155,13 +125,24 @@ fn varchar(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> 
     )
 }
 
-fn timestamp(words: &mut Words<'_>, word: &Word, with_zone: bool) -> Result<ColumnType, TypeFault> {
+fn timestamp(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> {
     no_arguments(words, word)?;
-    if words.take(&["with", "time", "zone"]).is_some() {
-        return Ok(ColumnType::Timestamptz);
+    Ok(if zone(words) == Some(true) { ColumnType::Timestamptz } else { ColumnType::Timestamp })
+}
+
+fn time(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> {
+    no_arguments(words, word)?;
+    if zone(words) == Some(true) {
+        let message = "a time of day with a zone is not supported";
+        return Err(fault(TypeFaultReason::Unsupported, word.range.clone(), message, "write TIMESTAMPTZ, or TIME without a zone"));
     }
-    words.take(&["without", "time", "zone"]);
-    Ok(if with_zone { ColumnType::Timestamptz } else { ColumnType::Timestamp })
+    Ok(ColumnType::Time)
+}
+
+/// Whether a zone is asked for; None if nothing is said.
+fn zone(words: &mut Words<'_>) -> Option<bool> {
+    let with = words.take(&["with", "time", "zone"]).map(|_| true);
+    with.or_else(|| words.take(&["without", "time", "zone"]).map(|_| false))
 }
 
 fn no_arguments(words: &mut Words<'_>, word: &Word) -> Result<(), TypeFault> {
@@ -233,6 +214,8 @@ mod tests {
             ("TIMESTAMP WITH TIME ZONE", ColumnType::Timestamptz),
             ("timestamptz", ColumnType::Timestamptz),
             ("bigserial", ColumnType::BigSerial),
+            ("time", ColumnType::Time),
+            ("TIME WITHOUT TIME ZONE", ColumnType::Time),
         ] {
             assert_eq!(read(text), Ok(expected), "{text}");
         }
@@ -244,6 +227,9 @@ mod tests {
             ("BIGNT", TypeFaultReason::Unknown, 0..5),
             ("", TypeFaultReason::Unknown, 0..0),
             ("json", TypeFaultReason::Unsupported, 0..4),
+            ("time with time zone", TypeFaultReason::Unsupported, 0..4),
+            ("timetz", TypeFaultReason::Unsupported, 0..6),
+            ("double", TypeFaultReason::Unknown, 0..6),
             ("TEXT[]", TypeFaultReason::Unsupported, 4..5),
             ("NUMERIC(10,", TypeFaultReason::Arguments, 0..11),
             ("NUMERIC(39,2)", TypeFaultReason::Arguments, 0..13),
@@ -259,8 +245,14 @@ mod tests {
 
     #[test]
     fn every_listed_name_is_read() {
-        for name in NAMES {
-            assert_eq!(read(name).map(|read| read.to_string()).as_deref(), Ok(if name == "VARCHAR" { "TEXT" } else { name }));
+        for column_type in ColumnType::ALL {
+            let names = column_type.postgres();
+            for name in std::iter::once(&names.name).chain(names.synonyms) {
+                // A VARCHAR without a length is a TEXT.
+                let is_varchar = matches!(column_type, ColumnType::Varchar(_));
+                let expected = if is_varchar { ColumnType::Text } else { column_type };
+                assert_eq!(read(name), Ok(expected), "{name}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::keys::{Key, Keys, Presence, Value};
 use crate::schema::keys_schema;
 use crate::walk::Fields;
 use crate::words::Words;
+use crate::column_type::ValueKind;
 use crate::{ColumnType, Problem, Span};
 
 /// A value that the caller gives.
@@ -153,11 +154,11 @@ impl Parameter {
     }
 
     fn is_of_type(&self, given: &str) -> bool {
-        match self.column_type {
-            ColumnType::SmallInt => given.parse::<i16>().is_ok(),
-            ColumnType::Integer => given.parse::<i32>().is_ok(),
-            ColumnType::BigInt => given.parse::<i64>().is_ok(),
-            ColumnType::Numeric(shape) => {
+        match self.column_type.values() {
+            ValueKind::SmallInt => given.parse::<i16>().is_ok(),
+            ValueKind::Integer => given.parse::<i32>().is_ok(),
+            ValueKind::BigInt => given.parse::<i64>().is_ok(),
+            ValueKind::Numeric(shape) => {
                 let digits = given.strip_prefix('-').unwrap_or(given);
                 digits.len() <= 200
                     && digits.starts_with(|first: char| first.is_ascii_digit())
@@ -166,12 +167,12 @@ impl Parameter {
                     && shape.is_none_or(|(precision, scale)| fits(digits, usize::from(precision), usize::try_from(scale).unwrap_or(0)))
             }
             // PostgreSQL refuses what would become infinite or 0.
-            ColumnType::Real => given.parse::<f32>().is_ok_and(|value| value.is_finite() && (value != 0.0 || says_zero(given))),
-            ColumnType::DoublePrecision => given.parse::<f64>().is_ok_and(|value| value.is_finite() && (value != 0.0 || says_zero(given))),
-            ColumnType::Varchar(characters) => given.chars().count() <= characters as usize,
-            ColumnType::Boolean => matches!(given, "true" | "false"),
-            ColumnType::Date => chrono::NaiveDate::parse_from_str(given, "%Y-%m-%d").is_ok_and(|date| is_plain_year(given, date.year())),
-            ColumnType::Timestamp | ColumnType::Timestamptz => {
+            ValueKind::Real => given.parse::<f32>().is_ok_and(|value| value.is_finite() && (value != 0.0 || says_zero(given))),
+            ValueKind::DoublePrecision => given.parse::<f64>().is_ok_and(|value| value.is_finite() && (value != 0.0 || says_zero(given))),
+            ValueKind::Text(most) => most.is_none_or(|most| given.chars().count() <= most as usize),
+            ValueKind::Boolean => matches!(given, "true" | "false"),
+            ValueKind::Date => chrono::NaiveDate::parse_from_str(given, "%Y-%m-%d").is_ok_and(|date| is_plain_year(given, date.year())),
+            ValueKind::Timestamp | ValueKind::Timestamptz => {
                 let with_zone = chrono::DateTime::parse_from_rfc3339(given);
                 let is_near = |zone: &chrono::FixedOffset| zone.local_minus_utc().abs() < POSTGRES_ZONE_LIMIT_S;
                 let of_zone =
@@ -179,8 +180,9 @@ impl Parameter {
                 with_zone.is_ok_and(|time| of_zone(&time))
                     || given.parse::<chrono::NaiveDateTime>().is_ok_and(|time| is_plain_year(given, time.year()))
             }
-            ColumnType::Uuid => uuid::Uuid::parse_str(given).is_ok(),
-            _ => true,
+            ValueKind::Formed(form) => form.normal(given).is_some(),
+            // No parameter is of these.
+            ValueKind::Jsonb | ValueKind::Bytea => false,
         }
     }
 }
@@ -223,12 +225,14 @@ mod tests {
     /// What PostgreSQL would refuse, or change without a word, is a problem of the parameter's.
     #[test]
     fn a_value_fits_its_type_as_it_is() {
-        let cases: [(ColumnType, &[&str], &[&str]); 7] = [
+        let cases: [(ColumnType, &[&str], &[&str]); 9] = [
             (ColumnType::Numeric(Some((5, 2))), &["999.99", "-0.1", "0001.50", "7"], &["1000", "1.239"]),
             (ColumnType::Numeric(None), &["1000", "1.239"], &["1e5", ""]),
             (ColumnType::Real, &["0", "0e5", "-0.0", "1e38", "1e-40"], &["1e39", "1e-50", "nan"]),
             (ColumnType::DoublePrecision, &["0.0", "1e300"], &["1e-400", "1e400"]),
             (ColumnType::Varchar(3), &["abc", "äöü"], &["abcd"]),
+            (ColumnType::Time, &["08:30", "24:00:00"], &["8:30", "08:30+02", "25:00"]),
+            (ColumnType::Uuid, &["A0EEBC999C0B4EF8BB6D6BB9BD380A11"], &["urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"]),
             (ColumnType::Date, &["0001-01-01", "9999-12-31"], &["0000-01-01", "-0044-03-15", "+2024-01-01"]),
             (ColumnType::Timestamptz, &["2024-01-01T00:00:00Z"], &["0001-01-01T00:00:00+05:00", "+12345-01-01T00:00:00"]),
         ];

@@ -9,6 +9,7 @@ use sqlparser::ast::{self, CharacterLength, DataType as Written, ExactNumberInfo
 use super::literals::constant;
 use super::{Planned, Planner};
 use crate::cast::{cast, castable, conversion_help};
+use crate::forms::{self, Form};
 use crate::moment::{Zone, ZoneFault, timestamp, timestamptz};
 use crate::native::call_arrays;
 use crate::problem::HasSpan;
@@ -16,6 +17,9 @@ use crate::type_name::{Class, class, type_name};
 
 /// The digits of a NUMERIC without precision, as records carry it.
 const NUMERIC: DataType = DataType::Decimal128(38, 18);
+/// What a cast may lead to, beside the types that travel as texts.
+const TARGETS: &str =
+    "BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, NUMERIC, TEXT, VARCHAR, DATE, TIMESTAMP, TIMESTAMPTZ";
 
 impl Planner<'_> {
     pub(super) fn cast(&mut self, node: &ast::Expr, operand: &ast::Expr, to: &Written) -> Option<Planned> {
@@ -26,7 +30,8 @@ impl Planner<'_> {
     pub(super) fn cast_planned(&mut self, node: &dyn HasSpan, planned: Planned, to: &Written) -> Option<Planned> {
         let Some(target) = target(to) else {
             let problem = self.text.problem("sql.type.unknown", node, format!("there is no cast to {to} here"));
-            return self.refuse(problem.help("BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, NUMERIC, TEXT, VARCHAR, UUID, DATE, TIMESTAMP and TIMESTAMPTZ are known"));
+            let others = forms::names().join(" and ");
+            return self.refuse(problem.help(format!("{TARGETS}, {others} are known")));
         };
         match target {
             Target::Numeric if planned.data_type.is_decimal() => Some(planned),
@@ -36,9 +41,13 @@ impl Planner<'_> {
                 let text = self.cast_to(node, planned, &DataType::Utf8)?;
                 Some(shaped(text, move |text| Ok(cut(text, characters))))
             }
-            Target::Uuid => {
+            Target::Formed(form) => {
+                if !matches!(class(&planned.data_type), Class::Text | Class::Null) {
+                    let message = format!("{} cannot be cast to {}", type_name(&planned.data_type), form.name);
+                    return self.problem("sql.type.mismatch", node, message);
+                }
                 let text = self.cast_to(node, planned, &DataType::Utf8)?;
-                Some(shaped(text, |text| as_uuid(text).ok_or_else(|| format!("{text:?} is not a valid UUID"))))
+                Some(shaped(text, |text| form.normal(text).ok_or_else(|| format!("{text:?} is not {}", form.wanted))))
             }
         }
     }
@@ -112,7 +121,8 @@ enum Target {
     Numeric,
     /// An explicit cast cuts, as in PostgreSQL.
     Varchar(u64),
-    Uuid,
+    /// Of a text only.
+    Formed(&'static Form),
 }
 
 fn target(written: &Written) -> Option<Target> {
@@ -134,10 +144,9 @@ fn target(written: &Written) -> Option<Target> {
             None | Some(CharacterLength::Max) => Target::Type(DataType::Utf8),
             Some(CharacterLength::IntegerLength { length, .. }) => Target::Varchar(*length),
         },
-        Written::Uuid => Target::Uuid,
         Written::Date => Target::Type(DataType::Date32),
         Written::Timestamp(None, zone) => Target::Type(if with_zone(zone) { timestamptz() } else { timestamp() }),
-        _ => return None,
+        other => Target::Formed(forms::named(&other.to_string())?),
     })
 }
 
@@ -162,14 +171,4 @@ fn shaped(text: Planned, shape: impl Fn(&str) -> Result<String, String> + Send +
 
 fn cut(text: &str, characters: u64) -> String {
     text.chars().take(usize::try_from(characters).unwrap_or(usize::MAX)).collect()
-}
-
-/// The UUID in lower case with its hyphens; braces and hyphens at other places are read as PostgreSQL reads them.
-fn as_uuid(text: &str) -> Option<String> {
-    let bare = text.strip_prefix('{').map_or(Some(text), |rest| rest.strip_suffix('}'))?;
-    let digits: String = bare.chars().filter(|character| *character != '-').collect::<String>().to_lowercase();
-    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    Some([&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
 }

@@ -11,8 +11,9 @@ use arrow::error::ArrowError;
 
 use super::fault::{Fault, Outcome};
 use super::rules::{Bounds, Lengths, TextRules};
-use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE};
+use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
 use duto_definition::{ColumnType, Field, Kind};
+use duto_sql::forms::Form;
 
 /// One declared field and its cells so far.
 #[derive(Debug, Clone)]
@@ -49,7 +50,8 @@ pub enum Cells {
     Date(Vec<i32>),
     /// With a zone or without one: both count microseconds UTC.
     Timestamp(Vec<i64>),
-    Uuid(Runs),
+    /// Texts of one form.
+    Formed(Runs, &'static Form),
     Jsonb(Runs),
     Bytea(Runs, Lengths),
     Object(Columns),
@@ -123,7 +125,7 @@ impl Column {
             Cells::Real(values, _) => values.push(0.0),
             Cells::DoublePrecision(values, _) => values.push(0.0),
             Cells::Numeric { values, .. } => values.push(0),
-            Cells::Text(runs, _) | Cells::Uuid(runs) | Cells::Jsonb(runs) | Cells::Bytea(runs, _) => runs.ends.repeat(),
+            Cells::Text(runs, _) | Cells::Formed(runs, _) | Cells::Jsonb(runs) | Cells::Bytea(runs, _) => runs.ends.repeat(),
             Cells::Object(object) => object.columns.iter_mut().for_each(Self::push_null),
             Cells::List { ends, .. } => ends.repeat(),
         }
@@ -143,7 +145,7 @@ impl Column {
             Cells::Real(values, _) => values.truncate(rows),
             Cells::DoublePrecision(values, _) => values.truncate(rows),
             Cells::Numeric { values, .. } => values.truncate(rows),
-            Cells::Text(runs, _) | Cells::Uuid(runs) | Cells::Jsonb(runs) | Cells::Bytea(runs, _) => {
+            Cells::Text(runs, _) | Cells::Formed(runs, _) | Cells::Jsonb(runs) | Cells::Bytea(runs, _) => {
                 let end = runs.ends.truncate(rows);
                 runs.bytes.truncate(end);
             }
@@ -176,7 +178,7 @@ impl Column {
                 let texts = StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?;
                 arrow::compute::cast(&texts, &self.arrow_type)?
             }
-            Cells::Text(runs, _) | Cells::Uuid(runs) => {
+            Cells::Text(runs, _) | Cells::Formed(runs, _) => {
                 Arc::new(StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?)
             }
             Cells::Bytea(runs, _) => Arc::new(BinaryArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?),
@@ -298,26 +300,25 @@ impl Default for Ends {
 
 fn scalar_cells(column_type: ColumnType, field: &Field) -> Cells {
     let rules = &field.rules;
-    match column_type {
-        ColumnType::Boolean => Cells::Boolean(Vec::new()),
-        ColumnType::SmallInt => Cells::SmallInt(Vec::new(), Bounds::new(rules, 0)),
-        ColumnType::Integer | ColumnType::Serial => Cells::Integer(Vec::new(), Bounds::new(rules, 0)),
-        ColumnType::BigInt | ColumnType::BigSerial => Cells::BigInt(Vec::new(), Bounds::new(rules, 0)),
-        ColumnType::Real => Cells::Real(Vec::new(), Bounds::new(rules, 0)),
-        ColumnType::DoublePrecision => Cells::DoublePrecision(Vec::new(), Bounds::new(rules, 0)),
-        ColumnType::Numeric(limits) => {
+    match column_type.values() {
+        ValueKind::Boolean => Cells::Boolean(Vec::new()),
+        ValueKind::SmallInt => Cells::SmallInt(Vec::new(), Bounds::new(rules, 0)),
+        ValueKind::Integer => Cells::Integer(Vec::new(), Bounds::new(rules, 0)),
+        ValueKind::BigInt => Cells::BigInt(Vec::new(), Bounds::new(rules, 0)),
+        ValueKind::Real => Cells::Real(Vec::new(), Bounds::new(rules, 0)),
+        ValueKind::DoublePrecision => Cells::DoublePrecision(Vec::new(), Bounds::new(rules, 0)),
+        ValueKind::Numeric(limits) => {
             let (precision, scale) = limits.unwrap_or((UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE));
             // PostgreSQL knows negative scales; a record does not.
             let scale = scale.max(0) as u8;
             Cells::Numeric { values: Vec::new(), precision, scale, bounds: Bounds::new(rules, u32::from(scale)) }
         }
-        ColumnType::Text => Cells::Text(Runs::default(), TextRules::new(rules, None)),
-        ColumnType::Varchar(characters) => Cells::Text(Runs::default(), TextRules::new(rules, Some(characters))),
-        ColumnType::Date => Cells::Date(Vec::new()),
-        ColumnType::Timestamp | ColumnType::Timestamptz => Cells::Timestamp(Vec::new()),
-        ColumnType::Uuid => Cells::Uuid(Runs::default()),
-        ColumnType::Jsonb => Cells::Jsonb(Runs::default()),
-        ColumnType::Bytea => Cells::Bytea(Runs::default(), Lengths::new(rules)),
+        ValueKind::Text(most) => Cells::Text(Runs::default(), TextRules::new(rules, most)),
+        ValueKind::Date => Cells::Date(Vec::new()),
+        ValueKind::Timestamp | ValueKind::Timestamptz => Cells::Timestamp(Vec::new()),
+        ValueKind::Formed(form) => Cells::Formed(Runs::default(), form),
+        ValueKind::Jsonb => Cells::Jsonb(Runs::default()),
+        ValueKind::Bytea => Cells::Bytea(Runs::default(), Lengths::new(rules)),
     }
 }
 

@@ -48,9 +48,16 @@ impl<'a> Reader<'a> {
                 let time = parse_timestamp(self.whole_text(A_TIME)?);
                 values.push(time.map_err(|fault| self.no_time(fault, mark, A_TIME))?);
             }
-            Cells::Uuid(runs) => {
-                let uuid = parse_uuid(self.whole_text("a UUID")?).ok_or_else(|| self.unlike(mark, "a UUID"))?;
-                runs.push(uuid.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()).as_bytes())?;
+            Cells::Formed(runs, form) => {
+                let text = self.whole_text(form.wanted)?;
+                let mut has_form = false;
+                runs.push_with(|bytes| {
+                    has_form = (form.read)(text, bytes).is_some();
+                    Ok(())
+                })?;
+                if !has_form {
+                    return Err(self.unlike(mark, form.wanted));
+                }
             }
             Cells::Jsonb(runs) => runs.push(self.jsonb(mark)?.as_bytes())?,
             Cells::Bytea(runs, lengths) => {
@@ -234,9 +241,4 @@ fn boolean_token(text: &str) -> String {
         "false" | "f" | "no" | "n" | "off" | "0" => "false".to_owned(),
         _ => text.to_owned(),
     }
-}
-
-/// With hyphens, without them, or in braces, as PostgreSQL takes it.
-fn parse_uuid(text: &str) -> Option<uuid::Uuid> {
-    if text.starts_with("urn:") { None } else { uuid::Uuid::try_parse(text).ok() }
 }

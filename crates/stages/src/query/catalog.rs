@@ -2,6 +2,7 @@
 
 use duto_sql::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType, analyse_postgres};
 
+use duto_definition::column_type::ValueKind;
 use duto_definition::{ColumnType, Pipeline, Rollup, SqlText};
 
 use crate::rollup::measures::column_kind;
@@ -38,22 +39,13 @@ fn kind_of(expression: &SqlText, table: &str, tables: &Catalog) -> ColumnKind {
 
 /// A declared type: its name in `pg_type`, and the kind of its values.
 pub(super) fn parameter_type(column_type: ColumnType) -> ParameterType {
-    let (name, kind) = match column_type {
-        ColumnType::Boolean => ("bool", ColumnKind::Boolean),
-        ColumnType::SmallInt => ("int2", ColumnKind::Number),
-        ColumnType::Integer | ColumnType::Serial => ("int4", ColumnKind::Number),
-        ColumnType::BigInt | ColumnType::BigSerial => ("int8", ColumnKind::Number),
-        ColumnType::Real => ("float4", ColumnKind::Number),
-        ColumnType::DoublePrecision => ("float8", ColumnKind::Number),
-        ColumnType::Numeric(_) => ("numeric", ColumnKind::Number),
-        ColumnType::Text => ("text", ColumnKind::Text),
-        ColumnType::Varchar(_) => ("varchar", ColumnKind::Text),
-        ColumnType::Date => ("date", ColumnKind::Moment),
-        ColumnType::Timestamp => ("timestamp", ColumnKind::Moment),
-        ColumnType::Timestamptz => ("timestamptz", ColumnKind::Moment),
-        ColumnType::Uuid => ("uuid", ColumnKind::Other),
-        ColumnType::Jsonb => ("jsonb", ColumnKind::Other),
-        ColumnType::Bytea => ("bytea", ColumnKind::Other),
+    let kind = match column_type.values() {
+        ValueKind::SmallInt | ValueKind::Integer | ValueKind::BigInt => ColumnKind::Number,
+        ValueKind::Real | ValueKind::DoublePrecision | ValueKind::Numeric(_) => ColumnKind::Number,
+        ValueKind::Boolean => ColumnKind::Boolean,
+        ValueKind::Text(_) => ColumnKind::Text,
+        ValueKind::Date | ValueKind::Timestamp | ValueKind::Timestamptz => ColumnKind::Moment,
+        ValueKind::Jsonb | ValueKind::Bytea | ValueKind::Formed(_) => ColumnKind::Other,
     };
-    ParameterType { name: name.to_owned(), kind }
+    ParameterType { name: column_type.postgres().type_name.to_owned(), kind }
 }

@@ -54,8 +54,8 @@ impl ColumnCast {
         if let Some(rule) = &self.text_rule {
             if let Some(texts) = column.as_string_opt::<i32>() {
                 rule.refuse(&self.name, texts, &mut refused);
-                if let Some(cut) = rule.cut(texts) {
-                    column = Arc::new(cut);
+                if let Some(stored) = rule.stored(texts) {
+                    column = Arc::new(stored);
                 }
             } else if let Some(documents) = column.as_string_opt::<i64>() {
                 rule.refuse_documents(&self.name, documents, &mut refused);

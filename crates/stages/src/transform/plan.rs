@@ -5,7 +5,8 @@ use duto_sql::{OutputColumn, assignable, conversions, help_of, plan_select, type
 
 use super::cast::ColumnCast;
 use super::{TablePlan, problem_of};
-use duto_definition::{Column, ColumnType, Problem, Table};
+use duto_definition::column_type::ValueKind;
+use duto_definition::{Column, Problem, Table};
 
 /// The plan of one table, or everything that is wrong with its SELECT.
 pub(super) fn table(table: &Table, record: &Schema) -> Result<TablePlan, Vec<Problem>> {
@@ -61,14 +62,15 @@ fn undeclared(table: &Table, output: &OutputColumn) -> Problem {
 fn unassignable(table: &Table, column: &Column, output: &OutputColumn) -> Option<Problem> {
     let span = table.select.span_of(output.start, output.end);
     let to = column.column_type.arrow();
-    // A UUID travels as its text, and nothing but a text is one.
-    let is_uuid = column.column_type != ColumnType::Uuid || matches!(output.data_type, DataType::Utf8 | DataType::Null);
-    if is_uuid && assignable(&output.data_type, &to, output.literal) {
+    // What travels as a text is made of nothing but a text.
+    let is_text = matches!(output.data_type, DataType::Utf8 | DataType::Null);
+    let has_form = is_text || !matches!(column.column_type.values(), ValueKind::Formed(_));
+    if has_form && assignable(&output.data_type, &to, output.literal) {
         return None;
     }
     let (given, wanted) = (type_name(&output.data_type), column.column_type);
     let problem = Problem::new("tables.select.type", span, format!("{} is {wanted}, and {given} cannot stand in it", column.name));
-    let advice = if is_uuid { help_of(&conversions(&output.data_type, &to), "...") } else { None };
+    let advice = if has_form { help_of(&conversions(&output.data_type, &to), "...") } else { None };
     Some(problem.help(advice.unwrap_or_else(|| declare_otherwise(&output.data_type))))
 }
 

@@ -151,6 +151,21 @@ fn columns_take_only_what_they_hold() {
             Ok("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
         ),
         ("v: UUID", "SELECT text AS v FROM record", r#""text": "a0eebc99""#, Err(("uuid", "v \"a0eebc99\" is not a UUID"))),
+        // In the one form in which PostgreSQL prints it, or a rollup by it would count two.
+        (
+            "v: UUID",
+            "SELECT text AS v FROM record",
+            r#""text": "A0EEBC999C0B4EF8BB6D6BB9BD380A11""#,
+            Ok("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        ),
+        ("v: TIME", "SELECT text AS v FROM record", r#""text": "08:30:60.250""#, Ok("08:31:00.25")),
+        ("v: TIME", "SELECT text::time AS v FROM record", r#""text": "24:00""#, Ok("24:00:00")),
+        (
+            "v: TIME",
+            "SELECT text AS v FROM record",
+            r#""text": "8:30""#,
+            Err(("time", "v \"8:30\" is not a time of day such as 08:30:00")),
+        ),
         ("v: JSONB", "SELECT text AS v FROM record", r#""text": "{\"a\": 1}""#, Ok("{\"a\": 1}")),
         ("v: JSONB", "SELECT text AS v FROM record", r#""text": "{a: 1}""#, Err(("json", "v is not JSON that PostgreSQL can store"))),
         ("v: JSONB", "SELECT text AS v FROM record", r#""text": "\"\\u0000\"""#, Err(("json", "v is not JSON that PostgreSQL can store"))),

@@ -1,33 +1,38 @@
-//! What a column asks of its texts: no NUL, no more characters than it holds, the form of a UUID or of JSON.
+//! What a column asks of its texts: no NUL, no more characters than it holds, the form of its type or of JSON.
 
 use arrow::array::{LargeStringArray, StringArray};
 use serde::de::IgnoredAny;
 
 use super::cast::Refusal;
 use duto_definition::ColumnType;
+use duto_definition::column_type::ValueKind;
+use duto_sql::forms::Form;
 
 /// The form of a column's texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextRule {
     Any,
     AtMost(u32),
-    Uuid,
+    Formed(&'static Form),
     Json,
 }
 
 impl TextRule {
     /// None where the column holds no texts.
     pub(super) fn of(column_type: ColumnType) -> Option<Self> {
-        match column_type {
-            ColumnType::Text => Some(Self::Any),
-            ColumnType::Varchar(characters) => Some(Self::AtMost(characters)),
-            ColumnType::Uuid => Some(Self::Uuid),
-            ColumnType::Jsonb => Some(Self::Json),
-            _ => None,
+        match column_type.values() {
+            ValueKind::Text(None) => Some(Self::Any),
+            ValueKind::Text(Some(characters)) => Some(Self::AtMost(characters)),
+            ValueKind::Formed(form) => Some(Self::Formed(form)),
+            ValueKind::Jsonb => Some(Self::Json),
+            ValueKind::Boolean | ValueKind::SmallInt | ValueKind::Integer | ValueKind::BigInt => None,
+            ValueKind::Real | ValueKind::DoublePrecision | ValueKind::Numeric(_) => None,
+            ValueKind::Date | ValueKind::Timestamp | ValueKind::Timestamptz | ValueKind::Bytea => None,
         }
     }
 
-    /// Notes the rows whose texts the column cannot hold. Blanks at the end are no reason: what there is no room for is [cut](Self::cut).
+    /// Notes the rows whose texts the column cannot hold. Blanks at the end are no reason: what there is no room for is cut as the text
+    /// is [stored](Self::stored).
     pub(super) fn refuse(self, name: &str, texts: &StringArray, refused: &mut Vec<Refusal>) {
         // Most columns are cleared as a whole: no NUL among all their bytes, no text with more bytes than characters allowed.
         let start = texts.value_offsets().first().map_or(0, |start| *start as usize);
@@ -36,7 +41,7 @@ impl TextRule {
         let all_short = match self {
             Self::Any => true,
             Self::AtMost(characters) => is_short(texts, characters),
-            Self::Uuid | Self::Json => false,
+            Self::Formed(_) | Self::Json => false,
         };
         if !has_nul && all_short {
             return;
@@ -48,14 +53,20 @@ impl TextRule {
         }
     }
 
-    /// The texts without the blanks at their ends that the column has no room for, as PostgreSQL assigns them; None where all have room.
-    pub(super) fn cut(self, texts: &StringArray) -> Option<StringArray> {
-        let Self::AtMost(characters) = self else { return None };
-        if is_short(texts, characters) {
-            return None;
+    /// The texts as PostgreSQL assigns them: without blanks at their ends that the column has no room for, or in the type's own form.
+    /// None where all are so already.
+    pub(super) fn stored(self, texts: &StringArray) -> Option<StringArray> {
+        match self {
+            Self::AtMost(characters) if !is_short(texts, characters) => {
+                let cut = |text: &str| text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end);
+                Some(texts.iter().map(|text| text.map(|text| &text[..cut(text)])).collect())
+            }
+            Self::Formed(form) => {
+                let normal: StringArray = texts.iter().map(|text| form.normal(text?)).collect();
+                (normal != *texts).then_some(normal)
+            }
+            Self::AtMost(_) | Self::Any | Self::Json => None,
         }
-        let cut = |text: &str| text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end);
-        Some(texts.iter().map(|text| text.map(|text| &text[..cut(text)])).collect())
     }
 
     /// The same of JSON's texts.
@@ -77,7 +88,7 @@ impl TextRule {
                 let reason = || format!("is {} characters long, VARCHAR({characters}) holds {characters}", text.chars().count());
                 text.chars().skip(characters as usize).any(|character| character != ' ').then(|| ("varchar_length", reason()))
             }
-            Self::Uuid => (!is_uuid(text)).then(|| ("uuid", format!("{text:?} is not a UUID"))),
+            Self::Formed(form) => form.normal(text).is_none().then(|| (form.rule, format!("{text:?} is not {}", form.wanted))),
             Self::Json => (!is_json(text)).then(|| ("json", "is not JSON that PostgreSQL can store".into())),
         }
     }
@@ -86,13 +97,6 @@ impl TextRule {
 /// Whether no text has more bytes than characters allowed.
 fn is_short(texts: &StringArray, characters: u32) -> bool {
     texts.value_offsets().windows(2).all(|ends| ends[1] - ends[0] <= characters as i32)
-}
-
-/// The canonical form: 8-4-4-4-12 hexadecimal digits.
-fn is_uuid(text: &str) -> bool {
-    let hyphens = [8, 13, 18, 23];
-    text.len() == 36
-        && text.bytes().enumerate().all(|(place, byte)| if hyphens.contains(&place) { byte == b'-' } else { byte.is_ascii_hexdigit() })
 }
 
 /// JSONB refuses an escaped NUL as PostgreSQL's texts refuse a plain one.

@@ -15,7 +15,7 @@ impl Scope<'_> {
             return self.source(chance, class);
         }
         let of = |chance: &mut Chance, class: Class| self.expression(chance, class, depth - 1);
-        if chance.percent(12) && !matches!(class, Class::Json | Class::Bytes | Class::Uuid) {
+        if chance.percent(12) && !matches!(class, Class::Json | Class::Bytes | Class::Uuid | Class::Time) {
             let (condition, first) = (self.condition(chance, depth - 1), of(chance, class));
             return format!("CASE WHEN {condition} THEN {first} ELSE {} END", self.source(chance, class));
         }
@@ -107,6 +107,7 @@ impl Scope<'_> {
             Class::Timestamp => "CAST('2024-05-20 10:00:00' AS TIMESTAMP)".to_owned(),
             Class::Timestamptz => "CAST('2024-05-20 10:00:00Z' AS TIMESTAMPTZ)".to_owned(),
             Class::Date => "CAST('2024-05-20' AS DATE)".to_owned(),
+            Class::Time => "CAST('08:30:00' AS TIME)".to_owned(),
             Class::Uuid => "CAST('00000000-0000-4000-8000-000000000001' AS UUID)".to_owned(),
             Class::Json => "CAST('{}' AS JSONB)".to_owned(),
             Class::Bytes => "CAST(NULL AS BYTEA)".to_owned(),

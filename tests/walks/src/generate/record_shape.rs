@@ -15,6 +15,7 @@ pub enum Class {
     Timestamp,
     Timestamptz,
     Date,
+    Time,
     Uuid,
     Json,
     Bytes,
@@ -49,7 +50,7 @@ pub struct Shape {
     pub lists: Vec<ListSource>,
 }
 
-const CLASSES: [(Class, u32); 13] = [
+const CLASSES: [(Class, u32); 14] = [
     (Class::Integer, 20),
     (Class::Big, 8),
     (Class::Numeric, 20),
@@ -58,6 +59,7 @@ const CLASSES: [(Class, u32); 13] = [
     (Class::Timestamp, 8),
     (Class::Timestamptz, 8),
     (Class::Date, 4),
+    (Class::Time, 3),
     (Class::Uuid, 3),
     (Class::Json, 3),
     (Class::Bytes, 2),
@@ -154,6 +156,7 @@ fn letter(class: Class) -> &'static str {
         Class::Boolean => "b",
         Class::Timestamp | Class::Timestamptz => "at",
         Class::Date => "d",
+        Class::Time => "c",
         Class::Uuid => "u",
         Class::Json => "j",
         Class::Bytes => "y",
@@ -172,6 +175,7 @@ fn type_of(chance: &mut Chance, class: Class) -> Json {
         Class::Timestamp => "TIMESTAMP",
         Class::Timestamptz => "TIMESTAMPTZ",
         Class::Date => "DATE",
+        Class::Time => "TIME",
         Class::Uuid => "UUID",
         Class::Json => "JSONB",
         Class::Bytes => "BYTEA",

@@ -112,6 +112,7 @@ fn scalar(chance: &mut Chance, name: &str) -> String {
         "TEXT" | "VARCHAR" => text(chance),
         "DATE" => format!("\"20{:02}-{:02}-{:02}\"", chance.between(0, 60), chance.between(1, 12), chance.between(1, 28)),
         "TIMESTAMP" | "TIMESTAMPTZ" => time(chance),
+        "TIME" => clock(chance),
         "UUID" => format!("\"0000000{}-0000-4000-8000-00000000000{}\"", chance.between(0, 9), chance.between(0, 9)),
         "JSONB" => chance.pick(&["{}", "[1, 2.50, \"x\"]", "\"text\"", "{\"b\": 1, \"a\": null}", "12"]).to_string(),
         "BYTEA" => chance.pick(&["\"\"", "\"AAEC\"", "\"/+8=\""]).to_string(),
@@ -157,6 +158,19 @@ fn time(chance: &mut Chance) -> String {
     }
 }
 
+/// A time of day, in the ways in which it may be written.
+fn clock(chance: &mut Chance) -> String {
+    let clock = format!("{:02}:{:02}", chance.between(0, 23), chance.between(0, 59));
+    match chance.below(6) {
+        0 => "\"24:00:00\"".to_owned(),
+        1 => format!("\"{clock}:60\""),
+        2 => format!("\"{clock}:05.{:03}\"", chance.between(0, 999)),
+        3 => format!("\"{clock}:05.1234565\""),
+        4 => format!("\"{clock}:{:02}\"", chance.between(0, 59)),
+        _ => format!("\"{clock}\""),
+    }
+}
+
 fn bad_scalar(chance: &mut Chance, base: &str) -> String {
     let of_all = ["[]", "{}", "true1", "\"wrong\"", "[1]"];
     let own: &[&str] = match base {
@@ -170,6 +184,7 @@ fn bad_scalar(chance: &mut Chance, base: &str) -> String {
         "TEXT" | "VARCHAR" => &["1", "true", "{}", "\"\\ud800\""],
         "DATE" => &["\"2024-02-30\"", "\"20240220\"", "20240220"],
         "TIMESTAMP" | "TIMESTAMPTZ" => &["\"2024-13-01T00:00:00Z\"", "\"yesterday\"", "1700000000", "\"2024-05-20T25:00:00\""],
+        "TIME" => &["\"25:00\"", "\"08:30+02\"", "\"8:30\"", "\"noon\"", "830", "\"24:00:01\""],
         "UUID" => &["\"not one\"", "5"],
         "JSONB" => &["\"\\u0000\"", "{\"a\": nope}"],
         "BYTEA" => &["\"***\"", "7"],

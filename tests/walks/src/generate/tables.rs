@@ -186,6 +186,7 @@ fn column_type(chance: &mut Chance, class: Class, not_null: bool) -> String {
         Class::Timestamp => "TIMESTAMP",
         Class::Timestamptz => "TIMESTAMPTZ",
         Class::Date => "DATE",
+        Class::Time => "TIME",
         Class::Uuid => "UUID",
         Class::Json => "JSONB",
         Class::Bytes => "BYTEA",

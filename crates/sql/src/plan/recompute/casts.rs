@@ -6,6 +6,7 @@ use sqlparser::ast::{self, CharacterLength, DataType as Written};
 use super::super::Planner;
 use super::constants::text_constant;
 use super::postgres_type;
+use crate::forms;
 use crate::moment::timestamptz;
 use crate::type_name::{Class, class};
 
@@ -16,7 +17,7 @@ impl Planner<'_> {
             let text = self.shown_sql(operand)?;
             return Some(format!("({text})::varchar({characters})::text"));
         }
-        if matches!(written, Written::Uuid) {
+        if forms::named(&written.to_string()).is_some() {
             return self.unproven(node);
         }
         if from == *to {
