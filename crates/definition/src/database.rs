@@ -1,6 +1,11 @@
 //! `database:`, the PostgreSQL that holds the tables, the rejects and the position.
 
+mod tls;
+mod url;
+
 use std::time::Duration;
+
+pub use tls::{SslMode, Tls};
 
 use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
 use super::parse::Section;
@@ -10,17 +15,16 @@ use super::{Pipeline, Problem, Span};
 /// How to reach the database, and how patient to be with it.
 #[derive(Clone, Default, PartialEq)]
 pub struct Database {
-    /// A connection URL; when it is set the five fields below are not looked at.
+    /// A connection URL, without what stands in other fields here; when it is set the five fields below are not looked at.
     pub url: Option<String>,
     pub host: String,
     pub port: u16,
     pub name: String,
     pub user: String,
     pub password: String,
-    /// `disable`, `prefer`, `require`, `verify-ca` or `verify-full`, as libpq has them.
-    pub sslmode: String,
-    /// The authority's certificate file, for the two `verify` modes.
-    pub sslrootcert: Option<String>,
+    pub tls: Tls,
+    /// Stands in the `application_name` of every connection, behind what duto says itself.
+    pub application_name: Option<String>,
     /// At most so many connections in a process.
     pub max_connections: usize,
     pub connect_timeout: Duration,
@@ -70,7 +74,7 @@ static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "url",
-            about: "a connection URL, postgresql://user:password@host:port/name; when it is set, host, port, name, user and password are not looked at",
+            about: "a connection URL, postgresql://user:password@host:port/name, with libpq's parameters; when it is set, host, port, name, user and password are not looked at",
             presence: Presence::Optional,
             value: Value::Secret,
         },
@@ -93,11 +97,29 @@ static KEYS: Keys = Keys {
             name: "sslmode",
             about: "whether the connection is encrypted and the server's certificate is verified, as libpq has it",
             presence: Presence::Default("prefer"),
-            value: Value::Word(&["disable", "prefer", "require", "verify-ca", "verify-full"]),
+            value: Value::Word(tls::MODES),
         },
         Key {
             name: "sslrootcert",
-            about: "the authority's certificate file, for verify-ca and verify-full",
+            about: "the file of the authority's certificate, in PEM; without it verify-ca and verify-full believe the system's authorities",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "sslcert",
+            about: "the file of a certificate of our own, in PEM, by which the server knows us",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "sslkey",
+            about: "the file of its key, in PEM, which nobody but its owner may read",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "application_name",
+            about: "stands behind duto's own words in the application_name of its connections",
             presence: Presence::Optional,
             value: Value::Text,
         },
@@ -138,15 +160,20 @@ static KEYS: Keys = Keys {
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let Some(fields) = file.section("database") else { return };
     let place = file.entry("database").map(|entry| entry.key_span).unwrap_or_default();
-    let database = Database {
+    let mut database = Database {
         url: fields.text("url"),
         host: fields.text("host").unwrap_or_default(),
         port: fields.integer("port").unwrap_or_default(),
         name: fields.text("name").unwrap_or_default(),
         user: fields.text("user").unwrap_or_default(),
         password: fields.text("password").unwrap_or_default(),
-        sslmode: fields.word("sslmode").unwrap_or_default().to_string(),
-        sslrootcert: fields.text("sslrootcert"),
+        tls: Tls {
+            mode: fields.word("sslmode").and_then(SslMode::of).unwrap_or_default(),
+            root_certificate: fields.text("sslrootcert"),
+            certificate: fields.text("sslcert"),
+            key: fields.text("sslkey"),
+        },
+        application_name: fields.text("application_name"),
         max_connections: fields.integer("max_connections").unwrap_or_default(),
         connect_timeout: fields.duration("connect_timeout").unwrap_or_default(),
         statement_timeout: fields.duration("statement_timeout").unwrap_or_default(),
@@ -157,8 +184,71 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         keep_ledger: fields.duration("keep_ledger").unwrap_or_default(),
         keep_answers: fields.duration("keep_answers").unwrap_or_default(),
     };
+    take_parameters(&fields, &mut database, place);
+    tls::check(&fields, &mut database.tls, place);
     check(&fields, &database, place);
     pipeline.database = database;
+}
+
+/// What the URL says of TLS and the session becomes what the keys say of it; both at once must agree.
+fn take_parameters(fields: &Fields<'_, '_>, database: &mut Database, place: Span) {
+    let Some(written) = &database.url else { return };
+    let (walk, span) = (fields.walk(), fields.span("url").unwrap_or(place));
+    let parts = match url::take_parameters(written) {
+        Ok(parts) => parts,
+        Err(faults) => {
+            for fault in faults {
+                walk.report(Problem::new("database.url.parameter", span, fault.message).help(fault.help));
+            }
+            return;
+        }
+    };
+    for (name, value) in parts.taken {
+        let is_good = match name.as_str() {
+            "sslmode" => settle(fields, "sslmode", &mut database.tls.mode, SslMode::of(&value)),
+            "sslrootcert" => settle(fields, "sslrootcert", &mut database.tls.root_certificate, Some(Some(value.clone()))),
+            "sslcert" => settle(fields, "sslcert", &mut database.tls.certificate, Some(Some(value.clone()))),
+            "sslkey" => settle(fields, "sslkey", &mut database.tls.key, Some(Some(value.clone()))),
+            "application_name" => settle(fields, "application_name", &mut database.application_name, Some(Some(value.clone()))),
+            "connect_timeout" => {
+                let seconds = value.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).map(Duration::from_secs);
+                settle(fields, "connect_timeout", &mut database.connect_timeout, seconds)
+            }
+            // A pooler is recognised by what it answers.
+            _ => Settlement::Good,
+        };
+        let problem = match is_good {
+            Settlement::Good => continue,
+            Settlement::NoValue => {
+                let known = if name == "sslmode" { tls::MODES.join(", ") } else { "1 to 86400 seconds".to_owned() };
+                Problem::new("database.url.parameter", span, format!("{name}={value} of database.url is no value of it")).help(known)
+            }
+            Settlement::Contradiction => {
+                let message = format!("database.url says {name}={value}, and database.{name} says something else");
+                Problem::new("database.url.contradiction", span, message).help("keep one of them")
+            }
+        };
+        walk.report(problem);
+    }
+    database.url = Some(parts.url);
+}
+
+enum Settlement {
+    Good,
+    NoValue,
+    Contradiction,
+}
+
+/// Takes the URL's value, unless the key of this name says another one.
+fn settle<T: PartialEq>(fields: &Fields<'_, '_>, key: &str, known: &mut T, value: Option<T>) -> Settlement {
+    match value {
+        None => Settlement::NoValue,
+        Some(value) if fields.value(key).is_some() && *known != value => Settlement::Contradiction,
+        Some(value) => {
+            *known = value;
+            Settlement::Good
+        }
+    }
 }
 
 fn check(fields: &Fields<'_, '_>, database: &Database, place: Span) {

@@ -52,7 +52,7 @@ pub use batch::Batching;
 pub use checks::Check;
 pub use column_type::ColumnType;
 pub use dashboard::Dashboard;
-pub use database::Database;
+pub use database::{Database, SslMode, Tls};
 pub use deliver::Deliver;
 pub use endpoints::{Endpoint, Parameter, Shape};
 pub use files::{Encoding, Files};

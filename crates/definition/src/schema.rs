@@ -14,7 +14,10 @@ pub fn json_schema() -> Json {
     let mut whole = Map::new();
     whole.insert("$schema".to_string(), json!("https://json-schema.org/draft/2020-12/schema"));
     whole.insert("title".to_string(), json!("duto pipeline"));
-    whole.insert("description".to_string(), json!(format!("A pipeline of duto. Types are PostgreSQL's: {}.", names::names().collect::<Vec<_>>().join(", "))));
+    whole.insert(
+        "description".to_string(),
+        json!(format!("A pipeline of duto. Types are PostgreSQL's: {}.", names::names().collect::<Vec<_>>().join(", "))),
+    );
     if let Some(object) = schema.as_object_mut() {
         whole.append(object);
     }

@@ -89,8 +89,11 @@ fn database_settings(database: &Database) -> Vec<(&'static str, String)> {
         ]);
     }
     settings.extend([
-        ("sslmode", database.sslmode.clone()),
-        ("sslrootcert", or_unset(database.sslrootcert.as_deref())),
+        ("sslmode", database.tls.mode.as_str().to_owned()),
+        ("sslrootcert", or_unset(database.tls.root_certificate.as_deref())),
+        ("sslcert", or_unset(database.tls.certificate.as_deref())),
+        ("sslkey", or_unset(database.tls.key.as_deref())),
+        ("application_name", or_unset(database.application_name.as_deref())),
         ("max_connections", database.max_connections.to_string()),
         ("connect_timeout", format_duration(database.connect_timeout)),
         ("statement_timeout", format_duration(database.statement_timeout)),

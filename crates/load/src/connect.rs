@@ -5,14 +5,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
 use postgres_openssl::MakeTlsConnector;
 use tokio::task::JoinHandle;
+use tokio_postgres::config::{SslMode as ClientMode, TargetSessionAttrs};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Statement, config::SslMode};
+use tokio_postgres::{Client, Config, Statement};
 
 use super::failure::{Failure, Scope};
-use duto_definition::{Database, Pipeline};
+use super::tls;
+use duto_definition::{Database, Pipeline, SslMode};
+
+type Socket = tokio_postgres::Connection<tokio_postgres::Socket, postgres_openssl::TlsStream<tokio_postgres::Socket>>;
 
 /// Every connection's `application_name` begins with it.
 const APPLICATION_NAME_PREFIX: &str = "duto:";
@@ -23,7 +26,10 @@ const APPLICATION_NAME_CHARACTERS: usize = 60;
 #[derive(Clone)]
 pub struct Connector {
     config: Config,
+    mode: SslMode,
     tls: MakeTlsConnector,
+    /// What the file says behind our own words.
+    application_name: Option<String>,
     /// That of its connections.
     wait_timeout: Duration,
     /// More settings of each session.
@@ -89,17 +95,33 @@ impl Connector {
             if !database.password.is_empty() {
                 config.password(&database.password);
             }
-            config.ssl_mode(match database.sslmode.as_str() {
-                "disable" => SslMode::Disable,
-                "prefer" => SslMode::Prefer,
-                _ => SslMode::Require,
-            });
         }
-        config.application_name(application_name(purpose));
+        if config.get_hosts().len() > 1
+            && config.get_target_session_attrs() == TargetSessionAttrs::Any
+            && !says(database, "target_session_attrs")
+        {
+            // Of several servers one is written to.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         config.connect_timeout(database.connect_timeout);
-        config.keepalives(true).keepalives_idle(Duration::from_secs(15)).tcp_user_timeout(Duration::from_secs(30));
+        if !says(database, "keepalives") {
+            config.keepalives(true).keepalives_idle(Duration::from_secs(15));
+        }
+        if !says(database, "tcp_user_timeout") {
+            config.tcp_user_timeout(Duration::from_secs(30));
+        }
         let wait_timeout = database.statement_timeout + database.lock_timeout;
-        Ok(Self { config, tls: tls(database)?, wait_timeout, session: String::new() })
+        let (mode, tls) = (database.tls.mode, tls::connector(&database.tls)?);
+        let application_name = database.application_name.clone();
+        let connector = Self { config, mode, tls, application_name, wait_timeout, session: String::new() };
+        Ok(connector.named(purpose))
+    }
+
+    /// The same, with another purpose.
+    fn named(mut self, purpose: &str) -> Self {
+        let of_file = self.application_name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
+        self.config.application_name(application_name(&format!("{purpose}{of_file}")));
+        self
     }
 
     /// The database's name, for messages.
@@ -133,8 +155,7 @@ impl Connector {
     /// planned once. A claim may end such a connection, see [`load_application_name`], and no other.
     pub fn for_loads(&self, pipeline: &Pipeline) -> Self {
         let database = &pipeline.database;
-        let mut other = self.clone();
-        other.config.application_name(application_name(&format!("{LOADS} {} {}", pipeline.name, std::process::id())));
+        let mut other = self.clone().named(&format!("{LOADS} {} {}", pipeline.name, std::process::id()));
         other.session = format!(
             "; SET lock_timeout = {}; SET statement_timeout = {}; SET plan_cache_mode = force_generic_plan",
             database.lock_timeout.as_millis(),
@@ -153,17 +174,34 @@ impl Connector {
         format!("{host}:{}/{}", self.config.get_ports().first().unwrap_or(&5432), self.database_name())
     }
 
+    async fn connect_by(&self, mode: ClientMode) -> Result<(Client, Socket), Failure> {
+        let mut config = self.config.clone();
+        config.ssl_mode(mode);
+        let patience = config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
+        let connecting = config.connect(self.tls.clone());
+        let answer = tokio::time::timeout(patience, connecting).await;
+        let answer = answer.map_err(|_| Failure::Lost(format!("{} gave no answer within {patience:?}", self.target())))?;
+        answer.map_err(|error| match Failure::of(&error, Scope::Own) {
+            Failure::Lost(reason) => {
+                let advice = tls::advice(&error).map_or_else(String::new, |advice| format!("; {advice}"));
+                Failure::Lost(format!("{}: {reason}{advice}", self.target()))
+            }
+            other => other,
+        })
+    }
+
     /// Connects and prepares the session.
     pub async fn connect(&self) -> Result<Connection, Failure> {
-        let connecting = self.config.connect(self.tls.clone());
-        let patience = self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
-        let (client, connection) = tokio::time::timeout(patience, connecting)
-            .await
-            .map_err(|_| Failure::Lost(format!("{} gave no answer within {patience:?}", self.target())))?
-            .map_err(|error| match Failure::of(&error, Scope::Own) {
-                Failure::Lost(reason) => Failure::Lost(format!("{}: {reason}", self.target())),
-                other => other,
-            })?;
+        let (client, connection) = match self.mode {
+            SslMode::Disable => self.connect_by(ClientMode::Disable).await?,
+            // The server says by a refusal that it wants TLS.
+            SslMode::Allow => match self.connect_by(ClientMode::Disable).await {
+                Ok(connected) => connected,
+                Err(refused) => self.connect_by(ClientMode::Require).await.map_err(|_| refused)?,
+            },
+            SslMode::Prefer => self.connect_by(ClientMode::Prefer).await?,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.connect_by(ClientMode::Require).await?,
+        };
         let socket = tokio::spawn(async move {
             // An error here reaches whoever waits on the client: there is nothing to add.
             let _ = connection.await;
@@ -187,20 +225,8 @@ fn application_name(purpose: &str) -> String {
     format!("{APPLICATION_NAME_PREFIX}{purpose}").chars().take(APPLICATION_NAME_CHARACTERS).collect()
 }
 
-fn tls(database: &Database) -> anyhow::Result<MakeTlsConnector> {
-    let mut builder = SslConnector::builder(SslMethod::tls_client()).context("preparing TLS")?;
-    let verify = matches!(database.sslmode.as_str(), "verify-ca" | "verify-full");
-    if let Some(authority) = &database.sslrootcert {
-        builder.set_ca_file(authority).with_context(|| format!("database.sslrootcert: reading {authority}"))?;
-    }
-    if !verify {
-        builder.set_verify(SslVerifyMode::NONE);
-    }
-    let mut connector = MakeTlsConnector::new(builder.build());
-    let check_host = database.sslmode == "verify-full";
-    connector.set_callback(move |connection, _| {
-        connection.set_verify_hostname(check_host);
-        Ok(())
-    });
-    Ok(connector)
+/// Whether the URL has a parameter of this name, or one whose name begins so.
+fn says(database: &Database, parameter: &str) -> bool {
+    let query = database.url.as_deref().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+    query.split('&').any(|given| given.starts_with(parameter))
 }

@@ -22,6 +22,7 @@ pub mod failure; // what an error means
 pub mod target; // the statements
 pub mod few; // a few rows by INSERT
 pub mod connect; // connections and their timeouts
+mod tls; // whom we believe, and by what we are known
 pub mod name_lock; // a worker's name, as long as it lives
 pub mod pool; // connections for those who ask now and then
 pub mod partitions; // pieces of time, made ahead of the data

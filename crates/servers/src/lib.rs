@@ -2,6 +2,7 @@
 //!
 //! Everything here is private to the process that starts it: free ports, folders of its own, and no server outlives the process.
 
+mod authority; // certificates that nobody else believes
 mod bound_child; // a child process that ends with this one
 mod free_port; // ports that nobody has
 pub mod kafka; // Apache Kafka, one KRaft node
@@ -10,6 +11,7 @@ pub mod proxy; // a TCP proxy that makes faults
 mod scratch; // folders that are cleaned up even after a kill
 pub mod shared; // the servers that a whole test run shares
 
+pub use authority::{Signed, TestAuthority};
 pub use bound_child::spawn_bound;
 pub use free_port::free_port;
 pub use kafka::{Kafka, KafkaSettings, cache_folder};

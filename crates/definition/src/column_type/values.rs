@@ -3,7 +3,6 @@
 use arrow::datatypes::{DataType, TimeUnit};
 use duto_sql::forms::Form;
 
-
 /// The digits of a NUMERIC without precision, as it is held between bytes and table: 20 before the
 /// point, 18 after.
 pub const UNCONSTRAINED_PRECISION: u8 = 38;

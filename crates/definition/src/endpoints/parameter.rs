@@ -3,12 +3,12 @@
 use chrono::Datelike;
 use serde_json::{Value as Json, json};
 
+use crate::column_type::ValueKind;
 use crate::column_type::names::read_type;
 use crate::keys::{Key, Keys, Presence, Value};
 use crate::schema::keys_schema;
 use crate::walk::Fields;
 use crate::words::Words;
-use crate::column_type::ValueKind;
 use crate::{ColumnType, Problem, Span};
 
 /// A value that the caller gives.

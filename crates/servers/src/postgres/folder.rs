@@ -118,6 +118,16 @@ impl ClusterFolder {
         }
     }
 
+    pub fn put_file(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
+        let file = self.data().join(name);
+        fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))?;
+        match &self.account {
+            Some(account) => account.own(&file, 0o600)?,
+            None => private(&file, 0o600)?,
+        }
+        Ok(file)
+    }
+
     /// Only the server's account enters the folder: it holds the password, and the socket trusts whoever reaches it.
     fn own(&self) -> Result<()> {
         match &self.account {

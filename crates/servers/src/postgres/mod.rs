@@ -7,7 +7,7 @@ mod folder;
 mod process;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
@@ -116,6 +116,11 @@ impl Postgres {
             }
         }
         anyhow::bail!("PostgreSQL (process {}) does not end", server.id())
+    }
+
+    /// Puts a file into the cluster's data folder, for the server's eyes alone; answers where it is.
+    pub fn put_file(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
+        self.folder.put_file(name, content)
     }
 
     /// `postgresql://postgres:…@127.0.0.1:PORT/DATABASE`, with the password.
