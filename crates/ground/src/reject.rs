@@ -1,5 +1,7 @@
 //! Why a record was not stored. The record itself stays beside its reason in `duto.reject`.
 
+use crate::index::RecordIndex;
+
 /// The stage at which a record left the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
@@ -26,8 +28,7 @@ impl Stage {
 /// One record that is not stored, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// The record's place in its batch.
-    pub record: u32,
+    pub record: RecordIndex,
     pub stage: Stage,
     /// Where in the record, for example `order_items[2].qty`; empty means the whole record.
     pub path: String,

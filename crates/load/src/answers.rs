@@ -5,6 +5,7 @@ use tokio_postgres::types::ToSql;
 use super::connect::Connection;
 use super::failure::Failure;
 use super::target::Target;
+use duto_ground::index::RecordIndex;
 use duto_stages::prepared::Prepared;
 
 const INSERT: &str = "INSERT INTO duto.answer (pipeline, idempotency_key, \"offset\", status, body)
@@ -18,7 +19,7 @@ pub(super) async fn write(on: &Connection, target: &Target, batch: &Prepared) ->
     if batch.answers.is_empty() {
         return Ok(());
     }
-    let head = |record: u32| &batch.batch.records[record as usize];
+    let head = |record: RecordIndex| &batch.batch.records[record.place()];
     let keys: Vec<&str> = batch.answers.iter().map(|answer| answer.key.as_str()).collect();
     let offsets: Vec<i64> = batch.answers.iter().map(|answer| head(answer.record).offset).collect();
     let statuses: Vec<i32> = batch.answers.iter().map(|answer| answer.status).collect();

@@ -77,6 +77,15 @@ impl AtOnce {
     }
 }
 
+/// What became of a batch that was to be loaded at once.
+#[derive(Debug)]
+pub enum Shortcut {
+    Taken(Committed),
+    /// Nothing was written: the transaction of several statements has another way for the batch, or
+    /// says what is wrong with it.
+    NotTaken,
+}
+
 /// Loads a connection's batches at once where that will do.
 #[derive(Debug, Default)]
 pub struct AtOnceLoader {
@@ -85,24 +94,22 @@ pub struct AtOnceLoader {
 }
 
 impl AtOnceLoader {
-    /// Loads a batch of a few rows if nothing but its rows is to be written. None means that nothing was written, and that the transaction
-    /// of several statements is to be tried: it has another way for this batch, or it says what is wrong.
+    /// Loads a batch of a few rows if nothing but its rows is to be written.
     pub async fn load(
         &mut self,
         on: &Connection,
-
         target: &Target,
         batch: &Prepared,
         fences: &HashMap<i32, Uuid>,
         paths: &[Path],
-    ) -> Result<Option<Committed>, Failure> {
+    ) -> Result<Shortcut, Failure> {
         if !fits(target, batch, paths) {
-            return Ok(None);
+            return Ok(Shortcut::NotTaken);
         }
         let moves = Moves::new(&batch.ranges, fences)?;
         for (partition, fence, begin) in moves.begins() {
             if begin < self.rejects_below(on, target, partition, fence).await? {
-                return Ok(None);
+                return Ok(Shortcut::NotTaken);
             }
         }
         load(on, target, batch, &moves).await
@@ -119,7 +126,7 @@ impl AtOnceLoader {
     }
 }
 
-async fn load(on: &Connection, target: &Target, batch: &Prepared, moves: &Moves) -> Result<Option<Committed>, Failure> {
+async fn load(on: &Connection, target: &Target, batch: &Prepared, moves: &Moves) -> Result<Shortcut, Failure> {
     let records_of = |partition: &i32| batch.batch.records.iter().filter(|head| head.partition == *partition).count() as i32;
     let records: Vec<i32> = moves.partitions.iter().map(records_of).collect();
     let columns: Vec<Column<'_>> = batch.tables.iter().flat_map(|table| Column::all_of(&table.columns, &table.rows)).collect();
@@ -130,18 +137,18 @@ async fn load(on: &Connection, target: &Target, batch: &Prepared, moves: &Moves)
     match done {
         Ok(_) => {
             let stored = batch.tables.iter().map(|table| table.rows.clone()).collect();
-            Ok(Some(Committed { outcomes: batch.outcomes.clone(), stored }))
+            Ok(Shortcut::Taken(Committed { outcomes: batch.outcomes.clone(), stored }))
         }
         Err(failure @ (Failure::Lost(_) | Failure::Locked(_) | Failure::Again(_) | Failure::Slow(_) | Failure::Serialization(_))) => {
             Err(failure)
         }
         Err(Failure::Poison(refusal)) if refusal.has_code("23505") => {
             let table = target.tables.iter().position(|table| refusal.table.as_ref() == Some(&table.name));
-            table.map_or(Ok(None), |table| Err(Failure::Repeat(table)))
+            table.map_or(Ok(Shortcut::NotTaken), |table| Err(Failure::Repeat(table)))
         }
         Err(failure) => {
             tracing::debug!(pipeline = target.pipeline, %failure, "a batch is not stored at once");
-            Ok(None)
+            Ok(Shortcut::NotTaken)
         }
     }
 }

@@ -12,6 +12,7 @@ use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::target::TableTarget;
 use duto_definition::ColumnType;
+use duto_ground::index::RowIndex;
 use duto_ground::quoting::quote;
 use duto_stages::copy;
 use duto_stages::prepared::PreparedTable;
@@ -50,7 +51,7 @@ pub(super) fn rows_of(quoted: &[String], columns: &[(&str, ColumnType)]) -> (Str
 }
 
 /// Inserts the chosen rows; answers how many the table took.
-pub async fn insert(on: &Connection, table: &TableTarget, rows: &PreparedTable, chosen: &[u32]) -> Result<u64, Failure> {
+pub async fn insert(on: &Connection, table: &TableTarget, rows: &PreparedTable, chosen: &[RowIndex]) -> Result<u64, Failure> {
     let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
     let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
     let FewRows { sql, types } = &table.insert_few;
@@ -58,9 +59,14 @@ pub async fn insert(on: &Connection, table: &TableTarget, rows: &PreparedTable, 
 }
 
 /// Runs a statement over [`rows_of`] the chosen rows; returns its rows.
-pub async fn query(on: &Connection, FewRows { sql, types }: &FewRows, rows: &PreparedTable, chosen: &[u32]) -> Result<Vec<Row>, Failure> {
+pub async fn query(
+    on: &Connection,
+    FewRows { sql, types }: &FewRows,
+    rows: &PreparedTable,
+    chosen: &[RowIndex],
+) -> Result<Vec<Row>, Failure> {
     let columns: Vec<Column<'_>> = Column::all_of(&rows.columns, chosen).collect();
-    let numbers: Vec<i32> = chosen.iter().map(|row| *row as i32).collect();
+    let numbers: Vec<i32> = chosen.iter().map(|row| row.number() as i32).collect();
     let values: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as &(dyn ToSql + Sync)).chain([&numbers as _]).collect();
     on.within_scope(Scope::Data, async { on.client.query(&on.prepared_typed(sql, types).await?, &values).await }).await
 }
@@ -80,12 +86,12 @@ pub(super) fn insert_of(table: &str, columns: &[(&str, ColumnType)], first_param
 pub(super) struct Column<'a> {
     column_type: ColumnType,
     array: &'a ArrayRef,
-    rows: &'a [u32],
+    rows: &'a [RowIndex],
 }
 
 impl<'a> Column<'a> {
     /// Of each column the chosen rows.
-    pub fn all_of(columns: &'a [(ColumnType, ArrayRef)], rows: &'a [u32]) -> impl Iterator<Item = Self> {
+    pub fn all_of(columns: &'a [(ColumnType, ArrayRef)], rows: &'a [RowIndex]) -> impl Iterator<Item = Self> {
         columns.iter().map(move |(column_type, array)| Self { column_type: *column_type, array, rows })
     }
 }
@@ -94,7 +100,7 @@ impl ToSql for Column<'_> {
     /// As `array_send` of PostgreSQL writes it: dimensions, whether there are nulls, the elements' type, length and lower bound, elements.
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
         let Kind::Array(element) = ty.kind() else { return Err(format!("{ty} is no array").into()) };
-        let has_nulls = self.rows.iter().any(|row| self.array.is_null(*row as usize));
+        let has_nulls = self.rows.iter().any(|row| self.array.is_null(row.place()));
         out.put_i32(1);
         out.put_i32(i32::from(has_nulls));
         out.put_u32(element.oid());

@@ -7,6 +7,7 @@ use super::connect::Connection;
 use super::failure::Failure;
 use super::pieces::pieces;
 use super::target::Target;
+use duto_ground::index::{RecordIndex, RowIndex};
 use duto_ground::message_id::{Origin, message_id};
 use duto_stages::prepared::Prepared;
 
@@ -27,7 +28,7 @@ struct Rows<'a> {
 }
 
 /// Writes the messages of the stored rows. The ids are drawn while the positions are locked, so they rise in commit order for each of them.
-pub async fn write(on: &Connection, target: &Target, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
+pub async fn write(on: &Connection, target: &Target, batch: &Prepared, stored: &[Vec<RowIndex>]) -> Result<(), Failure> {
     let rows = rows_of(target, batch, stored);
     if rows.partitions.is_empty() {
         return Ok(());
@@ -48,12 +49,12 @@ pub async fn write(on: &Connection, target: &Target, batch: &Prepared, stored: &
     Ok(())
 }
 
-fn rows_of<'a>(target: &'a Target, batch: &'a Prepared, stored: &[Vec<u32>]) -> Rows<'a> {
+fn rows_of<'a>(target: &'a Target, batch: &'a Prepared, stored: &[Vec<RowIndex>]) -> Rows<'a> {
     // By record, then by publish, then by row: a record's messages follow those of the records before it.
-    let mut places: Vec<(u32, usize, u32)> = Vec::new();
+    let mut places: Vec<(RecordIndex, usize, RowIndex)> = Vec::new();
     for (index, evaluated) in batch.messages.iter().enumerate() {
         let record = &batch.tables[evaluated.table].record;
-        places.extend(stored[evaluated.table].iter().map(|row| (record[*row as usize], index, *row)));
+        places.extend(stored[evaluated.table].iter().map(|row| (record[row.place()], index, *row)));
     }
     places.sort_unstable();
     let mut rows = Rows::default();
@@ -61,11 +62,11 @@ fn rows_of<'a>(target: &'a Target, batch: &'a Prepared, stored: &[Vec<u32>]) -> 
         let evaluated = &batch.messages[index];
         let Some((key, value)) = evaluated.message(row) else { continue };
         let (name, topic) = &target.publish[evaluated.publish];
-        let head = &batch.batch.records[record as usize];
+        let head = &batch.batch.records[record.place()];
         let of_record = &batch.tables[evaluated.table].record;
         let first = of_record.partition_point(|other| *other < record);
         let origin = Origin { pipeline: &target.pipeline, name, cluster_id: &target.cluster_id, topic_id: &target.topic_id };
-        rows.message_ids.push(message_id(&origin, head.partition, head.offset, row - first as u32));
+        rows.message_ids.push(message_id(&origin, head.partition, head.offset, row.number() - first as u32));
         rows.partitions.push(head.partition);
         rows.targets.push(topic);
         rows.keys.push(key.map(str::as_bytes));

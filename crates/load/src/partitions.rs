@@ -155,8 +155,8 @@ impl PartitionedTable {
         let mut last = None;
         for &row in &rows.rows {
             let day = match column_type {
-                ColumnType::Date => i64::from(array.as_primitive::<Date32Type>().value(row as usize)),
-                _ => array.as_primitive::<TimestampMicrosecondType>().value(row as usize).div_euclid(MICROS_A_DAY),
+                ColumnType::Date => i64::from(array.as_primitive::<Date32Type>().value(row.place())),
+                _ => array.as_primitive::<TimestampMicrosecondType>().value(row.place()).div_euclid(MICROS_A_DAY),
             };
             if last != Some(day) {
                 days.insert(day);

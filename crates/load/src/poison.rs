@@ -11,8 +11,10 @@ use futures_util::join;
 use super::connect::Connection;
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::ledger::CHECK_DEFERRED;
+use super::rows::StoredRows;
 use super::target::Target;
 use super::{rollups, rows};
+use duto_ground::index::RecordIndex;
 use duto_ground::quoting::quote;
 use duto_ground::reject::{Reject, Stage};
 use duto_stages::prepared::Prepared;
@@ -54,13 +56,13 @@ struct Found {
     /// The tables that refused rows behind the batch too.
     refused_behind: Vec<Option<usize>>,
     /// In the order of the records.
-    refused: Vec<(u32, Refusal)>,
+    refused: Vec<(RecordIndex, Refusal)>,
     /// For each table, whether it took a row.
     took: Vec<bool>,
 }
 
 impl Search<'_> {
-    /// Returns the rejects, one a record, in the records' order. None means that everything passes by the way that always works: a shortcut
+    /// Returns the rejects, one a record, in the records' order. Without any everything passes by the way that always works: a shortcut
     /// failed, or what was in the way is gone. [`Failure::Pause`] where no record is at fault.
     pub async fn find(&self, batch: &Prepared) -> Result<Vec<Reject>, Failure> {
         let Self { on, target, .. } = *self;
@@ -208,7 +210,7 @@ impl<'a> Probe<'a> {
 
     /// Writes what these records, which stand together, write. Their rows stay for the pieces that follow, if all of them pass; then for each table
     /// whether it took one is returned.
-    async fn write(&mut self, batch: &Prepared, records: &[u32]) -> Result<Vec<bool>, Failure> {
+    async fn write(&mut self, batch: &Prepared, records: &[RecordIndex]) -> Result<Vec<bool>, Failure> {
         let Search { on, .. } = *self.search;
         let begin = format!("{}SAVEPOINT duto_probe", std::mem::take(&mut self.ending));
         // The first poll of each sends it, so they leave in this order.
@@ -227,10 +229,10 @@ impl<'a> Probe<'a> {
         }
     }
 
-    async fn write_rows(&self, batch: &Prepared, records: &[u32]) -> Result<Vec<bool>, Failure> {
+    async fn write_rows(&self, batch: &Prepared, records: &[RecordIndex]) -> Result<Vec<bool>, Failure> {
         let Search { on, target, .. } = *self.search;
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
-        let mut stored: Vec<Vec<u32>> = Vec::with_capacity(batch.tables.len());
+        let mut stored: StoredRows = Vec::with_capacity(batch.tables.len());
         for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
             let chosen = match stored.first() {
                 Some(in_first) if target.has_once => rows.rows_of_range(*first..=*last, batch.admitted_by(in_first)),
@@ -306,7 +308,7 @@ async fn whole_of_chunk(on: &Connection, target: &Target, table: String) -> Resu
     Ok(on.within(on.client.query_opt(statement, &[&table])).await?.map_or(table, |row| row.get(0)))
 }
 
-fn reject(record: u32, refusal: Refusal) -> Reject {
+fn reject(record: RecordIndex, refusal: Refusal) -> Reject {
     let rule = refusal.constraint.or_else(|| refusal.sqlstate.clone());
     Reject {
         record,

@@ -27,7 +27,7 @@ WHERE known.status = 'open'"#;
 
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
 pub async fn write(on: &Connection, target: &Target, batch: &Prepared) -> Result<(), Failure> {
-    let bytes_of = |reject: &Reject| batch.batch.get(reject.record as usize).payload.map_or(0, <[u8]>::len);
+    let bytes_of = |reject: &Reject| batch.batch.get(reject.record.place()).payload.map_or(0, <[u8]>::len);
     for piece in pieces(batch.rejects.iter().map(bytes_of)) {
         write_piece(on, target, batch, &batch.rejects[piece]).await?;
     }
@@ -41,7 +41,7 @@ async fn write_piece(on: &Connection, target: &Target, batch: &Prepared, rejects
     let (mut lengths, mut digests) = (Vec::new(), Vec::new());
     let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for reject in rejects {
-        let record = batch.batch.get(reject.record as usize);
+        let record = batch.batch.get(reject.record.place());
         partitions.push(record.head.partition);
         offsets.push(record.head.offset);
         keys.push(record.key);

@@ -13,6 +13,7 @@ use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::target::Target;
 use duto_definition::{Measure, Operation};
+use duto_ground::index::RowIndex;
 use duto_ground::quoting::quote;
 use duto_stages::prepared::Prepared;
 use duto_stages::rollup::{Columns, Rollups};
@@ -41,7 +42,7 @@ impl RollupTargets {
 }
 
 /// Adds what the stored rows count. The statements leave in one round trip, in one order for all writers.
-pub async fn write(on: &Connection, target: &Target, rollups: &Rollups, batch: &Prepared, stored: &[Vec<u32>]) -> Result<(), Failure> {
+pub async fn write(on: &Connection, target: &Target, rollups: &Rollups, batch: &Prepared, stored: &[Vec<RowIndex>]) -> Result<(), Failure> {
     let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
     let mut statements: Vec<(&str, Columns)> = Vec::new();
     for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {

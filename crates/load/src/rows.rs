@@ -10,6 +10,7 @@ use super::failure::{Blame, Failure, Refusal, Scope};
 use super::few::{self, is_few};
 use super::target::{TableTarget, Target};
 use duto_definition::Repeat;
+use duto_ground::index::RowIndex;
 use duto_stages::prepared::{Prepared, PreparedTable};
 
 /// How rows get into a table.
@@ -22,7 +23,7 @@ pub enum Path {
 }
 
 /// For each table, the rows of [`PreparedTable`] that are in it now and were not before, or took the place of another.
-pub type StoredRows = Vec<Vec<u32>>;
+pub type StoredRows = Vec<Vec<RowIndex>>;
 
 /// COPY data is sent in pieces of this size: PostgreSQL ends a connection that sends a message of 1 GiB (its `MaxAllocSize`).
 const COPY_PIECE_BYTES: usize = 1 << 20;
@@ -56,12 +57,11 @@ pub(super) fn into_table(failure: Failure, index: usize) -> Failure {
 
 async fn write_direct(
     on: &Connection,
-
     index: usize,
     table: &TableTarget,
     rows: &PreparedTable,
-    chosen: Vec<u32>,
-) -> Result<Vec<u32>, Failure> {
+    chosen: Vec<RowIndex>,
+) -> Result<Vec<RowIndex>, Failure> {
     let written = if is_few(rows, chosen.len()) {
         few::insert(on, table, rows, &chosen).await
     } else {
@@ -77,7 +77,12 @@ async fn write_direct(
 
 /// Stores what is not there yet, by the way that always works. Returns the rows that were stored. An attempt that fails leaves nothing in the
 /// stage once its transaction or savepoint is rolled back; one that passes leaves the rows there, see [`clear_stage`].
-pub(super) async fn store(on: &Connection, table: &TableTarget, rows: &PreparedTable, chosen: Vec<u32>) -> Result<Vec<u32>, Failure> {
+pub(super) async fn store(
+    on: &Connection,
+    table: &TableTarget,
+    rows: &PreparedTable,
+    chosen: Vec<RowIndex>,
+) -> Result<Vec<RowIndex>, Failure> {
     let is_few = is_few(rows, chosen.len());
     let stored = if is_few {
         few::query(on, &table.store_few, rows, &chosen).await?
@@ -90,7 +95,7 @@ pub(super) async fn store(on: &Connection, table: &TableTarget, rows: &PreparedT
     if stored.len() == chosen.len() {
         return Ok(chosen);
     }
-    let stored: HashSet<u32> = stored.iter().map(|row| row.get::<_, i32>(0) as u32).collect();
+    let stored: HashSet<RowIndex> = stored.iter().map(|row| RowIndex::new(row.get::<_, i32>(0) as u32)).collect();
     let swallowed: i64 = if is_few {
         few::query(on, &table.swallowed_few, rows, &chosen).await?.first().map_or(0, |row| row.get(0))
     } else {

@@ -8,6 +8,7 @@ use super::prepared::{Outcome, Prepared};
 use crate::transform::{RecordDocuments, Transform};
 use duto_definition::{IngestEndpoint, Pipeline};
 use duto_ground::batch::{Batch, decode_headers};
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::Reject;
 
 /// The header that names the request; a record with it waits for its answer.
@@ -18,7 +19,7 @@ pub const ENDPOINT_HEADER: &str = "duto-endpoint";
 /// A record that came by a request that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    pub record: u32,
+    pub record: RecordIndex,
     pub key: String,
     /// The endpoint's place in `ingest:`.
     endpoint: usize,
@@ -27,19 +28,19 @@ pub struct Waiting {
 /// What a request is told, and every repeat of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    pub record: u32,
+    pub record: RecordIndex,
     pub key: String,
     pub status: i32,
     pub body: String,
 }
 
 /// The records of a batch that wait, and those that repeat the key of one before them.
-pub fn waiting(pipeline: &Pipeline, batch: &Batch) -> (Vec<Waiting>, HashSet<u32>) {
+pub fn waiting(pipeline: &Pipeline, batch: &Batch) -> (Vec<Waiting>, HashSet<RecordIndex>) {
     let (mut waiting, mut repeated, mut keys) = (Vec::new(), HashSet::new(), HashSet::new());
     if !pipeline.ingest.iter().any(|endpoint| endpoint.stored) {
         return (waiting, repeated);
     }
-    for (record, headers) in (0u32..).zip(batch.iter().map(|record| record.headers)) {
+    for (record, headers) in RecordIndex::all().zip(batch.iter().map(|record| record.headers)) {
         let Some(headers) = headers else { continue };
         let headers = decode_headers(headers);
         let header = |wanted: &str| {
@@ -64,7 +65,7 @@ pub fn answers(
     waiting: Vec<Waiting>,
     documents: &[RecordDocuments],
     batch: &Prepared,
-    resolved: &HashSet<u32>,
+    resolved: &HashSet<RecordIndex>,
 ) -> Vec<Answer> {
     let mut answers: Vec<Answer> = Vec::new();
     for Waiting { record, key, endpoint } in waiting {
@@ -73,7 +74,7 @@ pub fn answers(
         }
         let endpoint = &pipeline.ingest[endpoint];
         let (status, body) = match batch.rejects.iter().find(|reject| reject.record == record) {
-            Some(reject) if batch.outcomes.get(record as usize) == Some(&Outcome::Rejected) => (422, refusal(reject)),
+            Some(reject) if batch.outcomes.get(record.place()) == Some(&Outcome::Rejected) => (422, refusal(reject)),
             _ => (i32::from(endpoint.status), acceptance(transform, endpoint, documents, record)),
         };
         answers.push(Answer { record, key, status, body });
@@ -82,7 +83,7 @@ pub fn answers(
     answers
 }
 
-fn acceptance(transform: &Transform, endpoint: &IngestEndpoint, documents: &[RecordDocuments], record: u32) -> String {
+fn acceptance(transform: &Transform, endpoint: &IngestEndpoint, documents: &[RecordDocuments], record: RecordIndex) -> String {
     let documents = transform.answer_of(&endpoint.name()).and_then(|place| documents.get(place));
     let text = documents.and_then(|documents| Some(&documents.texts[documents.record.binary_search(&record).ok()?]));
     text.cloned().unwrap_or_else(|| json!({ "stored": 1 }).to_string())

@@ -1,13 +1,14 @@
 //! The HTTP calls that a batch's records make.
 
 use crate::transform::RecordDocuments;
+use duto_ground::index::RecordIndex;
 
 /// One call to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The place in `deliver:`.
     pub deliver: usize,
-    pub record: u32,
+    pub record: RecordIndex,
     /// Counted within its record from 0.
     pub row: u32,
     /// JSON.
@@ -36,9 +37,12 @@ mod tests {
 
     #[test]
     fn the_rows_of_a_record_are_counted_within_it() {
-        let documents = |records: &[u32]| RecordDocuments { texts: records.iter().map(u32::to_string).collect(), record: records.to_vec() };
+        let documents = |records: &[u32]| RecordDocuments {
+            texts: records.iter().map(u32::to_string).collect(),
+            record: records.iter().copied().map(RecordIndex::new).collect(),
+        };
         let made = calls(vec![documents(&[0, 2, 2]), documents(&[1, 2])]);
-        let places: Vec<_> = made.iter().map(|call| (call.record, call.deliver, call.row)).collect();
+        let places: Vec<_> = made.iter().map(|call| (call.record.number(), call.deliver, call.row)).collect();
         assert_eq!(places, [(0, 0, 0), (1, 1, 0), (2, 0, 0), (2, 0, 1), (2, 1, 0)]);
     }
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type, Int
 use super::numeric::write_numeric;
 use duto_definition::ColumnType;
 use duto_definition::column_type::ValueKind;
+use duto_ground::index::RowIndex;
 use duto_sql::forms::Form;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -19,7 +20,7 @@ const EPOCH_DAYS: i32 = 10_957;
 /// Writes the given rows of the columns. `with_row` adds two INTEGER columns: the row's own number, by which it is known again, and its place
 /// among the rows, in whose order it is to be written.
 /// The arrays have the types that [`ColumnType::arrow`] names.
-pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32>, with_row: bool) -> Vec<u8> {
+pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = RowIndex>, with_row: bool) -> Vec<u8> {
     let fields: Vec<Column<'_>> = columns.iter().map(|(column_type, array)| Column::new(*column_type, array)).collect();
     let field_count = (fields.len() + if with_row { 2 } else { 0 }) as i16;
     let mut out = Vec::with_capacity(SIGNATURE.len() + rows.size_hint().0 * (fields.len() * 12 + 2) + 2);
@@ -27,10 +28,10 @@ pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32
     for (place, row) in (0i32..).zip(rows) {
         out.extend_from_slice(&field_count.to_be_bytes());
         for field in &fields {
-            field.write(row as usize, &mut out);
+            field.write(row.place(), &mut out);
         }
         if with_row {
-            write_sized(&mut out, &(row as i32).to_be_bytes());
+            write_sized(&mut out, &(row.number() as i32).to_be_bytes());
             write_sized(&mut out, &place.to_be_bytes());
         }
     }
@@ -39,14 +40,15 @@ pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = u32
 }
 
 /// The given values of one column, one behind the other, as [`encode`] writes them.
-pub fn encode_column(column_type: ColumnType, array: &ArrayRef, rows: &[u32], out: &mut Vec<u8>) {
+pub fn encode_column(column_type: ColumnType, array: &ArrayRef, rows: &[RowIndex], out: &mut Vec<u8>) {
     let column = Column::new(column_type, array);
-    rows.iter().for_each(|row| column.write(*row as usize, out));
+    rows.iter().for_each(|row| column.write(row.place(), out));
 }
 
 /// One value as the key of a repeat: equal bytes mean equal values of one column.
-pub fn key_bytes(columns: &[(ColumnType, ArrayRef)], row: usize, out: &mut Vec<u8>) {
+pub fn key_bytes(columns: &[(ColumnType, ArrayRef)], row: RowIndex, out: &mut Vec<u8>) {
     out.clear();
+    let row = row.place();
     for (column_type, array) in columns {
         match column_type {
             // As PostgreSQL compares: 0 and -0 are equal, and so is every NaN.
@@ -167,7 +169,7 @@ mod tests {
             (ColumnType::BigInt, Arc::new(Int64Array::from(vec![Some(1), None]))),
             (ColumnType::Text, Arc::new(StringArray::from(vec![Some("a"), Some("bc")]))),
         ];
-        let encoded = encode(&columns, [1u32, 0].into_iter(), true);
+        let encoded = encode(&columns, [1, 0].map(RowIndex::new).into_iter(), true);
         let mut expected = SIGNATURE.to_vec();
         expected.extend_from_slice(&[0, 4, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0]);
         expected.extend_from_slice(&[0, 4, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'a']);
@@ -184,8 +186,8 @@ mod tests {
             (ColumnType::Numeric(Some((10, 2))), Arc::new(Decimal128Array::from(vec![100, 100]).with_precision_and_scale(10, 2).unwrap())),
         ];
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        key_bytes(&columns, 0, &mut first);
-        key_bytes(&columns, 1, &mut second);
+        key_bytes(&columns, RowIndex::new(0), &mut first);
+        key_bytes(&columns, RowIndex::new(1), &mut second);
         assert_ne!(first, second);
     }
 }

@@ -29,6 +29,7 @@ use crate::transform::{Transform, Transformed, with_meta};
 use duto_definition::{IngestEndpoint, Pipeline, Problem};
 use duto_ground::batch::{Batch, Place};
 use duto_ground::clock::now_micros;
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::{Reject, Stage};
 use intake::Intake;
 use messages::Messages;
@@ -201,8 +202,8 @@ impl Stages {
             let mut sum = 0u64;
             for (row, bytes) in decoded.record.iter().zip(bytes) {
                 sum = sum.saturating_add(bytes);
-                if sum > most_bytes && *row > 0 {
-                    return Err(*row as usize);
+                if sum > most_bytes && row.place() > 0 {
+                    return Err(row.place());
                 }
             }
         }
@@ -223,11 +224,11 @@ impl Stages {
     /// A stage panicked, which is a bug: find the records that it cannot take, so that they cost only themselves.
     fn run_one_by_one(&self, batch: &Batch) -> Ran {
         let mut bad = HashSet::new();
-        for index in 0..batch.len() {
+        for index in RecordIndex::first(batch.len()) {
             let mut alone = Batch::default();
-            alone.push_record(batch.get(index));
+            alone.push_record(batch.get(index.place()));
             if catch_unwind(AssertUnwindSafe(|| self.run(&alone))).is_err() {
-                bad.insert(index as u32);
+                bad.insert(index);
             }
         }
         tracing::error!(
@@ -247,12 +248,12 @@ impl Stages {
             })
             .collect();
         let mut rest = Batch::default();
-        let kept: Vec<u32> = (0..batch.len() as u32).filter(|index| !bad.contains(index)).collect();
+        let kept: Vec<RecordIndex> = RecordIndex::first(batch.len()).filter(|index| !bad.contains(index)).collect();
         for index in &kept {
-            rest.push_record(batch.get(*index as usize));
+            rest.push_record(batch.get(index.place()));
         }
         let (mut transformed, others, seconds) = self.run(&rest);
-        let place = |record: &mut u32| *record = kept[*record as usize];
+        let place = |record: &mut RecordIndex| *record = kept[record.place()];
         transformed.tables.iter_mut().flat_map(|table| &mut table.record).for_each(place);
         for documents in transformed.bodies.iter_mut().chain(&mut transformed.answers) {
             documents.record.iter_mut().for_each(place);
@@ -274,7 +275,7 @@ impl Stages {
         let (prepared, _) = self.prepare(batch, Vec::new(), &Verdicts::default());
         let mut problems: Vec<Vec<Reject>> = bodies.iter().map(|_| Vec::new()).collect();
         for reject in prepared.rejects {
-            let record = reject.record as usize;
+            let record = reject.record.place();
             // One reject a record is all that a load needs; a person is told everything.
             let all = self.problems(bodies[record]);
             problems[record] = if all.is_empty() { vec![reject] } else { all };

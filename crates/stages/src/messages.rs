@@ -9,6 +9,7 @@ use duto_sql::{Select, cast, plan_expression};
 
 use crate::transform::{Document, TableRows, problem_of};
 use duto_definition::{Pipeline, Problem, Publish};
+use duto_ground::index::RowIndex;
 use duto_ground::reject::{Reject, Stage};
 
 /// A pipeline's `publish:`, planned.
@@ -95,9 +96,9 @@ impl Plan {
         let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), rows.columns.clone(), &options)
             .unwrap_or_else(|_| RecordBatch::new_empty(Arc::clone(&self.schema)));
         let made = self.value.run(&batch, clock_micros);
-        let mut refuse = |row: u32, what: &str, message: &str| {
+        let mut refuse = |row: RowIndex, what: &str, message: &str| {
             rejects.push(Reject {
-                record: rows.record[row as usize],
+                record: rows.record[row.place()],
                 stage: Stage::Transform,
                 path: String::new(),
                 rule: format!("{}.{what}", self.publish.name),
@@ -105,10 +106,10 @@ impl Plan {
                 sqlstate: None,
             });
         };
-        made.failed.iter().for_each(|failed| refuse(failed.row, "value", &failed.message));
+        made.failed.iter().for_each(|failed| refuse(RowIndex::new(failed.row), "value", &failed.message));
         let keys = self.key.as_ref().map(|key| {
             let output = key.run(&batch, clock_micros);
-            output.failed.iter().for_each(|failed| refuse(failed.row, "key", &failed.message));
+            output.failed.iter().for_each(|failed| refuse(RowIndex::new(failed.row), "key", &failed.message));
             let mut places: Vec<Option<u32>> = vec![None; batch.num_rows()];
             (0u32..).zip(&output.row_record).for_each(|(place, row)| places[*row as usize] = Some(place));
             let texts = output.columns.first().and_then(|keys| cast(keys, &DataType::Utf8).ok());
@@ -123,9 +124,9 @@ impl Plan {
 
 impl Evaluated {
     /// The key and the value of a row's message, if it has one.
-    pub fn message(&self, row: u32) -> Option<(Option<&str>, Option<&str>)> {
-        let place = (*self.messages.get(row as usize)?)? as usize;
-        let key = self.keys.as_ref().filter(|keys| keys.is_valid(row as usize)).map(|keys| keys.value(row as usize));
+    pub fn message(&self, row: RowIndex) -> Option<(Option<&str>, Option<&str>)> {
+        let place = (*self.messages.get(row.place())?)? as usize;
+        let key = self.keys.as_ref().filter(|keys| keys.is_valid(row.place())).map(|keys| keys.value(row.place()));
         Some((key, self.values.is_valid(place).then(|| self.values.value(place))))
     }
 }

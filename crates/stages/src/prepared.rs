@@ -13,6 +13,7 @@ use crate::rollup::Evaluated;
 use crate::transform::{TableRows, Transformed};
 use duto_definition::{ColumnType, Pipeline, Repeat, Table};
 use duto_ground::batch::Batch;
+use duto_ground::index::{RecordIndex, RowIndex};
 use duto_ground::reject::{Reject, Stage};
 
 /// The offsets of one partition that a batch covers.
@@ -84,11 +85,11 @@ pub struct PreparedTable {
     pub keys: Vec<usize>,
     pub repeat: Repeat,
     /// For each row of `columns`, its record.
-    pub record: Vec<u32>,
+    pub record: Vec<RecordIndex>,
     /// The rows of records that may write, in their own order; a key may stand there more than once.
-    candidates: Vec<u32>,
+    candidates: Vec<RowIndex>,
     /// The rows to write, in key order, one row a key.
-    pub rows: Vec<u32>,
+    pub rows: Vec<RowIndex>,
 }
 
 /// What is known of a batch's records before it is prepared, from an earlier attempt to load it.
@@ -97,21 +98,22 @@ pub struct Verdicts {
     /// Records that PostgreSQL refused.
     pub rejects: Vec<Reject>,
     /// Records whose reject was resolved by a replay: they write nothing and count as repeated.
-    pub resolved: HashSet<u32>,
+    pub resolved: HashSet<RecordIndex>,
 }
 
 impl Verdicts {
     /// Those of so many first records, and those of the rest, which are counted from 0.
     pub fn divide(&self, first: u32) -> (Self, Self) {
         let (mut of_first, mut of_rest) = (Self::default(), Self::default());
+        let in_rest = |record: RecordIndex| record.number().checked_sub(first).map(RecordIndex::new);
         for reject in &self.rejects {
-            match reject.record.checked_sub(first) {
+            match in_rest(reject.record) {
                 None => of_first.rejects.push(reject.clone()),
                 Some(record) => of_rest.rejects.push(Reject { record, ..reject.clone() }),
             }
         }
         for record in &self.resolved {
-            match record.checked_sub(first) {
+            match in_rest(*record) {
                 None => of_first.resolved.insert(*record),
                 Some(record) => of_rest.resolved.insert(record),
             };
@@ -120,7 +122,7 @@ impl Verdicts {
     }
 
     /// The same, and these records count as repeated.
-    pub fn with_resolved(&self, records: HashSet<u32>) -> Self {
+    pub fn with_resolved(&self, records: HashSet<RecordIndex>) -> Self {
         let mut verdicts = self.clone();
         verdicts.resolved.extend(records);
         verdicts
@@ -155,22 +157,22 @@ impl Prepared {
 
         let mut outcomes = vec![Outcome::Filtered; batch.len()];
         for record in tables.iter().flat_map(|table| &table.record).chain(&verdicts.resolved) {
-            outcomes[*record as usize] = Outcome::Repeated;
+            outcomes[record.place()] = Outcome::Repeated;
         }
         calls.retain(|call| !verdicts.resolved.contains(&call.record));
         for call in &calls {
-            outcomes[call.record as usize] = Outcome::Stored;
+            outcomes[call.record.place()] = Outcome::Stored;
         }
         for reject in &rejects {
-            outcomes[reject.record as usize] = Outcome::Rejected;
+            outcomes[reject.record.place()] = Outcome::Rejected;
         }
-        calls.retain(|call| outcomes[call.record as usize] != Outcome::Rejected);
+        calls.retain(|call| outcomes[call.record.place()] != Outcome::Rejected);
         for table in &mut tables {
             // Before repeats are dropped: a row that is refused must not stand in the way of one that is not.
             let (record, rows) = (&table.record, &mut table.candidates);
             rows.retain(|row| {
-                let record = record[*row as usize];
-                outcomes[record as usize] != Outcome::Rejected && !verdicts.resolved.contains(&record)
+                let record = record[row.place()];
+                outcomes[record.place()] != Outcome::Rejected && !verdicts.resolved.contains(&record)
             });
         }
         for index in 0..tables.len() {
@@ -182,7 +184,7 @@ impl Prepared {
         }
         for table in &tables {
             for row in &table.rows {
-                outcomes[table.record[*row as usize] as usize] = Outcome::Stored;
+                outcomes[table.record[row.place()].place()] = Outcome::Stored;
             }
         }
         Self { batch, ranges, tables, rejects, rollups: Vec::new(), outcomes, calls, messages: Vec::new(), answers: Vec::new() }
@@ -195,40 +197,40 @@ impl Prepared {
 
     /// What became of each record, now that the stored rows are known: a record is stored if any of its rows was, or
     /// if its call was made.
-    pub fn outcomes_of(&self, stored: &[Vec<u32>]) -> Vec<Outcome> {
+    pub fn outcomes_of(&self, stored: &[Vec<RowIndex>]) -> Vec<Outcome> {
         let mut outcomes = self.outcomes.clone();
         outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Stored).for_each(|outcome| *outcome = Outcome::Repeated);
         for (table, rows) in self.tables.iter().zip(stored) {
-            rows.iter().for_each(|row| outcomes[table.record[*row as usize] as usize] = Outcome::Stored);
+            rows.iter().for_each(|row| outcomes[table.record[row.place()].place()] = Outcome::Stored);
         }
-        self.calls.iter().for_each(|call| outcomes[call.record as usize] = Outcome::Stored);
+        self.calls.iter().for_each(|call| outcomes[call.record.place()] = Outcome::Stored);
         outcomes
     }
 
     /// The rows of a table that records may write whose row of the first table, the `once` table, was stored, or that have none there.
-    pub fn rows_of_admitted(&self, table: usize, stored_in_first: &[u32]) -> Vec<u32> {
+    pub fn rows_of_admitted(&self, table: usize, stored_in_first: &[RowIndex]) -> Vec<RowIndex> {
         let (first, table) = (&self.tables[0], &self.tables[table]);
         if stored_in_first.len() == first.rows.len() {
             return table.rows.clone();
         }
         let admitted = first.admitted_by(stored_in_first, self.batch.len());
-        table.rows_of(|record| admitted[record as usize])
+        table.rows_of(|record| admitted[record.place()])
     }
 
     /// The same of single records, as a question: may this one write?
-    pub fn admitted_by(&self, stored_in_first: &[u32]) -> impl Fn(u32) -> bool + use<'_> {
+    pub fn admitted_by(&self, stored_in_first: &[RowIndex]) -> impl Fn(RecordIndex) -> bool + use<'_> {
         let first = &self.tables[0];
-        let stored: HashSet<u32> = stored_in_first.iter().map(|row| first.record[*row as usize]).collect();
+        let stored: HashSet<RecordIndex> = stored_in_first.iter().map(|row| first.record[row.place()]).collect();
         move |record| stored.contains(&record) || first.record.binary_search(&record).is_err()
     }
 
     /// The records that have rows to write, in their order.
-    pub fn writing_records(&self) -> Vec<u32> {
+    pub fn writing_records(&self) -> Vec<RecordIndex> {
         let mut writes = vec![false; self.batch.len()];
         for table in &self.tables {
-            table.candidates.iter().for_each(|row| writes[table.record[*row as usize] as usize] = true);
+            table.candidates.iter().for_each(|row| writes[table.record[row.place()].place()] = true);
         }
-        (0u32..).zip(writes).filter_map(|(record, writes)| writes.then_some(record)).collect()
+        RecordIndex::all().zip(writes).filter_map(|(record, writes)| writes.then_some(record)).collect()
     }
 }
 
@@ -238,7 +240,7 @@ fn keep_candidates_of_first(tables: &mut [PreparedTable], records: usize) {
     let admitted = first.admitted_by(&first.rows, records);
     for table in others {
         let record = &table.record;
-        table.candidates.retain(|row| admitted[record[*row as usize] as usize]);
+        table.candidates.retain(|row| admitted[record[row.place()].place()]);
     }
 }
 
@@ -251,28 +253,28 @@ impl PreparedTable {
             .iter()
             .filter_map(|key| written.iter().position(|index| definition.columns[*index].name == key.name))
             .collect();
-        let count = rows.record.len() as u32;
-        Self { columns, keys, repeat: definition.repeat, record: rows.record, candidates: (0..count).collect(), rows: Vec::new() }
+        let candidates = RowIndex::first(rows.record.len()).collect();
+        Self { columns, keys, repeat: definition.repeat, record: rows.record, candidates, rows: Vec::new() }
     }
 
     /// The rows to write if only these records may.
-    pub fn rows_of(&self, admitted: impl Fn(u32) -> bool) -> Vec<u32> {
-        self.one_row_a_key(self.candidates.iter().copied().filter(|row| admitted(self.record[*row as usize])).collect())
+    pub fn rows_of(&self, admitted: impl Fn(RecordIndex) -> bool) -> Vec<RowIndex> {
+        self.one_row_a_key(self.candidates.iter().copied().filter(|row| admitted(self.record[row.place()])).collect())
     }
 
     /// Of the `once` table: for each record of the batch, whether it may write into the others. A record is a repeat if it has rows here and
     /// none of them is among these; one that has no row here, which a WHERE left out, is none.
-    fn admitted_by(&self, rows: &[u32], records: usize) -> Vec<bool> {
+    fn admitted_by(&self, rows: &[RowIndex], records: usize) -> Vec<bool> {
         let mut admitted = vec![true; records];
-        self.record.iter().for_each(|record| admitted[*record as usize] = false);
-        rows.iter().for_each(|row| admitted[self.record[*row as usize] as usize] = true);
+        self.record.iter().for_each(|record| admitted[record.place()] = false);
+        rows.iter().for_each(|row| admitted[self.record[row.place()].place()] = true);
         admitted
     }
 
     /// The rows to write if only these records may, and of them only those that are admitted.
-    pub fn rows_of_range(&self, records: RangeInclusive<u32>, admitted: impl Fn(u32) -> bool) -> Vec<u32> {
+    pub fn rows_of_range(&self, records: RangeInclusive<RecordIndex>, admitted: impl Fn(RecordIndex) -> bool) -> Vec<RowIndex> {
         // Both rise: rows stand in the order of their records.
-        let record_of = |row: &u32| self.record[*row as usize];
+        let record_of = |row: &RowIndex| self.record[row.place()];
         let from = self.candidates.partition_point(|row| record_of(row) < *records.start());
         let to = self.candidates.partition_point(|row| record_of(row) <= *records.end());
         self.one_row_a_key(self.candidates[from..to].iter().copied().filter(|row| admitted(record_of(row))).collect())
@@ -285,8 +287,8 @@ impl PreparedTable {
             if array.null_count() == 0 {
                 continue;
             }
-            rejects.extend(self.candidates.iter().filter(|row| array.is_null(**row as usize)).map(|row| Reject {
-                record: self.record[*row as usize],
+            rejects.extend(self.candidates.iter().filter(|row| array.is_null(row.place())).map(|row| Reject {
+                record: self.record[row.place()],
                 stage: Stage::Transform,
                 path: column.name.clone(),
                 rule: "null".to_owned(),
@@ -297,26 +299,27 @@ impl PreparedTable {
     }
 
     /// One row of each key, see [`Repeat`]; then all in key order, against deadlocks.
-    fn one_row_a_key(&self, mut rows: Vec<u32>) -> Vec<u32> {
-        let preference = |row: u32| match self.repeat {
-            Repeat::Update => (0, u32::MAX - row),
-            Repeat::Keep => (self.record[row as usize], u32::MAX - row),
-            Repeat::Ignore | Repeat::Append => (0, row),
+    fn one_row_a_key(&self, mut rows: Vec<RowIndex>) -> Vec<RowIndex> {
+        let first = RecordIndex::default();
+        let preference = |row: RowIndex| match self.repeat {
+            Repeat::Update => (first, u32::MAX - row.number()),
+            Repeat::Keep => (self.record[row.place()], u32::MAX - row.number()),
+            Repeat::Ignore | Repeat::Append => (first, row.number()),
         };
         if self.repeat == Repeat::Append || self.keys.is_empty() {
             return rows;
         }
         if self.keys.len() == 1 && self.columns[self.keys[0]].0 == ColumnType::BigInt {
             let values = self.columns[self.keys[0]].1.as_primitive::<Int64Type>().values();
-            rows.sort_by_key(|row| (values[*row as usize], preference(*row)));
-            rows.dedup_by_key(|row| values[*row as usize]);
+            rows.sort_by_key(|row| (values[row.place()], preference(*row)));
+            rows.dedup_by_key(|row| values[row.place()]);
             return rows;
         }
         let key_columns: Vec<(ColumnType, ArrayRef)> = self.keys.iter().map(|key| self.columns[*key].clone()).collect();
-        let mut keyed: Vec<(Vec<u8>, u32)> = Vec::with_capacity(rows.len());
+        let mut keyed: Vec<(Vec<u8>, RowIndex)> = Vec::with_capacity(rows.len());
         let mut bytes = Vec::new();
         for row in rows {
-            copy::key_bytes(&key_columns, row as usize, &mut bytes);
+            copy::key_bytes(&key_columns, row, &mut bytes);
             keyed.push((bytes.clone(), row));
         }
         keyed.sort_unstable_by(|(left, left_row), (right, right_row)| {
@@ -327,7 +330,7 @@ impl PreparedTable {
     }
 
     /// Some rows as binary COPY; with their numbers for the staged path.
-    pub fn encode(&self, rows: &[u32], with_row: bool) -> Vec<u8> {
+    pub fn encode(&self, rows: &[RowIndex], with_row: bool) -> Vec<u8> {
         copy::encode(&self.columns, rows.iter().copied(), with_row)
     }
 }

@@ -55,7 +55,7 @@ fn compare_rows(loaded: &Loaded, prepared: &Prepared, table: &str, expected: &[M
             let place = written.iter().position(|index_of| loaded.pipeline.tables[index].columns[*index_of].name == *column);
             let Some(place) = place else { return Err(format!("table {table}: the pipeline writes no column {column}")) };
             let (column_type, array) = &rows.columns[place];
-            let got = cell(*column_type, array, *row as usize)?;
+            let got = cell(*column_type, array, row.place())?;
             if !same(*column_type, expected, got.as_deref()) {
                 let got = got.unwrap_or_else(|| "null".to_owned());
                 return Err(format!("table {table}: {column} is expected to be {expected}, it is {got}"));

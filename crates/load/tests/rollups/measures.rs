@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use arrow::datatypes::DataType;
-use duto_definition::{Pipeline, Problem, parse};
+use duto_definition::{ColumnType, Pipeline, Problem, parse};
+use duto_ground::index::{RecordIndex, RowIndex};
 use duto_load::rollups::{FILLED_SETS_SHARD, RollupTarget, RollupTargets};
 use duto_servers::shared::TestDatabase;
 use duto_sql::cast;
@@ -113,13 +114,20 @@ fn rows_of(pipeline: &Pipeline, values: &[Option<&str>]) -> TableRows {
         DataType::Binary => arrow::compute::cast(&texts, &data_type).expect("bytes"),
         _ => cast(&texts, &data_type).expect("values"),
     };
-    TableRows { columns: vec![ids, column], record: (0..values.len() as u32).collect() }
+    TableRows { columns: vec![ids, column], record: RecordIndex::first(values.len()).collect() }
 }
 
 /// Counts the rows that are no rejects as the worker does, in two batches; answers which rows were stored.
-async fn count_live(client: &Client, pipeline: &Pipeline, stages: &Stages, target: &RollupTarget, values: &[Option<&str>]) -> Vec<u32> {
+async fn count_live(
+    client: &Client,
+    pipeline: &Pipeline,
+    stages: &Stages,
+    target: &RollupTarget,
+    values: &[Option<&str>],
+) -> Vec<RowIndex> {
     let (evaluated, rejects) = stages.rollups().evaluate(&[rows_of(pipeline, values)], 0);
-    let stored: Vec<u32> = (0..values.len() as u32).filter(|row| rejects.iter().all(|reject| reject.record != *row)).collect();
+    let is_good = |row: &RowIndex| rejects.iter().all(|reject| reject.record.place() != row.place());
+    let stored: Vec<RowIndex> = RowIndex::first(values.len()).filter(is_good).collect();
     let (first, second) = stored.split_at(stored.len() / 2);
     for (shard, rows) in [(0, first), (1, second)] {
         let plan = &stages.rollups().plans[0];
@@ -132,9 +140,9 @@ async fn count_live(client: &Client, pipeline: &Pipeline, stages: &Stages, targe
     stored
 }
 
-async fn insert_base(client: &Client, sql_type: &str, values: &[Option<&str>], stored: &[u32]) {
-    let ids: Vec<i64> = stored.iter().map(|row| i64::from(*row) + 1).collect();
-    let texts: Vec<Option<&str>> = stored.iter().map(|row| values[*row as usize]).collect();
+async fn insert_base(client: &Client, sql_type: &str, values: &[Option<&str>], stored: &[RowIndex]) {
+    let ids: Vec<i64> = stored.iter().map(|row| i64::from(row.number()) + 1).collect();
+    let texts: Vec<Option<&str>> = stored.iter().map(|row| values[row.place()]).collect();
     let insert = format!("INSERT INTO t SELECT id, value::{sql_type} FROM unnest($1::bigint[], $2::text[]) AS u (id, value)");
     client.execute(&insert, &[&ids, &texts]).await.expect("rows");
 }
@@ -196,6 +204,14 @@ async fn exercise(client: &Client, sql_type: &str, rollup: (&str, &str), pipelin
     assert_eq!(differences(client, target).await, Vec::<String>::new(), "{sql_type} {rollup:?}, filled");
     let gone = format!("DROP VIEW {}; DROP TABLE {}; TRUNCATE t", target.name, target.tables.join(", "));
     client.batch_execute(&gone).await.expect("nothing is left");
+}
+
+#[test]
+fn no_type_is_left_out() {
+    for column_type in ColumnType::ALL.into_iter().filter(|column_type| !column_type.is_serial()) {
+        let name = column_type.postgres().name;
+        assert!(TYPES.iter().any(|(known, _)| known.split('(').next() == Some(name)), "{name} is not among the types");
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::http_client::describe;
 use crate::progress::Progress;
 use answer::{Verdict, verdict};
 use duto_definition::{Deliver, Pipeline};
+use duto_ground::index::RecordIndex;
 use duto_ground::message_id::{Origin, message_id};
 use duto_ground::reject::{Reject, Stage};
 use duto_load::target::Target;
@@ -69,7 +70,7 @@ impl Deliverer {
     /// One call, as often as it takes; Some if it was refused for good.
     async fn make(&self, receiver: &Receiver, target: &Target, batch: &Prepared, call: &Call, progress: &Progress) -> Option<Reject> {
         let Receiver { deliver, gate } = receiver;
-        let head = &batch.batch.records[call.record as usize];
+        let head = &batch.batch.records[call.record.place()];
         let origin = Origin { pipeline: &target.pipeline, name: &deliver.name, cluster_id: &target.cluster_id, topic_id: &target.topic_id };
         let key = message_id(&origin, head.partition, head.offset, call.row).to_string();
         loop {
@@ -123,9 +124,9 @@ impl Deliverer {
 /// The calls of one receiver, by their places in the batch: those of a message key in one chain; a record without a key is a chain of its own.
 fn chains(batch: &Prepared, deliver: usize) -> Vec<Vec<usize>> {
     let mut chains: Vec<Vec<usize>> = Vec::new();
-    let mut chain_of: HashMap<Result<&[u8], u32>, usize> = HashMap::new();
+    let mut chain_of: HashMap<Result<&[u8], RecordIndex>, usize> = HashMap::new();
     for (place, call) in batch.calls.iter().enumerate().filter(|(_, call)| call.deliver == deliver) {
-        let key = batch.batch.get(call.record as usize).key.ok_or(call.record);
+        let key = batch.batch.get(call.record.place()).key.ok_or(call.record);
         let chain = *chain_of.entry(key).or_insert(chains.len());
         if chain == chains.len() {
             chains.push(Vec::new());

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::lane::Lane;
 use super::settle::{Settled, Settler};
 use super::shared::{Message, Shared};
+use duto_ground::index::RowIndex;
 use duto_load::partitions::Partitions;
 use duto_load::poison::MOST_NEIGHBOURS;
 use duto_stages::prepared::Prepared;
@@ -53,7 +54,7 @@ pub async fn run(shared: Arc<Shared>, lane: Arc<Lane>) {
 }
 
 /// Tells those who show the tables which of them have new rows; where nobody knows, all.
-fn tell_changes(shared: &Shared, batch: &Prepared, stored: Option<&[Vec<u32>]>) {
+fn tell_changes(shared: &Shared, batch: &Prepared, stored: Option<&[Vec<RowIndex>]>) {
     let tables = shared.pipeline.tables.iter().enumerate();
     let changed = tables.filter(|(index, _)| stored.is_none_or(|stored| !stored[*index].is_empty())).map(|(_, table)| table.name.as_str());
     shared.progress.changes.committed(changed, batch.ranges.iter().map(|range| (range.partition, range.to)));

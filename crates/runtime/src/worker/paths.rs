@@ -1,5 +1,6 @@
 //! Which way rows go into each table: straight by COPY, or by a stage while keys repeat.
 
+use duto_ground::index::RowIndex;
 use duto_load::rows::Path;
 use duto_stages::prepared::Prepared;
 
@@ -37,7 +38,7 @@ impl Paths {
     }
 
     /// A table of few keys, such as a catalogue, stays staged: nearly every batch repeats one.
-    pub fn learn(&mut self, batch: &Prepared, stored: &[Vec<u32>]) {
+    pub fn learn(&mut self, batch: &Prepared, stored: &[Vec<RowIndex>]) {
         for (index, (table, stored)) in batch.tables.iter().zip(stored).enumerate() {
             if stored.len() < table.rows.len() {
                 self.clean_batches[index] = 0;

@@ -14,8 +14,9 @@ use crate::progress::Progress;
 use crate::progress::recent::Counts;
 use duto_definition::Database;
 use duto_ground::batch::Batch;
+use duto_ground::index::{RecordIndex, RowIndex};
 use duto_ground::reject::Stage;
-use duto_load::at_once::AtOnceLoader;
+use duto_load::at_once::{AtOnceLoader, Shortcut};
 use duto_load::connect::{Connection, Connector};
 use duto_load::failure::{Failure, Refusal};
 use duto_load::ledger;
@@ -40,6 +41,13 @@ pub enum Settled {
     /// Somebody else has a partition of it.
     Fenced,
     GaveUp(String),
+}
+
+/// What one try came to.
+enum Attempt {
+    Committed(Vec<Outcome>, Option<StoredRows>),
+    /// A transaction whose outcome was unknown is known not to be in the database.
+    NotThere,
 }
 
 /// Where batches go, and by which stages they are prepared again.
@@ -91,7 +99,7 @@ impl Settler {
     }
 
     /// A batch was committed with these outcomes: counts it and learns from it.
-    pub fn committed(&mut self, batch: &Prepared, outcomes: &[Outcome], stored: Option<&[Vec<u32>]>, took: Duration) {
+    pub fn committed(&mut self, batch: &Prepared, outcomes: &[Outcome], stored: Option<&[Vec<RowIndex>]>, took: Duration) {
         self.way.progress.batch_committed(batch, outcomes, took);
         if let Some(stored) = stored {
             self.paths.learn(batch, stored);
@@ -127,9 +135,8 @@ impl Settler {
                 continue;
             }
             let failure = match self.attempt(batch, fences, unknown).await {
-                Ok(Some((outcomes, stored))) => return Settled::Committed(outcomes, stored),
-                Ok(None) => {
-                    // The lost transaction is known not to be there: the same again.
+                Ok(Attempt::Committed(outcomes, stored)) => return Settled::Committed(outcomes, stored),
+                Ok(Attempt::NotThere) => {
                     unknown = false;
                     continue;
                 }
@@ -147,8 +154,8 @@ impl Settler {
                 }
                 Failure::Resolved(places) => {
                     let resolved =
-                        batch.batch.records.iter().enumerate().filter(|(_, head)| places.contains(&(head.partition, head.offset)));
-                    verdicts.resolved.extend(resolved.map(|(index, _)| index as u32));
+                        RecordIndex::all().zip(&batch.batch.records).filter(|(_, head)| places.contains(&(head.partition, head.offset)));
+                    verdicts.resolved.extend(resolved.map(|(index, _)| index));
                     self.prepare_again(batch, &verdicts);
                 }
                 failure => {
@@ -185,13 +192,8 @@ impl Settler {
         Settled::Committed(outcomes, None)
     }
 
-    /// One try. None means that a transaction whose outcome was unknown is not in the database.
-    async fn attempt(
-        &mut self,
-        batch: &Prepared,
-        fences: &HashMap<i32, Uuid>,
-        unknown: bool,
-    ) -> Result<Option<(Vec<Outcome>, Option<StoredRows>)>, Failure> {
+    /// One try; of a batch whose transaction's outcome is unknown, to learn it.
+    async fn attempt(&mut self, batch: &Prepared, fences: &HashMap<i32, Uuid>, unknown: bool) -> Result<Attempt, Failure> {
         let Way { stages, target, connector, confirm, .. } = &self.way;
         if self.connection.is_none() {
             self.connection = Some(connector.connect().await?);
@@ -199,8 +201,11 @@ impl Settler {
         let Some(connection) = &mut self.connection else { return Err(Failure::Lost("no connection".into())) };
         if unknown {
             return match position::resolve(connection, target, &batch.ranges, fences).await? {
-                Resolution::Committed => ledger::read_outcomes(connection, target, batch).await.map(|outcomes| Some((outcomes, None))),
-                Resolution::NotCommitted => Ok(None),
+                Resolution::Committed => {
+                    let outcomes = ledger::read_outcomes(connection, target, batch).await?;
+                    Ok(Attempt::Committed(outcomes, None))
+                }
+                Resolution::NotCommitted => Ok(Attempt::NotThere),
                 Resolution::Fenced => Err(Failure::Fenced),
             };
         }
@@ -208,10 +213,10 @@ impl Settler {
         confirm()?;
         let paths = self.paths.of_tables();
         let committed = match self.at_once.load(connection, target, batch, fences, paths).await? {
-            Some(committed) => committed,
-            None => transaction::load(connection, target, stages.rollups(), batch, fences, paths).await?,
+            Shortcut::Taken(committed) => committed,
+            Shortcut::NotTaken => transaction::load(connection, target, stages.rollups(), batch, fences, paths).await?,
         };
-        Ok(Some((committed.outcomes, Some(committed.stored))))
+        Ok(Attempt::Committed(committed.outcomes, Some(committed.stored)))
     }
 
     /// Why the batch is not to be loaded, where the file sets a limit.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use duto_ground::batch::{Batch, Place};
-use duto_load::at_once::BEGINNING as AT_ONCE;
+use duto_ground::index::RecordIndex;
+use duto_load::at_once::{BEGINNING as AT_ONCE, Shortcut};
 use duto_load::failure::Failure;
 use duto_load::move_position::{Move, move_position};
 use duto_load::position::{self, Resolution};
@@ -108,7 +109,7 @@ impl<'a> Actors<'a> {
                 let session = self.session(worker).await?;
                 session.release();
                 match session.landed().await? {
-                    Landed::AtOnce(Ok(None) | Err(Failure::Repeat(0))) => {}
+                    Landed::AtOnce(Ok(Shortcut::NotTaken) | Err(Failure::Repeat(0))) => {}
                     other => bail!("the one statement is not refused: {other:?}"),
                 }
             }
@@ -116,7 +117,7 @@ impl<'a> Actors<'a> {
                 let session = self.session(worker).await?;
                 session.release();
                 let committed = match session.landed().await? {
-                    Landed::Loaded(Ok(committed)) | Landed::AtOnce(Ok(Some(committed))) => committed,
+                    Landed::Loaded(Ok(committed)) | Landed::AtOnce(Ok(Shortcut::Taken(committed))) => committed,
                     other => bail!("it is not committed: {other:?}"),
                 };
                 let expected = outcomes_of(&self.bounds, before, worker, self.outcomes[worker]);
@@ -141,7 +142,7 @@ impl<'a> Actors<'a> {
                 let mut orphan = self.orphans[worker].take().context("nothing was left behind")?;
                 orphan.release();
                 match orphan.landed().await? {
-                    Landed::Loaded(Ok(_)) | Landed::AtOnce(Ok(Some(_))) => self.ends(orphan).await?,
+                    Landed::Loaded(Ok(_)) | Landed::AtOnce(Ok(Shortcut::Taken(_))) => self.ends(orphan).await?,
                     other => bail!("it does not land: {other:?}"),
                 }
             }
@@ -153,7 +154,7 @@ impl<'a> Actors<'a> {
                 if !(may_land || waits || coin) {
                     orphan.release();
                     let landed = orphan.landed().await?;
-                    ensure!(matches!(landed, Landed::AtOnce(Ok(None) | Err(Failure::Repeat(0)))), "it lands: {landed:?}");
+                    ensure!(matches!(landed, Landed::AtOnce(Ok(Shortcut::NotTaken) | Err(Failure::Repeat(0)))), "it lands: {landed:?}");
                 }
                 self.ends(orphan).await?;
             }
@@ -269,7 +270,8 @@ impl<'a> Actors<'a> {
         let fences = self.fences_of(worker);
         let resolved = self.resolved(state, worker);
         let path = if direct { Path::Direct } else { Path::Staged };
-        let prepare = |resolved: HashSet<u32>| self.prepare(&definition, state, worker, &Verdicts::default().with_resolved(resolved));
+        let prepare =
+            |resolved: HashSet<RecordIndex>| self.prepare(&definition, state, worker, &Verdicts::default().with_resolved(resolved));
         let batches = [prepare(HashSet::new()), prepare(resolved.clone())];
         let session = self.session(worker).await?;
         for (number, prepared) in batches.into_iter().enumerate() {
@@ -319,7 +321,7 @@ impl<'a> Actors<'a> {
         let fences = self.fences_of(worker);
         let Idle { connection, at_once } = self.session(worker).await?.idle()?;
         let done = at_once.load(connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
-        ensure!(matches!(done, Ok(None)), "it is tried as one statement: {done:?}");
+        ensure!(matches!(done, Ok(Shortcut::NotTaken)), "it is tried as one statement: {done:?}");
         Ok(())
     }
 
@@ -356,10 +358,13 @@ impl<'a> Actors<'a> {
     }
 
     /// The batch's records whose reject was resolved.
-    fn resolved(&self, state: &State, worker: usize) -> HashSet<u32> {
+    fn resolved(&self, state: &State, worker: usize) -> HashSet<RecordIndex> {
         let is_resolved = |partition, offset| state.database.rejects.get(self.bounds.slot(0, partition, offset)) == REPLAYED;
         let records = records_of(&self.bounds, state, worker).enumerate();
-        records.filter(|(_, (partition, offset, ..))| is_resolved(*partition, *offset)).map(|(record, _)| record as u32).collect()
+        records
+            .filter(|(_, (partition, offset, ..))| is_resolved(*partition, *offset))
+            .map(|(record, _)| RecordIndex::new(record as u32))
+            .collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use duto_load::at_once::AtOnceLoader;
+use duto_load::at_once::{AtOnceLoader, Shortcut};
 use duto_load::connect::{Connection, Connector};
 use duto_load::failure::Failure;
 use duto_load::transaction::Committed;
@@ -24,8 +24,7 @@ pub struct Idle {
 #[derive(Debug)]
 pub enum Landed {
     Loaded(Result<Committed, Failure>),
-    /// None is the refusal of the one statement.
-    AtOnce(Result<Option<Committed>, Failure>),
+    AtOnce(Result<Shortcut, Failure>),
     Replayed(Result<Replayed, Failure>),
 }
 

@@ -18,8 +18,7 @@ use crate::type_name::{Class, class, type_name};
 /// The digits of a NUMERIC without precision, as records carry it.
 const NUMERIC: DataType = DataType::Decimal128(38, 18);
 /// What a cast may lead to, beside the types that travel as texts.
-const TARGETS: &str =
-    "BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, NUMERIC, TEXT, VARCHAR, DATE, TIMESTAMP, TIMESTAMPTZ";
+const TARGETS: &str = "BOOLEAN, SMALLINT, INTEGER, BIGINT, REAL, DOUBLE PRECISION, NUMERIC, TEXT, VARCHAR, DATE, TIMESTAMP, TIMESTAMPTZ";
 
 impl Planner<'_> {
     pub(super) fn cast(&mut self, node: &ast::Expr, operand: &ast::Expr, to: &Written) -> Option<Planned> {

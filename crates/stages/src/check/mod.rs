@@ -8,6 +8,7 @@ use crate::decode::Decoded;
 use crate::transform::{meta_place, problem_of, schema_with_meta};
 use duto_definition::{Pipeline, Problem};
 use duto_ground::clock::now_micros;
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::{Reject, Stage};
 
 /// A pipeline's checks, planned.
@@ -81,7 +82,7 @@ impl Rule {
         Decoded { rows: kept(&rows, &output.passed), record, rejects }
     }
 
-    fn reject(&self, record: u32, failure: Option<String>) -> Reject {
+    fn reject(&self, record: RecordIndex, failure: Option<String>) -> Reject {
         let reason = match failure {
             None => format!("{} is not satisfied: {}", self.name, self.told),
             Some(failure) => format!("{} cannot be evaluated: {failure}", self.name),

@@ -2,6 +2,7 @@ use super::*;
 use crate::decode::Decoder;
 use duto_definition::parse;
 use duto_ground::batch::{Batch, Place};
+use duto_ground::index::RecordIndex;
 
 const FILE: &str = "
 pipeline: shop
@@ -49,10 +50,10 @@ fn what_does_not_pass_is_rejected_by_name() {
         r#"{"kind": "view", "quantity": 1}"#,
     ];
     let passed = checks.run(decoded(&pipeline, &bodies));
-    assert_eq!(passed.record, [0, 5]);
+    assert_eq!(passed.record, [0, 5].map(RecordIndex::new));
     assert_eq!(passed.rows.num_rows(), 2);
     let told: Vec<_> =
-        passed.rejects.iter().map(|reject| (reject.record, reject.stage, reject.rule.as_str(), reject.reason.as_str())).collect();
+        passed.rejects.iter().map(|reject| (reject.record.number(), reject.stage, reject.rule.as_str(), reject.reason.as_str())).collect();
     assert_eq!(told[0].1, Stage::Decode);
     assert_eq!(
         told[1..],
@@ -82,6 +83,6 @@ fn a_check_may_read_the_clock() {
     let pipeline = pipeline(&text);
     let checks = Checks::plan(&pipeline).expect("the checks are right");
     let one = [r#"{"kind": "view"}"#];
-    assert_eq!(checks.run_at(decoded(&pipeline, &one), 0).record, [0]);
+    assert_eq!(checks.run_at(decoded(&pipeline, &one), 0).record, [RecordIndex::new(0)]);
     assert!(checks.run(decoded(&pipeline, &one)).record.is_empty());
 }

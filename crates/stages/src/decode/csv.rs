@@ -180,11 +180,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use duto_ground::index::RecordIndex;
 
     fn object(layout: &CsvLayout, line: &str) -> Result<String, String> {
         let mut object = b"left over".to_vec();
         let outcome = layout.write_object(line.as_bytes(), &mut object);
-        outcome.map(|()| String::from_utf8(object).expect("UTF-8")).map_err(|fault| fault.into_reject(0).reason)
+        outcome.map(|()| String::from_utf8(object).expect("UTF-8")).map_err(|fault| fault.into_reject(RecordIndex::new(0)).reason)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What is wrong with a record, in words that stay the same: people read them, tests and dashboards compare them.
 
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::{Reject, Stage};
 
 /// Characters of a value that a reason shows.
@@ -51,7 +52,7 @@ impl Fault {
     }
 
     /// The fault as the pipeline keeps it.
-    pub fn into_reject(self, record: u32) -> Reject {
+    pub fn into_reject(self, record: RecordIndex) -> Reject {
         let reason = match (self.of_document, self.path.is_empty()) {
             (true, _) => self.words,
             (false, true) => format!("the record {}", self.words),
@@ -94,15 +95,15 @@ mod tests {
     fn a_fault_collects_its_path_from_the_inside_out() {
         let fault =
             Fault::value("minimum", "must be at least 0, got -1").in_field("qty").in_element(2).in_field("order_items").in_field("order");
-        let reject = fault.into_reject(7);
+        let reject = fault.into_reject(RecordIndex::new(7));
         assert_eq!(reject.path, "order.order_items[2].qty");
         assert_eq!(reject.reason, "order.order_items[2].qty must be at least 0, got -1");
-        assert_eq!((reject.record, reject.rule.as_str(), reject.stage), (7, "minimum", Stage::Decode));
+        assert_eq!((reject.record.number(), reject.rule.as_str(), reject.stage), (7, "minimum", Stage::Decode));
     }
 
     #[test]
     fn a_broken_document_has_no_path() {
-        let reject = Fault::syntax("a value", 3).in_field("qty").into_reject(0);
+        let reject = Fault::syntax("a value", 3).in_field("qty").into_reject(RecordIndex::new(0));
         assert_eq!((reject.path.as_str(), reject.reason.as_str()), ("", "the record is not JSON: expected a value at byte 3"));
     }
 

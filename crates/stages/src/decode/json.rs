@@ -219,6 +219,7 @@ impl<'a> Scanner<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duto_ground::index::RecordIndex;
 
     #[test]
     fn grammar_is_that_of_rfc_8259() {
@@ -239,7 +240,7 @@ mod tests {
             ("01", Some("expected the end of the record at byte 1")),
             ("[1}", Some("expected ',' or ']' at byte 2")),
         ] {
-            let found = validate(document.as_bytes(), 10).err().map(|fault| fault.into_reject(0).reason);
+            let found = validate(document.as_bytes(), 10).err().map(|fault| fault.into_reject(RecordIndex::new(0)).reason);
             assert_eq!(found, fault.map(|fault| format!("the record is not JSON: {fault}")), "{document}");
         }
     }
@@ -250,7 +251,7 @@ mod tests {
         // What is closed again counts no more.
         assert!(validate(format!("[{}[]]", "[1],{\"a\":1},[],{},".repeat(50)).as_bytes(), 2).is_ok());
         for (document, max_depth) in [("[[[{\"a\":[1]}]]]".to_owned(), 4), ("[".repeat(10 << 20), 128), ("{\"a\":".repeat(1 << 20), 128)] {
-            let reject = validate(document.as_bytes(), max_depth).unwrap_err().into_reject(0);
+            let reject = validate(document.as_bytes(), max_depth).unwrap_err().into_reject(RecordIndex::new(0));
             assert_eq!((reject.rule.as_str(), reject.reason), ("depth", format!("the record is nested deeper than {max_depth} levels")));
         }
     }
@@ -262,7 +263,7 @@ mod tests {
             (b"\xef\xbb\xbf{}", "json", "the record is not JSON: it begins with a byte order mark"),
             (b"\xff\xfe{\0}\0", "utf8", "the record is not UTF-8: bad byte at 0"),
         ] {
-            let reject = validate(bytes, 10).unwrap_err().into_reject(0);
+            let reject = validate(bytes, 10).unwrap_err().into_reject(RecordIndex::new(0));
             assert_eq!((reject.rule.as_str(), reject.reason.as_str()), (rule, reason));
         }
     }

@@ -7,6 +7,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
 
 use duto_ground::batch::{Batch, RecordRef, decode_headers};
+use duto_ground::index::RecordIndex;
 
 /// `meta` as a field of the record's schema.
 pub fn meta_field() -> Field {
@@ -14,8 +15,8 @@ pub fn meta_field() -> Field {
 }
 
 /// The column's cells for these records of a batch. `raw` is the payload as it came.
-pub fn meta_column(topic: &str, batch: &Batch, records: &[u32]) -> StructArray {
-    let each = || records.iter().map(|&record| batch.get(record as usize));
+pub fn meta_column(topic: &str, batch: &Batch, records: &[RecordIndex]) -> StructArray {
+    let each = || records.iter().map(|&record| batch.get(record.place()));
     let microseconds = |record: RecordRef<'_>| (record.head.timestamp_ms >= 0).then(|| record.head.timestamp_ms.saturating_mul(1000));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(records.iter().map(|_| topic))),
@@ -84,7 +85,7 @@ mod tests {
         batch.push(place(11, -1), None, None, None);
         batch.push(place(15, 0), Some(b""), Some(b"\xff"), None);
 
-        let meta = meta_column("sales", &batch, &[0, 1, 2]);
+        let meta = meta_column("sales", &batch, &[0, 1, 2].map(RecordIndex::new));
         assert_eq!(meta.data_type(), meta_field().data_type());
         let column = |name| meta.column_by_name(name).unwrap();
         assert_eq!(column("topic").as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["sales"; 3]);
@@ -98,7 +99,7 @@ mod tests {
         assert!(headers.value(0).as_struct().column(1).is_null(1));
         assert_eq!((headers.value(1).len(), headers.is_null(1)), (0, false));
 
-        assert_eq!(meta_column("sales", &batch, &[2]).column(2).as_primitive::<Int64Type>().values(), &[15]);
+        assert_eq!(meta_column("sales", &batch, &[RecordIndex::new(2)]).column(2).as_primitive::<Int64Type>().values(), &[15]);
         assert_eq!(meta_column("sales", &batch, &[]).len(), 0);
     }
 }

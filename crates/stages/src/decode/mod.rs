@@ -33,6 +33,7 @@ use column::Columns;
 pub use csv::{CsvLayout, Unclosed, Values};
 use duto_definition::{Pipeline, RecordDefinition, TextCleaning};
 use duto_ground::batch::Batch;
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::Reject;
 pub use fault::{Fault, Outcome};
 use json::Scanner;
@@ -58,8 +59,8 @@ pub struct Decoder {
 #[derive(Debug, Clone)]
 pub struct Decoded {
     pub rows: RecordBatch,
-    /// For each row, the record's place in the batch.
-    pub record: Vec<u32>,
+    /// For each row, its record.
+    pub record: Vec<RecordIndex>,
     pub rejects: Vec<Reject>,
 }
 
@@ -99,7 +100,7 @@ impl Decoder {
         let mut columns = self.columns.clone();
         let (mut scratch, mut object) = (Scratch::default(), Vec::new());
         let (mut record, mut rejects) = (Vec::with_capacity(batch.len()), Vec::new());
-        for (place, payload) in (0_u32..).zip(batch.iter().map(|record| record.payload)) {
+        for (place, payload) in RecordIndex::all().zip(batch.iter().map(|record| record.payload)) {
             let row = record.len();
             match self.decode_one(payload, &mut columns, row, &mut scratch, &mut object) {
                 Ok(()) => record.push(place),
@@ -127,7 +128,7 @@ impl Decoder {
             outcome
         });
         faults.extend(outcome.err().map(|fault| *fault));
-        faults.into_iter().map(|fault| fault.into_reject(0)).collect()
+        faults.into_iter().map(|fault| fault.into_reject(RecordIndex::new(0))).collect()
     }
 
     fn decode_one(

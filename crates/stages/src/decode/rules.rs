@@ -148,6 +148,7 @@ pub fn rounded_units(bound: &str, scale: u32, up: bool) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duto_ground::index::RecordIndex;
 
     #[test]
     fn bounds_are_rounded_inwards() {
@@ -186,7 +187,7 @@ mod tests {
         let rules = Rules { allowed: (0..12).map(|n| format!("v{n}")).collect(), ..Rules::default() };
         let rules = TextRules::new(&rules, None);
         assert!(rules.check("v11").is_ok());
-        let reject = rules.check("x").unwrap_err().in_field("kind").into_reject(0);
+        let reject = rules.check("x").unwrap_err().in_field("kind").into_reject(RecordIndex::new(0));
         assert_eq!(reject.reason, "kind must be one of v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, …, got \"x\"");
         assert_eq!(reject.rule, "enum");
     }

@@ -6,6 +6,7 @@ use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Int32Type, Int64
 use super::{CsvLayout, Decoded, Decoder};
 use duto_definition::{ColumnType, Field, Kind, RecordDefinition, Rules, Span, TextCleaning};
 use duto_ground::batch::{Batch, Place};
+use duto_ground::index::RecordIndex;
 
 fn field(name: &str, kind: Kind) -> Field {
     let (name, required) = name.strip_suffix('?').map_or((name, true), |name| (name, false));
@@ -307,9 +308,9 @@ fn a_bad_record_leaves_no_trace_wherever_it_stands() {
             mixed.insert(place, None);
             let decoded = sales().decode(&batch_of(&mixed));
             assert_eq!(decoded.rows, expected, "{bad} at {place}");
-            assert_eq!(decoded.rejects.iter().map(|reject| reject.record as usize).collect::<Vec<_>>(), [place, place + 1]);
+            assert_eq!(decoded.rejects.iter().map(|reject| reject.record.place()).collect::<Vec<_>>(), [place, place + 1]);
             let kept: Vec<usize> = (0..mixed.len()).filter(|index| ![place, place + 1].contains(index)).collect();
-            assert_eq!(decoded.record.iter().map(|&record| record as usize).collect::<Vec<_>>(), kept);
+            assert_eq!(decoded.record.iter().map(|record| record.place()).collect::<Vec<_>>(), kept);
         }
     }
 }
@@ -325,7 +326,7 @@ fn objects_and_lists_may_be_null_and_nested() {
         Some(br#"{"grid":null,"address":{"city":"Acre","lines":null}}"#),
         Some(br#"{"grid":[[1,null]]}"#),
     ]));
-    let rejects: Vec<_> = decoded.rejects.iter().map(|reject| (reject.record, reject.reason.as_str())).collect();
+    let rejects: Vec<_> = decoded.rejects.iter().map(|reject| (reject.record.number(), reject.reason.as_str())).collect();
     assert_eq!(rejects, [(3, "grid[0][1] must not be null")]);
     let address = decoded.rows.column(0).as_struct();
     assert_eq!((address.is_null(0), address.is_null(1), address.is_null(2)), (false, true, false));
@@ -388,7 +389,7 @@ fn lists_have_lengths_and_texts_have_enums() {
 fn a_record_without_fields_still_counts_its_rows() {
     let decoded = decoder(Vec::new(), TextCleaning::default()).decode(&batch_of(&[Some(b"{\"a\":1}"), Some(b"[]"), Some(b"{}")]));
     let rows: RecordBatch = decoded.rows;
-    assert_eq!((rows.num_rows(), decoded.record, decoded.rejects.len()), (2, vec![0, 2], 1));
+    assert_eq!((rows.num_rows(), numbers(&decoded.record), decoded.rejects.len()), (2, vec![0, 2], 1));
 }
 
 #[test]
@@ -451,8 +452,9 @@ fn the_lines_of_a_file_are_records() {
         Some(b"nan; 10 "),
     ]));
     let texts: Vec<_> = decoded.rows.column(1).as_string::<i32>().iter().flatten().collect();
-    assert_eq!((texts, decoded.record), (vec!["São Paulo; SP", "nan"], vec![0, 5]));
-    let reasons: Vec<_> = decoded.rejects.iter().map(|reject| (reject.record, reject.rule.as_str(), reject.reason.as_str())).collect();
+    assert_eq!((texts, numbers(&decoded.record)), (vec!["São Paulo; SP", "nan"], vec![0, 5]));
+    let reasons: Vec<_> =
+        decoded.rejects.iter().map(|reject| (reject.record.number(), reject.rule.as_str(), reject.reason.as_str())).collect();
     assert_eq!(
         reasons,
         [
@@ -462,4 +464,8 @@ fn the_lines_of_a_file_are_records() {
             (4, "csv", "a quote is opened on the line and never closed"),
         ]
     );
+}
+
+fn numbers(records: &[RecordIndex]) -> Vec<u32> {
+    records.iter().map(|record| record.number()).collect()
 }

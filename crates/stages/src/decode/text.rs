@@ -163,11 +163,12 @@ fn hex4(digits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duto_ground::index::RecordIndex;
 
     fn read(document: &str) -> Result<String, (String, String)> {
         let text = Scanner::new(document.as_bytes(), 1).and_then(|mut scanner| scanner.string());
         text.map(|text| text.resolve(&mut String::new()).to_owned()).map_err(|fault| {
-            let reject = fault.into_reject(0);
+            let reject = fault.into_reject(RecordIndex::new(0));
             (reject.rule, reject.reason)
         })
     }

@@ -8,6 +8,7 @@ use super::bucket;
 use super::group::{Groups, texts};
 use super::measures::{self, Passing};
 use super::{Evaluated, RollupPlan};
+use duto_ground::index::RowIndex;
 
 /// Columns of texts, all of one length.
 pub type Columns = Vec<Vec<Option<String>>>;
@@ -27,7 +28,7 @@ pub struct Delta {
 impl RollupPlan {
     /// What these rows of its table add; None when there are none. It fails for a type that was not planned for, and for nothing else:
     /// a value that cannot be counted made its record a reject when it was evaluated.
-    pub fn delta(&self, evaluated: &Evaluated, rows: &[u32]) -> Result<Option<Delta>, ArrowError> {
+    pub fn delta(&self, evaluated: &Evaluated, rows: &[RowIndex]) -> Result<Option<Delta>, ArrowError> {
         if rows.is_empty() {
             return Ok(None);
         }
@@ -45,9 +46,9 @@ impl RollupPlan {
     }
 
     /// One row a group of these columns; distinct counts have no figure here.
-    fn counters(&self, by: &[ArrayRef], evaluated: &Evaluated, rows: &[u32]) -> Result<Columns, ArrowError> {
+    fn counters(&self, by: &[ArrayRef], evaluated: &Evaluated, rows: &[RowIndex]) -> Result<Columns, ArrowError> {
         let groups = Groups::new(by, rows)?;
-        let first: Vec<Option<u32>> = groups.first.iter().copied().map(Some).collect();
+        let first: Vec<Option<RowIndex>> = groups.first.iter().copied().map(Some).collect();
         let mut counters: Columns = by.iter().map(|column| texts(column, &first)).collect::<Result<_, _>>()?;
         let all = Passing { filter: None, rows, groups: &groups };
         counters.push(all.count(|_| true));
@@ -59,12 +60,12 @@ impl RollupPlan {
 
     /// The counters of the whole history, then those of each grain. Two columns stand in front: the grain, and where its bucket starts. A
     /// row without a time counts in the whole history alone.
-    fn bucket_counters(&self, windows: &Windows, over: &ArrayRef, evaluated: &Evaluated, rows: &[u32]) -> Result<Columns, ArrowError> {
+    fn bucket_counters(&self, windows: &Windows, over: &ArrayRef, evaluated: &Evaluated, rows: &[RowIndex]) -> Result<Columns, ArrowError> {
         let mut counters = self.counters(&evaluated.by, evaluated, rows)?;
         let groups = counters.first().map_or(0, Vec::len);
         counters.insert(0, vec![Some(bucket::WHOLE_HISTORY_START.to_owned()); groups]);
         counters.insert(0, vec![Some(bucket::WHOLE_HISTORY.to_string()); groups]);
-        let timed: Vec<u32> = rows.iter().copied().filter(|row| over.is_valid(*row as usize)).collect();
+        let timed: Vec<RowIndex> = rows.iter().copied().filter(|row| over.is_valid(row.place())).collect();
         for grain in windows.grains.iter().filter(|_| !timed.is_empty()) {
             let by: Vec<ArrayRef> = std::iter::once(bucket::starts(over, grain.unit)).chain(evaluated.by.iter().cloned()).collect();
             let mut of_grain = self.counters(&by, evaluated, &timed)?;

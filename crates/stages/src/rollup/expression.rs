@@ -7,6 +7,7 @@ use duto_sql::{Recomputed, Select, SqlProblem, plan_expression, recompute};
 
 use crate::transform::problem_of;
 use duto_definition::{Problem, SqlText};
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::{Reject, Stage};
 
 /// A planned expression.
@@ -35,7 +36,7 @@ impl Expression {
     }
 
     /// Its value for every row; NULL where it failed, which makes the row's record a reject.
-    pub fn run(&self, rows: &RecordBatch, record: &[u32], rollup: &str, clock_micros: i64, rejects: &mut Vec<Reject>) -> ArrayRef {
+    pub fn run(&self, rows: &RecordBatch, record: &[RecordIndex], rollup: &str, clock_micros: i64, rejects: &mut Vec<Reject>) -> ArrayRef {
         let mut output = self.select.run(rows, clock_micros);
         let values = output.columns.pop().unwrap_or_else(|| arrow::array::new_null_array(&self.data_type, rows.num_rows()));
         if output.failed.is_empty() {

@@ -5,6 +5,7 @@ use arrow::array::{ArrayRef, Decimal128Array, StringArray, TimestampMicrosecondA
 use super::Rollups;
 use crate::transform::TableRows;
 use duto_definition::{Pipeline, parse};
+use duto_ground::index::{RecordIndex, RowIndex};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -23,7 +24,7 @@ fn rows() -> Vec<TableRows> {
         Arc::new(StringArray::from(vec![Some("ana"), Some("bo"), Some("ana"), None])),
         Arc::new(Decimal128Array::from(vec![Some(1050), None, Some(-50), Some(7)]).with_precision_and_scale(10, 2).unwrap()),
     ];
-    vec![TableRows { columns, record: vec![0, 1, 2, 3] }]
+    vec![TableRows { columns, record: RecordIndex::first(4).collect() }]
 }
 
 fn told(columns: &super::Columns) -> Vec<String> {
@@ -34,7 +35,10 @@ fn delta(rollup: &str, stored: &[u32]) -> super::Delta {
     let planned = Rollups::plan(&pipeline(rollup), &[vec![0, 1, 2]]).expect("it can be planned");
     let (evaluated, rejects) = planned.evaluate(&rows(), 0);
     assert!(rejects.is_empty());
-    planned.plans[0].delta(&evaluated[0], stored).expect("types that can be counted").expect("rows were stored")
+    planned.plans[0]
+        .delta(&evaluated[0], &stored.iter().copied().map(RowIndex::new).collect::<Vec<_>>())
+        .expect("types that can be counted")
+        .expect("rows were stored")
 }
 
 #[test]
@@ -78,7 +82,7 @@ fn no_column_is_one_group() {
 fn a_row_for_which_an_expression_fails_is_a_reject() {
     let planned = Rollups::plan(&pipeline("{ from: events, by: [], measures: { s: sum(1 % (amount - 10.50)) } }"), &[vec![0, 1, 2]]);
     let (_, rejects) = planned.expect("it can be planned").evaluate(&rows(), 0);
-    assert_eq!(rejects.iter().map(|reject| reject.record).collect::<Vec<_>>(), [0]);
+    assert_eq!(rejects.iter().map(|reject| reject.record.number()).collect::<Vec<_>>(), [0]);
     assert!(rejects[0].reason.starts_with("s of the rollup r: "), "{}", rejects[0].reason);
 }
 
@@ -104,7 +108,7 @@ fn a_time_before_1970_is_in_the_bucket_that_began_before_it() {
     let over: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(-60_000_000)]).with_timezone("UTC"));
     let starts = super::bucket::starts(&over, duto_definition::GrainUnit::Minute);
     assert_eq!(
-        super::group::texts(&starts, &[Some(0), Some(1), Some(2)]).unwrap(),
+        super::group::texts(&starts, &[0, 1, 2].map(|row| Some(RowIndex::new(row)))).unwrap(),
         [Some("1969-12-31 23:59:00".to_owned()), None, Some("1969-12-31 23:59:00".to_owned())]
     );
 }

@@ -7,8 +7,6 @@ mod plan;
 mod rows;
 mod text_rule;
 
-use std::collections::BTreeMap;
-
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use duto_sql::{Select, SqlProblem};
@@ -17,10 +15,11 @@ use crate::decode::Decoded;
 use cast::ColumnCast;
 pub use document::{Document, Documents};
 use duto_definition::{Pipeline, Problem, SqlText};
+use duto_ground::index::RecordIndex;
 use duto_ground::reject::Reject;
 pub use meta::with_meta;
 pub(crate) use meta::{meta_place, schema_with_meta};
-use rows::{MadeRows, without};
+use rows::{Failed, MadeDocuments, MadeRows, without};
 
 /// A pipeline's tables, planned. It is shared by all workers.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ pub struct Transformed {
     /// Of this stage alone, by record. A record that is here has no row in any table.
     pub rejects: Vec<Reject>,
     /// The records that have no row in any table and are no rejects either: every WHERE left them out.
-    pub filtered: Vec<u32>,
+    pub filtered: Vec<RecordIndex>,
 }
 
 /// The rows of one table.
@@ -63,8 +62,8 @@ pub struct Transformed {
 pub struct TableRows {
     /// In the order of [`Transform::written_columns`], each of exactly its column's Arrow type.
     pub columns: Vec<ArrayRef>,
-    /// For each row its record's place in the batch; it never falls.
-    pub record: Vec<u32>,
+    /// For each row its record; it never falls.
+    pub record: Vec<RecordIndex>,
 }
 
 /// Documents that records made.
@@ -72,8 +71,8 @@ pub struct TableRows {
 pub struct RecordDocuments {
     /// JSON.
     pub texts: Vec<String>,
-    /// For each text its record's place in the batch; it never falls.
-    pub record: Vec<u32>,
+    /// For each text its record; it never falls.
+    pub record: Vec<RecordIndex>,
 }
 
 impl Transform {
@@ -138,51 +137,32 @@ impl Transform {
     /// The rows of all tables. A record that fails in one table leaves all of them. `clock_micros` is what now() answers, in
     /// microseconds since 1970 UTC.
     pub fn run(&self, decoded: &Decoded, clock_micros: i64) -> Transformed {
-        let mut failed: BTreeMap<u32, Reject> = BTreeMap::new();
+        let mut failed: Failed = Failed::new();
         let made: Vec<MadeRows> = self.tables.iter().map(|table| rows::make(table, &decoded.rows, clock_micros, &mut failed)).collect();
         let mut document =
             |(name, document): &(String, Document)| rows::make_documents(name, document, &decoded.rows, clock_micros, &mut failed);
-        let bodies: Vec<RecordDocuments> = self.bodies.iter().map(&mut document).collect();
-        let answers: Vec<RecordDocuments> = self.answers.iter().map(&mut document).collect();
+        let bodies: Vec<MadeDocuments> = self.bodies.iter().map(&mut document).collect();
+        let answers: Vec<MadeDocuments> = self.answers.iter().map(&mut document).collect();
         let made: Vec<MadeRows> = made.into_iter().map(|made| without(made, &failed)).collect();
         let mut has_row = vec![false; decoded.record.len()];
-        let rows = made.iter().flat_map(|made| &made.row_record).chain(bodies.iter().flat_map(|bodies| &bodies.record));
+        let rows = made.iter().flat_map(|made| &made.decoded_row).chain(bodies.iter().flat_map(|bodies| &bodies.decoded_row));
         for row in rows.chain(failed.keys()) {
             if let Some(has_row) = has_row.get_mut(*row as usize) {
                 *has_row = true;
             }
         }
-        let record_of = |row: u32| decoded.record.get(row as usize).copied().unwrap_or(row);
+        let record_of = |row: u32| decoded.record[row as usize];
         let filtered = (0u32..).zip(&has_row).filter(|(_, has_row)| !**has_row).map(|(row, _)| record_of(row)).collect();
-        let placed = |documents: Vec<RecordDocuments>| -> Vec<RecordDocuments> {
-            documents.into_iter().map(|documents| documents.without(&failed).placed(record_of)).collect()
+        let placed = |documents: Vec<MadeDocuments>| -> Vec<RecordDocuments> {
+            documents.into_iter().map(|documents| documents.placed(&failed, record_of)).collect()
         };
         let (bodies, answers) = (placed(bodies), placed(answers));
-        let rejects = failed.into_iter().map(|(row, reject)| Reject { record: record_of(row), ..reject }).collect();
+        let rejects = failed.into_iter().map(|(row, misfit)| misfit.into_reject(record_of(row))).collect();
         let tables = made
             .into_iter()
-            .map(|made| TableRows { columns: made.columns, record: made.row_record.into_iter().map(record_of).collect() })
+            .map(|made| TableRows { columns: made.columns, record: made.decoded_row.into_iter().map(record_of).collect() })
             .collect();
         Transformed { tables, bodies, answers, rejects, filtered }
-    }
-}
-
-impl RecordDocuments {
-    fn without(mut self, failed: &BTreeMap<u32, Reject>) -> Self {
-        if !failed.is_empty() {
-            let (texts, record) = (std::mem::take(&mut self.texts), std::mem::take(&mut self.record));
-            for (text, row) in texts.into_iter().zip(record).filter(|(_, row)| !failed.contains_key(row)) {
-                self.texts.push(text);
-                self.record.push(row);
-            }
-        }
-        self
-    }
-
-    /// The same with every record's number made another.
-    pub fn placed(mut self, place: impl Fn(u32) -> u32) -> Self {
-        self.record.iter_mut().for_each(|record| *record = place(*record));
-        self
     }
 }
 

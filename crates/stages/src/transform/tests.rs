@@ -8,6 +8,7 @@ use super::*;
 use crate::decode::Decoder;
 use duto_definition::parse;
 use duto_ground::batch::{Batch, Place};
+use duto_ground::index::RecordIndex;
 
 /// 2024-05-20 10:00:00 UTC.
 const CLOCK: i64 = 1_716_199_200_000_000;
@@ -85,7 +86,11 @@ fn printed(column: &ArrayRef) -> Vec<String> {
 }
 
 fn told(transformed: &Transformed) -> Vec<(u32, &str, &str, &str)> {
-    transformed.rejects.iter().map(|reject| (reject.record, reject.path.as_str(), reject.rule.as_str(), reject.reason.as_str())).collect()
+    transformed
+        .rejects
+        .iter()
+        .map(|reject| (reject.record.number(), reject.path.as_str(), reject.rule.as_str(), reject.reason.as_str()))
+        .collect()
 }
 
 #[test]
@@ -108,7 +113,7 @@ fn sales() {
     assert_eq!(printed(&sales.columns[0]), ["123", "2", "4"]);
     assert_eq!(printed(&sales.columns[1]), ["200.00", "0.00", "0.31"]);
     assert_eq!(printed(&sales.columns[2])[0], "2024-05-20 10:00:00");
-    assert_eq!(sales.record, [0, 2, 4]);
+    assert_eq!(sales.record, [0, 2, 4].map(RecordIndex::new));
     assert_eq!(
         told(&transformed),
         [
@@ -160,12 +165,7 @@ fn columns_take_only_what_they_hold() {
         ),
         ("v: TIME", "SELECT text AS v FROM record", r#""text": "08:30:60.250""#, Ok("08:31:00.25")),
         ("v: TIME", "SELECT text::time AS v FROM record", r#""text": "24:00""#, Ok("24:00:00")),
-        (
-            "v: TIME",
-            "SELECT text AS v FROM record",
-            r#""text": "8:30""#,
-            Err(("time", "v \"8:30\" is not a time of day such as 08:30:00")),
-        ),
+        ("v: TIME", "SELECT text AS v FROM record", r#""text": "8:30""#, Err(("time", "v \"8:30\" is not a time of day such as 08:30:00"))),
         ("v: JSONB", "SELECT text AS v FROM record", r#""text": "{\"a\": 1}""#, Ok("{\"a\": 1}")),
         ("v: JSONB", "SELECT text AS v FROM record", r#""text": "{a: 1}""#, Err(("json", "v is not JSON that PostgreSQL can store"))),
         ("v: JSONB", "SELECT text AS v FROM record", r#""text": "\"\\u0000\"""#, Err(("json", "v is not JSON that PostgreSQL can store"))),
@@ -180,7 +180,7 @@ fn columns_take_only_what_they_hold() {
         let columns = columns.replace("NUMERIC(3,1)", "'NUMERIC(3,1)'").replace("NUMERIC(4,2)", "'NUMERIC(4,2)'");
         let body = format!(r#"{{"id": 1, {field}}}"#);
         let (_, transformed) = run(&one_table(&columns, select), &[r#"{"id": 0, "amount": 1, "ratio": 1, "text": "[]"}"#, &body]);
-        let rejected = transformed.rejects.iter().find(|reject| reject.record == 1);
+        let rejected = transformed.rejects.iter().find(|reject| reject.record.number() == 1);
         match expected {
             Ok(value) => {
                 assert_eq!(rejected, None, "{columns} {field}");
@@ -229,11 +229,11 @@ fn a_record_that_fails_in_one_table_leaves_all() {
             r#"{"id": 5, "tags": ["d"]}"#,
         ],
     );
-    assert_eq!(transformed.tables[0].record, [0, 4]);
-    assert_eq!(transformed.tables[1].record, [0, 0, 5]);
+    assert_eq!(transformed.tables[0].record, [0, 4].map(RecordIndex::new));
+    assert_eq!(transformed.tables[1].record, [0, 0, 5].map(RecordIndex::new));
     assert_eq!(printed(&transformed.tables[1].columns[1]), ["a", "b", "d"]);
     assert_eq!(told(&transformed), [(2, "id", "integer_range", "id 70000 does not fit SMALLINT")]);
-    assert_eq!(transformed.filtered, [1]);
+    assert_eq!(transformed.filtered, [1].map(RecordIndex::new));
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn meta_tells_where_a_record_came_from() {
     let transformed = transform.run(&decoded, CLOCK);
     let row: Vec<_> = transformed.tables[0].columns.iter().map(|column| printed(column).remove(0)).collect();
     assert_eq!(row, ["3", "1", "one"]);
-    assert_eq!(transformed.tables[0].record, [1]);
+    assert_eq!(transformed.tables[0].record, [1].map(RecordIndex::new));
     assert!(!Transform::plan(&self::pipeline(SALES)).expect("a plan").uses_meta());
 }
 

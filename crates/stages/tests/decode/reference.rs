@@ -167,7 +167,7 @@ fn decode(bodies: &[&[u8]]) -> Vec<Option<Order>> {
     assert_eq!(decoded.rows.num_rows() + decoded.rejects.len(), bodies.len());
     let mut orders: Vec<Option<Order>> = bodies.iter().map(|_| None).collect();
     for (row, &record) in decoded.record.iter().enumerate() {
-        orders[record as usize] = Some(order(&decoded.rows, row));
+        orders[record.place()] = Some(order(&decoded.rows, row));
     }
     orders
 }

@@ -24,7 +24,7 @@ pub fn refused(value: Kind) -> Option<Advice> {
 }
 
 pub fn figures(value: &ArrayRef, rows: &Passing<'_>) -> Result<Columns, ArrowError> {
-    Ok(vec![sum::figures(value, rows)?, rows.count(|row| value.is_valid(row as usize))])
+    Ok(vec![sum::figures(value, rows)?, rows.count(|row| value.is_valid(row.place()))])
 }
 
 pub fn counters(value: &Recomputed, measured: &Measured<'_>) -> Vec<Counter> {

@@ -12,6 +12,7 @@ use super::kind::Kind;
 use super::passing::passes;
 use super::{Advice, Columns};
 use crate::rollup::group::{comparable, texts};
+use duto_ground::index::RowIndex;
 
 pub fn refused(value: Kind) -> Option<Advice> {
     match value {
@@ -24,18 +25,18 @@ pub fn refused(value: Kind) -> Option<Advice> {
 }
 
 /// Every different value of every group behind what it is grouped by, in one order for all writers.
-pub fn values(by: &[ArrayRef], values: &ArrayRef, filter: Option<&BooleanArray>, rows: &[u32]) -> Result<Columns, ArrowError> {
+pub fn values(by: &[ArrayRef], values: &ArrayRef, filter: Option<&BooleanArray>, rows: &[RowIndex]) -> Result<Columns, ArrowError> {
     let columns: Vec<ArrayRef> = by.iter().chain([values]).cloned().collect();
     let keys = comparable(&columns)?;
     let mut seen = HashSet::new();
-    let keyed: Vec<_> = rows.iter().map(|row| (keys.row(*row as usize), *row)).collect();
-    let mut chosen: Vec<(&[u8], u32)> = keyed
+    let keyed: Vec<_> = rows.iter().map(|row| (keys.row(row.place()), *row)).collect();
+    let mut chosen: Vec<(&[u8], RowIndex)> = keyed
         .iter()
         .map(|(key, row)| (key.data(), *row))
-        .filter(|(key, row)| values.is_valid(*row as usize) && passes(filter, *row) && seen.insert(*key))
+        .filter(|(key, row)| values.is_valid(row.place()) && passes(filter, *row) && seen.insert(*key))
         .collect();
     chosen.sort_unstable();
-    let chosen: Vec<Option<u32>> = chosen.into_iter().map(|(_, row)| Some(row)).collect();
+    let chosen: Vec<Option<RowIndex>> = chosen.into_iter().map(|(_, row)| Some(row)).collect();
     columns.iter().map(|column| texts(column, &chosen)).collect()
 }
 

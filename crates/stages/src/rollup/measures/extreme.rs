@@ -10,6 +10,7 @@ use super::counter::{Counter, Measured, collated, value};
 use super::kind::Kind;
 use super::passing::Passing;
 use crate::rollup::group::{comparable, texts};
+use duto_ground::index::RowIndex;
 
 /// What PostgreSQL calls it: over rows, and of two values.
 #[derive(Debug, Clone, Copy)]
@@ -37,11 +38,11 @@ pub fn figures(values: &ArrayRef, rows: &Passing<'_>, is_better: fn(&[u8], &[u8]
 }
 
 /// The row of each group whose key is better than all others, of those that are not NULL in this column.
-pub fn best_rows(keys: &Rows, valid: &ArrayRef, rows: &Passing<'_>, is_better: fn(&[u8], &[u8]) -> bool) -> Vec<Option<u32>> {
-    let mut best: Vec<Option<u32>> = vec![None; rows.number_of_groups()];
-    for (row, group) in rows.iter().filter(|(row, _)| valid.is_valid(*row as usize)) {
-        let new = keys.row(row as usize);
-        if best[group].is_none_or(|known| is_better(new.data(), keys.row(known as usize).data())) {
+pub fn best_rows(keys: &Rows, valid: &ArrayRef, rows: &Passing<'_>, is_better: fn(&[u8], &[u8]) -> bool) -> Vec<Option<RowIndex>> {
+    let mut best: Vec<Option<RowIndex>> = vec![None; rows.number_of_groups()];
+    for (row, group) in rows.iter().filter(|(row, _)| valid.is_valid(row.place())) {
+        let new = keys.row(row.place());
+        if best[group].is_none_or(|known| is_better(new.data(), keys.row(known.place()).data())) {
             best[group] = Some(row);
         }
     }

@@ -72,8 +72,8 @@ pub fn figures(values: &ArrayRef, rows: &Passing<'_>) -> Result<Vec<Option<Strin
 fn narrow(values: &Decimal128Array, rows: &Passing<'_>) -> Vec<Option<String>> {
     let mut sums: Vec<Option<i256>> = vec![None; rows.number_of_groups()];
     for (row, group) in rows.iter() {
-        if values.is_valid(row as usize) {
-            let value = i256::from_i128(values.value(row as usize));
+        if values.is_valid(row.place()) {
+            let value = i256::from_i128(values.value(row.place()));
             sums[group] = Some(sums[group].unwrap_or(i256::ZERO).wrapping_add(value));
         }
     }
@@ -83,8 +83,8 @@ fn narrow(values: &Decimal128Array, rows: &Passing<'_>) -> Vec<Option<String>> {
 fn wide(values: &Decimal256Array, rows: &Passing<'_>) -> Vec<Option<String>> {
     let mut sums: Vec<Option<Sum>> = vec![None; rows.number_of_groups()];
     for (row, group) in rows.iter() {
-        if values.is_valid(row as usize) {
-            sums[group].get_or_insert_default().add(values.value(row as usize));
+        if values.is_valid(row.place()) {
+            sums[group].get_or_insert_default().add(values.value(row.place()));
         }
     }
     sums.into_iter().map(|sum| sum.map(Sum::digits)).collect()
@@ -144,10 +144,11 @@ mod tests {
 
     use super::*;
     use crate::rollup::group::Groups;
+    use duto_ground::index::RowIndex;
 
     fn one_group(values: &ArrayRef) -> Result<Vec<Option<String>>, ArrowError> {
-        let rows: Vec<u32> = (0..values.len() as u32).collect();
-        let groups = Groups { of_row: vec![0; rows.len()], first: vec![0] };
+        let rows: Vec<RowIndex> = RowIndex::first(values.len()).collect();
+        let groups = Groups { of_row: vec![0; rows.len()], first: vec![RowIndex::new(0)] };
         figures(values, &Passing { filter: None, rows: &rows, groups: &groups })
     }
 
