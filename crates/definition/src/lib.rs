@@ -47,7 +47,7 @@ mod walk;
 mod words;
 mod yaml;
 
-pub use auth::Auth;
+pub use auth::{ApiKey, Auth, Role, Roles, Tokens};
 pub use batch::Batching;
 pub use checks::Check;
 pub use column_type::ColumnType;

@@ -1,24 +1,44 @@
-//! Who may send records, and who may ask: the `Authorization` header, checked when the file says how.
+//! Who is let in: a key or a token in the `Authorization` header, or in the cookie of a person who signed in.
 
+mod believed; // whose tokens count
+mod cookie; // how a browser brings what was signed in with
 mod issuer; // an issuer's keys
+mod origin; // a change that a browser sends comes from our own page
+mod sign_in; // the page and its form
 mod token; // what they signed
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use openssl::memcmp;
 use serde_json::json;
 
-use duto_definition::Auth;
-use issuer::Issuer;
+use believed::Believed;
+use duto_definition::auth::sha256;
+use duto_definition::{Auth, Role, Roles};
+pub use sign_in::routes;
 
-/// A pipeline's guard.
+/// One pipeline's rules, or those of several, all of which must let a caller in.
 pub struct Guard {
+    rules: Vec<Rules>,
+}
+
+struct Rules {
     auth: Auth,
-    issuer: Option<Issuer>,
+    believed: Option<Believed>,
+}
+
+/// Who asks, and what he may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The name of a key, the subject of a token, or `anonymous`.
+    pub name: String,
+    pub roles: Roles,
+    /// Whether a browser brought it, by the cookie of a sign-in.
+    pub by_cookie: bool,
 }
 
 /// Why a request is not let in.
@@ -26,70 +46,216 @@ pub struct Guard {
 enum Refusal {
     /// With what would help.
     Unauthorized(String),
+    Forbidden(String),
     /// The issuer's keys cannot be looked up at the moment.
     Unknown(String),
 }
 
+/// What a request brought.
+struct Credential {
+    text: String,
+    by_cookie: bool,
+}
+
 impl Guard {
     /// None where everybody is let in.
-    pub fn new(auth: &Auth) -> anyhow::Result<Option<Arc<Self>>> {
-        if !auth.is_configured() {
-            return Ok(None);
+    pub fn new<'a>(auths: impl IntoIterator<Item = &'a Auth>) -> anyhow::Result<Option<Arc<Self>>> {
+        let mut rules = Vec::new();
+        for auth in auths.into_iter().filter(|auth| auth.is_configured()) {
+            let believed = auth.tokens.as_ref().map(Believed::new).transpose()?;
+            rules.push(Rules { auth: auth.clone(), believed });
         }
-        let issuer = auth.issuer.as_ref().map(|issuer| Issuer::new(issuer, auth.audience.as_deref())).transpose()?;
-        Ok(Some(Arc::new(Self { auth: auth.clone(), issuer })))
+        Ok((!rules.is_empty()).then(|| Arc::new(Self { rules })))
     }
 
-    async fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let credentials = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (scheme, rest) = credentials.split_once(' ').unwrap_or(("", credentials));
-        if credentials.is_empty() || (!scheme.is_empty() && !scheme.eq_ignore_ascii_case("bearer")) {
-            return Err(Refusal::Unauthorized("the request needs `Authorization: Bearer ...`".into()));
+    /// Who asks, if he may do this.
+    async fn check(&self, method: &Method, headers: &HeaderMap, role: Role) -> Result<Caller, Refusal> {
+        let credential = credential(headers);
+        if credential.as_ref().is_some_and(|credential| credential.by_cookie) && !origin::is_own(method, headers) {
+            return Err(Refusal::Forbidden("a page of another server may not ask with this cookie".into()));
         }
-        let token = rest.trim();
-        // Every key is compared to its end, so that the time tells nothing.
-        let known = self.auth.keys.iter().fold(false, |known, key| known | same(key.as_bytes(), token.as_bytes()));
-        match &self.issuer {
-            _ if known => Ok(()),
-            Some(issuer) => issuer.check(token).await,
-            None => Err(Refusal::Unauthorized("the key is not known".into())),
+        let mut caller: Option<Caller> = None;
+        for rules in &self.rules {
+            let found = rules.check(credential.as_ref(), role).await?;
+            caller = Some(match caller {
+                // Who is known by a name is told by it.
+                Some(known) if !known.roles.is_empty() && known.name != ANONYMOUS => known,
+                _ => found,
+            });
+        }
+        caller.ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))
+    }
+
+    /// The roles of what somebody signs in with; None if nobody knows it.
+    async fn knows(&self, text: &str) -> Result<Caller, Refusal> {
+        let credential = Credential { text: text.to_owned(), by_cookie: true };
+        let mut caller = None;
+        for rules in &self.rules {
+            caller = Some(rules.known(&credential).await?);
+        }
+        caller.ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))
+    }
+}
+
+const ANONYMOUS: &str = "anonymous";
+const NEEDS: &str = "the request needs `Authorization: Bearer ...`";
+
+impl Rules {
+    async fn check(&self, credential: Option<&Credential>, role: Role) -> Result<Caller, Refusal> {
+        let known = match credential {
+            Some(credential) => self.known(credential).await,
+            None => Err(Refusal::Unauthorized(NEEDS.into())),
+        };
+        match known {
+            Ok(caller) if caller.roles.has(role) => Ok(caller),
+            _ if self.auth.anonymous.has(role) => Ok(Caller { name: ANONYMOUS.into(), roles: self.auth.anonymous, by_cookie: false }),
+            Ok(caller) => Err(Refusal::Forbidden(format!("{} may not {}", caller.name, role.as_str()))),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    async fn known(&self, credential: &Credential) -> Result<Caller, Refusal> {
+        let hash = sha256(credential.text.as_bytes());
+        // Every key is compared, so that the time tells nothing.
+        let key = self.auth.keys.iter().fold(None, |found, key| if memcmp::eq(&key.hash, &hash) { Some(key) } else { found });
+        let (name, roles) = match (key, &self.believed) {
+            (Some(key), _) => (key.name.clone(), key.roles),
+            (None, Some(believed)) => believed.check(&credential.text).await?,
+            (None, None) => return Err(Refusal::Unauthorized("the key is not known".into())),
+        };
+        Ok(Caller { name, roles: roles.and(self.auth.anonymous), by_cookie: credential.by_cookie })
+    }
+}
+
+/// The header's, else the cookie's.
+fn credential(headers: &HeaderMap) -> Option<Credential> {
+    let written = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (scheme, rest) = written.split_once(' ').unwrap_or(("", written));
+    let is_bearer = scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer");
+    let text = rest.trim();
+    if is_bearer && !text.is_empty() {
+        return Some(Credential { text: text.to_owned(), by_cookie: false });
+    }
+    cookie::read(headers).map(|text| Credential { text, by_cookie: true })
+}
+
+/// What a route needs, and who decides.
+#[derive(Clone)]
+pub struct Needs {
+    pub guard: Arc<Guard>,
+    pub role: Role,
+}
+
+/// Lets a request through, with its [`Caller`] beside it, or answers it.
+pub async fn let_in(State(Needs { guard, role }): State<Needs>, mut request: Request, next: Next) -> Response {
+    match guard.check(request.method(), request.headers(), role).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refusal) => {
+            tracing::info!(path = request.uri().path(), role = role.as_str(), %refusal, "a request is not let in");
+            match refusal {
+                Refusal::Unauthorized(_) if sign_in::is_for_a_person(&request) => sign_in::page(&request),
+                refusal => refusal.into_response(),
+            }
         }
     }
 }
 
-/// Lets a request through, or answers it.
-pub async fn let_in(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    match guard.check(request.headers()).await {
-        Ok(()) => next.run(request).await,
-        Err(Refusal::Unauthorized(error)) => {
-            (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], axum::Json(json!({ "error": error }))).into_response()
-        }
-        Err(Refusal::Unknown(error)) => {
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], axum::Json(json!({ "error": error }))).into_response()
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unauthorized(error) | Self::Forbidden(error) | Self::Unknown(error) => f.write_str(error),
         }
     }
 }
 
-fn same(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && memcmp::eq(left, right)
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = axum::Json(json!({ "error": self.to_string() }));
+        match self {
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response(),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, body).into_response(),
+            Self::Unknown(_) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], body).into_response(),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use duto_definition::ApiKey;
+
+    fn key(name: &str, roles: &[Role]) -> ApiKey {
+        ApiKey { name: name.to_owned(), hash: sha256(name.as_bytes()), roles: roles.iter().copied().collect() }
+    }
+
+    async fn asked(guard: &Guard, method: Method, headers: &[(&str, &str)], role: Role) -> Result<String, u16> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+        }
+        let checked = guard.check(&method, &map, role).await;
+        checked.map(|caller| caller.name).map_err(|refusal| refusal.into_response().status().as_u16())
+    }
 
     #[tokio::test]
-    async fn a_key_lets_in_and_nothing_else_does() {
-        let auth = Auth { keys: vec!["first".into(), "second".into()], ..Auth::default() };
-        let guard = Guard::new(&auth).unwrap().unwrap();
-        let check = async |value: Option<&str>| {
-            let headers = value.map(|value| (header::AUTHORIZATION, value.parse().unwrap())).into_iter().collect();
-            guard.check(&headers).await.is_ok()
+    async fn a_key_does_what_its_roles_allow() {
+        let auth = Auth { keys: vec![key("reader", &[Role::Read]), key("sender", &[Role::Ingest])], ..Auth::default() };
+        let guard = Guard::new([&auth]).unwrap().unwrap();
+        let ask = async |value: Option<&str>, role| {
+            let headers: Vec<(&str, &str)> = value.map(|value| ("authorization", value)).into_iter().collect();
+            asked(&guard, Method::GET, &headers, role).await
         };
-        assert!(check(Some("Bearer second")).await && check(Some("bearer first")).await && check(Some("first")).await);
-        for wrong in [None, Some(""), Some("Bearer "), Some("Bearer firs"), Some("Basic first"), Some("Bearer First")] {
-            assert!(!check(wrong).await, "{wrong:?}");
+        assert_eq!(ask(Some("Bearer reader"), Role::Read).await, Ok("reader".into()));
+        assert_eq!(ask(Some("bearer sender"), Role::Ingest).await, Ok("sender".into()));
+        assert_eq!(ask(Some("reader"), Role::Read).await, Ok("reader".into()));
+        assert_eq!(ask(Some("Bearer reader"), Role::Ingest).await, Err(403));
+        assert_eq!(ask(Some("Bearer reader"), Role::Operate).await, Err(403));
+        for wrong in [None, Some(""), Some("Bearer "), Some("Bearer reade"), Some("Basic reader"), Some("Bearer Reader")] {
+            assert_eq!(ask(wrong, Role::Read).await, Err(401), "{wrong:?}");
         }
-        assert!(Guard::new(&Auth::default()).unwrap().is_none());
+        assert!(Guard::new([&Auth::default()]).unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_everybody_may_needs_no_key_and_a_wrong_one_does_not_harm() {
+        let auth = Auth { keys: vec![key("sender", &[Role::Ingest])], anonymous: [Role::Read].into_iter().collect(), ..Auth::default() };
+        let guard = Guard::new([&auth]).unwrap().unwrap();
+        let read = asked(&guard, Method::GET, &[], Role::Read).await;
+        assert_eq!(read, Ok(ANONYMOUS.into()));
+        assert_eq!(asked(&guard, Method::GET, &[("authorization", "Bearer wrong")], Role::Read).await, Ok(ANONYMOUS.into()));
+        assert_eq!(asked(&guard, Method::GET, &[("authorization", "Bearer sender")], Role::Read).await, Ok("sender".into()));
+        assert_eq!(asked(&guard, Method::POST, &[], Role::Ingest).await, Err(401));
+    }
+
+    #[tokio::test]
+    async fn every_pipeline_must_let_a_caller_in() {
+        let one = Auth { keys: vec![key("both", &[Role::Read]), key("one", &[Role::Read])], ..Auth::default() };
+        let other = Auth { keys: vec![key("both", &[Role::Read])], ..Auth::default() };
+        let guard = Guard::new([&one, &Auth::default(), &other]).unwrap().unwrap();
+        assert_eq!(asked(&guard, Method::GET, &[("authorization", "both")], Role::Read).await, Ok("both".into()));
+        assert_eq!(asked(&guard, Method::GET, &[("authorization", "one")], Role::Read).await, Err(401));
+    }
+
+    #[tokio::test]
+    async fn another_page_cannot_use_the_cookie() {
+        let auth = Auth { keys: vec![key("person", &[Role::Read, Role::Operate])], ..Auth::default() };
+        let guard = Guard::new([&auth]).unwrap().unwrap();
+        let cookie = format!("other=1; {}", cookie::pair("person"));
+        let host = ("host", "duto.example");
+        let ask = async |method: Method, more: &[(&str, &str)]| {
+            let headers = [&[("cookie", cookie.as_str()), host], more].concat();
+            asked(&guard, method, &headers, Role::Operate).await
+        };
+        assert_eq!(ask(Method::GET, &[]).await, Ok("person".into()));
+        assert_eq!(ask(Method::POST, &[("origin", "https://duto.example")]).await, Ok("person".into()));
+        for other in ["https://evil.example", "null", "https://duto.example.evil"] {
+            assert_eq!(ask(Method::POST, &[("origin", other)]).await, Err(403), "{other}");
+        }
+        // A browser says where a change comes from.
+        assert_eq!(ask(Method::POST, &[]).await, Err(403));
+        assert_eq!(ask(Method::POST, &[("sec-fetch-site", "same-origin")]).await, Ok("person".into()));
     }
 }

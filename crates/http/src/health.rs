@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
+use crate::routes::Routes;
 use super::Served;
-use duto_definition::Pipeline;
+use duto_definition::{Pipeline, Role};
 use duto_load::failure::Failure;
 
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-pub fn routes() -> Router<Arc<Served>> {
-    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).route("/health", get(health))
+pub fn routes() -> Routes<Arc<Served>> {
+    Routes::new().open("/livez", livez).open("/readyz", readyz).get(Role::Read, "/health", health)
 }
 
 async fn livez() -> &'static str {

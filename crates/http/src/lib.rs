@@ -1,6 +1,7 @@
 //! The HTTP server of a pipeline: its page, its answers, what changed, how it is, what it counts, and the endpoints that take records.
 
 pub mod auth; // who is let in
+pub mod routes; // every route and who may come by it
 pub mod page; // /, /docs and their files
 pub mod overview; // every pipeline of a process
 pub mod endpoints; // GET /api/...
@@ -16,12 +17,12 @@ pub mod topics; // the topic browser, a server of its own
 use std::sync::Arc;
 
 use anyhow::Context;
-use axum::{Router, middleware};
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use auth::Guard;
-use duto_definition::Pipeline;
+use duto_definition::{Pipeline, Role};
 use duto_ground::changes::Changes;
 use duto_load::pool::Pool;
 use duto_log::{Log, Producer};
@@ -30,6 +31,7 @@ use duto_runtime::progress::Progress;
 use duto_stages::Stages;
 use endpoints::Answers;
 use faults::Faults;
+use routes::{Access, Routes};
 
 /// What the endpoints of one pipeline look at.
 pub struct Served {
@@ -61,24 +63,23 @@ impl Served {
 }
 
 /// All routes of a pipeline, in the order in which a person meets them.
-pub fn router(served: Arc<Served>) -> Router {
-    Router::new()
-        .merge(page::routes(&served))
-        .merge(guarded(endpoints::routes(&served), served.guard.as_ref().filter(|_| served.pipeline.auth.reads)))
+pub fn routes(served: &Served) -> Routes<Arc<Served>> {
+    let ingest = ingest::routes(served.ingest()).into_iter().fold(Routes::new(), |routes, taken| {
+        routes.with(taken.method, Access::Needs(Role::Ingest), &taken.path, taken.handler)
+    });
+    page::routes(served)
+        .merge(auth::routes(served.guard.as_ref()))
+        .merge(endpoints::routes(served))
         .merge(live::routes())
         .merge(openapi::routes())
-        .merge(guarded(ingest::routes(served.ingest()), served.guard.as_ref()))
+        .merge(ingest)
         .merge(health::routes())
         .merge(metrics::routes())
-        .with_state(served)
 }
 
-fn guarded<S: Clone + Send + Sync + 'static>(router: Router<S>, guard: Option<&Arc<Guard>>) -> Router<S> {
-    match guard {
-        // A router without routes takes no layer.
-        Some(guard) if router.has_routes() => router.route_layer(middleware::from_fn_with_state(guard.clone(), auth::let_in)),
-        _ => router,
-    }
+/// The server of a pipeline.
+pub fn router(served: Arc<Served>) -> Router {
+    routes(&served).into_router(served.guard.as_ref()).with_state(served)
 }
 
 /// Binds the address now, so that a port that is taken is an error before anything starts.

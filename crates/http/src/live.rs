@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::sse::{Event, Sse};
-use axum::routing::get;
 use chrono::{SecondsFormat, Utc};
 use futures_util::Stream;
 use futures_util::stream::unfold;
@@ -17,7 +15,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::routes::Routes;
 use super::{Served, positions};
+use duto_definition::Role;
 
 /// After an event of changes the next one waits so long, and gathers what changed meanwhile.
 const COALESCED: Duration = Duration::from_millis(500);
@@ -28,8 +28,8 @@ const REJECTS_WITHIN: Duration = Duration::from_millis(500);
 /// Lag and rejects, which also tells the page that the server lives.
 const PULSE: Duration = Duration::from_secs(2);
 
-pub fn routes() -> Router<Arc<Served>> {
-    Router::new().route("/duto/live", get(live))
+pub fn routes() -> Routes<Arc<Served>> {
+    Routes::new().get(Role::Read, "/duto/live", live)
 }
 
 async fn live(State(served): State<Arc<Served>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {

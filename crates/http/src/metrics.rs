@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use crate::routes::Routes;
 use super::Served;
+use duto_definition::Role;
 use duto_runtime::progress::MOST_COUNTED;
 use duto_runtime::progress::{Condition, Histogram, STAGES};
 use duto_runtime::pull::pulls;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub fn routes() -> Router<Arc<Served>> {
-    Router::new().route("/metrics", get(metrics))
+pub fn routes() -> Routes<Arc<Served>> {
+    Routes::new().get(Role::Read, "/metrics", metrics)
 }
 
 async fn metrics(State(served): State<Arc<Served>>) -> Response {

@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use serde_json::{Map, Value, json};
 use tokio_postgres::types::Type;
 
 use super::Served;
+use super::routes::Routes;
+use duto_definition::Role;
 use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
 use duto_definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning};
 use duto_stages::Stages;
@@ -19,8 +20,8 @@ use duto_stages::Stages;
 /// The columns of each endpoint's SELECT, as far as the database could be asked.
 pub type Columns = HashMap<String, Vec<(String, Type)>>;
 
-pub fn routes() -> Router<Arc<Served>> {
-    Router::new().route("/openapi.json", get(serve))
+pub fn routes() -> Routes<Arc<Served>> {
+    Routes::new().get(Role::Read, "/openapi.json", serve)
 }
 
 async fn serve(State(served): State<Arc<Served>>) -> Json<Value> {

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::routing::get;
 use axum::{Json, Router};
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use super::page::{POLICY, asset};
-use duto_definition::Pipeline;
+use super::auth::{self, Guard};
+use super::page::{POLICY, asset, named_asset};
+use super::routes::Routes;
+use duto_definition::{Pipeline, Role};
 use duto_runtime::progress::Progress;
 
 /// What the overview shows.
@@ -32,13 +33,18 @@ pub struct Overlooked {
 }
 
 /// The page and what it asks for.
-pub fn router(overview: Overview) -> Router {
-    Router::new()
-        .route("/", get(|headers: HeaderMap| async move { asset("overview.html", &headers, POLICY) }))
-        .route("/duto/assets/{*name}", get(|Path(name): Path<String>, headers: HeaderMap| async move { asset(&name, &headers, POLICY) }))
-        .route("/duto/overview", get(overlook))
-        .route("/livez", get(|| async { "ok\n" }))
-        .with_state(Arc::new(overview))
+pub fn router(overview: Overview, guard: Option<&Arc<Guard>>) -> Router {
+    routes(guard).into_router(guard).with_state(Arc::new(overview))
+}
+
+/// All of its routes.
+pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Overview>> {
+    Routes::new()
+        .get(Role::Read, "/", |headers: HeaderMap| async move { asset("overview.html", &headers, POLICY) })
+        .merge(auth::routes(guard))
+        .get(Role::Read, "/duto/assets/{*name}", named_asset)
+        .get(Role::Read, "/duto/overview", overlook)
+        .open("/livez", || async { "ok\n" })
 }
 
 async fn overlook(State(overview): State<Arc<Overview>>) -> Json<Value> {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Served;
+use super::routes::Routes;
+use duto_definition::Role;
 
 /// One file of `dashboard/dist`.
 pub struct Asset {
@@ -26,16 +27,21 @@ pub const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' d
 /// Swagger UI sets styles of its own while it runs.
 const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
 
-pub fn routes(served: &Served) -> Router<Arc<Served>> {
-    let router = Router::new()
-        .route("/duto/assets/{*name}", get(|Path(name): Path<String>, headers: HeaderMap| async move { asset(&name, &headers, POLICY) }))
-        .route("/docs", get(|headers: HeaderMap| async move { asset("docs/index.html", &headers, DOCS_POLICY) }));
+pub fn routes(served: &Served) -> Routes<Arc<Served>> {
+    let routes = Routes::new()
+        .get(Role::Read, "/duto/assets/{*name}", named_asset)
+        .get(Role::Read, "/docs", |headers: HeaderMap| async move { asset("docs/index.html", &headers, DOCS_POLICY) });
     if served.pipeline.dashboard.is_none() {
-        return router;
+        return routes;
     }
-    router
-        .route("/", get(|headers: HeaderMap| async move { asset("index.html", &headers, POLICY) }))
-        .route("/duto/dashboard.json", get(dashboard))
+    routes
+        .get(Role::Read, "/", |headers: HeaderMap| async move { asset("index.html", &headers, POLICY) })
+        .get(Role::Read, "/duto/dashboard.json", dashboard)
+}
+
+/// A file of a page.
+pub async fn named_asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    asset(&name, &headers, POLICY)
 }
 
 async fn dashboard(State(served): State<Arc<Served>>) -> Response {

@@ -1,3 +1,4 @@
+import { leaveAfter } from '../page/session.ts';
 /** The answers of the endpoints: each asked once at a time, and again after that when it changed meanwhile. */
 
 export interface Answer {
@@ -88,6 +89,7 @@ export class Answers {
     let response: Response;
     try {
       response = await this.#fetch(source, { headers: slot.etag ? { 'if-none-match': slot.etag } : {} });
+      leaveAfter(response.status);
       const asOf = Date.parse(response.headers.get('x-duto-as-of') ?? '') || Date.now();
       const position = response.headers.get('x-duto-position') ?? '';
       if (response.status === 304) {

@@ -29,6 +29,9 @@ export const en = {
   languageSwitch: 'Language',
   theme: { auto: 'Theme: as the system', light: 'Theme: light', dark: 'Theme: dark' },
   keys: 'Keys',
+  signIn: 'Sign in',
+  signOut: 'Sign out',
+  signOutMore: (name: string) => `Signed in as ${name}`,
   docs: 'API',
   docsMore: 'API documentation',
 

@@ -31,6 +31,9 @@ export const ptBR: Messages = {
   languageSwitch: 'Idioma',
   theme: { auto: 'Tema: o do sistema', light: 'Tema: claro', dark: 'Tema: escuro' },
   keys: 'Teclas',
+  signIn: 'Entrar',
+  signOut: 'Sair',
+  signOutMore: (name: string) => `Conectado como ${name}`,
   docs: 'API',
   docsMore: 'Documentação da API',
 

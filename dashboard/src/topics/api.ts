@@ -1,3 +1,5 @@
+import { leaveAfter } from '../page/session.ts';
+
 /** What the topic browser's server answers, and how it is asked. */
 
 export interface Lag {
@@ -140,6 +142,7 @@ async function ask<Answer>(address: string, body?: unknown): Promise<Answer> {
     address,
     body === undefined ? {} : { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
   );
+  if (body === undefined) leaveAfter(response.status);
   const text = await response.text();
   if (response.ok) return JSON.parse(text) as Answer;
   let said: { error?: string };

@@ -12,6 +12,7 @@ use super::pipeline_file::{Loaded, load};
 use super::run::{Plan, run_pipeline, stop_on_signals, wait_for};
 use super::{exit_code, generate, topics};
 use duto_generate::GenerateSettings;
+use duto_http::auth::Guard;
 use duto_http::overview::{self, Overlooked, Overview};
 use duto_http::topics::ReadingPipeline;
 use duto_runtime::progress::Progress;
@@ -71,7 +72,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         if loaded.pipeline.generate.is_some() {
             start_generator(&mut parts, &loaded, &log, &args, &stop);
         }
-        let plan = Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false };
+        let plan = Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false, allow_anonymous: false };
         let progress = Arc::new(Progress::default());
         overlooked.push(Overlooked { file: loaded.file.clone(), pipeline: loaded.pipeline.clone(), progress: progress.clone() });
         parts.spawn(run_pipeline(loaded, log, progress, plan, stop.clone()));
@@ -103,7 +104,7 @@ async fn start_topic_browser(
     };
     println!("\ntopics and their messages: http://{}/", topics::DEFAULT_ADDRESS);
     let (log, stop) = (duto_log::open(None, &[], log_folder)?, stop.clone());
-    parts.spawn(async move { topics::serve_topics(log, reading, listener, stop).await.map(|()| exit_code::FINE) });
+    parts.spawn(async move { topics::serve_topics(log, reading, listener, false, stop).await.map(|()| exit_code::FINE) });
     Ok(Some(topics::DEFAULT_ADDRESS.to_owned()))
 }
 
@@ -116,10 +117,11 @@ async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Over
             return Ok(());
         }
     };
+    let guard = Guard::new(overview.pipelines.iter().map(|overlooked| &overlooked.pipeline.auth))?;
     println!("\nstart here: http://{OVERVIEW_ADDRESS}/");
     let stop = stop.clone();
     let stopped = async move { wait_for(&stop).await };
-    parts.spawn(async move { duto_http::serve(listener, overview::router(overview), stopped).await.map(|()| exit_code::FINE) });
+    parts.spawn(async move { duto_http::serve(listener, overview::router(overview, guard.as_ref()), stopped).await.map(|()| exit_code::FINE) });
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The command line: a file a command, a line each below.
 
+pub mod auth; // duto auth key
 pub mod check; // duto check FILE...
 pub mod completions; // duto completions SHELL
 pub mod config; // duto config show FILE
@@ -73,6 +74,8 @@ pub enum Command {
     Position(position::PositionArgs),
     /// Print the SQL of a pipeline's tables
     Ddl(ddl::DdlArgs),
+    /// Make a key for those who call a pipeline's endpoints
+    Auth(auth::AuthArgs),
     /// Show the settings of a pipeline as they are in effect
     Config(config::ConfigArgs),
     /// Print the JSON Schema of the pipeline file
@@ -102,6 +105,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Rollups(args) => in_runtime(rollups::run(args)),
         Command::Position(args) => in_runtime(position::run(args)),
         Command::Ddl(args) => ddl::run(&args),
+        Command::Auth(args) => auth::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use duto_definition::Pipeline;
+use crate::exposure::{self, ExposureArgs};
 use duto_http::Served;
 use duto_http::auth::Guard;
 use duto_http::endpoints::Answers;
@@ -44,6 +45,8 @@ pub struct RunArgs {
     /// Store everything that is in the log now, then end. Nothing is served unless --listen says so.
     #[arg(long)]
     pub until_caught_up: bool,
+    #[command(flatten)]
+    pub exposure: ExposureArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -98,6 +101,7 @@ pub struct Plan {
     pub worker: bool,
     pub serve: bool,
     pub until_caught_up: bool,
+    pub allow_anonymous: bool,
 }
 
 impl Plan {
@@ -110,6 +114,7 @@ impl Plan {
             worker: wanted(Part::Worker),
             serve: wanted(Part::Serve) && (!args.until_caught_up || args.listen.is_some()),
             until_caught_up: args.until_caught_up,
+            allow_anonymous: args.exposure.allow_anonymous,
         }
     }
 }
@@ -128,7 +133,7 @@ pub async fn run_pipeline(
     let ingests = !loaded.pipeline.ingest.is_empty();
     let server = match plan.listen.clone().or_else(|| loaded.pipeline.listen.clone()) {
         Some(address) if plan.serve || ingests => {
-            let serving = serve_http(&loaded, &log, &progress, &address, plan.worker, stop.clone()).await?;
+            let serving = serve_http(&loaded, &log, &progress, &address, &plan, stop.clone()).await?;
             let (stop, name) = (stop.clone(), loaded.pipeline.name.clone());
             Some(tokio::spawn(async move {
                 let _end = EndOfServing { stop, name };
@@ -216,7 +221,7 @@ async fn serve_http(
     log: &Arc<dyn Log>,
     progress: &Arc<Progress>,
     address: &str,
-    has_worker: bool,
+    plan: &Plan,
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
     let pipeline = loaded.pipeline.clone();
@@ -230,9 +235,11 @@ async fn serve_http(
         log.producer().context("preparing to send records")
     })?;
     let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
-    let readers = Pool::of_readers(&pipeline, connector.clone(), has_worker)?;
+    let readers = Pool::of_readers(&pipeline, connector.clone(), plan.worker)?;
     let pool = Pool::new(connector)?;
+    let guard = Guard::new([&pipeline.auth])?;
     let listener = duto_http::bind(address).await?;
+    exposure::require_guard(listener.local_addr()?, guard.is_some(), plan.allow_anonymous)?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
     let watching = tokio::spawn(duto_http::positions::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
@@ -249,7 +256,7 @@ async fn serve_http(
         stop: ending.clone(),
         log: log.clone(),
         producer: producer.into(),
-        guard: Guard::new(&loaded.pipeline.auth)?,
+        guard,
     };
     let served = Arc::new(served);
     tokio::spawn(duto_http::advice::look(served.clone()));

@@ -13,6 +13,8 @@ use super::check::environment;
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::run::{stop_on_signals, wait_for};
+use crate::exposure::{self, ExposureArgs};
+use duto_http::auth::Guard;
 use duto_http::topics::{Browser, ReadingPipeline, router};
 use duto_log::Log;
 
@@ -32,6 +34,8 @@ pub struct TopicsArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value = DEFAULT_ADDRESS)]
     pub listen: String,
     #[command(flatten)]
+    pub exposure: ExposureArgs,
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
@@ -50,7 +54,7 @@ pub async fn run(args: TopicsArgs) -> anyhow::Result<i32> {
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
     println!("topics of {}: http://{address}/", if log.kind() == "kafka" { "Kafka" } else { "the embedded log" });
-    serve_topics(log, reading, listener, stop).await?;
+    serve_topics(log, reading, listener, args.exposure.allow_anonymous, stop).await?;
     Ok(exit_code::FINE)
 }
 
@@ -64,9 +68,12 @@ pub async fn serve_topics(
     log: Arc<dyn Log>,
     pipelines: Vec<ReadingPipeline>,
     listener: TcpListener,
+    allow_anonymous: bool,
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
+    let guard = Guard::new(pipelines.iter().map(|reading| &reading.pipeline.auth))?;
+    exposure::require_guard(address, guard.is_some(), allow_anonymous)?;
     let producer = tokio::task::block_in_place(|| log.producer()).context("preparing to send")?;
     let ending = CancellationToken::new();
     let browser = Browser::new(log, producer.into(), pipelines, ending.clone());
@@ -75,7 +82,7 @@ pub async fn serve_topics(
         wait_for(&stop).await;
         ending.cancel();
     };
-    duto_http::serve(listener, router(Arc::new(browser), address), stopped).await
+    duto_http::serve(listener, router(Arc::new(browser), address, guard.as_ref()), stopped).await
 }
 
 /// One page shows one log: the pipelines' own, with the settings of the first file for how to reach it.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::Refusal;
-use super::token::{KeySet, Token};
+use super::token::KeySet;
 
 /// Keys are looked up again after this time.
 const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -20,7 +20,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Issuer {
     client: reqwest::Client,
     address: String,
-    audience: Option<String>,
     keys: Mutex<Option<(KeySet, Instant)>>,
 }
 
@@ -30,20 +29,13 @@ struct Discovery {
 }
 
 impl Issuer {
-    pub fn new(address: &str, audience: Option<&str>) -> anyhow::Result<Self> {
+    pub fn new(address: &str) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build().context("preparing the HTTP client")?;
-        Ok(Self { client, address: address.to_owned(), audience: audience.map(str::to_owned), keys: Mutex::default() })
+        Ok(Self { client, address: address.to_owned(), keys: Mutex::default() })
     }
 
-    /// Whether the token is the issuer's, meant for us, and of now.
-    pub async fn check(&self, token: &str) -> Result<(), Refusal> {
-        let refused = |reason: &str| Refusal::Unauthorized(format!("the token is not accepted: {reason}"));
-        let token = Token::parse(token).ok_or_else(|| refused("it is no signed JWT"))?;
-        let keys = self.keys(token.kid.as_deref()).await?;
-        token.verify(&keys, &self.address, self.audience.as_deref()).map_err(refused)
-    }
-
-    async fn keys(&self, wanted: Option<&str>) -> Result<KeySet, Refusal> {
+    /// Its keys; a name that is not among those that are known makes them be looked up again.
+    pub async fn keys(&self, wanted: Option<&str>) -> Result<KeySet, Refusal> {
         let mut kept = self.keys.lock().await;
         if let Some((keys, at)) = kept.as_ref() {
             let lacks = wanted.is_some_and(|kid| !keys.has(kid));

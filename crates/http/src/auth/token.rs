@@ -10,12 +10,23 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Public};
 use openssl::rsa::{Padding, Rsa};
-use openssl::sign::{RsaPssSaltlen, Verifier};
+use openssl::memcmp;
+use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Clocks may differ so much.
-const LEEWAY_S: f64 = 60.0;
+use duto_definition::{Role, Roles, Tokens};
+
+/// A longer text is no token: nobody's header or cookie holds it.
+const MOST_BYTES: usize = 8 * 1024;
+
+/// By what a signature is known.
+pub(super) enum SignedBy<'k> {
+    /// One of these public keys.
+    Published(&'k KeySet),
+    /// What both sides know.
+    Shared(&'k [u8]),
+}
 
 /// The keys that an issuer publishes.
 #[derive(Debug, Clone, Deserialize)]
@@ -62,6 +73,9 @@ impl KeySet {
 impl<'t> Token<'t> {
     /// None where it is no token.
     pub fn parse(text: &'t str) -> Option<Self> {
+        if text.len() > MOST_BYTES {
+            return None;
+        }
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
@@ -71,15 +85,28 @@ impl<'t> Token<'t> {
         Some(Self { signed, signature: decoded(signature)?, algorithm, kid, claims })
     }
 
-    /// Whether one of the keys signed it, and what it claims is what is asked for. An error is the rest of a sentence.
-    pub fn verify(&self, keys: &KeySet, issuer: &str, audience: Option<&str>) -> Result<(), &'static str> {
-        let key = keys.find(self.kid.as_deref()).ok_or("its key is not one of the issuer's")?;
-        if key.alg.as_ref().is_some_and(|algorithm| *algorithm != self.algorithm) {
-            return Err("its key is for another algorithm");
+    /// The roles of a token that is signed as it must be and claims what is asked for. An error is the rest of a sentence.
+    pub fn verify(&self, by: &SignedBy<'_>, wanted: &Tokens) -> Result<Roles, &'static str> {
+        match by {
+            SignedBy::Published(keys) => {
+                let key = keys.find(self.kid.as_deref()).ok_or("its key is not one of the issuer's")?;
+                if key.alg.as_ref().is_some_and(|algorithm| *algorithm != self.algorithm) {
+                    return Err("its key is for another algorithm");
+                }
+                if !self.is_signed_by(key).ok_or("its algorithm is not one of RS, PS and ES")? {
+                    return Err("its signature is wrong");
+                }
+            }
+            SignedBy::Shared(secret) => {
+                if self.algorithm != "HS256" {
+                    return Err("its algorithm is not HS256");
+                }
+                if !self.is_signed_with(secret).unwrap_or(false) {
+                    return Err("its signature is wrong");
+                }
+            }
         }
-        if !self.is_signed_by(key).ok_or("its algorithm is not one of RS, PS and ES")? {
-            return Err("its signature is wrong");
-        }
+        let leeway = wanted.leeway.as_secs_f64();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let time = |claim: &str| self.claims[claim].as_f64();
         let meant_for = |audience: &str| match &self.claims["aud"] {
@@ -88,12 +115,32 @@ impl<'t> Token<'t> {
             _ => false,
         };
         match () {
-            () if self.claims["iss"].as_str() != Some(issuer) => Err("another issuer made it"),
-            () if time("exp").is_none_or(|until| now > until + LEEWAY_S) => Err("it has expired"),
-            () if time("nbf").is_some_and(|from| now < from - LEEWAY_S) => Err("it is not valid yet"),
-            () if audience.is_some_and(|audience| !meant_for(audience)) => Err("it is meant for another audience"),
-            () => Ok(()),
+            () if wanted.issuer.as_ref().is_some_and(|issuer| self.claims["iss"].as_str() != Some(issuer)) => Err("another issuer made it"),
+            () if time("exp").is_none_or(|until| now > until + leeway) => Err("it has expired"),
+            () if time("nbf").is_some_and(|from| now < from - leeway) => Err("it is not valid yet"),
+            () if wanted.audience.as_deref().is_some_and(|audience| !meant_for(audience)) => Err("it is meant for another audience"),
+            () => Ok(wanted.roles_claim.as_ref().map_or(wanted.roles, |claim| self.roles(claim))),
         }
+    }
+
+    /// Whose it is, for the log.
+    pub fn subject(&self) -> &str {
+        self.claims["sub"].as_str().unwrap_or("a token")
+    }
+
+    /// The words of a claim that are roles: a list, or a text with blanks between, as `scope` is.
+    fn roles(&self, claim: &str) -> Roles {
+        match &self.claims[claim] {
+            Value::String(words) => words.split_whitespace().filter_map(Role::named).collect(),
+            Value::Array(words) => words.iter().filter_map(Value::as_str).filter_map(Role::named).collect(),
+            _ => Roles::default(),
+        }
+    }
+
+    fn is_signed_with(&self, secret: &[u8]) -> Result<bool, ErrorStack> {
+        let mut signer = Signer::new(MessageDigest::sha256(), &*PKey::hmac(secret)?)?;
+        let made = signer.sign_oneshot_to_vec(self.signed.as_bytes())?;
+        Ok(made.len() == self.signature.len() && memcmp::eq(&made, &self.signature))
     }
 
     /// None where the algorithm is not known, or does not suit the key. An issuer's published keys are no secrets, so HS is none.
@@ -173,7 +220,6 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use openssl::pkey::Private;
-    use openssl::sign::Signer;
     use serde_json::json;
 
     use super::*;
@@ -198,6 +244,53 @@ mod tests {
         format!("{signed}.{}", encoded(&signature))
     }
 
+    fn wanted() -> Tokens {
+        Tokens {
+            issuer: Some("https://i".into()),
+            key_set: None,
+            secret: None,
+            audience: Some("us".into()),
+            leeway: std::time::Duration::from_secs(60),
+            roles_claim: None,
+            roles: [Role::Read].into_iter().collect(),
+        }
+    }
+
+    /// Signed with HMAC by what a key is made of: a text that is public, where keys are published.
+    fn shared(secret: &[u8], algorithm: &str, claims: &Value) -> String {
+        let header = encoded(json!({"alg": algorithm, "kid": "k"}).to_string().as_bytes());
+        let signed = format!("{header}.{}", encoded(claims.to_string().as_bytes()));
+        let key = PKey::hmac(secret).unwrap();
+        let signature = Signer::new(MessageDigest::sha256(), &key).unwrap().sign_oneshot_to_vec(signed.as_bytes()).unwrap();
+        format!("{signed}.{}", encoded(&signature))
+    }
+
+    #[test]
+    fn a_shared_secret_signs_by_one_algorithm() {
+        let secret = b"what both sides know, and nobody else";
+        let claims = json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_000_u64, "scope": "openid read operate"});
+        let verify = |text: &str, wanted: &Tokens| Token::parse(text).map(|token| token.verify(&SignedBy::Shared(secret), wanted));
+        let by_claim = Tokens { roles_claim: Some("scope".into()), ..wanted() };
+        let roles: Roles = [Role::Read, Role::Operate].into_iter().collect();
+        let good = shared(secret, "HS256", &claims);
+        assert_eq!(verify(&good, &by_claim), Some(Ok(roles)));
+        assert_eq!(verify(&good, &Tokens { roles_claim: Some("groups".into()), ..wanted() }), Some(Ok(Roles::default())));
+        assert_eq!(verify(&shared(b"another secret", "HS256", &claims), &by_claim), Some(Err("its signature is wrong")));
+        for algorithm in ["none", "HS512", "RS256", "hs256", ""] {
+            assert_eq!(verify(&shared(secret, algorithm, &claims), &by_claim), Some(Err("its algorithm is not HS256")), "{algorithm}");
+        }
+        // A public key is no secret, whatever the token says.
+        let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        let published = rsa.public_key_to_pem().unwrap();
+        let of_rsa = rsa.rsa().unwrap();
+        let keys = json!({ "keys": [{"kid": "k", "kty": "RSA", "n": encoded(&of_rsa.n().to_vec()), "e": encoded(&of_rsa.e().to_vec())}] });
+        let keys: KeySet = serde_json::from_value(keys).unwrap();
+        let confused = shared(&published, "HS256", &claims);
+        let verified = Token::parse(&confused).unwrap().verify(&SignedBy::Published(&keys), &wanted());
+        assert_eq!(verified, Err("its algorithm is not one of RS, PS and ES"));
+        assert!(Token::parse(&format!("{good}{}", "A".repeat(MOST_BYTES))).is_none());
+    }
+
     #[test]
     fn a_token_is_believed_when_a_published_key_signed_it() {
         let rsa = Rsa::generate(2048).unwrap();
@@ -215,8 +308,8 @@ mod tests {
         for (key, published, algorithm) in [(&rsa, &of_rsa, "RS256"), (&rsa, &of_rsa, "PS256"), (&ec, &of_ec, "ES256")] {
             let text = token(key, algorithm, &good);
             let verify =
-                |text: &str, published: &Value| Token::parse(text).map(|token| token.verify(&keys(published), "https://i", Some("us")));
-            assert_eq!(verify(&text, published), Some(Ok(())), "{algorithm}");
+                |text: &str, published: &Value| Token::parse(text).map(|token| token.verify(&SignedBy::Published(&keys(published)), &wanted()));
+            assert_eq!(verify(&text, published), Some(Ok(wanted().roles)), "{algorithm}");
             let (signed, signature) = text.rsplit_once('.').unwrap();
             let other = encoded(json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_001_u64}).to_string().as_bytes());
             let forged = format!("{}.{other}.{signature}", signed.split_once('.').unwrap().0);
@@ -232,12 +325,12 @@ mod tests {
             (json!({"iss": "https://i", "aud": "them", "exp": 4_000_000_000_u64}), "it is meant for another audience"),
         ] {
             let text = token(&rsa, "RS256", &claims);
-            assert_eq!(Token::parse(&text).unwrap().verify(&keys(&of_rsa), "https://i", Some("us")), Err(expected));
+            assert_eq!(Token::parse(&text).unwrap().verify(&SignedBy::Published(&keys(&of_rsa)), &wanted()), Err(expected));
         }
         // Signed with what everybody knows, or not at all.
         for algorithm in ["HS256", "none"] {
             let text = token(&rsa, algorithm, &good);
-            assert!(Token::parse(&text).unwrap().verify(&keys(&of_rsa), "https://i", Some("us")).is_err(), "{algorithm}");
+            assert!(Token::parse(&text).unwrap().verify(&SignedBy::Published(&keys(&of_rsa)), &wanted()).is_err(), "{algorithm}");
         }
         for broken in ["", "a.b", "a.b.c", "e30.e30.", "..", "e30.e30.e30"] {
             assert!(Token::parse(broken).is_none(), "{broken}");

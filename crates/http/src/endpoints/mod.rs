@@ -5,27 +5,27 @@ mod parameters; // what the caller gave
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use serde_json::json;
 
 use super::Served;
+use super::routes::Routes;
+use duto_definition::Role;
 pub use answer::{Answer, Answers};
 
 /// One route an endpoint.
-pub fn routes(served: &Served) -> Router<Arc<Served>> {
+pub fn routes(served: &Served) -> Routes<Arc<Served>> {
     let endpoints = served.stages.queries().endpoints.iter().enumerate();
-    endpoints.fold(Router::new(), |router, (index, query)| {
+    endpoints.fold(Routes::new(), |routes, (index, query)| {
         let answer = move |State(served): State<Arc<Served>>,
                            Path(path): Path<Vec<(String, String)>>,
                            RawQuery(given): RawQuery,
                            headers: HeaderMap| async move {
             respond(&served, index, &path, given.as_deref().unwrap_or_default(), &headers).await
         };
-        router.route(&query.endpoint.path, get(answer))
+        routes.get(Role::Read, &query.endpoint.path, answer)
     })
 }
 

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::http::Method;
+use axum::extract::{Path, State};
+use axum::Json;
 use serde_json::{Value, json};
 
+use crate::routes::Routes;
 use super::Browser;
 use super::refusal::Refusal;
 use super::send::{MOST_BODY_BYTES, Outgoing};
+use duto_definition::Role;
 use duto_stages::decode::key_of;
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new().route("/duto/topics/{topic}/check", post(check)).layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new().on(Method::POST, Role::Read, "/duto/topics/{topic}/check", check, MOST_BODY_BYTES)
 }
 
 async fn check(

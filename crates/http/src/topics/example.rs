@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use serde_json::{Value, json};
 
+use crate::routes::Routes;
 use super::refusal::Refusal;
 use super::{Browser, ReadingPipeline};
+use duto_definition::Role;
 use duto_generate::{Generator, put_examples};
 use duto_stages::decode::key_of;
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new().route("/duto/topics/{topic}/example", get(example))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new().get(Role::Read, "/duto/topics/{topic}/example", example)
 }
 
 /// `payload` is null where no pipeline reads the topic.

@@ -5,16 +5,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
-use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::routes::Routes;
 use super::Browser;
 use super::cursor::{self, Marks};
 use super::filter::Filter;
@@ -22,6 +21,7 @@ use super::looks::{Ends, PATIENCE};
 use super::message::{LISTED_BYTES, Message, list_to_json};
 use super::refusal::Refusal;
 use super::stream::events_of;
+use duto_definition::Role;
 use duto_ground::batch::Batch;
 use duto_log::Span;
 
@@ -38,8 +38,8 @@ const MOST_FILTERED: i64 = 50_000;
 const MOST_READ_BYTES: usize = 16 << 20;
 const WAITING_EVENTS: usize = 4;
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new().route("/duto/topics/{topic}/follow", get(follow))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new().get(Role::Read, "/duto/topics/{topic}/follow", follow)
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -12,7 +12,8 @@ use super::refusal::Refusal;
 
 /// Lets a request pass, or answers why not.
 pub async fn guard(State(listens_on): State<SocketAddr>, request: Request, next: Next) -> Response {
-    if let Err(refusal) = allowed(listens_on.ip(), request.method(), request.headers()) {
+    let is_form = matches!(request.uri().path(), "/duto/sign-in" | "/duto/sign-out");
+    if let Err(refusal) = allowed(listens_on.ip(), request.method(), request.headers(), is_form) {
         return refusal.into_response();
     }
     let mut response = next.run(request).await;
@@ -24,7 +25,7 @@ pub async fn guard(State(listens_on): State<SocketAddr>, request: Request, next:
 
 /// A server that listens on this host alone is asked by one of its names; one that changes something is asked in JSON, which another page
 /// cannot send without asking first, and from its own page or from none.
-fn allowed(listens_on: IpAddr, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+fn allowed(listens_on: IpAddr, method: &Method, headers: &HeaderMap, is_form: bool) -> Result<(), Refusal> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     if listens_on.is_loopback() && !is_this_host(name_of(host)) {
@@ -42,7 +43,7 @@ fn allowed(listens_on: IpAddr, method: &Method, headers: &HeaderMap) -> Result<(
         return Err(Refusal::new(StatusCode::FORBIDDEN, format!("a page of {origin} may not send records here")));
     }
     let media_type = text(header::CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/json") {
+    if !is_form && !media_type.eq_ignore_ascii_case("application/json") {
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON, with Content-Type: application/json"));
     }
     Ok(())
@@ -70,7 +71,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
-        allowed(listens_on.parse().unwrap(), &method, &map).err().map_or(200, |refusal| refusal.status.as_u16())
+        allowed(listens_on.parse().unwrap(), &method, &map, false).err().map_or(200, |refusal| refusal.status.as_u16())
     }
 
     #[test]

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use chrono::{SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::routes::Routes;
 use super::Browser;
 use super::refusal::Refusal;
 use super::sampler::{Sample, TopicSample};
+use duto_definition::Role;
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new().route("/duto/topics", get(list))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new().get(Role::Read, "/duto/topics", list)
 }
 
 #[derive(Debug, Default, Deserialize)]

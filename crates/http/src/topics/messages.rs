@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, Query, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::routes::Routes;
 use super::cursor::{self, Marks};
 use super::looks::{Ends, PATIENCE};
 use super::message::{Message, OPENED_BYTES, list_to_json};
 use super::paging::{self, Page};
 use super::refusal::Refusal;
 use super::{Browser, send};
+use duto_definition::Role;
 use duto_ground::batch::Batch;
 use duto_log::Span;
 
@@ -23,11 +24,12 @@ const LISTED: usize = 100;
 const MOST_LISTED: usize = 200;
 const MOST_READ_BYTES: usize = 1 << 20;
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new()
-        .route("/duto/topics/{topic}/messages", get(messages).post(send::send).layer(DefaultBodyLimit::max(send::MOST_BODY_BYTES)))
-        .route("/duto/topics/{topic}/messages/{partition}/{offset}", get(message))
-        .route("/duto/topics/{topic}/messages/{partition}/{offset}/payload", get(payload))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new()
+        .get(Role::Read, "/duto/topics/{topic}/messages", messages)
+        .on(Method::POST, Role::Operate, "/duto/topics/{topic}/messages", send::send, send::MOST_BODY_BYTES)
+        .get(Role::Read, "/duto/topics/{topic}/messages/{partition}/{offset}", message)
+        .get(Role::Read, "/duto/topics/{topic}/messages/{partition}/{offset}/payload", payload)
 }
 
 /// Where a page begins: below `before`, from `after` on, at an offset of a partition, at a time, or, without any of them, at the end.

@@ -23,14 +23,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::http::HeaderMap;
-use axum::routing::get;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::page::{POLICY, asset};
-use duto_definition::Pipeline;
+use super::auth::{self, Guard};
+use super::page::{POLICY, asset, named_asset};
+use super::routes::Routes;
+use duto_definition::{Pipeline, Role};
 use duto_load::connect::Connector;
 use duto_load::pool::Pool;
 use duto_log::{Log, Producer};
@@ -94,12 +94,13 @@ impl Browser {
     }
 }
 
-/// All routes. `listens_on` decides which names of this host are answered, see [`guard`].
-pub fn router(browser: Arc<Browser>, listens_on: SocketAddr) -> Router {
-    Router::new()
-        .route("/", get(|headers: HeaderMap| async move { asset("topics.html", &headers, POLICY) }))
-        .route("/duto/assets/{*name}", get(|Path(name): Path<String>, headers: HeaderMap| async move { asset(&name, &headers, POLICY) }))
-        .route("/livez", get(|| async { "ok\n" }))
+/// All routes.
+pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Browser>> {
+    Routes::new()
+        .get(Role::Read, "/", |headers: HeaderMap| async move { asset("topics.html", &headers, POLICY) })
+        .merge(auth::routes(guard))
+        .get(Role::Read, "/duto/assets/{*name}", named_asset)
+        .open("/livez", || async { "ok\n" })
         .merge(list::routes())
         .merge(messages::routes())
         .merge(search::routes())
@@ -107,6 +108,10 @@ pub fn router(browser: Arc<Browser>, listens_on: SocketAddr) -> Router {
         .merge(outcomes::routes())
         .merge(example::routes())
         .merge(check::routes())
-        .layer(axum::middleware::from_fn_with_state(listens_on, guard::guard))
-        .with_state(browser)
+}
+
+/// The server. `listens_on` decides which names of this host are answered, see [`guard`].
+pub fn router(browser: Arc<Browser>, listens_on: SocketAddr, guard: Option<&Arc<Guard>>) -> Router {
+    let router = routes(guard).into_router(guard);
+    router.layer(axum::middleware::from_fn_with_state(listens_on, guard::guard)).with_state(browser)
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -15,17 +14,19 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use crate::routes::Routes;
 use super::looks::PATIENCE;
 use super::refusal::Refusal;
 use super::{Browser, ReadingPipeline};
+use duto_definition::Role;
 use duto_load::failure::Failure;
 
 /// Places of one question.
 const MOST_PLACES: usize = 500;
 const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new().route("/duto/topics/{topic}/outcomes", get(outcomes))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new().get(Role::Read, "/duto/topics/{topic}/outcomes", outcomes)
 }
 
 #[derive(Debug, Deserialize)]

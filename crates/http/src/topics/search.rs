@@ -6,15 +6,14 @@ mod scan;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
-use axum::routing::get;
 use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::routes::Routes;
 use super::Browser;
 use super::cursor::{self, Marks};
 use super::filter::Filter;
@@ -22,6 +21,7 @@ use super::looks::Ends;
 use super::message::list_to_json;
 use super::refusal::Refusal;
 use super::stream::events_of;
+use duto_definition::Role;
 use scan::{Bounds, Found, Scan};
 
 const MATCHES: usize = 100;
@@ -31,8 +31,8 @@ const SCANNED: u64 = 2_000_000;
 /// Events that wait for a slow page.
 const WAITING_EVENTS: usize = 16;
 
-pub fn routes() -> Router<Arc<Browser>> {
-    Router::new().route("/duto/topics/{topic}/search", get(search))
+pub fn routes() -> Routes<Arc<Browser>> {
+    Routes::new().get(Role::Read, "/duto/topics/{topic}/search", search)
 }
 
 #[derive(Debug, Default, Deserialize)]

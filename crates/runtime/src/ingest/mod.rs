@@ -7,12 +7,11 @@ mod stored; // answered after the store
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -43,21 +42,31 @@ pub struct Ingest {
     pub producer: Arc<dyn Producer>,
 }
 
+/// A route that takes records.
+pub struct Taken<S> {
+    pub method: Method,
+    pub path: String,
+    pub handler: MethodRouter<S>,
+}
+
 /// One route for each declared endpoint.
-pub fn routes<S: Clone + Send + Sync + 'static>(state: Ingest) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(state: Ingest) -> Vec<Taken<S>> {
+    let state = Arc::new(state);
     let most_bytes = state.pipeline.source.max_record_bytes.saturating_mul(RECORDS_IN_A_BODY);
     let taken = |intake: &&Arc<Intake>| state.pipeline.ingest.contains(&intake.endpoint);
-    let router = state.stages.intakes().iter().filter(taken).fold(Router::new(), |router, intake| {
+    let route = |intake: &Arc<Intake>| {
         let endpoint = &intake.endpoint;
-        let method = MethodFilter::try_from(axum::http::Method::from_bytes(endpoint.method.as_bytes()).unwrap_or_default())
-            .unwrap_or(MethodFilter::POST);
+        let method = Method::from_bytes(endpoint.method.as_bytes()).unwrap_or(Method::POST);
+        let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::POST);
         let intake = intake.clone();
         let handler = move |State(state): State<Arc<Ingest>>, headers: HeaderMap, body: Bytes| async move {
             take(&state, &intake, &headers, &body).await
         };
-        router.route(&endpoint.path, on(method, handler).layer(DefaultBodyLimit::max(endpoint.max_body_bytes.unwrap_or(most_bytes))))
-    });
-    router.with_state(Arc::new(state))
+        let limit = DefaultBodyLimit::max(endpoint.max_body_bytes.unwrap_or(most_bytes));
+        let handler = on(filter, handler).layer(limit).with_state(state.clone());
+        Taken { method, path: endpoint.path.clone(), handler }
+    };
+    state.stages.intakes().iter().filter(taken).map(route).collect()
 }
 
 /// One record: its declared answer, or 422 with every problem. Many: 202 when all are in, else 207 with one result a record.
