@@ -214,7 +214,11 @@ fn check(fields: &Fields<'_, '_>, tokens: &Tokens) {
         walk.report(problem.help("for example https://login.example/realms/shop, exactly as the tokens have it in `iss`"));
     }
     if tokens.secret.as_ref().is_some_and(|secret| secret.len() < LEAST_SECRET_BYTES) {
-        let problem = Problem::new("auth.secret", at("secret"), format!("auth.secret is shorter than {LEAST_SECRET_BYTES} bytes, so it can be guessed"));
+        let problem = Problem::new(
+            "auth.secret",
+            at("secret"),
+            format!("auth.secret is shorter than {LEAST_SECRET_BYTES} bytes, so it can be guessed"),
+        );
         walk.report(problem.help("for example what `openssl rand -base64 48` prints"));
     }
     if tokens.secret.is_some() && tokens.key_set.is_some() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::http;
+use super::addresses;
 use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
 use super::parse::Section;
 use super::schema::keys_schema;
@@ -68,7 +68,7 @@ static KEYS: Keys = Keys {
             name: "headers",
             about: "headers of the call, such as Authorization; one whose value is empty is left out",
             presence: Presence::Optional,
-            value: http::HEADERS,
+            value: addresses::HEADERS,
         },
         Key {
             name: "body",
@@ -116,13 +116,13 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
 fn read_one(walk: &Walk<'_>, entry: &Entry) -> Option<Deliver> {
     let title = format!("deliver.{}", entry.key);
     let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
-    http::check_url(&fields);
+    addresses::check_url(&fields);
     let body = fields.entry("body").filter(|entry| !entry.value.is_unset()).and_then(|entry| sql(walk, &fields.named("body"), entry));
     Some(Deliver {
         name: entry.key.clone(),
         url: fields.text("url")?,
         method: fields.word("method").unwrap_or("POST").to_owned(),
-        headers: http::read_headers(&fields, &OWN_HEADERS),
+        headers: addresses::read_headers(&fields, &OWN_HEADERS),
         body: body?,
         concurrency: fields.integer("concurrency").unwrap_or(1),
         timeout: fields.duration("timeout").unwrap_or_default(),

@@ -3,6 +3,7 @@
 //! A file of this folder is named after the top-level key of the pipeline file that it describes: its type, its keys and how they are
 //! read stand together. `parse.rs` registers them; `yaml.rs`, `walk.rs` and `keys.rs` are what they read with.
 
+mod addresses;
 mod agreement;
 pub mod auth;
 pub mod batch;
@@ -16,7 +17,7 @@ pub mod endpoints;
 mod environment;
 pub mod files;
 pub mod generate;
-mod http;
+pub mod http;
 pub mod identifier;
 pub mod ingest;
 mod keys;
@@ -57,6 +58,7 @@ pub use deliver::Deliver;
 pub use endpoints::{Endpoint, Parameter, Shape};
 pub use files::{Encoding, Files};
 pub use generate::Generate;
+pub use http::{Http, Limits};
 pub use ingest::IngestEndpoint;
 pub use once::Once;
 pub use parse::parse;
@@ -103,6 +105,8 @@ pub struct Pipeline {
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
     pub auth: Auth,
+    /// `http:`, how the server meets the network.
+    pub http: Http,
     /// `pull:`, in the file's order; those that are switched off too.
     pub pull: Vec<Pull>,
     /// `deliver:`, in the file's order.

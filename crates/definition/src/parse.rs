@@ -6,8 +6,8 @@ use super::keys::{Key, Keys};
 use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
-    agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, ingest, listen, once, pipeline, publish,
-    pull, record, rejects, rollups, source, table, tests, text, views, yaml,
+    agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, http, ingest, listen, once, pipeline,
+    publish, pull, record, rejects, rollups, source, table, tests, text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
@@ -18,9 +18,10 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 23] = [
+const SECTIONS: [Section; 24] = [
     pipeline::SECTION,
     listen::SECTION,
+    http::SECTION,
     source::SECTION,
     database::SECTION,
     batch::SECTION,

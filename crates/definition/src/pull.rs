@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::http;
+use super::addresses;
 use super::keys::{Key, Keys, Presence, Value, hours, milliseconds};
 use super::parse::Section;
 use super::schema::keys_schema;
@@ -72,7 +72,7 @@ static KEYS: Keys = Keys {
             name: "headers",
             about: "headers of each request, such as authorization; one whose value is empty is left out",
             presence: Presence::Optional,
-            value: http::HEADERS,
+            value: addresses::HEADERS,
         },
         Key {
             name: "items",
@@ -153,12 +153,12 @@ fn read_pull(walk: &Walk<'_>, entry: &Entry) -> Option<Pull> {
         let problem = Problem::new("file.key.missing", entry.key_span, format!("{title} has no url"));
         walk.report(problem.help("url: the address to read; one that is empty, because its variable is, switches the pull off"));
     }
-    http::check_url(&fields);
+    addresses::check_url(&fields);
     let (retry_backoff, retry_backoff_max) = (fields.duration("retry_backoff"), fields.duration("retry_backoff_max"));
     Some(Pull {
         name: entry.key.clone(),
         url: fields.text("url"),
-        headers: http::read_headers(&fields, &OWN_HEADERS),
+        headers: addresses::read_headers(&fields, &OWN_HEADERS),
         items: cursor::path(&fields, "items").unwrap_or_default(),
         cursor: cursor::read(&fields),
         interval: fields.duration("interval")?,

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use openssl::memcmp;
 use serde_json::json;
 
+use crate::limits::{Limiter, Taken};
 use believed::Believed;
 use duto_definition::auth::sha256;
 use duto_definition::{Auth, Role, Roles};
@@ -86,14 +87,18 @@ impl Guard {
         caller.ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))
     }
 
-    /// The roles of what somebody signs in with; None if nobody knows it.
+    /// Who signs in with this: somebody who may look at pages.
     async fn knows(&self, text: &str) -> Result<Caller, Refusal> {
         let credential = Credential { text: text.to_owned(), by_cookie: true };
         let mut caller = None;
         for rules in &self.rules {
             caller = Some(rules.known(&credential).await?);
         }
-        caller.ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))
+        let caller = caller.ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))?;
+        match caller.roles.has(Role::Read) {
+            true => Ok(caller),
+            false => Err(Refusal::Forbidden(format!("{} may not read", caller.name))),
+        }
     }
 }
 
@@ -142,24 +147,50 @@ fn credential(headers: &HeaderMap) -> Option<Credential> {
 /// What a route needs, and who decides.
 #[derive(Clone)]
 pub struct Needs {
-    pub guard: Arc<Guard>,
-    pub role: Role,
+    /// The rules, and the role that they are to find.
+    pub guard: Option<(Arc<Guard>, Role)>,
+    pub limiter: Option<Arc<Limiter>>,
+    pub route: Arc<str>,
 }
 
 /// Lets a request through, with its [`Caller`] beside it, or answers it.
-pub async fn let_in(State(Needs { guard, role }): State<Needs>, mut request: Request, next: Next) -> Response {
+pub async fn let_in(State(Needs { guard, limiter, route }): State<Needs>, mut request: Request, next: Next) -> Response {
+    // Who is not known by a name is known by an address; so are those who guess.
+    let take = |name: Option<&str>, request: &Request| {
+        let limiter = limiter.as_ref()?;
+        let address = || limiter.address(request.headers(), request.extensions());
+        Some(name.map_or_else(|| limiter.take(&address(), &route), |name| limiter.take(name, &route)))
+    };
+    let Some((guard, role)) = guard else { return counted(take(None, &request), request, next).await };
     match guard.check(request.method(), request.headers(), role).await {
         Ok(caller) => {
+            let name = (caller.name != ANONYMOUS).then(|| format!("key {}", caller.name));
+            let taken = take(name.as_deref(), &request);
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            counted(taken, request, next).await
         }
         Err(refusal) => {
+            if let Some(taken) = take(None, &request).filter(|taken| !taken.allowed) {
+                return taken.refusal();
+            }
             tracing::info!(path = request.uri().path(), role = role.as_str(), %refusal, "a request is not let in");
             match refusal {
                 Refusal::Unauthorized(_) if sign_in::is_for_a_person(&request) => sign_in::page(&request),
                 refusal => refusal.into_response(),
             }
         }
+    }
+}
+
+async fn counted(taken: Option<Taken>, request: Request, next: Next) -> Response {
+    match taken {
+        Some(taken) if !taken.allowed => taken.refusal(),
+        Some(taken) => {
+            let mut response = next.run(request).await;
+            taken.tell(&mut response);
+            response
+        }
+        None => next.run(request).await,
     }
 }
 

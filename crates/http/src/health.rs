@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::Json;
 use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
-use crate::routes::Routes;
 use super::Served;
+use crate::routes::Routes;
 use duto_definition::{Pipeline, Role};
 use duto_load::failure::Failure;
 

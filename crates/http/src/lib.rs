@@ -2,6 +2,8 @@
 
 pub mod auth; // who is let in
 pub mod routes; // every route and who may come by it
+pub mod limits; // how many requests one caller may send
+mod network; // TLS, time limits, other origins
 pub mod page; // /, /docs and their files
 pub mod overview; // every pipeline of a process
 pub mod endpoints; // GET /api/...
@@ -16,9 +18,7 @@ pub mod topics; // the topic browser, a server of its own
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use auth::Guard;
@@ -31,6 +31,8 @@ use duto_runtime::progress::Progress;
 use duto_stages::Stages;
 use endpoints::Answers;
 use faults::Faults;
+use limits::Limiter;
+pub use network::{bind, serve};
 use routes::{Access, Routes};
 
 /// What the endpoints of one pipeline look at.
@@ -64,9 +66,9 @@ impl Served {
 
 /// All routes of a pipeline, in the order in which a person meets them.
 pub fn routes(served: &Served) -> Routes<Arc<Served>> {
-    let ingest = ingest::routes(served.ingest()).into_iter().fold(Routes::new(), |routes, taken| {
-        routes.with(taken.method, Access::Needs(Role::Ingest), &taken.path, taken.handler)
-    });
+    let ingest = ingest::routes(served.ingest())
+        .into_iter()
+        .fold(Routes::new(), |routes, taken| routes.with(taken.method, Access::Needs(Role::Ingest), &taken.path, taken.handler));
     page::routes(served)
         .merge(auth::routes(served.guard.as_ref()))
         .merge(endpoints::routes(served))
@@ -79,15 +81,6 @@ pub fn routes(served: &Served) -> Routes<Arc<Served>> {
 
 /// The server of a pipeline.
 pub fn router(served: Arc<Served>) -> Router {
-    routes(&served).into_router(served.guard.as_ref()).with_state(served)
-}
-
-/// Binds the address now, so that a port that is taken is an error before anything starts.
-pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
-}
-
-/// Serves until `stop` ends, then finishes the requests that are open.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop).await.context("serving HTTP")
+    let limiter = Limiter::new(&served.pipeline.http.limits).map(Arc::new);
+    routes(&served).into_router(served.guard.as_ref(), limiter.as_ref()).with_state(served)
 }

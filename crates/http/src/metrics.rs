@@ -14,8 +14,8 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use crate::routes::Routes;
 use super::Served;
+use crate::routes::Routes;
 use duto_definition::Role;
 use duto_runtime::progress::MOST_COUNTED;
 use duto_runtime::progress::{Condition, Histogram, STAGES};

@@ -5,8 +5,8 @@ pub mod ingest; // endpoints that take records
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::Json;
+use axum::extract::State;
 use serde_json::{Map, Value, json};
 use tokio_postgres::types::Type;
 

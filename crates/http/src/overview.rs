@@ -34,7 +34,7 @@ pub struct Overlooked {
 
 /// The page and what it asks for.
 pub fn router(overview: Overview, guard: Option<&Arc<Guard>>) -> Router {
-    routes(guard).into_router(guard).with_state(Arc::new(overview))
+    routes(guard).into_router(guard, None).with_state(Arc::new(overview))
 }
 
 /// All of its routes.

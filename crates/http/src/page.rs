@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -28,15 +28,18 @@ pub const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' d
 const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
 
 pub fn routes(served: &Served) -> Routes<Arc<Served>> {
-    let routes = Routes::new()
-        .get(Role::Read, "/duto/assets/{*name}", named_asset)
-        .get(Role::Read, "/docs", |headers: HeaderMap| async move { asset("docs/index.html", &headers, DOCS_POLICY) });
+    let routes =
+        Routes::new()
+            .get(Role::Read, "/duto/assets/{*name}", named_asset)
+            .get(Role::Read, "/docs", |headers: HeaderMap| async move { asset("docs/index.html", &headers, DOCS_POLICY) });
     if served.pipeline.dashboard.is_none() {
         return routes;
     }
-    routes
-        .get(Role::Read, "/", |headers: HeaderMap| async move { asset("index.html", &headers, POLICY) })
-        .get(Role::Read, "/duto/dashboard.json", dashboard)
+    routes.get(Role::Read, "/", |headers: HeaderMap| async move { asset("index.html", &headers, POLICY) }).get(
+        Role::Read,
+        "/duto/dashboard.json",
+        dashboard,
+    )
 }
 
 /// A file of a page.

@@ -13,6 +13,11 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use duto_definition::Role;
 
 use crate::auth::{Guard, Needs, let_in};
+use crate::limits::Limiter;
+
+/// Of one address: a person mistypes, a program guesses.
+const SIGN_INS_A_SECOND: f32 = 0.5;
+const SIGN_INS_AT_ONCE: f32 = 10.0;
 
 /// Who may come by a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,17 +91,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.list.iter().map(|(route, _)| route)
     }
 
-    /// The server's router. Without a guard everybody is let in.
-    pub fn into_router(self, guard: Option<&Arc<Guard>>) -> Router<S> {
+    /// The server's router. Without a guard everybody is let in; without a limiter requests are not counted, but for those that try
+    /// to sign in.
+    pub fn into_router(self, guard: Option<&Arc<Guard>>, limiter: Option<&Arc<Limiter>>) -> Router<S> {
+        let sign_ins = Arc::new(Limiter::of(SIGN_INS_A_SECOND, SIGN_INS_AT_ONCE, Vec::new()));
         self.list.into_iter().fold(Router::new(), |router, (route, handler)| {
-            let handler = match (guard, route.access) {
-                (Some(guard), Access::Needs(role)) => {
-                    let needs = Needs { guard: guard.clone(), role };
-                    handler.route_layer(middleware::from_fn_with_state(needs, let_in))
-                }
-                (Some(_), Access::Open | Access::Unlocks) | (None, _) => handler,
+            let (role, limiter) = match route.access {
+                Access::Open => return router.route(&route.path, handler),
+                Access::Unlocks => (None, limiter.or(Some(&sign_ins))),
+                Access::Needs(role) => (Some(role), limiter),
             };
-            router.route(&route.path, handler)
+            let guard = guard.cloned().zip(role);
+            let needs = Needs { guard, limiter: limiter.cloned(), route: route.path.clone().into() };
+            router.route(&route.path, handler.route_layer(middleware::from_fn_with_state(needs, let_in)))
         })
     }
 }

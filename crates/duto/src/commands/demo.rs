@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::pipeline_file::{Loaded, load};
 use super::run::{Plan, run_pipeline, stop_on_signals, wait_for};
 use super::{exit_code, generate, topics};
+use duto_definition::Http;
 use duto_generate::GenerateSettings;
 use duto_http::auth::Guard;
 use duto_http::overview::{self, Overlooked, Overview};
@@ -72,7 +73,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         if loaded.pipeline.generate.is_some() {
             start_generator(&mut parts, &loaded, &log, &args, &stop);
         }
-        let plan = Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false, allow_anonymous: false };
+        let plan =
+            Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false, allow_anonymous: false };
         let progress = Arc::new(Progress::default());
         overlooked.push(Overlooked { file: loaded.file.clone(), pipeline: loaded.pipeline.clone(), progress: progress.clone() });
         parts.spawn(run_pipeline(loaded, log, progress, plan, stop.clone()));
@@ -121,7 +123,9 @@ async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Over
     println!("\nstart here: http://{OVERVIEW_ADDRESS}/");
     let stop = stop.clone();
     let stopped = async move { wait_for(&stop).await };
-    parts.spawn(async move { duto_http::serve(listener, overview::router(overview, guard.as_ref()), stopped).await.map(|()| exit_code::FINE) });
+    parts.spawn(async move {
+        duto_http::serve(listener, overview::router(overview, guard.as_ref()), &Http::default(), stopped).await.map(|()| exit_code::FINE)
+    });
     Ok(())
 }
 

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
-use duto_definition::Pipeline;
 use crate::exposure::{self, ExposureArgs};
+use duto_definition::Pipeline;
 use duto_http::Served;
 use duto_http::auth::Guard;
 use duto_http::endpoints::Answers;
@@ -261,6 +261,7 @@ async fn serve_http(
     let served = Arc::new(served);
     tokio::spawn(duto_http::advice::look(served.clone()));
     tokio::spawn(duto_http::faults::watch(served.clone()));
+    let http = loaded.pipeline.http.clone();
     let router = duto_http::router(served);
     let stopped = async move {
         wait_for(&stop).await;
@@ -268,7 +269,7 @@ async fn serve_http(
         ending.cancel();
     };
     Ok(async move {
-        let mut serving = pin!(duto_http::serve(listener, router, stopped));
+        let mut serving = pin!(duto_http::serve(listener, router, &http, stopped));
         tokio::select! {
             served = &mut serving => served,
             // It ends with the streams; by itself only where it panicked: then answers would stay as they are for ever.

@@ -14,6 +14,7 @@ use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::run::{stop_on_signals, wait_for};
 use crate::exposure::{self, ExposureArgs};
+use duto_definition::Http;
 use duto_http::auth::Guard;
 use duto_http::topics::{Browser, ReadingPipeline, router};
 use duto_log::Log;
@@ -72,6 +73,7 @@ pub async fn serve_topics(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
+    let http = pipelines.first().map_or_else(Http::default, |reading| reading.pipeline.http.clone());
     let guard = Guard::new(pipelines.iter().map(|reading| &reading.pipeline.auth))?;
     exposure::require_guard(address, guard.is_some(), allow_anonymous)?;
     let producer = tokio::task::block_in_place(|| log.producer()).context("preparing to send")?;
@@ -82,7 +84,7 @@ pub async fn serve_topics(
         wait_for(&stop).await;
         ending.cancel();
     };
-    duto_http::serve(listener, router(Arc::new(browser), address, guard.as_ref()), stopped).await
+    duto_http::serve(listener, router(Arc::new(browser), address, guard.as_ref()), &http, stopped).await
 }
 
 /// One page shows one log: the pipelines' own, with the settings of the first file for how to reach it.

@@ -67,7 +67,9 @@ impl KeyFile {
         if now != known.1 {
             match read(&self.path) {
                 Ok(keys) => *known = (keys, now),
-                Err(error) => tracing::warn!(error = format!("{error:#}"), "auth.key_set changed, and cannot be read: the keys stay as they were"),
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "auth.key_set changed, and cannot be read: the keys stay as they were")
+                }
             }
         }
         known.0.clone()

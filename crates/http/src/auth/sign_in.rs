@@ -89,8 +89,9 @@ fn form(headers: &HeaderMap, next: &str, is_wrong: bool) -> Response {
     ];
     let html = filled.into_iter().fold(PAGE.to_owned(), |page, (mark, text)| page.replace(mark, text));
     let style = openssl::base64::encode_block(&Sha256::digest(STYLE));
-    let policy =
-        format!("default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:");
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:"
+    );
     let about = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
         (header::CONTENT_SECURITY_POLICY, policy),

@@ -7,10 +7,10 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
+use openssl::memcmp;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Public};
 use openssl::rsa::{Padding, Rsa};
-use openssl::memcmp;
 use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 use serde::Deserialize;
 use serde_json::Value;
@@ -307,8 +307,9 @@ mod tests {
         let good = json!({"iss": "https://i", "aud": ["us", "them"], "exp": 4_000_000_000_u64});
         for (key, published, algorithm) in [(&rsa, &of_rsa, "RS256"), (&rsa, &of_rsa, "PS256"), (&ec, &of_ec, "ES256")] {
             let text = token(key, algorithm, &good);
-            let verify =
-                |text: &str, published: &Value| Token::parse(text).map(|token| token.verify(&SignedBy::Published(&keys(published)), &wanted()));
+            let verify = |text: &str, published: &Value| {
+                Token::parse(text).map(|token| token.verify(&SignedBy::Published(&keys(published)), &wanted()))
+            };
             assert_eq!(verify(&text, published), Some(Ok(wanted().roles)), "{algorithm}");
             let (signed, signature) = text.rsplit_once('.').unwrap();
             let other = encoded(json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_001_u64}).to_string().as_bytes());

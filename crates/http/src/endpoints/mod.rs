@@ -12,8 +12,8 @@ use serde_json::json;
 
 use super::Served;
 use super::routes::Routes;
-use duto_definition::Role;
 pub use answer::{Answer, Answers};
+use duto_definition::Role;
 
 /// One route an endpoint.
 pub fn routes(served: &Served) -> Routes<Arc<Served>> {

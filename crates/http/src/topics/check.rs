@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::http::Method;
-use axum::extract::{Path, State};
 use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::routes::Routes;
 use super::Browser;
 use super::refusal::Refusal;
 use super::send::{MOST_BODY_BYTES, Outgoing};
+use crate::routes::Routes;
 use duto_definition::Role;
 use duto_stages::decode::key_of;
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
 use axum::Json;
+use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
-use crate::routes::Routes;
 use super::refusal::Refusal;
 use super::{Browser, ReadingPipeline};
+use crate::routes::Routes;
 use duto_definition::Role;
 use duto_generate::{Generator, put_examples};
 use duto_stages::decode::key_of;

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::routes::Routes;
 use super::Browser;
 use super::cursor::{self, Marks};
 use super::filter::Filter;
@@ -21,6 +20,7 @@ use super::looks::{Ends, PATIENCE};
 use super::message::{LISTED_BYTES, Message, list_to_json};
 use super::refusal::Refusal;
 use super::stream::events_of;
+use crate::routes::Routes;
 use duto_definition::Role;
 use duto_ground::batch::Batch;
 use duto_log::Span;

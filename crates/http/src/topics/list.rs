@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
 use axum::Json;
+use axum::extract::{Query, State};
 use chrono::{SecondsFormat, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::routes::Routes;
 use super::Browser;
 use super::refusal::Refusal;
 use super::sampler::{Sample, TopicSample};
+use crate::routes::Routes;
 use duto_definition::Role;
 
 pub fn routes() -> Routes<Arc<Browser>> {

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::routes::Routes;
 use super::cursor::{self, Marks};
 use super::looks::{Ends, PATIENCE};
 use super::message::{Message, OPENED_BYTES, list_to_json};
 use super::paging::{self, Page};
 use super::refusal::Refusal;
 use super::{Browser, send};
+use crate::routes::Routes;
 use duto_definition::Role;
 use duto_ground::batch::Batch;
 use duto_log::Span;

@@ -112,6 +112,6 @@ pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Browser>> {
 
 /// The server. `listens_on` decides which names of this host are answered, see [`guard`].
 pub fn router(browser: Arc<Browser>, listens_on: SocketAddr, guard: Option<&Arc<Guard>>) -> Router {
-    let router = routes(guard).into_router(guard);
+    let router = routes(guard).into_router(guard, None);
     router.layer(axum::middleware::from_fn_with_state(listens_on, guard::guard)).with_state(browser)
 }

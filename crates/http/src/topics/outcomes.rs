@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
 use axum::Json;
+use axum::extract::{Path, Query, State};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use crate::routes::Routes;
 use super::looks::PATIENCE;
 use super::refusal::Refusal;
 use super::{Browser, ReadingPipeline};
+use crate::routes::Routes;
 use duto_definition::Role;
 use duto_load::failure::Failure;
 

@@ -13,7 +13,6 @@ use futures_util::Stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::routes::Routes;
 use super::Browser;
 use super::cursor::{self, Marks};
 use super::filter::Filter;
@@ -21,6 +20,7 @@ use super::looks::Ends;
 use super::message::list_to_json;
 use super::refusal::Refusal;
 use super::stream::events_of;
+use crate::routes::Routes;
 use duto_definition::Role;
 use scan::{Bounds, Found, Scan};
 
