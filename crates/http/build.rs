@@ -1,4 +1,5 @@
-//! Lists the files of the web pages, so that the program holds them. Without them it still compiles, and says at `/` how to build them.
+//! Lists the files of the web pages, so that the program holds them. Without them it still
+//! compiles, and says at `/` how to build them.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,15 @@ fn main() -> std::io::Result<()> {
     for name in names.iter().filter(|name| !name.ends_with(".gz")) {
         let path = dist.join(name);
         let zipped = dist.join(format!("{name}.gz"));
-        let zipped = if zipped.is_file() { format!("Some(include_bytes!({zipped:?}))") } else { "None".to_owned() };
-        let _ = writeln!(table, "    Asset {{ name: {name:?}, plain: include_bytes!({path:?}), zipped: {zipped} }},");
+        let zipped = if zipped.is_file() {
+            format!("Some(include_bytes!({zipped:?}))")
+        } else {
+            "None".to_owned()
+        };
+        let _ = writeln!(
+            table,
+            "    Asset {{ name: {name:?}, plain: include_bytes!({path:?}), zipped: {zipped} }},"
+        );
     }
     table.push_str("];\n");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default());

@@ -22,7 +22,10 @@ pub struct Admin<'a> {
 
 impl<'a> Admin<'a> {
     pub fn of(log: &'a TestLog) -> Result<Admin<'a>> {
-        let client = ClientConfig::new().set("bootstrap.servers", &log.bootstrap_servers).create().context("an admin client")?;
+        let client = ClientConfig::new()
+            .set("bootstrap.servers", &log.bootstrap_servers)
+            .create()
+            .context("an admin client")?;
         Ok(Admin { log, client })
     }
 
@@ -35,13 +38,17 @@ impl<'a> Admin<'a> {
     /// Deletes the topic, and waits until it is gone.
     pub async fn delete(&self) -> Result<()> {
         first(self.client.delete_topics(&[&self.log.topic], &AdminOptions::new()).await?)?;
-        let is_gone = || self.log.log().topic(&self.log.topic, PATIENCE).is_ok_and(|found| found.is_none());
+        let is_gone =
+            || self.log.log().topic(&self.log.topic, PATIENCE).is_ok_and(|found| found.is_none());
         wait_until("the topic is gone", PATIENCE, is_gone).await
     }
 
     /// Makes the topic after it was deleted.
     pub fn make(&self, partitions: i32) -> Result<()> {
-        Ok(self.log.log().create_topic(&NewTopic { name: self.log.topic.clone(), partitions, retention: None }, PATIENCE)?)
+        Ok(self.log.log().create_topic(
+            &NewTopic { name: self.log.topic.clone(), partitions, retention: None },
+            PATIENCE,
+        )?)
     }
 
     /// Changes a setting of a topic.

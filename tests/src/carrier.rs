@@ -123,8 +123,11 @@ impl State {
     }
 
     fn answer(&self, path: &str, headers: &[String]) -> String {
-        let header =
-            |name: &str| headers.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned));
+        let header = |name: &str| {
+            headers.iter().find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix(&format!("{name}: ")).map(str::to_owned)
+            })
+        };
         if header("authorization").as_deref() != Some("bearer of-a-carrier") {
             return with_head("401 Unauthorized", "", "");
         }
@@ -140,19 +143,44 @@ impl State {
             Style::Cursor => {
                 let from = query("after").unwrap_or(0);
                 let page = &items[from..items.len().min(from + PAGE)];
-                with_head("200 OK", "", &format!("{{\"data\":{{\"orders\":[{}]}},\"next\":{}}}", page.join(","), from + page.len()))
+                with_head(
+                    "200 OK",
+                    "",
+                    &format!(
+                        "{{\"data\":{{\"orders\":[{}]}},\"next\":{}}}",
+                        page.join(","),
+                        from + page.len()
+                    ),
+                )
             }
             Style::Link => {
                 let page = query("page").unwrap_or(0);
                 let (from, to) = (items.len().min(page * PAGE), items.len().min((page + 1) * PAGE));
                 let more = items.len() > (page + 1) * PAGE;
-                let link = if more { format!("Link: </items?page={}>; rel=\"next\"\r\n", page + 1) } else { String::new() };
-                with_head("200 OK", &link, &format!("{{\"data\":{{\"orders\":[{}]}}}}", items[from..to].join(",")))
+                let link = if more {
+                    format!("Link: </items?page={}>; rel=\"next\"\r\n", page + 1)
+                } else {
+                    String::new()
+                };
+                with_head(
+                    "200 OK",
+                    &link,
+                    &format!("{{\"data\":{{\"orders\":[{}]}}}}", items[from..to].join(",")),
+                )
             }
             Style::Since => {
                 let since = query("since").unwrap_or(0);
-                let page: Vec<&str> = items.iter().map(String::as_str).filter(|item| order_number(item) >= since).take(PAGE).collect();
-                with_head("200 OK", "", &format!("{{\"data\":{{\"orders\":[{}]}}}}", page.join(",")))
+                let page: Vec<&str> = items
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|item| order_number(item) >= since)
+                    .take(PAGE)
+                    .collect();
+                with_head(
+                    "200 OK",
+                    "",
+                    &format!("{{\"data\":{{\"orders\":[{}]}}}}", page.join(",")),
+                )
             }
             Style::Whole => {
                 let etag = format!("\"v{}\"", items.len());
@@ -160,29 +188,40 @@ impl State {
                     self.not_modified.fetch_add(1, Ordering::Relaxed);
                     return with_head("304 Not Modified", "", "");
                 }
-                with_head("200 OK", &format!("ETag: {etag}\r\n"), &format!("{{\"data\":{{\"orders\":[{}]}}}}", items.join(",")))
+                with_head(
+                    "200 OK",
+                    &format!("ETag: {etag}\r\n"),
+                    &format!("{{\"data\":{{\"orders\":[{}]}}}}", items.join(",")),
+                )
             }
         }
     }
 }
 
 fn order_number(item: &str) -> usize {
-    serde_json::from_str::<serde_json::Value>(item).ok().and_then(|item| item["order_number"].as_u64()).unwrap_or(0) as usize
+    serde_json::from_str::<serde_json::Value>(item)
+        .ok()
+        .and_then(|item| item["order_number"].as_u64())
+        .unwrap_or(0) as usize
 }
 
 fn with_head(status: &str, more: &str, body: &str) -> String {
     format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{more}Connection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: \
+            {}\r\n{more}Connection: close\r\n\r\n{body}",
         body.len()
     )
 }
 
-/// Refusals, an answer that is cut, one that is no JSON, and a connection that is closed without a word.
+/// Refusals, an answer that is cut, one that is no JSON, and a connection that is closed without a
+/// word.
 fn failure(turn: usize) -> String {
     match turn % 5 {
         0 => with_head("503 Service Unavailable", "Retry-After: 0\r\n", ""),
         1 => with_head("500 Internal Server Error", "", "oops"),
-        2 => "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"data\":{\"orders\":[{\"order_number\":".to_owned(),
+        2 => "HTTP/1.1 200 OK\r\nContent-Length: \
+            1000\r\n\r\n{\"data\":{\"orders\":[{\"order_number\":"
+            .to_owned(),
         3 => with_head("200 OK", "", "<html>"),
         _ => String::new(),
     }

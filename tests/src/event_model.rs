@@ -1,4 +1,5 @@
-//! What the e-commerce tables, views and endpoints must say, computed from the messages one after the other, without SQL.
+//! What the e-commerce tables, views and endpoints must say, computed from the messages one after
+//! the other, without SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +36,8 @@ struct Sold {
 type Rows = Vec<Vec<String>>;
 
 impl EventModel {
-    /// Messages count in their partition's order. What is the first of its key in two partitions must be the same in both.
+    /// Messages count in their partition's order. What is the first of its key in two partitions
+    /// must be the same in both.
     pub fn of(placed: &[Placed<EventMeaning>]) -> EventModel {
         let mut in_order: Vec<_> = placed.iter().collect();
         in_order.sort_by_key(|placed| (placed.partition, placed.offset));
@@ -43,7 +45,9 @@ impl EventModel {
         for placed in in_order {
             match &placed.message.meaning {
                 EventMeaning::Malformed => model.malformed += 1,
-                EventMeaning::Event(event) if model.events.contains_key(&event.event_id) => model.repeats += 1,
+                EventMeaning::Event(event) if model.events.contains_key(&event.event_id) => {
+                    model.repeats += 1
+                }
                 EventMeaning::Event(event) => {
                     if let Some(product) = &event.product {
                         model.products.entry(product.id.clone()).or_insert_with(|| product.clone());
@@ -64,29 +68,36 @@ impl EventModel {
     pub async fn compare(&self, client: &Client) -> Result<()> {
         for (statement, expected) in [
             (
-                "SELECT event_id, event_type, to_char(timestamp, 'YYYY-MM-DD HH24:MI:SS.US'), user_id, session_id FROM events",
+                "SELECT event_id, event_type, to_char(timestamp, 'YYYY-MM-DD HH24:MI:SS.US'),
+                    user_id, session_id FROM events",
                 self.event_rows(),
             ),
-            ("SELECT product_id, product_name, category, price::text FROM products", self.product_rows()),
+            ("SELECT product_id, product_name, category, price::text
+                FROM products", self.product_rows()),
             (
-                "SELECT transaction_id, event_id, product_id, quantity::text, total_amount::text, payment_method,
+                "SELECT transaction_id, event_id, product_id, quantity::text, total_amount::text,
+                 payment_method,
                  to_char(timestamp, 'YYYY-MM-DD HH24:MI:SS.US') FROM transactions",
                 self.transaction_rows(),
             ),
             (
-                "SELECT category, total_transactions::text, total_quantity::text, total_revenue::text, avg_transaction_value::text FROM sales_by_category",
+                "SELECT category, total_transactions::text, total_quantity::text,
+                    total_revenue::text, avg_transaction_value::text FROM sales_by_category",
                 self.category_rows(),
             ),
             (
-                "SELECT product_id, product_name, category, total_sales::text, total_quantity::text, total_revenue::text FROM top_products",
+                "SELECT product_id, product_name, category, total_sales::text, total_quantity::text,
+                    total_revenue::text FROM top_products",
                 self.top_rows(),
             ),
             (
-                "SELECT date::text, total_events::text, unique_users::text, total_sessions::text, total_purchases::text FROM daily_metrics",
+                "SELECT date::text, total_events::text, unique_users::text, total_sessions::text,
+                    total_purchases::text FROM daily_metrics",
                 self.daily_rows(),
             ),
             (
-                "SELECT sum(records)::text, sum(stored)::text, sum(repeated)::text, sum(rejected)::text, sum(filtered)::text FROM duto.batch WHERE kind = 'load'",
+                "SELECT sum(records)::text, sum(stored)::text, sum(repeated)::text,
+                    sum(rejected)::text, sum(filtered)::text FROM duto.batch WHERE kind = 'load'",
                 self.ledger_rows(),
             ),
             ("SELECT count(*)::text FROM duto.reject", vec![vec![self.malformed.to_string()]]),
@@ -101,7 +112,8 @@ impl EventModel {
         // Windows are of whole seconds: the current one is not over yet.
         let second = now_micros - now_micros.rem_euclid(SECOND_MICROS);
         let hour_of = |at: i64| at - at.rem_euclid(HOUR_MICROS);
-        let is_recent = |event: &&Event| (second - 24 * HOUR_MICROS..second).contains(&event.at_micros);
+        let is_recent =
+            |event: &&Event| (second - 24 * HOUR_MICROS..second).contains(&event.at_micros);
         let recent = || self.events.values().filter(is_recent);
         let total = |events: &mut dyn Iterator<Item = &Event>| {
             sum(events.map(|event| event.purchase.as_ref().map_or(0, |bought| bought.total_cents)))
@@ -160,25 +172,45 @@ impl EventModel {
     fn purchases(&self) -> impl Iterator<Item = (&Event, &Product, Sold)> {
         self.events.values().filter_map(|event| {
             let bought = event.purchase.as_ref()?;
-            Some((event, event.product.as_ref()?, Sold { sales: 1, quantity: bought.quantity, revenue_cents: bought.total_cents }))
+            Some((
+                event,
+                event.product.as_ref()?,
+                Sold { sales: 1, quantity: bought.quantity, revenue_cents: bought.total_cents },
+            ))
         })
     }
 
-    fn distinct<'a>(&'a self, events: impl Iterator<Item = &'a Event>, of: fn(&Event) -> &String) -> usize {
+    fn distinct<'a>(
+        &'a self,
+        events: impl Iterator<Item = &'a Event>,
+        of: fn(&Event) -> &String,
+    ) -> usize {
         events.map(of).collect::<BTreeSet<_>>().len()
     }
 
     fn event_rows(&self) -> Rows {
         let row = |event: &Event| {
             let Event { event_id, event_type, at_micros, user_id, session_id, .. } = event;
-            vec![event_id.clone(), (*event_type).to_owned(), full(*at_micros), user_id.clone(), session_id.clone()]
+            vec![
+                event_id.clone(),
+                (*event_type).to_owned(),
+                full(*at_micros),
+                user_id.clone(),
+                session_id.clone(),
+            ]
         };
         self.events.values().map(row).collect()
     }
 
     fn product_rows(&self) -> Rows {
-        let row =
-            |product: &Product| vec![product.id.clone(), product.name.clone(), product.category.clone(), decimal(product.price_cents)];
+        let row = |product: &Product| {
+            vec![
+                product.id.clone(),
+                product.name.clone(),
+                product.category.clone(),
+                decimal(product.price_cents),
+            ]
+        };
         self.products.values().map(row).collect()
     }
 
@@ -203,23 +235,42 @@ impl EventModel {
     }
 
     fn by_category(&self) -> BTreeMap<String, Sold> {
-        grouped(self.by_product().into_iter().map(|(id, sold)| (self.products[&id].category.clone(), sold)))
+        grouped(
+            self.by_product()
+                .into_iter()
+                .map(|(id, sold)| (self.products[&id].category.clone(), sold)),
+        )
     }
 
     fn category_rows(&self) -> Rows {
         let row = |(category, sold): (String, Sold)| {
             let average = decimal(rounded(sold.revenue_cents, sold.sales));
-            vec![category, sold.sales.to_string(), sold.quantity.to_string(), decimal(sold.revenue_cents), average]
+            vec![
+                category,
+                sold.sales.to_string(),
+                sold.quantity.to_string(),
+                decimal(sold.revenue_cents),
+                average,
+            ]
         };
         self.by_category().into_iter().map(row).collect()
     }
 
     fn top_rows(&self) -> Rows {
         let mut sold: Vec<(String, Sold)> = self.by_product().into_iter().collect();
-        sold.sort_by(|one, other| other.1.revenue_cents.cmp(&one.1.revenue_cents).then_with(|| one.0.cmp(&other.0)));
+        sold.sort_by(|one, other| {
+            other.1.revenue_cents.cmp(&one.1.revenue_cents).then_with(|| one.0.cmp(&other.0))
+        });
         let row = |(id, sold): (String, Sold)| {
             let Product { name, category, .. } = &self.products[&id];
-            vec![id.clone(), name.clone(), category.clone(), sold.sales.to_string(), sold.quantity.to_string(), decimal(sold.revenue_cents)]
+            vec![
+                id.clone(),
+                name.clone(),
+                category.clone(),
+                sold.sales.to_string(),
+                sold.quantity.to_string(),
+                decimal(sold.revenue_cents),
+            ]
         };
         sold.into_iter().take(10).map(row).collect()
     }
@@ -233,25 +284,45 @@ impl EventModel {
             let users = self.distinct(events.iter().copied(), |event| &event.user_id);
             let sessions = self.distinct(events.iter().copied(), |event| &event.session_id);
             let purchases = events.iter().filter(|event| event.purchase.is_some()).count();
-            vec![day, events.len().to_string(), users.to_string(), sessions.to_string(), purchases.to_string()]
+            vec![
+                day,
+                events.len().to_string(),
+                users.to_string(),
+                sessions.to_string(),
+                purchases.to_string(),
+            ]
         };
         days.into_iter().map(row).collect()
     }
 
     fn ledger_rows(&self) -> Rows {
-        let counts = [self.events.len() + self.repeats + self.malformed, self.events.len(), self.repeats, self.malformed, 0];
+        let counts = [
+            self.events.len() + self.repeats + self.malformed,
+            self.events.len(),
+            self.repeats,
+            self.malformed,
+            0,
+        ];
         vec![counts.iter().map(usize::to_string).collect()]
     }
 }
 
 async fn same_rows(client: &Client, statement: &str, mut expected: Rows) -> Result<()> {
     let found = client.query(statement, &[]).await?;
-    let mut found: Rows =
-        found.iter().map(|row| (0..row.len()).map(|column| row.get::<_, Option<String>>(column).unwrap_or_default()).collect()).collect();
+    let mut found: Rows = found
+        .iter()
+        .map(|row| {
+            (0..row.len())
+                .map(|column| row.get::<_, Option<String>>(column).unwrap_or_default())
+                .collect()
+        })
+        .collect();
     found.sort();
     expected.sort();
-    let missing: Vec<_> = expected.iter().filter(|row| found.binary_search(row).is_err()).take(3).collect();
-    let surplus: Vec<_> = found.iter().filter(|row| expected.binary_search(row).is_err()).take(3).collect();
+    let missing: Vec<_> =
+        expected.iter().filter(|row| found.binary_search(row).is_err()).take(3).collect();
+    let surplus: Vec<_> =
+        found.iter().filter(|row| expected.binary_search(row).is_err()).take(3).collect();
     ensure!(
         found == expected,
         "{} rows, expected are {}; for example missing {missing:?}, surplus {surplus:?}",

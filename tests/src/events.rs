@@ -44,7 +44,8 @@ pub enum EventMeaning {
     Malformed,
 }
 
-/// One per cent is malformed, two per cent are repeats, of which every second says something else than the first.
+/// One per cent is malformed, two per cent are repeats, of which every second says something else
+/// than the first.
 const MALFORMED_PERCENT: u32 = 1;
 const REPEAT_PERCENT: u32 = 2;
 const USERS: u32 = 100;
@@ -99,10 +100,13 @@ impl Events {
         self.message(event)
     }
 
-    /// The id of an earlier event: of one just before, which is in the same batch, or of any. The rest is made anew.
+    /// The id of an earlier event: of one just before, which is in the same batch, or of any. The
+    /// rest is made anew.
     fn repeat(&mut self) -> Message<EventMeaning> {
-        let from = if self.random.random_bool(0.5) { self.made.len().saturating_sub(20) } else { 0 };
-        let (event_id, user_id) = self.made[self.random.random_range(from..self.made.len())].clone();
+        let from =
+            if self.random.random_bool(0.5) { self.made.len().saturating_sub(20) } else { 0 };
+        let (event_id, user_id) =
+            self.made[self.random.random_range(from..self.made.len())].clone();
         let event = self.event(event_id, user_id);
         self.message(event)
     }
@@ -114,7 +118,8 @@ impl Events {
             total_cents: self.random.random_range(1_000..=500_000),
             payment: PAYMENTS[self.random.random_range(0..PAYMENTS.len())],
         });
-        let product = (purchase.is_some() || self.random.random_bool(0.9)).then(|| self.product(&user_id));
+        let product =
+            (purchase.is_some() || self.random.random_bool(0.9)).then(|| self.product(&user_id));
         Event {
             event_id,
             event_type,
@@ -126,25 +131,41 @@ impl Events {
         }
     }
 
-    /// Mostly one of the catalogue, the same whoever says it. The others are one user's own, and called otherwise every time: the first stays.
+    /// Mostly one of the catalogue, the same whoever says it. The others are one user's own, and
+    /// called otherwise every time: the first stays.
     fn product(&mut self, user_id: &str) -> Product {
         if self.random.random_bool(0.9) {
             let place = self.random.random_range(0..CATALOGUE.len());
             let (name, category, price_cents) = CATALOGUE[place];
-            return Product { id: format!("PROD{:03}", place + 1), name: name.into(), category: category.into(), price_cents };
+            return Product {
+                id: format!("PROD{:03}", place + 1),
+                name: name.into(),
+                category: category.into(),
+                price_cents,
+            };
         }
-        let (number, version) = (self.random.random_range(0..3), self.random.random_range(0..1_000));
+        let (number, version) =
+            (self.random.random_range(0..3), self.random.random_range(0..1_000));
         let mut name = format!("Própria {version} de {user_id}");
         if version % 50 == 0 {
             name = format!("{name} {}", "ç".repeat(300)).chars().take(255).collect();
         }
         let price_cents = self.random.random_range(100..100_000);
-        Product { id: format!("P-{user_id}-{number}"), name, category: "Própria".into(), price_cents }
+        Product {
+            id: format!("P-{user_id}-{number}"),
+            name,
+            category: "Própria".into(),
+            price_cents,
+        }
     }
 
     fn message(&mut self, event: Event) -> Message<EventMeaning> {
         let pairs = self.pairs(&event);
-        Message { key: event.user_id.clone(), payload: object(&pairs).into_bytes(), meaning: EventMeaning::Event(Box::new(event)) }
+        Message {
+            key: event.user_id.clone(),
+            payload: object(&pairs).into_bytes(),
+            meaning: EventMeaning::Event(Box::new(event)),
+        }
     }
 
     fn pairs(&mut self, event: &Event) -> Pairs {
@@ -160,11 +181,18 @@ impl Events {
         if let Some(Product { id, name, category, price_cents }) = &event.product {
             let (id, category) = (text(id), text(category));
             // What follows the 255th character is cut, and a NUL is removed.
-            let name = if name.chars().count() == 255 { format!("{name} and so on") } else { name.clone() };
+            let name = if name.chars().count() == 255 {
+                format!("{name} and so on")
+            } else {
+                name.clone()
+            };
             let name = text(&name).replacen(' ', "\\u0000 ", 1);
             pairs.push((
                 "product",
-                format!(r#"{{"id": {id}, "name": {name}, "category": {category}, "price": {}}}"#, decimal(*price_cents)),
+                format!(
+                    r#"{{"id": {id}, "name": {name}, "category": {category}, "price": {}}}"#,
+                    decimal(*price_cents)
+                ),
             ));
         }
         match event.event_type {
@@ -180,8 +208,16 @@ impl Events {
             } else {
                 decimal(*total_cents)
             };
-            pairs.extend([("quantity", quantity.to_string()), ("total_amount", total), ("payment_method", text(payment))]);
-            pairs.push(("shipping_address", r#"{"street": "Rua das Flores, 10", "city": "São Paulo", "country": "Brazil"}"#.to_owned()));
+            pairs.extend([
+                ("quantity", quantity.to_string()),
+                ("total_amount", total),
+                ("payment_method", text(payment)),
+            ]);
+            pairs.push((
+                "shipping_address",
+                r#"{"street": "Rua das Flores, 10", "city": "São Paulo", "country": "Brazil"}"#
+                    .to_owned(),
+            ));
         }
         pairs
     }
@@ -193,7 +229,8 @@ impl Events {
             0 => utc.to_rfc3339_opts(SecondsFormat::Micros, true),
             1 => utc.naive_utc().format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
             _ => {
-                let zone = chrono::FixedOffset::west_opt(3 * 3_600).unwrap_or_else(|| chrono::FixedOffset::east_opt(0).expect("UTC"));
+                let zone = chrono::FixedOffset::west_opt(3 * 3_600)
+                    .unwrap_or_else(|| chrono::FixedOffset::east_opt(0).expect("UTC"));
                 utc.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::Micros, false)
             }
         }
@@ -207,8 +244,12 @@ impl Events {
         event.purchase = Some(Purchase { quantity: 1, total_cents: 100, payment: "paypal" });
         event.product = Some(self.product(&user_id));
         let mut pairs = self.pairs(&event);
-        let mut set =
-            |name: &'static str, value: &str| pairs.iter_mut().filter(|pair| pair.0 == name).for_each(|pair| pair.1 = value.to_owned());
+        let mut set = |name: &'static str, value: &str| {
+            pairs
+                .iter_mut()
+                .filter(|pair| pair.0 == name)
+                .for_each(|pair| pair.1 = value.to_owned())
+        };
         match self.malformed % 16 {
             0 => set("event_type", "\"refund\""),
             1 => set("event_id", &text(&"x".repeat(97))),
@@ -227,12 +268,17 @@ impl Events {
             14 => pairs.push(("user_id", "\"USER001\"".to_owned())),
             _ => pairs.retain(|pair| pair.0 != "product"),
         }
-        Message { key: user_id, payload: object(&pairs).into_bytes(), meaning: EventMeaning::Malformed }
+        Message {
+            key: user_id,
+            payload: object(&pairs).into_bytes(),
+            meaning: EventMeaning::Malformed,
+        }
     }
 }
 
 fn object(pairs: &Pairs) -> String {
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+    let pairs: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 

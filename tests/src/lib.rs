@@ -1,5 +1,5 @@
-//! What the end-to-end tests share. They run the real program against a real Kafka, the embedded log and a real PostgreSQL; nothing is
-//! skipped for want of a server.
+//! What the end-to-end tests share. They run the real program against a real Kafka, the embedded
+//! log and a real PostgreSQL; nothing is skipped for want of a server.
 
 pub mod admin; // what an operator of Kafka does to a topic
 pub mod carrier; // an HTTP API to read

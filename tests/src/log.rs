@@ -55,7 +55,12 @@ impl TestLog {
     }
 
     /// On a broker of the test's own.
-    pub fn create_at(kind: LogKind, purpose: &str, partitions: i32, bootstrap_servers: String) -> Result<TestLog> {
+    pub fn create_at(
+        kind: LogKind,
+        purpose: &str,
+        partitions: i32,
+        bootstrap_servers: String,
+    ) -> Result<TestLog> {
         Self::create_with(kind, purpose, partitions, bootstrap_servers, &[])
     }
 
@@ -91,7 +96,8 @@ impl TestLog {
             loop {
                 let places = places.clone();
                 let outcome = Box::new(move |sent: Result<duto_log::Sent, LogError>| {
-                    places.lock().expect("no holder panics")[index] = Some(sent.map(|sent| (sent.partition, sent.offset)));
+                    places.lock().expect("no holder panics")[index] =
+                        Some(sent.map(|sent| (sent.partition, sent.offset)));
                 });
                 let record = OutgoingRecord {
                     topic: &self.topic,
@@ -112,7 +118,11 @@ impl TestLog {
         let places = places.lock().expect("no holder panics");
         for (message, place) in messages.iter().zip(places.iter()) {
             match place {
-                Some(Ok((partition, offset))) => placed.push(Placed { partition: *partition, offset: *offset, message: message.clone() }),
+                Some(Ok((partition, offset))) => placed.push(Placed {
+                    partition: *partition,
+                    offset: *offset,
+                    message: message.clone(),
+                }),
                 Some(Err(error)) => bail!("a message was not taken: {error}"),
                 None => bail!("a message has no outcome"),
             }
@@ -121,11 +131,13 @@ impl TestLog {
     }
 }
 
-/// Everything that is committed in a topic now; the records of a partition in the order of their offsets. Nothing where there is no topic.
+/// Everything that is committed in a topic now; the records of a partition in the order of their
+/// offsets. Nothing where there is no topic.
 pub fn read_committed(log: &dyn Log, topic: &str) -> Result<Batch> {
     let Some(described) = log.topic(topic, TIMEOUT)? else { return Ok(Batch::default()) };
     let end = |partition| Ok((partition, stable_end(log, topic, partition)?));
-    let ends: BTreeMap<i32, i64> = (0..described.partitions).map(end).collect::<Result<_, LogError>>()?;
+    let ends: BTreeMap<i32, i64> =
+        (0..described.partitions).map(end).collect::<Result<_, LogError>>()?;
     let mut consumer = log.consumer(&ConsumerSettings {
         topic: topic.to_owned(),
         group: shared::unique_name("reader"),
@@ -141,10 +153,16 @@ pub fn read_committed(log: &dyn Log, topic: &str) -> Result<Batch> {
         for event in consumer.poll(&mut read, 10_000, Duration::from_millis(100)) {
             match event {
                 Event::Assigned(partitions) => {
-                    let start = |partition: &i32| Start { partition: *partition, offset: 0, leader_epoch: -1 };
+                    let start = |partition: &i32| Start {
+                        partition: *partition,
+                        offset: 0,
+                        leader_epoch: -1,
+                    };
                     consumer.assign(&partitions.iter().map(start).collect::<Vec<_>>())?;
                 }
-                Event::End { partition, offset } => open.retain(|open, end| *open != partition || *end > offset),
+                Event::End { partition, offset } => {
+                    open.retain(|open, end| *open != partition || *end > offset)
+                }
                 Event::Fatal(reason) => bail!("{topic}: {reason}"),
                 _ => {}
             }
@@ -152,12 +170,14 @@ pub fn read_committed(log: &dyn Log, topic: &str) -> Result<Batch> {
     }
     consumer.close();
     let mut committed = Batch::default();
-    read.iter().filter(|record| record.head.offset < ends[&record.head.partition]).for_each(|record| committed.push_record(record));
+    read.iter()
+        .filter(|record| record.head.offset < ends[&record.head.partition])
+        .for_each(|record| committed.push_record(record));
     Ok(committed)
 }
 
-/// Kafka answers a commit before it has told every partition of it: the stable end follows a moment later. Where a transaction was left
-/// open it does not, so that is not waited for long.
+/// Kafka answers a commit before it has told every partition of it: the stable end follows a moment
+/// later. Where a transaction was left open it does not, so that is not waited for long.
 fn stable_end(log: &dyn Log, topic: &str, partition: i32) -> Result<i64, LogError> {
     let deadline = Instant::now() + COMMIT_PATIENCE;
     loop {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use duto_servers::{Kafka, KafkaSettings, Postgres, PostgresSettings, Protocol, Proxy, ScratchFolder, free_port};
+use duto_servers::{
+    Kafka, KafkaSettings, Postgres, PostgresSettings, Protocol, Proxy, ScratchFolder, free_port,
+};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 
 /// A PostgreSQL of the test's own, and a proxy before it. The database is `sales_db`.
@@ -16,7 +18,8 @@ pub struct OwnPostgres {
 impl OwnPostgres {
     pub fn start(purpose: &str) -> Result<OwnPostgres> {
         let folder = ScratchFolder::create(purpose)?;
-        let postgres = Postgres::start(&folder.path().join("cluster"), PostgresSettings::for_tests())?;
+        let postgres =
+            Postgres::start(&folder.path().join("cluster"), PostgresSettings::for_tests())?;
         postgres.create_database("sales_db")?;
         let proxy = Proxy::start(postgres.address(), Protocol::Postgres)?;
         Ok(OwnPostgres { proxy, postgres, _folder: folder })
@@ -64,7 +67,8 @@ impl OwnKafka {
     }
 }
 
-/// The Kafka that fault tests share: one has it at a time, because a start takes seconds. It is not the one of the other tests.
+/// The Kafka that fault tests share: one has it at a time, because a start takes seconds. It is not
+/// the one of the other tests.
 pub async fn own_kafka() -> Result<MappedMutexGuard<'static, OwnKafka>> {
     static OWN: Mutex<Option<OwnKafka>> = Mutex::const_new(None);
     let mut slot = OWN.lock().await;

@@ -1,4 +1,5 @@
-//! What is left of files when the power fails: all that was synced, and of the rest what happens to have reached the disk.
+//! What is left of files when the power fails: all that was synced, and of the rest what happens to
+//! have reached the disk.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,8 +53,11 @@ impl<'a> Disk<'a> {
             match change {
                 Change::Sync { covers } => {
                     let file = self.synced.entry(path).or_default();
-                    let (durable, rest): (Vec<usize>, Vec<usize>) = unsynced.iter().partition(|number| **number < *covers);
-                    durable.iter().for_each(|number| apply(file, &self.changes[*number].1, |_| true));
+                    let (durable, rest): (Vec<usize>, Vec<usize>) =
+                        unsynced.iter().partition(|number| **number < *covers);
+                    durable
+                        .iter()
+                        .for_each(|number| apply(file, &self.changes[*number].1, |_| true));
                     *unsynced = rest;
                 }
                 _ => unsynced.push(number),
@@ -65,7 +69,9 @@ impl<'a> Disk<'a> {
     /// Files that were deleted before are gone for good.
     fn forget_deleted(&mut self, covers: usize) {
         for (path, unsynced) in &mut self.unsynced {
-            let is_deleted = |number: &usize| *number < covers && matches!(self.changes[*number].1, Change::Delete);
+            let is_deleted = |number: &usize| {
+                *number < covers && matches!(self.changes[*number].1, Change::Delete)
+            };
             if let Some(place) = unsynced.iter().rposition(is_deleted) {
                 unsynced.drain(..=place);
                 self.synced.insert(path, None);
@@ -75,7 +81,8 @@ impl<'a> Disk<'a> {
 
     /// Writes what a power failure at this moment leaves into a folder. The files keep their names.
     pub fn write_into(&self, folder: &Path, what: Unsynced) -> Result<()> {
-        let mut dice = StdRng::seed_from_u64(if let Unsynced::SomeArrive(seed) = what { seed } else { 0 });
+        let mut dice =
+            StdRng::seed_from_u64(if let Unsynced::SomeArrive(seed) = what { seed } else { 0 });
         let last = self.unsynced.values().flatten().max().copied();
         for (path, unsynced) in &self.unsynced {
             let mut file = self.synced.get(path).cloned().flatten();
@@ -109,7 +116,8 @@ fn apply(file: &mut Option<Vec<u8>>, change: &Change, mut arrives: impl FnMut(us
         Change::Write { offset, bytes } => {
             let file = file.get_or_insert_default();
             for (sector, piece) in bytes.chunks(SECTOR_BYTES).enumerate() {
-                let (from, to) = (offset + sector * SECTOR_BYTES, offset + sector * SECTOR_BYTES + piece.len());
+                let (from, to) =
+                    (offset + sector * SECTOR_BYTES, offset + sector * SECTOR_BYTES + piece.len());
                 if arrives(sector) {
                     file.resize(file.len().max(to), 0);
                     file[from..to].copy_from_slice(piece);
@@ -118,6 +126,9 @@ fn apply(file: &mut Option<Vec<u8>>, change: &Change, mut arrives: impl FnMut(us
         }
         Change::Truncate { bytes } if arrives(0) => file.get_or_insert_default().truncate(*bytes),
         Change::Delete if arrives(0) => *file = None,
-        Change::Truncate { .. } | Change::Delete | Change::Sync { .. } | Change::SyncNames { .. } => {}
+        Change::Truncate { .. }
+        | Change::Delete
+        | Change::Sync { .. }
+        | Change::SyncNames { .. } => {}
     }
 }

@@ -1,4 +1,5 @@
-//! Messages that relays published: the outbox that they come from, and what a consumer of what is committed sees of them.
+//! Messages that relays published: the outbox that they come from, and what a consumer of what is
+//! committed sees of them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,24 +22,39 @@ use crate::log::read_committed;
 use crate::pipeline::TestPipeline;
 
 /// What a relay needs, made from a test's pipeline; the schema `duto` is made where it is missing.
-pub async fn surroundings(pipeline: &TestPipeline, log: Arc<dyn Log>, keep_sent: Duration) -> Result<Surroundings> {
+pub async fn surroundings(
+    pipeline: &TestPipeline,
+    log: Arc<dyn Log>,
+    keep_sent: Duration,
+) -> Result<Surroundings> {
     let (connector, source_topic) = connector(&pipeline.file, &pipeline.environment).await?;
     let progress = Arc::<Progress>::default();
     let runtime = tokio::runtime::Handle::current();
-    Ok(Surroundings { log, pool: Pool::of_relays(connector)?, progress, runtime, source_topic, keep_sent })
+    Ok(Surroundings {
+        log,
+        pool: Pool::of_relays(connector)?,
+        progress,
+        runtime,
+        source_topic,
+        keep_sent,
+    })
 }
 
 async fn connector(file: &Path, environment: &[(String, String)]) -> Result<(Connector, String)> {
     let text = std::fs::read_to_string(file)?;
-    let value = |name: &str| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let value = |name: &str| {
+        environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    };
     let name = file.display().to_string();
-    let parsed = duto_definition::parse(&name, &text, &value).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let parsed = duto_definition::parse(&name, &text, &value)
+        .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let connector = Connector::new(&parsed.database, "publish")?;
     ensure_tables(&mut connector.connect().await?, &parsed).await?;
     Ok((connector, parsed.source.topic))
 }
 
-/// Writes messages into the outbox, as a load does: each call is a transaction with a token of its own.
+/// Writes messages into the outbox, as a load does: each call is a transaction with a token of its
+/// own.
 pub struct Outbox {
     pub position: Position,
     pub target: String,
@@ -49,7 +65,10 @@ pub struct Outbox {
 impl Outbox {
     /// The same number has the same message id, whatever happens in between.
     pub fn message_id(&self, number: u64) -> Uuid {
-        Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{}/{}/{number}", self.position.topic, self.position.partition).as_bytes())
+        Uuid::new_v5(
+            &Uuid::NAMESPACE_OID,
+            format!("{}/{}/{number}", self.position.topic, self.position.partition).as_bytes(),
+        )
     }
 
     pub async fn write(&mut self, client: &mut Client, count: u64) -> Result<()> {
@@ -58,7 +77,8 @@ impl Outbox {
         let token = Uuid::new_v4();
         let insert = transaction
             .prepare(
-                "INSERT INTO duto.outbox (pipeline, topic, partition, target, key, value, headers, message_id, token)
+                "INSERT INTO duto.outbox (pipeline, topic, partition, target, key, value, headers,
+                 message_id, token)
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             )
             .await?;
@@ -66,9 +86,25 @@ impl Outbox {
             let value = number.to_string().into_bytes();
             // Some without a key, some with headers of their own.
             let key: Option<Vec<u8>> = None;
-            let headers = (number % 3 == 0).then(|| encode_headers([("trace", Some(value.as_slice()))]));
+            let headers =
+                (number % 3 == 0).then(|| encode_headers([("trace", Some(value.as_slice()))]));
             let id = self.message_id(number);
-            transaction.execute(&insert, &[pipeline, topic, partition, &self.target, &key, &value, &headers, &id, &token]).await?;
+            transaction
+                .execute(
+                    &insert,
+                    &[
+                        pipeline,
+                        topic,
+                        partition,
+                        &self.target,
+                        &key,
+                        &value,
+                        &headers,
+                        &id,
+                        &token,
+                    ],
+                )
+                .await?;
         }
         transaction.commit().await?;
         self.next += count;
@@ -99,7 +135,10 @@ pub fn read_all(log: &dyn Log, topic: &str) -> Result<Vec<Published>> {
     let mut published = Vec::new();
     for record in batch.iter() {
         let mut headers = record.headers.map(decode_headers).unwrap_or_default();
-        let id = headers.iter().position(|(name, _)| name == MESSAGE_ID).context("a message without an id")?;
+        let id = headers
+            .iter()
+            .position(|(name, _)| name == MESSAGE_ID)
+            .context("a message without an id")?;
         let (_, id) = headers.remove(id);
         published.push(Published {
             partition: record.head.partition,

@@ -1,4 +1,5 @@
-//! A receiver of calls: a small HTTP server that answers as it is told, and remembers what it was sent.
+//! A receiver of calls: a small HTTP server that answers as it is told, and remembers what it was
+//! sent.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -76,7 +77,11 @@ fn answer_all(stream: TcpStream, requests: &Mutex<Vec<Received>>, decide: &Decid
         received.status = decide(&received.body);
         let (status, body) = (received.status, "{}");
         requests.lock().expect("no holder panics").push(received);
-        let head = format!("HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\ncontent-length: \
+                {}\r\n\r\n",
+            body.len()
+        );
         if answers.write_all((head + body).as_bytes()).is_err() {
             return;
         }
@@ -84,8 +89,13 @@ fn answer_all(stream: TcpStream, requests: &Mutex<Vec<Received>>, decide: &Decid
 }
 
 fn read_request(lines: &mut BufReader<TcpStream>) -> Result<Received> {
-    let mut received =
-        Received { at: Instant::now(), idempotency_key: String::new(), authorization: String::new(), body: String::new(), status: 0 };
+    let mut received = Received {
+        at: Instant::now(),
+        idempotency_key: String::new(),
+        authorization: String::new(),
+        body: String::new(),
+        status: 0,
+    };
     let mut length = 0;
     loop {
         let mut line = String::new();

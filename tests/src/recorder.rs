@@ -1,7 +1,9 @@
-//! Records what SQLite writes and syncs below a folder, so that a test can ask what a power failure would have left.
+//! Records what SQLite writes and syncs below a folder, so that a test can ask what a power failure
+//! would have left.
 //!
-//! The recorder is SQLite's own file layer but for the five calls that change a file. It becomes the default of this process, so the
-//! product needs to know nothing of it; files elsewhere are not touched.
+//! The recorder is SQLite's own file layer but for the five calls that change a file. It becomes
+//! the default of this process, so the product needs to know nothing of it; files elsewhere are not
+//! touched.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -49,11 +51,18 @@ struct OpenFile {
     path: PathBuf,
     /// SQLite's own methods.
     own: usize,
-    /// SQLite syncs the folder too when it first syncs a journal or a write-ahead log that it may have made.
+    /// SQLite syncs the folder too when it first syncs a journal or a write-ahead log that it may
+    /// have made.
     syncs_names: bool,
 }
 
-type Open = unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, *mut ffi::sqlite3_file, c_int, *mut c_int) -> c_int;
+type Open = unsafe extern "C" fn(
+    *mut ffi::sqlite3_vfs,
+    *const c_char,
+    *mut ffi::sqlite3_file,
+    c_int,
+    *mut c_int,
+) -> c_int;
 type Delete = unsafe extern "C" fn(*mut ffi::sqlite3_vfs, *const c_char, c_int) -> c_int;
 
 static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
@@ -73,7 +82,8 @@ impl Recording {
         Recording
     }
 
-    /// How many changes there are so far: what a sender heard before then, it heard of nothing later.
+    /// How many changes there are so far: what a sender heard before then, it heard of nothing
+    /// later.
     pub fn len(&self) -> usize {
         with(|recorder| recorder.len())
     }
@@ -121,7 +131,8 @@ impl Recorder {
 }
 
 fn register() {
-    // SAFETY: SQLite initializes itself at the first call; the copy of its layer lives for ever, as it must.
+    // SAFETY: SQLite initializes itself at the first call; the copy of its layer lives for ever, as
+    // it must.
     unsafe {
         let own = &*ffi::sqlite3_vfs_find(std::ptr::null());
         let layer = Box::leak(Box::new(*own));
@@ -135,8 +146,13 @@ fn register() {
 }
 
 unsafe fn path_of(name: *const c_char) -> PathBuf {
-    // SAFETY: the caller's, who got the name from SQLite: it ends with a NUL, or is NULL for a file without a name.
-    if name.is_null() { PathBuf::new() } else { PathBuf::from(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()) }
+    // SAFETY: the caller's, who got the name from SQLite: it ends with a NUL, or is NULL for a file
+    // without a name.
+    if name.is_null() {
+        PathBuf::new()
+    } else {
+        PathBuf::from(unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
+    }
 }
 
 unsafe extern "C" fn open(
@@ -147,7 +163,8 @@ unsafe extern "C" fn open(
     out_flags: *mut c_int,
 ) -> c_int {
     let Some(own_open) = with(|recorder| recorder.own_open) else { return ffi::SQLITE_CANTOPEN };
-    // SAFETY: SQLite's own arguments go to SQLite's own function; afterwards the file's methods are ours to change until it is closed.
+    // SAFETY: SQLite's own arguments go to SQLite's own function; afterwards the file's methods are
+    // ours to change until it is closed.
     unsafe {
         let code = own_open(layer, name, file, flags, out_flags);
         let path = path_of(name);
@@ -155,7 +172,10 @@ unsafe extern "C" fn open(
             with(|recorder| {
                 if recorder.is_recorded(&path) {
                     let own = (*file).pMethods as usize;
-                    let methods = *recorder.recording_methods.entry(own).or_insert_with(|| recording(&*(own as Methods)));
+                    let methods = *recorder
+                        .recording_methods
+                        .entry(own)
+                        .or_insert_with(|| recording(&*(own as Methods)));
                     let journals = ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_MAIN_JOURNAL;
                     let syncs_names = flags & journals != 0 && flags & ffi::SQLITE_OPEN_CREATE != 0;
                     recorder.open.insert(file as usize, OpenFile { path, own, syncs_names });
@@ -178,17 +198,25 @@ fn recording(own: &ffi::sqlite3_io_methods) -> usize {
 
 /// The file's path, and the methods that do the work.
 fn file_of(file: *mut ffi::sqlite3_file) -> (PathBuf, &'static ffi::sqlite3_io_methods) {
-    let open = with(|recorder| recorder.open.get(&(file as usize)).cloned()).expect("only files that were opened here come here");
+    let open = with(|recorder| recorder.open.get(&(file as usize)).cloned())
+        .expect("only files that were opened here come here");
     // SAFETY: SQLite's methods are statics of its own.
     (open.path, unsafe { &*(open.own as Methods) })
 }
 
-unsafe extern "C" fn write(file: *mut ffi::sqlite3_file, bytes: *const c_void, count: c_int, offset: i64) -> c_int {
+unsafe extern "C" fn write(
+    file: *mut ffi::sqlite3_file,
+    bytes: *const c_void,
+    count: c_int,
+    offset: i64,
+) -> c_int {
     let (path, own) = file_of(file);
     // SAFETY: SQLite's own arguments; the buffer has as many bytes as it says.
     unsafe {
         let kept = std::slice::from_raw_parts(bytes.cast::<u8>(), count as usize).to_vec();
-        with(|recorder| recorder.note(&path, Change::Write { offset: offset as usize, bytes: kept }));
+        with(|recorder| {
+            recorder.note(&path, Change::Write { offset: offset as usize, bytes: kept })
+        });
         own.xWrite.map_or(ffi::SQLITE_IOERR, |write| write(file, bytes, count, offset))
     }
 }
@@ -209,7 +237,11 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     if code == ffi::SQLITE_OK {
         with(|recorder| {
             recorder.note(&path, Change::Sync { covers });
-            if recorder.open.get_mut(&(file as usize)).is_some_and(|open| std::mem::take(&mut open.syncs_names)) {
+            if recorder
+                .open
+                .get_mut(&(file as usize))
+                .is_some_and(|open| std::mem::take(&mut open.syncs_names))
+            {
                 recorder.note_names(&path, covers);
             }
         });
@@ -224,7 +256,11 @@ unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
     unsafe { own.xClose.map_or(ffi::SQLITE_IOERR, |close| close(file)) }
 }
 
-unsafe extern "C" fn delete(layer: *mut ffi::sqlite3_vfs, name: *const c_char, sync_folder: c_int) -> c_int {
+unsafe extern "C" fn delete(
+    layer: *mut ffi::sqlite3_vfs,
+    name: *const c_char,
+    sync_folder: c_int,
+) -> c_int {
     let Some(own_delete) = with(|recorder| recorder.own_delete) else { return ffi::SQLITE_IOERR };
     // SAFETY: SQLite's own arguments.
     let (path, code) = unsafe { (path_of(name), own_delete(layer, name, sync_folder)) };

@@ -35,7 +35,8 @@ pub struct Small {
 }
 
 impl Small {
-    /// `sections` is the pipeline's text without `pipeline`, `source` and `database`. `beforehand` is SQL that somebody else ran before.
+    /// `sections` is the pipeline's text without `pipeline`, `source` and `database`. `beforehand`
+    /// is SQL that somebody else ran before.
     pub async fn create(purpose: &str, sections: &str, beforehand: &str) -> Result<Self> {
         let database = TestDatabase::create(purpose)?;
         let log = TestLog::create(LogKind::Embedded, purpose, 1)?;
@@ -47,7 +48,11 @@ impl Small {
 
     /// Puts records into the log.
     pub fn send<'a>(&self, records: impl IntoIterator<Item = &'a str>) -> Result<Vec<Placed<()>>> {
-        let message = |record: &str| Message { key: "key".to_owned(), payload: record.as_bytes().to_vec(), meaning: () };
+        let message = |record: &str| Message {
+            key: "key".to_owned(),
+            payload: record.as_bytes().to_vec(),
+            meaning: (),
+        };
         self.log.send(&records.into_iter().map(message).collect::<Vec<_>>())
     }
 
@@ -56,10 +61,13 @@ impl Small {
         catch_up(&self.pipeline, PATIENCE)
     }
 
-    /// Runs a command over the pipeline's file, which stands behind the arguments given; returns its exit code, and what it said on
-    /// standard output and standard error.
+    /// Runs a command over the pipeline's file, which stands behind the arguments given; returns
+    /// its exit code, and what it said on standard output and standard error.
     pub fn command(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
-        let (file, folder) = (self.pipeline.file.display().to_string(), self.pipeline.log_folder.display().to_string());
+        let (file, folder) = (
+            self.pipeline.file.display().to_string(),
+            self.pipeline.log_folder.display().to_string(),
+        );
         command(&self.pipeline, &[arguments, &[&file, "--log-folder", &folder]].concat())
     }
 
@@ -75,7 +83,8 @@ impl Small {
         let mut rows = Vec::new();
         for message in self.client.simple_query(query).await? {
             if let SimpleQueryMessage::Row(row) = message {
-                let values: Vec<&str> = (0..row.len()).map(|column| row.get(column).unwrap_or("-")).collect();
+                let values: Vec<&str> =
+                    (0..row.len()).map(|column| row.get(column).unwrap_or("-")).collect();
                 rows.push(values.join(" "));
             }
         }

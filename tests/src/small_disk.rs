@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use duto_servers::ScratchFolder;
 
-/// A tmpfs of a few megabytes, unmounted with this value. Mounting takes root, or sudo that asks for no password.
+/// A tmpfs of a few megabytes, unmounted with this value. Mounting takes root, or sudo that asks
+/// for no password.
 pub struct SmallDisk {
     path: PathBuf,
     _folder: ScratchFolder,
@@ -22,7 +23,8 @@ impl SmallDisk {
         let path = folder.path().join("disk");
         fs::create_dir(&path)?;
         let owner = fs::metadata(like)?;
-        let options = format!("size={megabytes}m,mode=0777,uid={},gid={}", owner.uid(), owner.gid());
+        let options =
+            format!("size={megabytes}m,mode=0777,uid={},gid={}", owner.uid(), owner.gid());
         run("mount", &["-t", "tmpfs", "-o", &options, "tmpfs", &path.display().to_string()])?;
         Ok(SmallDisk { path, _folder: folder })
     }
@@ -69,6 +71,10 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
         command.args(["-n", program]);
     }
     let output = command.args(arguments).output().with_context(|| format!("running {program}"))?;
-    ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    ensure!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
     Ok(())
 }

@@ -28,12 +28,17 @@ impl Timescale {
         let mut output = BufReader::new(child.stdout.take().context("its standard output")?);
         let mut line = String::new();
         output.read_line(&mut line)?;
-        // PostgreSQL's own remarks come there, too; nobody wants them, but a closed pipe would end the server.
+        // PostgreSQL's own remarks come there, too; nobody wants them, but a closed pipe would end
+        // the server.
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
         let port = line.trim().rsplit(' ').next().and_then(|port| port.parse().ok());
         let mut server = Timescale { child, port: 0 };
-        server.port =
-            port.with_context(|| format!("the server said {line:?}; are the packages of tests/ there? `scripts/setup` fetches them"))?;
+        server.port = port.with_context(|| {
+            format!(
+                "the server said {line:?}; are the packages of tests/ \
+                there? `scripts/setup` fetches them"
+            )
+        })?;
         Ok(server)
     }
 

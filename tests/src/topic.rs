@@ -21,7 +21,8 @@ pub struct Found {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Everything on a topic, each partition in its order, from its first offset to what is decided now. A topic that is not there is empty.
+/// Everything on a topic, each partition in its order, from its first offset to what is decided
+/// now. A topic that is not there is empty.
 pub fn read_all(log: &dyn Log, topic: &str) -> Result<Vec<Found>> {
     let Some(description) = log.topic(topic, TIMEOUT)? else { return Ok(Vec::new()) };
     let mut goals = BTreeMap::new();
@@ -31,7 +32,9 @@ pub fn read_all(log: &dyn Log, topic: &str) -> Result<Vec<Found>> {
         goals.insert(partition, marks.last_stable);
         starts.push(Start { partition, offset: marks.low, leader_epoch: -1 });
     }
-    goals.retain(|partition, goal| starts.iter().any(|start| start.partition == *partition && start.offset < *goal));
+    goals.retain(|partition, goal| {
+        starts.iter().any(|start| start.partition == *partition && start.offset < *goal)
+    });
     let settings = ConsumerSettings {
         topic: topic.to_owned(),
         group: shared::unique_name("reads-all"),
@@ -43,13 +46,23 @@ pub fn read_all(log: &dyn Log, topic: &str) -> Result<Vec<Found>> {
     let mut consumer = log.consumer(&settings)?;
     let (mut batch, mut reached) = (Batch::default(), BTreeMap::new());
     let deadline = Instant::now() + TIMEOUT;
-    while goals.iter().any(|(partition, goal)| reached.get(partition).is_none_or(|at: &i64| at < goal)) {
-        ensure!(Instant::now() < deadline, "{topic} was not read to its end: {reached:?} of {goals:?}");
+    while goals
+        .iter()
+        .any(|(partition, goal)| reached.get(partition).is_none_or(|at: &i64| at < goal))
+    {
+        ensure!(
+            Instant::now() < deadline,
+            "{topic} was not read to its end: {reached:?} of {goals:?}"
+        );
         let before = batch.len();
         for event in consumer.poll(&mut batch, 10_000, POLL) {
             match event {
                 Event::Assigned(partitions) => {
-                    let own: Vec<Start> = starts.iter().filter(|start| partitions.contains(&start.partition)).copied().collect();
+                    let own: Vec<Start> = starts
+                        .iter()
+                        .filter(|start| partitions.contains(&start.partition))
+                        .copied()
+                        .collect();
                     consumer.assign(&own)?;
                 }
                 Event::End { partition, offset } => drop(reached.insert(partition, offset)),

@@ -1,4 +1,5 @@
-//! Tracking events of the logistics topic and of its files: good ones, bad ones and repeats, each with what it says.
+//! Tracking events of the logistics topic and of its files: good ones, bad ones and repeats, each
+//! with what it says.
 
 use chrono::{DateTime, SecondsFormat};
 use rand::rngs::StdRng;
@@ -36,11 +37,20 @@ pub const HEADING: &str = "id_pacote,origem,destino,status_rastreamento,data_atu
 /// One per cent is bad.
 const BAD_PERCENT: u32 = 1;
 const HOUR_MICROS: i64 = 3_600_000_000;
-const STATUSES: [&str; 7] =
-    ["ENTREGUE", "EM TRÂNSITO", "EM ROTA DE ENTREGA", "EXTRAVIADO", "CANCELADO", "AGUARDANDO RETIRADA", "ALGO \"NOVO\""];
-const CITIES: [&str; 6] = ["Natal", "Paraíba", "Acre", "Santos, SP", "São José dos \"Campos\"", "Rondônia"];
+const STATUSES: [&str; 7] = [
+    "ENTREGUE",
+    "EM TRÂNSITO",
+    "EM ROTA DE ENTREGA",
+    "EXTRAVIADO",
+    "CANCELADO",
+    "AGUARDANDO RETIRADA",
+    "ALGO \"NOVO\"",
+];
+const CITIES: [&str; 6] =
+    ["Natal", "Paraíba", "Acre", "Santos, SP", "São José dos \"Campos\"", "Rondônia"];
 
-/// Makes records of so many packages. Each package's records come at few moments, so that many are the second of a moment.
+/// Makes records of so many packages. Each package's records come at few moments, so that many are
+/// the second of a moment.
 pub struct Trackings {
     random: StdRng,
     packages: i32,
@@ -51,7 +61,12 @@ pub struct Trackings {
 impl Trackings {
     pub fn new(seed: u64, packages: i32) -> Self {
         // The first of October 2025.
-        Self { random: StdRng::seed_from_u64(seed), packages, from_micros: 1_759_276_800_000_000, bad: 0 }
+        Self {
+            random: StdRng::seed_from_u64(seed),
+            packages,
+            from_micros: 1_759_276_800_000_000,
+            bad: 0,
+        }
     }
 
     pub fn take(&mut self, count: usize) -> Vec<Record> {
@@ -65,7 +80,13 @@ impl Trackings {
         let tracking = self.tracking();
         let time = self.time(tracking.at_micros);
         let id = self.id(tracking.id);
-        let values = [id.as_str(), &self.padded(&tracking.from), &self.padded(&tracking.to), tracking.status, &time];
+        let values = [
+            id.as_str(),
+            &self.padded(&tracking.from),
+            &self.padded(&tracking.to),
+            tracking.status,
+            &time,
+        ];
         record(&values, tracking.id, TrackingMeaning::Event(tracking.clone()))
     }
 
@@ -78,7 +99,9 @@ impl Trackings {
             to: self.city(),
             status: STATUSES[self.random.random_range(0..STATUSES.len())],
             // Half of them on the hour, so that moments meet.
-            at_micros: self.from_micros + hour * HOUR_MICROS + if hour % 2 == 0 { 0 } else { self.random.random_range(0..HOUR_MICROS) },
+            at_micros: self.from_micros
+                + hour * HOUR_MICROS
+                + if hour % 2 == 0 { 0 } else { self.random.random_range(0..HOUR_MICROS) },
         }
     }
 
@@ -131,11 +154,25 @@ impl Trackings {
 
 /// Both forms of these values. An empty one is nothing in a file, and null in JSON.
 fn record(values: &[&str; 5], id: i32, meaning: TrackingMeaning) -> Record {
-    let json = |value: &str| if value.is_empty() { "null".to_owned() } else { serde_json::Value::from(value).to_string() };
-    let pairs: Vec<String> = HEADING.split(',').zip(values).map(|(name, value)| format!("\"{name}\": {}", json(value))).collect();
+    let json = |value: &str| {
+        if value.is_empty() {
+            "null".to_owned()
+        } else {
+            serde_json::Value::from(value).to_string()
+        }
+    };
+    let pairs: Vec<String> = HEADING
+        .split(',')
+        .zip(values)
+        .map(|(name, value)| format!("\"{name}\": {}", json(value)))
+        .collect();
     let payload = format!("{{{}}}", pairs.join(", ")).into_bytes();
     let quoted = |value: &&str| {
-        if value.contains([',', '"']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { (*value).to_owned() }
+        if value.contains([',', '"']) {
+            format!("\"{}\"", value.replace('"', "\"\""))
+        } else {
+            (*value).to_owned()
+        }
     };
     let line = values.iter().map(quoted).collect::<Vec<_>>().join(",");
     Record { message: Message { key: id.to_string(), payload, meaning }, line }
@@ -143,6 +180,7 @@ fn record(values: &[&str; 5], id: i32, meaning: TrackingMeaning) -> Record {
 
 /// A whole file of these records.
 pub fn file_of(records: &[Record]) -> String {
-    let lines: Vec<&str> = std::iter::once(HEADING).chain(records.iter().map(|record| record.line.as_str())).collect();
+    let lines: Vec<&str> =
+        std::iter::once(HEADING).chain(records.iter().map(|record| record.line.as_str())).collect();
     lines.join("\n") + "\n"
 }

@@ -1,4 +1,5 @@
-//! What is in the database against what a sequential model says: every message in its partition's order, one after the other.
+//! What is in the database against what a sequential model says: every message in its partition's
+//! order, one after the other.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,7 +24,11 @@ impl Model {
     pub fn of(placed: &[Placed]) -> Model {
         let mut in_order: Vec<&Placed> = placed.iter().collect();
         in_order.sort_by_key(|placed| (placed.partition, placed.offset));
-        let mut model = Model { outcomes: BTreeMap::new(), totals: BTreeMap::new(), malformed: BTreeMap::new() };
+        let mut model = Model {
+            outcomes: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            malformed: BTreeMap::new(),
+        };
         let mut seen = HashSet::new();
         for placed in in_order {
             let place = (placed.partition, placed.offset);
@@ -56,41 +61,59 @@ impl Model {
 
     /// The rows alone, where rejects were replayed or the topic is another.
     pub async fn compare_rows(&self, client: &Client) -> Result<()> {
-        let rows = client.query("SELECT order_number, total_value::text, count(*) FROM sales GROUP BY 1, 2", &[]).await?;
+        let rows = client
+            .query("SELECT order_number, total_value::text, count(*) FROM sales GROUP BY 1, 2", &[])
+            .await?;
         let mut found = BTreeMap::new();
         for row in &rows {
-            ensure!(row.get::<_, i64>(2) == 1, "order {} is there {} times", row.get::<_, i64>(0), row.get::<_, i64>(2));
+            ensure!(
+                row.get::<_, i64>(2) == 1,
+                "order {} is there {} times",
+                row.get::<_, i64>(0),
+                row.get::<_, i64>(2)
+            );
             found.insert(row.get::<_, i64>(0), row.get::<_, String>(1));
         }
         same(&found, &self.totals)
     }
 
     async fn compare_rejects(&self, client: &Client) -> Result<()> {
-        let rows = client.query(r#"SELECT partition, "offset", payload, stage, reason FROM duto.reject"#, &[]).await?;
+        let rows = client
+            .query(r#"SELECT partition, "offset", payload, stage, reason FROM duto.reject"#, &[])
+            .await?;
         let mut found = BTreeMap::new();
         for row in &rows {
             let place = (row.get::<_, i32>(0), row.get::<_, i64>(1));
             ensure!(!row.get::<_, String>(4).is_empty(), "the reject at {place:?} has no reason");
             let payload: Option<Vec<u8>> = row.get(2);
-            ensure!(found.insert(place, payload.unwrap_or_default()).is_none(), "the record at {place:?} is rejected twice");
+            ensure!(
+                found.insert(place, payload.unwrap_or_default()).is_none(),
+                "the record at {place:?} is rejected twice"
+            );
         }
         same(&found, &self.malformed)
     }
 
     async fn compare_ledger(&self, client: &Client) -> Result<()> {
-        let statement = "SELECT partition, from_offset, to_offset, records, stored, not_stored, outcomes, kind FROM duto.batch WHERE kind <> 'replay' ORDER BY partition, id";
+        let statement = "SELECT partition, from_offset, to_offset, records, stored, not_stored,
+            outcomes, kind FROM duto.batch WHERE kind <> 'replay' ORDER BY partition, id";
         let mut at: BTreeMap<i32, i64> = BTreeMap::new();
         let mut covered: BTreeMap<(i32, i64), char> = BTreeMap::new();
         for row in &client.query(statement, &[]).await? {
             let (partition, from, to): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
             let expected = at.insert(partition, to).unwrap_or(0);
-            ensure!(from == expected, "partition {partition}: a batch begins at {from}, the one before ended at {expected}");
+            ensure!(
+                from == expected,
+                "partition {partition}: a batch begins at {from}, the one before ended at \
+                    {expected}"
+            );
             if row.get::<_, String>(7) != "load" {
                 // An operator moved the position, and that is on record.
                 continue;
             }
             let (offsets, letters): (Vec<i64>, String) = (row.get(5), row.get(6));
-            let not_stored: BTreeMap<i64, char> = offsets.into_iter().zip(letters.chars()).collect();
+            let not_stored: BTreeMap<i64, char> =
+                offsets.into_iter().zip(letters.chars()).collect();
             let mut records = 0;
             for (place, _) in self.outcomes.range((partition, from)..(partition, to)) {
                 records += 1;
@@ -98,7 +121,8 @@ impl Model {
             }
             ensure!(
                 row.get::<_, i32>(3) == records,
-                "partition {partition}, offsets {from} to {to}: the ledger counts {} records, it is {records}",
+                "partition {partition}, offsets {from} to {to}: the ledger counts {} records, it \
+                    is {records}",
                 row.get::<_, i32>(3)
             );
             ensure!(
@@ -118,15 +142,21 @@ pub async fn positions(client: &Client) -> Result<BTreeMap<i32, i64>> {
 
 /// Connects to a database of the tests.
 pub async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("connecting to look at the result")?;
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("connecting to look at the result")?;
     tokio::spawn(connection);
     Ok(client)
 }
 
 /// The first few differences, not two maps of a hundred thousand entries.
-fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(found: &BTreeMap<K, V>, expected: &BTreeMap<K, V>) -> Result<()> {
-    let missing: Vec<_> = expected.iter().filter(|(key, value)| found.get(key) != Some(value)).take(5).collect();
-    let surplus: Vec<_> = found.iter().filter(|(key, value)| expected.get(key) != Some(value)).take(5).collect();
+fn same<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    found: &BTreeMap<K, V>,
+    expected: &BTreeMap<K, V>,
+) -> Result<()> {
+    let missing: Vec<_> =
+        expected.iter().filter(|(key, value)| found.get(key) != Some(value)).take(5).collect();
+    let surplus: Vec<_> =
+        found.iter().filter(|(key, value)| expected.get(key) != Some(value)).take(5).collect();
     ensure!(
         missing.is_empty() && surplus.is_empty(),
         "{} entries, expected are {}; for example missing {missing:?}, surplus {surplus:?}",

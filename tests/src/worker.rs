@@ -19,19 +19,26 @@ pub struct Worker {
     log_file: PathBuf,
 }
 
-/// The program that this test run built. One that is older than a source was built before it, and would prove nothing.
+/// The program that this test run built. One that is older than a source was built before it, and
+/// would prove nothing.
 pub fn program() -> Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let found = PROGRAM.get_or_init(|| find_program().and_then(built_last).map_err(|error| format!("{error:#}")));
+    let found = PROGRAM
+        .get_or_init(|| find_program().and_then(built_last).map_err(|error| format!("{error:#}")));
     found.clone().map_err(anyhow::Error::msg)
 }
 
 fn built_last(program: PathBuf) -> Result<PathBuf> {
     let built = std::fs::metadata(&program).and_then(|metadata| metadata.modified());
     let built = built.with_context(|| format!("there is no program at {}", program.display()))?;
-    let (source, changed) = changed_last(&root().join("crates"))?.context("there are no sources")?;
+    let (source, changed) =
+        changed_last(&root().join("crates"))?.context("there are no sources")?;
     if changed > built {
-        bail!("{} is older than {}: run scripts/build, or scripts/test", program.display(), source.display());
+        bail!(
+            "{} is older than {}: run scripts/build, or scripts/test",
+            program.display(),
+            source.display()
+        );
     }
     Ok(program)
 }
@@ -41,14 +48,19 @@ fn changed_last(folder: &Path) -> Result<Option<(PathBuf, SystemTime)>> {
     let mut newest = None;
     for entry in std::fs::read_dir(folder)? {
         let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
-        let found = if kind.is_dir() && path.file_name().is_none_or(|name| name != "tests" && name != "model") {
+        let found = if kind.is_dir()
+            && path.file_name().is_none_or(|name| name != "tests" && name != "model")
+        {
             changed_last(&path)?
         } else if path.extension().is_some_and(|kind| kind == "rs" || kind == "sql") {
             Some((path.clone(), path.metadata()?.modified()?))
         } else {
             None
         };
-        newest = [newest, found].into_iter().flatten().max_by_key(|(_, changed): &(PathBuf, SystemTime)| *changed);
+        newest = [newest, found]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(_, changed): &(PathBuf, SystemTime)| *changed);
     }
     Ok(newest)
 }
@@ -132,7 +144,10 @@ impl Worker {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                bail!("the program did not end within {patience:?}; its last lines:\n{}", self.tail());
+                bail!(
+                    "the program did not end within {patience:?}; its last lines:\n{}",
+                    self.tail()
+                );
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -151,7 +166,10 @@ impl Worker {
     /// The most memory that it ever had resident.
     pub fn peak_bytes(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the kernel tells no VmHWM")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .context("the kernel tells no VmHWM")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
     }
@@ -171,7 +189,8 @@ impl Drop for Worker {
     }
 }
 
-/// Runs the pipeline until it is caught up; anything but a clean end is an error with the program's last lines.
+/// Runs the pipeline until it is caught up; anything but a clean end is an error with the program's
+/// last lines.
 pub fn catch_up(pipeline: &TestPipeline, patience: Duration) -> Result<()> {
     let mut worker = Worker::start(pipeline, &["--until-caught-up"])?;
     let status = worker.wait(patience)?;
@@ -181,9 +200,13 @@ pub fn catch_up(pipeline: &TestPipeline, patience: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command that ends by itself; answers its exit code, its standard output and its standard error.
+/// Runs a command that ends by itself; answers its exit code, its standard output and its standard
+/// error.
 pub fn command(pipeline: &TestPipeline, arguments: &[&str]) -> Result<(i32, String, String)> {
-    let output = Command::new(program()?).args(arguments).envs(pipeline.environment.iter().cloned()).output()?;
+    let output = Command::new(program()?)
+        .args(arguments)
+        .envs(pipeline.environment.iter().cloned())
+        .output()?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
 }

@@ -1,4 +1,5 @@
-//! No setting: how long partitions are unread after a crash, a stop, and while workers are restarted one after the other.
+//! No setting: how long partitions are unread after a crash, a stop, and while workers are
+//! restarted one after the other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +55,12 @@ impl Scene {
     /// So many workers, each with its share of the partitions.
     async fn workers(&self, count: usize) -> Result<Vec<Worker>> {
         let workers: Vec<Worker> = (0..count).map(|_| self.worker()).collect::<Result<_>>()?;
-        wait_for(&self.client, &format!("SELECT count(*) = {PARTITIONS} FROM duto.position WHERE next > 0"), PATIENCE).await?;
+        wait_for(
+            &self.client,
+            &format!("SELECT count(*) = {PARTITIONS} FROM duto.position WHERE next > 0"),
+            PATIENCE,
+        )
+        .await?;
         self.wait_for_loaders(count).await?;
         tokio::time::sleep(CALM).await;
         Ok(workers)
@@ -62,17 +68,35 @@ impl Scene {
 
     /// Waits until so many workers load at the same time.
     async fn wait_for_loaders(&self, count: usize) -> Result<()> {
-        let loaders = format!("SELECT count(DISTINCT worker) = {count} FROM duto.batch WHERE committed_at > now() - interval '700 ms'");
+        let loaders = format!(
+            "SELECT count(DISTINCT worker) = {count} FROM duto.batch
+                WHERE committed_at > now() - interval '700 ms'"
+        );
         wait_for(&self.client, &loaders, PATIENCE).await
     }
 
     /// The time until records are loaded of every partition that came after now.
-    async fn every_partition_goes_on(&self, since: Instant, patience: Duration) -> Result<Duration> {
+    async fn every_partition_goes_on(
+        &self,
+        since: Instant,
+        patience: Duration,
+    ) -> Result<Duration> {
         let ends: BTreeMap<i32, i64> = (0..PARTITIONS)
-            .map(|partition| Ok((partition, self.log.log().watermarks(&self.log.topic, partition, PATIENCE)?.high)))
+            .map(|partition| {
+                Ok((
+                    partition,
+                    self.log.log().watermarks(&self.log.topic, partition, PATIENCE)?.high,
+                ))
+            })
             .collect::<Result<_>>()?;
-        let beyond: Vec<String> = ends.iter().map(|(partition, end)| format!("(partition = {partition} AND next > {end})")).collect();
-        let all = format!("SELECT count(*) = {PARTITIONS} FROM duto.position WHERE {}", beyond.join(" OR "));
+        let beyond: Vec<String> = ends
+            .iter()
+            .map(|(partition, end)| format!("(partition = {partition} AND next > {end})"))
+            .collect();
+        let all = format!(
+            "SELECT count(*) = {PARTITIONS} FROM duto.position WHERE {}",
+            beyond.join(" OR ")
+        );
         wait_for(&self.client, &all, patience).await?;
         Ok(since.elapsed())
     }
@@ -91,7 +115,8 @@ impl Scene {
     }
 }
 
-/// The figures of several rounds. On a machine that other tests share one round may be disturbed; a full run is alone, and every round counts.
+/// The figures of several rounds. On a machine that other tests share one round may be disturbed; a
+/// full run is alone, and every round counts.
 struct Rounds {
     what: &'static str,
     goal: Duration,
@@ -109,8 +134,15 @@ impl Rounds {
 
     fn judge(&self) -> Result<()> {
         println!("{}: {:?}", self.what, self.taken);
-        let must_hold = if scale(0, 1) == 1 { self.taken.iter().max() } else { self.taken.iter().min() };
-        ensure!(must_hold.is_some_and(|taken| *taken < self.goal), "{}: {:?}, the goal is {:?}", self.what, self.taken, self.goal);
+        let must_hold =
+            if scale(0, 1) == 1 { self.taken.iter().max() } else { self.taken.iter().min() };
+        ensure!(
+            must_hold.is_some_and(|taken| *taken < self.goal),
+            "{}: {:?}, the goal is {:?}",
+            self.what,
+            self.taken,
+            self.goal
+        );
         Ok(())
     }
 }
@@ -119,7 +151,10 @@ impl Rounds {
 async fn a_worker_restarted_after_a_crash_goes_on_within_a_second() -> Result<()> {
     let scene = Scene::start("back", LogKind::Kafka).await?;
     let mut workers = scene.workers(3).await?;
-    let (mut one, mut all) = (Rounds::of("one of three restarted", GOAL_RESTART), Rounds::of("all of three restarted", GOAL_RESTART));
+    let (mut one, mut all) = (
+        Rounds::of("one of three restarted", GOAL_RESTART),
+        Rounds::of("all of three restarted", GOAL_RESTART),
+    );
     for round in 0..Rounds::count() {
         workers.remove(round % 3).kill();
         let since = Instant::now();
@@ -143,8 +178,10 @@ async fn a_worker_restarted_after_a_crash_goes_on_within_a_second() -> Result<()
 async fn of_a_worker_that_is_gone_for_good_others_have_the_partitions() -> Result<()> {
     let scene = Scene::start("gone", LogKind::Kafka).await?;
     let mut workers = scene.workers(2).await?;
-    let (mut stopped, mut crashed) =
-        (Rounds::of("stopped for good", Duration::from_secs(1)), Rounds::of("crashed for good", Duration::from_secs(11)));
+    let (mut stopped, mut crashed) = (
+        Rounds::of("stopped for good", Duration::from_secs(1)),
+        Rounds::of("crashed for good", Duration::from_secs(11)),
+    );
     for _ in 0..Rounds::count() {
         let mut leaving = workers.remove(0);
         let since = Instant::now();
@@ -168,7 +205,8 @@ async fn of_a_worker_that_is_gone_for_good_others_have_the_partitions() -> Resul
     scene.finish(workers).await
 }
 
-/// The longest time for which a partition was unread: its position did not move though records came all the time.
+/// The longest time for which a partition was unread: its position did not move though records came
+/// all the time.
 struct Gaps {
     stop: Arc<AtomicBool>,
     watcher: JoinHandle<Result<Duration>>,
@@ -257,7 +295,8 @@ async fn the_embedded_log_is_read_at_once_after_a_crash() -> Result<()> {
     scene.finish(workers).await
 }
 
-/// The lock of a living worker is cut again and again, so that another one takes it for dead: both go on, under two names.
+/// The lock of a living worker is cut again and again, so that another one takes it for dead: both
+/// go on, under two names.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_place_is_taken_joins_anew() -> Result<()> {
     let scene = Scene::start("taken", LogKind::Kafka).await?;
@@ -278,13 +317,19 @@ async fn a_worker_whose_place_is_taken_joins_anew() -> Result<()> {
     });
     tokio::time::sleep(Duration::from_millis(200)).await;
     workers.push(scene.worker()?);
-    let said =
-        wait_until("one takes the place of the other", PATIENCE, || workers[0].said("another worker took this one's place") > 0).await;
+    let said = wait_until("one takes the place of the other", PATIENCE, || {
+        workers[0].said("another worker took this one's place") > 0
+    })
+    .await;
     cutting.abort();
     said.with_context(|| workers[0].tail())?;
     scene.wait_for_loaders(2).await?;
     tokio::time::sleep(CALM).await;
-    ensure!(workers[0].said("another worker took this one's place") == 1, "they do not fight:\n{}", workers[0].tail());
+    ensure!(
+        workers[0].said("another worker took this one's place") == 1,
+        "they do not fight:\n{}",
+        workers[0].tail()
+    );
     scene.finish(workers).await
 }
 
@@ -292,17 +337,27 @@ async fn a_worker_whose_place_is_taken_joins_anew() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_took_a_place_notices_more_partitions() -> Result<()> {
     let scene = Scene::start("grown", LogKind::Kafka).await?;
-    let settings = Settings { session_timeout: String::new(), ..Settings::default() }.kafka("topic.metadata.refresh.interval.ms", "1000");
+    let settings = Settings { session_timeout: String::new(), ..Settings::default() }
+        .kafka("topic.metadata.refresh.interval.ms", "1000");
     let pipeline = TestPipeline::sales(&scene.log, &scene.database.url(), &settings)?;
     let first = Worker::start(&pipeline, WORKER)?;
-    wait_for(&scene.client, &format!("SELECT count(*) = {PARTITIONS} FROM duto.position WHERE next > 0"), PATIENCE).await?;
+    wait_for(
+        &scene.client,
+        &format!("SELECT count(*) = {PARTITIONS} FROM duto.position WHERE next > 0"),
+        PATIENCE,
+    )
+    .await?;
     first.kill();
     let second = Worker::start(&pipeline, WORKER)?;
     scene.every_partition_goes_on(Instant::now(), PATIENCE).await?;
     Admin::of(&scene.log)?.grow(PARTITIONS as usize + 2).await?;
-    wait_for(&scene.client, &format!("SELECT count(*) = {} FROM duto.position", PARTITIONS + 2), PATIENCE)
-        .await
-        .with_context(|| second.tail())?;
+    wait_for(
+        &scene.client,
+        &format!("SELECT count(*) = {} FROM duto.position", PARTITIONS + 2),
+        PATIENCE,
+    )
+    .await
+    .with_context(|| second.tail())?;
     drop(scene.load.finish()?);
     ensure!(second.stop(PATIENCE)?.success(), "the worker did not end cleanly");
     Ok(())

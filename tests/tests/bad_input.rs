@@ -20,7 +20,10 @@ fn malformed(payload: Vec<u8>) -> Message {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_malformed_record_among_ten_thousand_costs_one_reject() -> Result<()> {
-    for bad in [&b"not JSON"[..], br#"{"order_number": 5000000, "order_items": [{"qty": 2, "value_unit": 99999999.99}]}"#] {
+    for bad in [
+        &b"not JSON"[..],
+        br#"{"order_number": 5000000, "order_items": [{"qty": 2, "value_unit": 99999999.99}]}"#,
+    ] {
         let database = TestDatabase::create("one")?;
         let log = TestLog::create(LogKind::Embedded, "one", 1)?;
         let mut messages = Orders::new(6, NO_TROUBLE).take(9_999);
@@ -30,8 +33,14 @@ async fn one_malformed_record_among_ten_thousand_costs_one_reject() -> Result<()
         catch_up(&pipeline, PATIENCE)?;
         let client = connect(&database.url()).await?;
         Model::of(&placed).compare(&client).await?;
-        let spread: f64 =
-            client.query_one("SELECT extract(epoch FROM max(processed_at) - min(processed_at))::float8 FROM sales", &[]).await?.get(0);
+        let spread: f64 = client
+            .query_one(
+                "SELECT extract(epoch FROM max(processed_at) -
+                min(processed_at))::float8 FROM sales",
+                &[],
+            )
+            .await?
+            .get(0);
         ensure!(spread < 1.0, "the others were stored over {spread} s");
     }
     Ok(())
@@ -43,15 +52,29 @@ async fn what_is_too_large_or_too_deep_becomes_a_reject() -> Result<()> {
     let log = TestLog::create(LogKind::Embedded, "large", 2)?;
     let mut messages = Orders::new(7, USUAL_MIX).take(1_000);
     messages.push(malformed(b"[".repeat(10 << 20)));
-    messages.push(malformed([b"{\"order_number\": 1, \"order_items\": [], \"note\": \"", &b"x".repeat(2 << 20)[..], b"\"}"].concat()));
+    messages.push(malformed(
+        [
+            b"{\"order_number\": 1, \"order_items\": [], \"note\": \"",
+            &b"x".repeat(2 << 20)[..],
+            b"\"}",
+        ]
+        .concat(),
+    ));
     messages.push(malformed(br#"{"a":"#.repeat(100_000)));
-    messages.extend(Orders::new(8, Mix { malformed_percent: 100, repeat_percent: 0 }).take(2 * MALFORMED_KINDS));
+    messages.extend(
+        Orders::new(8, Mix { malformed_percent: 100, repeat_percent: 0 }).take(2 * MALFORMED_KINDS),
+    );
     let placed = log.send(&messages)?;
     let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
     catch_up(&pipeline, PATIENCE)?;
     let client = connect(&database.url()).await?;
-    let rows =
-        client.query("SELECT payload_bytes, length(payload), payload_sha256 FROM duto.reject WHERE rule = 'size' ORDER BY 1", &[]).await?;
+    let rows = client
+        .query(
+            "SELECT payload_bytes, length(payload), payload_sha256 FROM duto.reject
+            WHERE rule = 'size' ORDER BY 1",
+            &[],
+        )
+        .await?;
     ensure!(rows.len() == 2, "{} records are too large", rows.len());
     for row in &rows {
         ensure!(row.get::<_, i32>(1) == 64 * 1024, "{} bytes were kept", row.get::<_, i32>(1));
@@ -76,7 +99,9 @@ async fn records_of_a_hundred_megabytes_cost_a_reject_each_and_bounded_memory() 
     let mut placed = Vec::new();
     for _ in 0..3 {
         placed.extend(log.send(&orders.take(100))?);
-        let mut huge = log.send(&[malformed([&b"{\"order_number\": 1, \"note\": \""[..], &b"x".repeat(BYTES)[..]].concat())])?;
+        let mut huge = log.send(&[malformed(
+            [&b"{\"order_number\": 1, \"note\": \""[..], &b"x".repeat(BYTES)[..]].concat(),
+        )])?;
         // The first bytes are what the reject keeps.
         huge[0].message.payload.truncate(64 * 1024);
         placed.append(&mut huge);
@@ -94,7 +119,10 @@ async fn records_of_a_hundred_megabytes_cost_a_reject_each_and_bounded_memory() 
 async fn rejects_can_be_looked_at() -> Result<()> {
     let database = TestDatabase::create("look")?;
     let log = TestLog::create(LogKind::Embedded, "look", 1)?;
-    log.send(&[malformed(br#"{"wrong_field": "no_order_number"}"#.to_vec()), malformed(b"\xff\xfe".to_vec())])?;
+    log.send(&[
+        malformed(br#"{"wrong_field": "no_order_number"}"#.to_vec()),
+        malformed(b"\xff\xfe".to_vec()),
+    ])?;
     let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
     catch_up(&pipeline, PATIENCE)?;
     let file = pipeline.file.display().to_string();

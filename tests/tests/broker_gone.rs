@@ -1,4 +1,5 @@
-//! The broker is killed, or stops answering, under load: the worker goes on by itself when it is back.
+//! The broker is killed, or stops answering, under load: the worker goes on by itself when it is
+//! back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,16 +18,21 @@ use duto_tests::worker::Worker;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const RATE: Rate = Rate { per_second: 500, most: 200_000 };
-/// Room for 24 MB of fetched records, two batches a lane and what the program is. A queue that grew while something was away would
-/// pass it.
+/// Room for 24 MB of fetched records, two batches a lane and what the program is. A queue that grew
+/// while something was away would pass it.
 const MEMORY_BYTES: u64 = 400 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_killed_or_frozen_costs_time_and_nothing_else() -> Result<()> {
     let mut own = own_kafka().await?;
     let database = TestDatabase::create("broker")?;
-    let log = Arc::new(TestLog::create_at(LogKind::Kafka, "broker", 4, own.kafka.bootstrap_servers())?);
-    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings { batch_records: 500, ..Settings::default() })?;
+    let log =
+        Arc::new(TestLog::create_at(LogKind::Kafka, "broker", 4, own.kafka.bootstrap_servers())?);
+    let pipeline = TestPipeline::sales(
+        &log,
+        &database.url(),
+        &Settings { batch_records: 500, ..Settings::default() },
+    )?;
     let client = connect(&database.url()).await?;
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
     let load = Load::start(&log, Orders::new(21, USUAL_MIX), RATE);
@@ -37,7 +43,8 @@ async fn a_broker_that_is_killed_or_frozen_costs_time_and_nothing_else() -> Resu
         wait_for_progress(&client, PATIENCE).await?;
     }
     own.kafka.pause()?;
-    // Longer than the session's timeout: the broker has evicted the member when it wakes, or does so then.
+    // Longer than the session's timeout: the broker has evicted the member when it wakes, or does
+    // so then.
     tokio::time::sleep(Duration::from_secs(scale(8, 30) as u64)).await;
     own.kafka.resume()?;
     wait_for_progress(&client, PATIENCE).await?;

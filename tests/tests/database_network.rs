@@ -39,16 +39,28 @@ async fn survives_resets_and_silence_between_the_worker_and_postgres() -> Result
             for mid_copy in [false, true] {
                 if mid_copy {
                     let sprung = network.counters().sprung_traps;
-                    network.set_trap(Trap { at: Point::CopyData { after_bytes: 0 }, action: Action::Hold, times: 1 });
+                    network.set_trap(Trap {
+                        at: Point::CopyData { after_bytes: 0 },
+                        action: Action::Hold,
+                        times: 1,
+                    });
                     // At the load's rate each lane keeps up with batches too small for a COPY.
                     load.burst(4_000);
-                    wait_until("a COPY begins", PATIENCE, || network.counters().sprung_traps > sprung).await?;
+                    wait_until("a COPY begins", PATIENCE, || {
+                        network.counters().sprung_traps > sprung
+                    })
+                    .await?;
                 }
                 network.silence(direction, true);
                 network.release();
                 let connections = network.counters().accepted_connections;
                 let is_given_up = || network.counters().accepted_connections > connections;
-                wait_until("the silent connection is given up and another made", PATIENCE, is_given_up).await?;
+                wait_until(
+                    "the silent connection is given up and another made",
+                    PATIENCE,
+                    is_given_up,
+                )
+                .await?;
                 network.silence(direction, false);
                 wait_for_progress(&client, PATIENCE).await?;
             }
@@ -85,7 +97,11 @@ async fn waits_out_delays_and_slices_between_the_worker_and_postgres() -> Result
     network.pass();
     let placed = load.finish()?;
     wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
-    ensure!(worker.said("connection was lost") == 0, "a slow connection was given up:\n{}", worker.tail());
+    ensure!(
+        worker.said("connection was lost") == 0,
+        "a slow connection was given up:\n{}",
+        worker.tail()
+    );
     Model::of(&placed).compare(&client).await?;
     ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
     Ok(())

@@ -1,5 +1,5 @@
-//! The e-commerce pipeline: whatever is repeated, malformed or killed, its tables, views, rollups and endpoints are those of a sequential
-//! model of the messages.
+//! The e-commerce pipeline: whatever is repeated, malformed or killed, its tables, views, rollups
+//! and endpoints are those of a sequential model of the messages.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,8 @@ fn settings(name: &str, batch_records: usize) -> Settings {
 
 /// `duto rollups verify` finds nothing.
 fn verify_rollups(pipeline: &TestPipeline) -> Result<()> {
-    let (code, said, error) = command(pipeline, &["rollups", "verify", &pipeline.file.display().to_string()])?;
+    let (code, said, error) =
+        command(pipeline, &["rollups", "verify", &pipeline.file.display().to_string()])?;
     ensure!(code == 0, "{said}{error}");
     Ok(())
 }
@@ -42,17 +43,23 @@ fn verify_rollups(pipeline: &TestPipeline) -> Result<()> {
 /// Every endpoint against the model, at the moment that the answer is of.
 fn compare_answers(pipeline: &TestPipeline, model: &EventModel) -> Result<()> {
     let port = free_port()?;
-    let server = Worker::start(pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
+    let server =
+        Worker::start(pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
     wait_until_it_answers(port)?;
     for path in ENDPOINTS {
-        // The clock of the answer is that of its query, a little after it was asked: a few moments that differ only by a second's turn.
+        // The clock of the answer is that of its query, a little after it was asked: a few moments
+        // that differ only by a second's turn.
         let before = Utc::now().timestamp_micros();
         let (status, body) = request(port, "GET", path, "")?;
         let after = Utc::now().timestamp_micros();
         ensure!(status == 200, "{path}: {status}: {body}\n{}", server.tail());
-        let mut found: Value = serde_json::from_str(&body).with_context(|| format!("{path}: {body}"))?;
+        let mut found: Value =
+            serde_json::from_str(&body).with_context(|| format!("{path}: {body}"))?;
         if path == "/api/metrics/realtime" {
-            let timestamp = found.as_object_mut().and_then(|fields| fields.remove("timestamp")).context("realtime has a timestamp")?;
+            let timestamp = found
+                .as_object_mut()
+                .and_then(|fields| fields.remove("timestamp"))
+                .context("realtime has a timestamp")?;
             let text = timestamp.as_str().context("the timestamp is a text")?;
             DateTime::parse_from_rfc3339(text).with_context(|| format!("the timestamp {text}"))?;
         }
@@ -77,7 +84,9 @@ async fn survives(kind: LogKind, messages: usize, rounds: usize) -> Result<()> {
     for round in 0..rounds {
         let worker = Worker::start(&staying, &["--only", "worker"])?;
         // The embedded log has one worker process at a time.
-        let visitor = (kind == LogKind::Kafka && round % 2 == 0).then(|| Worker::start(&guest, &["--only", "worker"])).transpose()?;
+        let visitor = (kind == LogKind::Kafka && round % 2 == 0)
+            .then(|| Worker::start(&guest, &["--only", "worker"]))
+            .transpose()?;
         placed.extend(log.send(&events.take(messages / rounds))?);
         std::thread::sleep(Duration::from_millis(rand::rng().random_range(500..2_000)));
         worker.kill();
@@ -102,7 +111,8 @@ async fn everything_equals_the_model_on_the_embedded_log_while_workers_die() -> 
     survives(LogKind::Embedded, scale(10_000, 300_000), scale(2, 12)).await
 }
 
-/// The rollups of the file are taken out, rows are stored, and they come back while the load goes on.
+/// The rollups of the file are taken out, rows are stored, and they come back while the load goes
+/// on.
 #[tokio::test(flavor = "multi_thread")]
 async fn rollups_declared_on_full_tables_are_filled_while_the_load_goes_on() -> Result<()> {
     let database = TestDatabase::create("fill")?;
@@ -112,7 +122,10 @@ async fn rollups_declared_on_full_tables_are_filled_while_the_load_goes_on() -> 
     let before = Settings {
         replace: vec![
             other("total_sessions: count(distinct session_id)\n", "total_sessions: count(*)\n"),
-            other("total_events: count(*), unique_users: count(distinct user_id) }", "total_events: count(*), unique_users: count(*) }"),
+            other(
+                "total_events: count(*), unique_users: count(distinct user_id) }",
+                "total_events: count(*), unique_users: count(*) }",
+            ),
         ],
         ..settings("before", 1_000)
     };
@@ -123,14 +136,16 @@ async fn rollups_declared_on_full_tables_are_filled_while_the_load_goes_on() -> 
     let mut placed = log.send(&events.take(messages / 2))?;
     catch_up(&first, PATIENCE)?;
     verify_rollups(&first)?;
-    // An old worker goes on while the new one declares: from then on it must not write a row that the new rollups do not count.
+    // An old worker goes on while the new one declares: from then on it must not write a row that
+    // the new rollups do not count.
     let old = Worker::start(&first, &["--only", "worker"])?;
     placed.extend(log.send(&events.take(messages / 4))?);
     let new = Worker::start(&second, &["--only", "worker"])?;
     placed.extend(log.send(&events.take(messages / 4))?);
     let client = connect(&database.url()).await?;
     let deadline = Instant::now() + PATIENCE;
-    let filled = "SELECT NOT EXISTS (SELECT 1 FROM duto.rollup WHERE state <> 'ready') AND EXISTS (SELECT 1 FROM duto.rollup WHERE definition LIKE '%distinct session_id%')";
+    let filled = "SELECT NOT EXISTS (SELECT 1 FROM duto.rollup WHERE state <> 'ready')
+        AND EXISTS (SELECT 1 FROM duto.rollup WHERE definition LIKE '%distinct session_id%')";
     while !client.query_one(filled, &[]).await?.get::<_, bool>(0) {
         ensure!(Instant::now() < deadline, "the rollups were not filled:\n{}", new.tail());
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -153,9 +168,18 @@ async fn a_wrong_counter_is_found() -> Result<()> {
     catch_up(&pipeline, PATIENCE)?;
     verify_rollups(&pipeline)?;
     let client = connect(&database.url()).await?;
-    client.batch_execute("UPDATE duto.rollup_product_totals SET total_sales = total_sales + 1 WHERE product_id = 'PROD001'").await?;
-    let (code, said, _) = command(&pipeline, &["rollups", "verify", &pipeline.file.display().to_string()])?;
-    ensure!(code == 1 && said.contains("product_totals") && said.contains("PROD001"), "{code}: {said}");
+    client
+        .batch_execute(
+            "UPDATE duto.rollup_product_totals SET total_sales = total_sales + 1
+        WHERE product_id = 'PROD001'",
+        )
+        .await?;
+    let (code, said, _) =
+        command(&pipeline, &["rollups", "verify", &pipeline.file.display().to_string()])?;
+    ensure!(
+        code == 1 && said.contains("product_totals") && said.contains("PROD001"),
+        "{code}: {said}"
+    );
     Ok(())
 }
 
@@ -167,7 +191,11 @@ async fn an_answer_is_kept_until_a_commit_touches_its_tables() -> Result<()> {
     let with_parameters = Settings {
         replace: vec![(
             "endpoints:\n".to_owned(),
-            "endpoints:\n  GET /api/products/{id}:\n    parameters:\n      id: { type: TEXT, max_length: 20 }\n      least: { type: NUMERIC, default: \"0\", minimum: 0 }\n    row: SELECT product_id, price FROM products WHERE product_id = :id AND price >= :least\n".to_owned(),
+            "endpoints:\n  GET /api/products/{id}:\n    parameters:\n      id: { type: TEXT, \
+                max_length: 20 }\n      least: { type: NUMERIC, default: \"0\", minimum: 0 \
+                }\n    row: SELECT product_id, price FROM products WHERE product_id = :id AND \
+                price >= :least\n"
+                .to_owned(),
         )],
         ..settings("kept", 1_000)
     };
@@ -194,15 +222,21 @@ async fn an_answer_is_kept_until_a_commit_touches_its_tables() -> Result<()> {
     };
     ensure!(request(port, "POST", "/events", &event("e1"))?.0 == 202, "the event is taken");
     wait_for_total(1)?;
-    let header = |answer: &str, name: &str| answer.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).map(str::to_owned);
-    // The rows are there a moment before the commit is told, and whoever looks in between may count it twice: then it is kept.
+    let header = |answer: &str, name: &str| {
+        answer.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).map(str::to_owned)
+    };
+    // The rows are there a moment before the commit is told, and whoever looks in between may count
+    // it twice: then it is kept.
     let deadline = Instant::now() + PATIENCE;
     loop {
         let first = categories()?;
         let etag = header(&first.headers, "etag").context("an ETag")?;
-        let again = request_with(port, "GET", "/api/metrics/by-category", &[("If-None-Match", &etag)], "")?;
+        let again =
+            request_with(port, "GET", "/api/metrics/by-category", &[("If-None-Match", &etag)], "")?;
         ensure!(again.status == 304 && again.body.is_empty(), "{again:?}");
-        if header(&first.headers, "x-duto-as-of").context("its time")? == header(&again.headers, "x-duto-as-of").context("its time")? {
+        if header(&first.headers, "x-duto-as-of").context("its time")?
+            == header(&again.headers, "x-duto-as-of").context("its time")?
+        {
             break;
         }
         ensure!(Instant::now() < deadline, "each request is answered anew: {again:?}");
@@ -238,7 +272,10 @@ async fn client_breaks_the_table(database: &TestDatabase, port: u16) -> Result<(
         let (status, body) = request(port, "GET", "/api/metrics/summary", "")?;
         if status == 500 {
             let body: Value = serde_json::from_str(&body)?;
-            ensure!(body["error"].as_str().is_some_and(|reason| reason.contains("event_totals")), "{body}");
+            ensure!(
+                body["error"].as_str().is_some_and(|reason| reason.contains("event_totals")),
+                "{body}"
+            );
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{status}: {body}");
@@ -254,7 +291,8 @@ async fn a_page_hears_of_the_commits_of_other_processes() -> Result<()> {
     let pipeline = TestPipeline::ecommerce(&log, &database.url(), &settings("heard", 1_000))?;
     let worker = Worker::start(&pipeline, &["--only", "worker"])?;
     let port = free_port()?;
-    let server = Worker::start(&pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
+    let server =
+        Worker::start(&pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
     wait_until_it_answers(port)?;
     let deadline = Instant::now() + PATIENCE;
     while request(port, "GET", "/readyz", "")?.0 != 200 {
@@ -267,7 +305,12 @@ async fn a_page_hears_of_the_commits_of_other_processes() -> Result<()> {
     let total = EventModel::of(&placed).event_count();
     loop {
         let changed: Value = serde_json::from_str(&stream.next("changed")?)?;
-        ensure!(changed["sources"].as_array().is_some_and(|sources| sources.contains(&"/api/metrics/summary".into())), "{changed}");
+        ensure!(
+            changed["sources"]
+                .as_array()
+                .is_some_and(|sources| sources.contains(&"/api/metrics/summary".into())),
+            "{changed}"
+        );
         let (status, body) = request(port, "GET", "/api/metrics/summary", "")?;
         ensure!(status == 200, "{status}: {body}");
         if serde_json::from_str::<Value>(&body)?["total_events"] == total {
@@ -279,7 +322,8 @@ async fn a_page_hears_of_the_commits_of_other_processes() -> Result<()> {
     Ok(())
 }
 
-/// A rollup that the file does not declare any more is dropped with its tables and its view, and the others stay right.
+/// A rollup that the file does not declare any more is dropped with its tables and its view, and
+/// the others stay right.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollup_that_is_taken_away_is_dropped() -> Result<()> {
     let database = TestDatabase::create("dropped")?;
@@ -297,8 +341,10 @@ async fn a_rollup_that_is_taken_away_is_dropped() -> Result<()> {
     log.send(&Events::new(26, Utc::now().timestamp_micros()).take(200))?;
     catch_up(&pipeline, PATIENCE)?;
     let client = connect(&database.url()).await?;
-    let gone = "SELECT to_regclass('duto.rollup_revenue_activity') IS NULL AND to_regclass('duto.grains_revenue_activity') IS NULL
-         AND to_regclass('revenue_activity') IS NULL AND NOT EXISTS (SELECT 1 FROM pg_proc WHERE proname = 'revenue_activity')
+    let gone = "SELECT to_regclass('duto.rollup_revenue_activity') IS NULL
+         AND to_regclass('duto.grains_revenue_activity') IS NULL
+         AND to_regclass('revenue_activity') IS NULL AND NOT EXISTS (SELECT 1 FROM pg_proc
+         WHERE proname = 'revenue_activity')
          AND NOT EXISTS (SELECT 1 FROM duto.rollup WHERE name = 'revenue_activity')";
     ensure!(client.query_one(gone, &[]).await?.get::<_, bool>(0), "the rollup is still there");
     verify_rollups(&pipeline)

@@ -1,4 +1,5 @@
-//! Every order that the log took ends once in the table or once among the rejects, whatever is killed meanwhile.
+//! Every order that the log took ends once in the table or once among the rejects, whatever is
+//! killed meanwhile.
 
 use std::time::Duration;
 
@@ -17,11 +18,19 @@ use rand::RngExt;
 const PATIENCE: Duration = Duration::from_secs(120);
 const PARTITIONS: i32 = 4;
 
-async fn stores_everything_once(kind: LogKind, batch_records: usize, messages: usize) -> Result<()> {
+async fn stores_everything_once(
+    kind: LogKind,
+    batch_records: usize,
+    messages: usize,
+) -> Result<()> {
     let database = TestDatabase::create("once")?;
     let log = TestLog::create(kind, "once", PARTITIONS)?;
     let placed = log.send(&Orders::new(1, USUAL_MIX).take(messages))?;
-    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings { batch_records, ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &database.url(),
+        &Settings { batch_records, ..Settings::default() },
+    )?;
     catch_up(&pipeline, PATIENCE)?;
     let client = connect(&database.url()).await?;
     let model = Model::of(&placed);
@@ -52,7 +61,12 @@ async fn stores_everything_once_from_the_embedded_log_in_batches_of_one() -> Res
 }
 
 /// Kills the worker at random moments while messages keep arriving.
-async fn survives_kills(kind: LogKind, batch_records: usize, messages: usize, kills: usize) -> Result<()> {
+async fn survives_kills(
+    kind: LogKind,
+    batch_records: usize,
+    messages: usize,
+    kills: usize,
+) -> Result<()> {
     let database = TestDatabase::create("kill")?;
     let log = TestLog::create(kind, "kill", PARTITIONS)?;
     let settings = Settings { batch_records, instance: Some("one".into()), ..Settings::default() };
@@ -96,10 +110,15 @@ async fn survives_kills_on_the_embedded_log() -> Result<()> {
 /// PostgreSQL dies without a word and comes back, while the worker loads.
 async fn survives_database_deaths(kind: LogKind) -> Result<()> {
     let folder = ScratchFolder::create("dying")?;
-    let mut postgres = Postgres::start(&folder.path().join("cluster"), PostgresSettings::default())?;
+    let mut postgres =
+        Postgres::start(&folder.path().join("cluster"), PostgresSettings::default())?;
     postgres.create_database("sales_db")?;
     let log = TestLog::create(kind, "dying", PARTITIONS)?;
-    let pipeline = TestPipeline::sales(&log, &postgres.url("sales_db"), &Settings { batch_records: 100, ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &postgres.url("sales_db"),
+        &Settings { batch_records: 100, ..Settings::default() },
+    )?;
     let mut orders = Orders::new(3, USUAL_MIX);
     let (messages, deaths) = (scale(20_000, 200_000), 5);
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
@@ -132,7 +151,11 @@ async fn survives_database_deaths_on_the_embedded_log() -> Result<()> {
 async fn shares_partitions_between_workers_that_come_and_go() -> Result<()> {
     let database = TestDatabase::create("share")?;
     let log = TestLog::create(LogKind::Kafka, "share", PARTITIONS)?;
-    let settings = |name: &str| Settings { batch_records: 100, instance: Some(name.into()), ..Settings::default() };
+    let settings = |name: &str| Settings {
+        batch_records: 100,
+        instance: Some(name.into()),
+        ..Settings::default()
+    };
     let first = TestPipeline::sales(&log, &database.url(), &settings("first"))?;
     let second = TestPipeline::sales(&log, &database.url(), &settings("second"))?;
     let mut orders = Orders::new(4, USUAL_MIX);
@@ -154,15 +177,22 @@ async fn shares_partitions_between_workers_that_come_and_go() -> Result<()> {
     Model::of(&placed).compare(&connect(&database.url()).await?).await
 }
 
-/// A worker that was stopped past its session timeout finds its partitions with another, and writes nothing when it goes on.
+/// A worker that was stopped past its session timeout finds its partitions with another, and writes
+/// nothing when it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_worker_writes_nothing_after_its_partitions_went_to_another() -> Result<()> {
     let database = TestDatabase::create("zombie")?;
     let log = TestLog::create(LogKind::Kafka, "zombie", PARTITIONS)?;
-    let settings =
-        |name: &str| Settings { batch_records: 100, instance: Some(name.into()), session_timeout: "3s".into(), ..Settings::default() };
-    let (first, second) =
-        (TestPipeline::sales(&log, &database.url(), &settings("zombie"))?, TestPipeline::sales(&log, &database.url(), &settings("heir"))?);
+    let settings = |name: &str| Settings {
+        batch_records: 100,
+        instance: Some(name.into()),
+        session_timeout: "3s".into(),
+        ..Settings::default()
+    };
+    let (first, second) = (
+        TestPipeline::sales(&log, &database.url(), &settings("zombie"))?,
+        TestPipeline::sales(&log, &database.url(), &settings("heir"))?,
+    );
     let mut orders = Orders::new(5, USUAL_MIX);
     let client = connect(&database.url()).await?;
     let zombie = Worker::start(&first, &["--only", "worker"])?;
@@ -176,7 +206,10 @@ async fn a_stopped_worker_writes_nothing_after_its_partitions_went_to_another() 
     let last_batch: i64 = client.query_one("SELECT max(id) FROM duto.batch", &[]).await?.get(0);
     zombie.signal(libc::SIGCONT);
     std::thread::sleep(Duration::from_secs(3));
-    let after: i64 = client.query_one("SELECT count(*) FROM duto.batch WHERE id > $1 AND records > 0", &[&last_batch]).await?.get(0);
+    let after: i64 = client
+        .query_one("SELECT count(*) FROM duto.batch WHERE id > $1 AND records > 0", &[&last_batch])
+        .await?
+        .get(0);
     ensure!(after == 0, "the worker that was stopped wrote {after} batches");
     model.compare(&client).await
 }

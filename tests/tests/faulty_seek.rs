@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, ensure};
 use duto_ground::batch::Batch;
 use duto_log::{
-    Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, Member, NewTopic, Producer, Start, TopicDescription, TopicListing,
-    Watermarks,
+    Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, Member, NewTopic, Producer,
+    Start, TopicDescription, TopicListing, Watermarks,
 };
 use duto_runtime::worker::Worker;
 use duto_stages::Stages;
@@ -47,7 +47,12 @@ impl Log for Faulty {
         self.log.create_topic(topic, timeout)
     }
 
-    fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
+    fn watermarks(
+        &self,
+        topic: &str,
+        partition: i32,
+        timeout: Duration,
+    ) -> Result<Watermarks, LogError> {
         self.log.watermarks(topic, partition, timeout)
     }
 
@@ -55,11 +60,21 @@ impl Log for Faulty {
         self.log.topics(timeout)
     }
 
-    fn ends(&self, partitions: &[(String, i32)], timeout: Duration) -> Result<Vec<Option<Watermarks>>, LogError> {
+    fn ends(
+        &self,
+        partitions: &[(String, i32)],
+        timeout: Duration,
+    ) -> Result<Vec<Option<Watermarks>>, LogError> {
         self.log.ends(partitions, timeout)
     }
 
-    fn offset_at(&self, topic: &str, partition: i32, time_ms: i64, timeout: Duration) -> Result<Option<i64>, LogError> {
+    fn offset_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        time_ms: i64,
+        timeout: Duration,
+    ) -> Result<Option<i64>, LogError> {
         self.log.offset_at(topic, partition, time_ms, timeout)
     }
 
@@ -72,7 +87,10 @@ impl Log for Faulty {
     }
 
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError> {
-        Ok(Box::new(FaultyConsumer { consumer: self.log.consumer(settings)?, failed: self.failed.clone() }))
+        Ok(Box::new(FaultyConsumer {
+            consumer: self.log.consumer(settings)?,
+            failed: self.failed.clone(),
+        }))
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
@@ -103,7 +121,10 @@ impl Consumer for FaultyConsumer {
 
     fn seek(&mut self, start: Start) -> Result<(), LogError> {
         if self.failed.fetch_add(1, Ordering::Relaxed) < FAILURES {
-            return Err(LogError::Unreachable { doing: "seek".to_owned(), reason: "on purpose".to_owned() });
+            return Err(LogError::Unreachable {
+                doing: "seek".to_owned(),
+                reason: "on purpose".to_owned(),
+            });
         }
         self.consumer.seek(start)
     }
@@ -129,7 +150,8 @@ impl Consumer for FaultyConsumer {
     }
 }
 
-/// Without its seek a consumer goes on behind what was thrown away: the partition must not be ours until it is done.
+/// Without its seek a consumer goes on behind what was thrown away: the partition must not be ours
+/// until it is done.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_out_after_a_seek_that_failed() -> Result<()> {
     let sections = "
@@ -141,12 +163,23 @@ tables:
     select: SELECT id FROM record
 ";
     let small = Small::create("faulty-seek", sections, "").await?;
-    let value = |name: &str| small.pipeline.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let value = |name: &str| {
+        small
+            .pipeline
+            .environment
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.clone())
+    };
     let text = std::fs::read_to_string(&small.pipeline.file)?;
-    let pipeline = duto_definition::parse("small.yaml", &text, &value).map_err(|problems| anyhow!("{problems:?}"))?;
+    let pipeline = duto_definition::parse("small.yaml", &text, &value)
+        .map_err(|problems| anyhow!("{problems:?}"))?;
     let stages = Arc::new(Stages::plan(&pipeline).map_err(|problems| anyhow!("{problems:?}"))?);
     let failed = Arc::<AtomicU32>::default();
-    let log = Arc::new(Faulty { log: duto_log::open(None, &[], &small.pipeline.log_folder)?, failed: failed.clone() });
+    let log = Arc::new(Faulty {
+        log: duto_log::open(None, &[], &small.pipeline.log_folder)?,
+        failed: failed.clone(),
+    });
     let (progress, stop) = (Arc::default(), Arc::<AtomicBool>::default());
     let worker = Worker { pipeline, stages, log, progress, until_caught_up: false };
     let running = tokio::spawn({
@@ -155,7 +188,8 @@ tables:
     });
     small.send([r#"{"id": 1}"#, r#"{"id": 2}"#])?;
     wait_for(&small.client, "SELECT count(*) = 2 FROM events", PATIENCE).await?;
-    // Somebody else has the partition for a moment: what is read next is thrown away, and must be read again.
+    // Somebody else has the partition for a moment: what is read next is thrown away, and must be
+    // read again.
     small.client.batch_execute("UPDATE duto.position SET fence = gen_random_uuid()").await?;
     small.send([r#"{"id": 3}"#, r#"{"id": 4}"#])?;
     wait_for(&small.client, "SELECT count(*) = 4 FROM events", PATIENCE).await?;

@@ -1,4 +1,5 @@
-//! The disk under the table is full: the load pauses and rejects nothing, and goes on by itself when there is room.
+//! The disk under the table is full: the load pauses and rejects nothing, and goes on by itself
+//! when there is room.
 
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ async fn a_full_disk_pauses_the_load_until_there_is_room() -> Result<()> {
     let own = OwnPostgres::start("full")?;
     let disk = SmallDisk::mount(16, own.postgres.folder())?;
     let client = connect(&own.url()).await?;
-    client.batch_execute(&format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display())).await?;
+    client
+        .batch_execute(&format!("CREATE TABLESPACE small LOCATION '{}'", disk.path().display()))
+        .await?;
     let log = TestLog::create(LogKind::Embedded, "full", 2)?;
     let pipeline = TestPipeline::sales(&log, &own.url(), &Settings::default())?;
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
@@ -29,14 +32,23 @@ async fn a_full_disk_pauses_the_load_until_there_is_room() -> Result<()> {
     let mut placed = log.send(&orders.take(1_000))?;
     wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
     // A table first and its index behind it: either may be the one that finds no room.
-    client.batch_execute("ALTER TABLE sales SET TABLESPACE small; ALTER INDEX sales_pkey SET TABLESPACE small").await?;
+    client
+        .batch_execute(
+            "ALTER TABLE sales SET TABLESPACE small; ALTER INDEX sales_pkey SET TABLESPACE small",
+        )
+        .await?;
     disk.fill()?;
     placed.extend(log.send(&orders.take(20_000))?);
-    wait_until("the worker says that the disk is full", PATIENCE, || worker.said(FULL) > 1).await.with_context(|| worker.tail())?;
-    let stored_before: i64 = client.query_one(&format!("SELECT {LOADED}::bigint"), &[]).await?.get(0);
+    wait_until("the worker says that the disk is full", PATIENCE, || worker.said(FULL) > 1)
+        .await
+        .with_context(|| worker.tail())?;
+    let stored_before: i64 =
+        client.query_one(&format!("SELECT {LOADED}::bigint"), &[]).await?.get(0);
     ensure!(stored_before < placed.len() as i64, "there was room");
     let by_the_load = "SELECT count(*) = 0 FROM duto.reject WHERE stage = 'load'";
-    wait_for(&client, by_the_load, PATIENCE).await.context("records were rejected because the disk is full")?;
+    wait_for(&client, by_the_load, PATIENCE)
+        .await
+        .context("records were rejected because the disk is full")?;
     disk.clear()?;
     wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
     Model::of(&placed).compare(&client).await?;

@@ -30,19 +30,36 @@ async fn an_order_posted_is_stored_and_counted() -> Result<()> {
     ensure!(status == 202, "{status}: {body}");
     let (status, body) = request(port, "POST", "/orders", r#"{"order_items": [{"qty": true}]}"#)?;
     ensure!(status == 422, "{status}: {body}");
-    for problem in ["order_number is missing", "order_items[0].qty must be an integer, got true", "order_items[0].value_unit is missing"] {
+    for problem in [
+        "order_number is missing",
+        "order_items[0].qty must be an integer, got true",
+        "order_items[0].value_unit is missing",
+    ] {
         ensure!(body.contains(problem), "not told: {problem}; {body}");
     }
-    let (status, body) = request(port, "POST", "/orders", r#"[{"order_number": 124, "order_items": []}, {"order_number": 125}]"#)?;
+    let (status, body) = request(
+        port,
+        "POST",
+        "/orders",
+        r#"[{"order_number": 124, "order_items": []}, {"order_number": 125}]"#,
+    )?;
     ensure!(status == 207 && body.contains("\"accepted\":1"), "{status}: {body}");
 
     let client = connect(&database.url()).await?;
     let deadline = Instant::now() + PATIENCE;
-    while client.query_one("SELECT count(*) FROM sales", &[]).await.map_or(0, |row| row.get::<_, i64>(0)) < 2 {
+    while client
+        .query_one("SELECT count(*) FROM sales", &[])
+        .await
+        .map_or(0, |row| row.get::<_, i64>(0))
+        < 2
+    {
         ensure!(Instant::now() < deadline, "the orders were not stored:\n{}", worker.tail());
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let total: String = client.query_one("SELECT total_value::text FROM sales WHERE order_number = 123", &[]).await?.get(0);
+    let total: String = client
+        .query_one("SELECT total_value::text FROM sales WHERE order_number = 123", &[])
+        .await?
+        .get(0);
     ensure!(total == "200.00", "the total is {total}");
 
     let (status, body) = request(port, "GET", "/health", "")?;
@@ -50,29 +67,54 @@ async fn an_order_posted_is_stored_and_counted() -> Result<()> {
     ensure!(request(port, "GET", "/readyz", "")?.0 == 200, "it is ready");
     let (status, metrics) = request(port, "GET", "/metrics", "")?;
     ensure!(status == 200, "{status}: {metrics}");
-    for line in ["duto_stored_total", "duto_rejected_total", "duto_commit_seconds_bucket", "duto_database_up", "duto_database_size_bytes"] {
+    for line in [
+        "duto_stored_total",
+        "duto_rejected_total",
+        "duto_commit_seconds_bucket",
+        "duto_database_up",
+        "duto_database_size_bytes",
+    ] {
         ensure!(metrics.contains(line), "{line} is not among the metrics:\n{metrics}");
     }
-    let (code, table, said) =
-        command(&pipeline, &["status", &pipeline.file.display().to_string(), "--log-folder", &pipeline.log_folder.display().to_string()])?;
-    ensure!(code == 0 && table.contains("partition") && table.lines().count() == 3, "{table}{said}");
+    let (code, table, said) = command(
+        &pipeline,
+        &[
+            "status",
+            &pipeline.file.display().to_string(),
+            "--log-folder",
+            &pipeline.log_folder.display().to_string(),
+        ],
+    )?;
+    ensure!(
+        code == 0 && table.contains("partition") && table.lines().count() == 3,
+        "{table}{said}"
+    );
     ensure!(worker.stop(PATIENCE)?.success(), "it did not end cleanly");
     Ok(())
 }
 
-/// Records are taken while PostgreSQL is away, also when the worker has given it up, and all are stored when it is back.
+/// Records are taken while PostgreSQL is away, also when the worker has given it up, and all are
+/// stored when it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_taken_while_the_database_is_away() -> Result<()> {
     let mut own = OwnPostgres::start("away-http")?;
     let log = TestLog::create(LogKind::Embedded, "away-http", 2)?;
-    let pipeline = TestPipeline::sales(&log, &own.url(), &Settings { retries: "1".into(), ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &own.url(),
+        &Settings { retries: "1".into(), ..Settings::default() },
+    )?;
     let port = free_port()?;
     let worker = Worker::start(&pipeline, &["--listen", &format!("127.0.0.1:{port}")])?;
     wait_until_it_answers(port)?;
     let send = |first: usize, count: usize| -> Result<()> {
         for chunk in (first..first + count).collect::<Vec<_>>().chunks(1_000) {
-            let orders: Vec<String> = chunk.iter().map(|number| format!(r#"{{"order_number": {number}, "order_items": []}}"#)).collect();
-            let (status, body) = request(port, "POST", "/orders", &format!("[{}]", orders.join(",")))?;
+            let orders: Vec<String> = chunk
+                .iter()
+                .map(|number| format!(r#"{{"order_number": {number}, "order_items": []}}"#))
+                .collect();
+            let (status, body) =
+                request(port, "POST", "/orders", &format!("[{}]", orders.join(",")))?;
             ensure!(status == 202, "{status}: {body}");
         }
         Ok(())
@@ -83,7 +125,8 @@ async fn records_are_taken_while_the_database_is_away() -> Result<()> {
     own.postgres.stop(Mode::Immediate)?;
     let count = scale(10_000, 100_000);
     send(1_001, count / 2)?;
-    wait_until("the worker gives up", PATIENCE, || worker.said("records are still taken") == 1).await?;
+    wait_until("the worker gives up", PATIENCE, || worker.said("records are still taken") == 1)
+        .await?;
     let health = request(port, "GET", "/health", "")?;
     ensure!(health.0 == 500 && health.1.contains("the worker ended"), "{health:?}");
     send(1_001 + count / 2, count - count / 2)?;

@@ -1,4 +1,5 @@
-//! What a network does between the worker and Kafka. The sender's way is whole, so the load goes on meanwhile.
+//! What a network does between the worker and Kafka. The sender's way is whole, so the load goes on
+//! meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +22,33 @@ const RATE: Rate = Rate { per_second: 300, most: 200_000 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn survives_resets_silence_delays_and_slices_between_the_worker_and_kafka() -> Result<()> {
-    // A way there and back of four seconds, in the full matrix, leaves a member of a shorter session no time for a heartbeat.
+    // A way there and back of four seconds, in the full matrix, leaves a member of a shorter
+    // session no time for a heartbeat.
     let session = Duration::from_secs(scale(3, 12) as u64);
     let own = own_kafka().await?;
     let network = own.proxy.handle();
     let database = TestDatabase::create("kafka_network")?;
-    let log = Arc::new(TestLog::create_at(LogKind::Kafka, "kafka-network", 4, own.kafka.bootstrap_servers())?);
-    let settings = Settings { batch_records: 500, session_timeout: format!("{}s", session.as_secs()), ..Settings::default() };
-    let pipeline = TestPipeline::sales(&log, &database.url(), &settings)?.with("KAFKA_BOOTSTRAP_SERVERS", &own.servers_through_proxy());
+    let log = Arc::new(TestLog::create_at(
+        LogKind::Kafka,
+        "kafka-network",
+        4,
+        own.kafka.bootstrap_servers(),
+    )?);
+    let settings = Settings {
+        batch_records: 500,
+        session_timeout: format!("{}s", session.as_secs()),
+        ..Settings::default()
+    };
+    let pipeline = TestPipeline::sales(&log, &database.url(), &settings)?
+        .with("KAFKA_BOOTSTRAP_SERVERS", &own.servers_through_proxy());
     let client = connect(&database.url()).await?;
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
     let load = Load::start(&log, Orders::new(22, USUAL_MIX), RATE);
     wait_for(&client, "SELECT count(*) > 100 FROM sales", PATIENCE).await?;
-    ensure!(network.counters().to_client_bytes > 10_000, "the worker's traffic does not pass the proxy");
+    ensure!(
+        network.counters().to_client_bytes > 10_000,
+        "the worker's traffic does not pass the proxy"
+    );
 
     for _ in 0..scale(2, 10) {
         network.reset_all();
@@ -41,7 +56,8 @@ async fn survives_resets_silence_delays_and_slices_between_the_worker_and_kafka(
     }
     for direction in [Direction::ToServer, Direction::ToClient] {
         network.silence(direction, true);
-        // The group gives the partitions away when it hears nothing for so long, and takes the member back afterwards.
+        // The group gives the partitions away when it hears nothing for so long, and takes the
+        // member back afterwards.
         tokio::time::sleep(session + Duration::from_secs(2)).await;
         network.silence(direction, false);
         wait_for_progress(&client, PATIENCE).await?;

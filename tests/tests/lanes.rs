@@ -1,4 +1,5 @@
-//! The partitions of a worker move between its connections as the load comes and goes, and no record is lost or stored twice by that.
+//! The partitions of a worker move between its connections as the load comes and goes, and no
+//! record is lost or stored twice by that.
 
 use std::time::Duration;
 
@@ -29,7 +30,11 @@ async fn partitions_gather_and_spread_on_the_embedded_log() -> Result<()> {
 async fn gathers_and_spreads(kind: LogKind) -> Result<()> {
     let database = TestDatabase::create("lanes")?;
     let log = TestLog::create(kind, "lanes", 4)?;
-    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings { batch_records: 50, ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &database.url(),
+        &Settings { batch_records: 50, ..Settings::default() },
+    )?;
     let port = free_port()?;
     let mut worker = Worker::start(&pipeline, &["--listen", &format!("127.0.0.1:{port}")])?;
     wait_until_it_answers(port)?;
@@ -51,10 +56,20 @@ async fn gathers_and_spreads(kind: LogKind) -> Result<()> {
 }
 
 /// A few records at a time, until the partitions are spread over so many connections.
-fn trickle_until(log: &TestLog, orders: &mut Orders, placed: &mut Vec<Placed>, port: u16, wanted: u64) -> Result<()> {
+fn trickle_until(
+    log: &TestLog,
+    orders: &mut Orders,
+    placed: &mut Vec<Placed>,
+    port: u16,
+    wanted: u64,
+) -> Result<()> {
     let deadline = std::time::Instant::now() + PATIENCE;
     while connections(port) != Some(wanted) {
-        ensure!(std::time::Instant::now() < deadline, "the partitions are still on {:?} connections", connections(port));
+        ensure!(
+            std::time::Instant::now() < deadline,
+            "the partitions are still on {:?} connections",
+            connections(port)
+        );
         placed.extend(log.send(&orders.take(10))?);
         std::thread::sleep(Duration::from_millis(20));
     }

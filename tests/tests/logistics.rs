@@ -1,4 +1,5 @@
-//! The logistics pipeline: the stream and files give the same tables, each file once; pages and plain SQL say what a sequential model says.
+//! The logistics pipeline: the stream and files give the same tables, each file once; pages and
+//! plain SQL say what a sequential model says.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,7 +47,8 @@ impl Tracked {
 
     /// `duto load` of a file; answers the exit code, what it printed and what it complained of.
     pub fn load(&self, file: &Path) -> Result<(i32, String, String)> {
-        let (pipeline, file) = (self.pipeline.file.display().to_string(), file.display().to_string());
+        let (pipeline, file) =
+            (self.pipeline.file.display().to_string(), file.display().to_string());
         command(&self.pipeline, &["load", &pipeline, &file, "--json"])
     }
 
@@ -57,14 +59,25 @@ impl Tracked {
         serde_json::from_str(&said).with_context(|| said)
     }
 
-    pub async fn one<T: for<'a> tokio_postgres::types::FromSql<'a>>(&self, statement: &str) -> Result<T> {
-        Ok(self.client.query_one(statement, &[]).await.with_context(|| statement.to_owned())?.get(0))
+    pub async fn one<T: for<'a> tokio_postgres::types::FromSql<'a>>(
+        &self,
+        statement: &str,
+    ) -> Result<T> {
+        Ok(self
+            .client
+            .query_one(statement, &[])
+            .await
+            .with_context(|| statement.to_owned())?
+            .get(0))
     }
 
     /// The endpoints and plain SQL against the model.
     pub async fn compare_answers(&self, model: &TrackingModel) -> Result<()> {
         let port = free_port()?;
-        let server = Worker::start(&self.pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
+        let server = Worker::start(
+            &self.pipeline,
+            &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")],
+        )?;
         wait_until_it_answers(port)?;
         let ask = |path: &str| -> Result<Value> {
             let (status, body) = request(port, "GET", path, "")?;
@@ -81,26 +94,40 @@ impl Tracked {
     }
 
     pub fn verify_rollups(&self) -> Result<()> {
-        let (code, said, error) = command(&self.pipeline, &["rollups", "verify", &self.pipeline.file.display().to_string()])?;
+        let (code, said, error) = command(
+            &self.pipeline,
+            &["rollups", "verify", &self.pipeline.file.display().to_string()],
+        )?;
         ensure!(code == 0, "{said}{error}");
         Ok(())
     }
 
     /// The ledger's ranges of a file's lines follow each other, and their counts add up.
     pub async fn compare_ledger(&self, model: &TrackingModel, lines: i64) -> Result<()> {
-        let statement =
-            "SELECT from_offset, to_offset, records, stored, repeated, rejected FROM duto.batch WHERE topic LIKE 'file:%' ORDER BY id";
+        let statement = "SELECT from_offset, to_offset, records, stored, repeated, rejected
+            FROM duto.batch WHERE topic LIKE 'file:%' ORDER BY id";
         let mut at = 1;
         let mut counts = [0_i64; 4];
         for row in self.client.query(statement, &[]).await? {
-            ensure!(row.get::<_, i64>(0) == at, "a batch begins at line {}, the one before ended at {at}", row.get::<_, i64>(0));
+            ensure!(
+                row.get::<_, i64>(0) == at,
+                "a batch begins at line {}, the one before ended at {at}",
+                row.get::<_, i64>(0)
+            );
             at = row.get(1);
-            counts.iter_mut().zip(2..).for_each(|(count, column)| *count += i64::from(row.get::<_, i32>(column)));
+            counts
+                .iter_mut()
+                .zip(2..)
+                .for_each(|(count, column)| *count += i64::from(row.get::<_, i32>(column)));
         }
         ensure!(at == lines + 1, "the ledger ends at line {at} of {lines}");
         let stored = model.records() - model.repeats - model.bad;
-        let expected = [model.records(), stored, model.repeats, model.bad].map(|count| count as i64);
-        ensure!(counts == expected, "records, stored, repeated and rejected are {counts:?}, expected are {expected:?}");
+        let expected =
+            [model.records(), stored, model.repeats, model.bad].map(|count| count as i64);
+        ensure!(
+            counts == expected,
+            "records, stored, repeated and rejected are {counts:?}, expected are {expected:?}"
+        );
         Ok(())
     }
 }
@@ -114,15 +141,20 @@ fn model_of(records: &[Record]) -> TrackingModel {
 }
 
 /// Everything in both tables but `data_criacao`, as one digest.
-const DIGEST: &str = "SELECT (SELECT count(*) || ' ' || coalesce(sum(hashtextextended(p::text, 1)::numeric), 0) FROM (SELECT id_pacote, origem, destino FROM pacotes) p)
-     || ' ' || (SELECT count(*) || ' ' || coalesce(sum(hashtextextended(e::text, 1)::numeric), 0) FROM eventos_rastreamento e)";
+const DIGEST: &str = "SELECT (SELECT count(*) || ' ' || coalesce(sum(hashtextextended(p::text,
+     1)::numeric), 0) FROM (SELECT id_pacote, origem, destino FROM pacotes) p)
+     || ' ' || (SELECT count(*) || ' ' || coalesce(sum(hashtextextended(e::text, 1)::numeric), 0)
+     FROM eventos_rastreamento e)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stream_and_a_file_give_equal_tables() -> Result<()> {
     let count = scale(50_000, 2_000_000);
     let records = Trackings::new(31, (count / 12) as i32).take(count);
     let model = model_of(&records);
-    let (streamed, filed) = (Tracked::create("streamed", &settings(10_000)).await?, Tracked::create("filed", &settings(10_000)).await?);
+    let (streamed, filed) = (
+        Tracked::create("streamed", &settings(10_000)).await?,
+        Tracked::create("filed", &settings(10_000)).await?,
+    );
     let messages: Vec<_> = records.iter().map(|record| record.message.clone()).collect();
     for part in messages.chunks(100_000) {
         streamed.log.send(part)?;
@@ -134,12 +166,20 @@ async fn the_stream_and_a_file_give_equal_tables() -> Result<()> {
     let began = Instant::now();
     let figures = filed.loaded(&file)?;
     println!("{count} records: the stream took {streaming:?}, the file {:?}", began.elapsed());
-    ensure!(figures["records"] == count && figures["rejected"] == model.bad && figures["repeated"] == model.repeats, "{figures}");
+    ensure!(
+        figures["records"] == count
+            && figures["rejected"] == model.bad
+            && figures["repeated"] == model.repeats,
+        "{figures}"
+    );
     let (one, other): (String, String) = (streamed.one(DIGEST).await?, filed.one(DIGEST).await?);
     ensure!(one == other, "the tables differ: {one} and {other}");
     for tracked in [&streamed, &filed] {
         model.compare(&tracked.client).await?;
-        ensure!(tracked.one::<i64>("SELECT count(*) FROM duto.reject").await? == model.bad as i64, "every bad record is a reject");
+        ensure!(
+            tracked.one::<i64>("SELECT count(*) FROM duto.reject").await? == model.bad as i64,
+            "every bad record is a reject"
+        );
         tracked.verify_rollups()?;
         tracked.compare_answers(&model).await?;
     }
@@ -148,12 +188,22 @@ async fn the_stream_and_a_file_give_equal_tables() -> Result<()> {
 
 /// Rejects keep their line's number and bytes.
 async fn compare_rejects(tracked: &Tracked, records: &[Record]) -> Result<()> {
-    let rows = tracked.client.query(r#"SELECT "offset", payload FROM duto.reject ORDER BY 1"#, &[]).await?;
-    let found: Vec<(i64, String)> =
-        rows.iter().map(|row| (row.get(0), String::from_utf8_lossy(&row.get::<_, Vec<u8>>(1)).into_owned())).collect();
-    let is_bad = |record: &Record| matches!(record.message.meaning, duto_tests::tracking::TrackingMeaning::Bad);
-    let expected: Vec<(i64, String)> =
-        (2..).zip(records).filter(|(_, record)| is_bad(record)).map(|(line, record)| (line, record.line.clone())).collect();
+    let rows = tracked
+        .client
+        .query(r#"SELECT "offset", payload FROM duto.reject ORDER BY 1"#, &[])
+        .await?;
+    let found: Vec<(i64, String)> = rows
+        .iter()
+        .map(|row| (row.get(0), String::from_utf8_lossy(&row.get::<_, Vec<u8>>(1)).into_owned()))
+        .collect();
+    let is_bad = |record: &Record| {
+        matches!(record.message.meaning, duto_tests::tracking::TrackingMeaning::Bad)
+    };
+    let expected: Vec<(i64, String)> = (2..)
+        .zip(records)
+        .filter(|(_, record)| is_bad(record))
+        .map(|(line, record)| (line, record.line.clone()))
+        .collect();
     ensure!(found == expected, "rejected are {found:?}, expected are {expected:?}");
     Ok(())
 }
@@ -169,22 +219,35 @@ async fn the_same_file_twice_changes_nothing() -> Result<()> {
     model.compare(&tracked.client).await?;
     compare_rejects(&tracked, &records).await?;
     let everything = format!(
-        "{DIGEST} || (SELECT count(*) || ' ' || sum(id) FROM duto.batch) || (SELECT count(*) || max(last_at)::text FROM duto.reject) || (SELECT string_agg(ctid::text, ',') FROM pacotes)"
+        "{DIGEST} || (SELECT count(*) || ' ' || sum(id) FROM duto.batch) || (SELECT count(*) || \
+            max(last_at)::text FROM duto.reject) || (SELECT string_agg(ctid::text, ',') FROM \
+            pacotes)"
     );
     let before: String = tracked.one(&everything).await?;
     // Also under another name.
     for name in ["eventos.csv", "outro.csv"] {
         let file = tracked.write(name, file_of(&records))?;
         let again = tracked.loaded(&file)?;
-        ensure!(again["status"] == "loaded before" && again["records"] == 3_000 && again["stored"] == first["stored"], "{again}");
+        ensure!(
+            again["status"] == "loaded before"
+                && again["records"] == 3_000
+                && again["stored"] == first["stored"],
+            "{again}"
+        );
         let after: String = tracked.one(&everything).await?;
         ensure!(before == after, "{name}: {before} became {after}");
     }
     // A file with one line more is another file: what is there counts as repeated.
-    let longer = tracked.write("longer.csv", file_of(&records) + "900001,Natal,Acre,CANCELADO,2025-10-12T00:00:00Z\n")?;
+    let longer = tracked.write(
+        "longer.csv",
+        file_of(&records) + "900001,Natal,Acre,CANCELADO,2025-10-12T00:00:00Z\n",
+    )?;
     let figures = tracked.loaded(&longer)?;
     ensure!(figures["stored"] == 1 && figures["records"] == 3_001, "{figures}");
-    let (code, said, _) = command(&tracked.pipeline, &["rejects", "ls", &tracked.pipeline.file.display().to_string()])?;
+    let (code, said, _) = command(
+        &tracked.pipeline,
+        &["rejects", "ls", &tracked.pipeline.file.display().to_string()],
+    )?;
     ensure!(code == 0 && said.contains("file:line") && said.contains("longer.csv:"), "{said}");
     tracked.verify_rollups()
 }
@@ -195,7 +258,8 @@ async fn a_load_that_is_killed_goes_on_where_it_was() -> Result<()> {
     let records = Trackings::new(33, 4_000).take(scale(40_000, 200_000));
     let model = model_of(&records);
     let file = tracked.write("eventos.csv", file_of(&records))?;
-    let (pipeline, path) = (tracked.pipeline.file.display().to_string(), file.display().to_string());
+    let (pipeline, path) =
+        (tracked.pipeline.file.display().to_string(), file.display().to_string());
     let mut kills = 0;
     while kills < 200 {
         let mut child = std::process::Command::new(duto_tests::worker::program()?)
@@ -232,7 +296,8 @@ async fn two_loads_of_one_file_write_it_once() -> Result<()> {
     let records = Trackings::new(34, 2_000).take(20_000);
     let model = model_of(&records);
     let file = tracked.write("eventos.csv", file_of(&records))?;
-    let (pipeline, path) = (tracked.pipeline.file.display().to_string(), file.display().to_string());
+    let (pipeline, path) =
+        (tracked.pipeline.file.display().to_string(), file.display().to_string());
     let start = || {
         std::process::Command::new(duto_tests::worker::program()?)
             .args(["load", &pipeline, &path, "--json"])
@@ -242,12 +307,17 @@ async fn two_loads_of_one_file_write_it_once() -> Result<()> {
             .context("starting a load")
     };
     let first = start()?;
-    duto_tests::wait::wait_for(&tracked.client, "SELECT count(*) > 0 FROM duto.batch", PATIENCE).await?;
+    duto_tests::wait::wait_for(&tracked.client, "SELECT count(*) > 0 FROM duto.batch", PATIENCE)
+        .await?;
     let second = start()?;
     let (first, second) = (first.wait_with_output()?, second.wait_with_output()?);
     let said = String::from_utf8_lossy(&first.stdout).into_owned();
     let taken_over = first.status.code() == Some(1) && said.contains("taken over");
-    ensure!(taken_over || first.status.success(), "the first load ended with {}: {said}", first.status);
+    ensure!(
+        taken_over || first.status.success(),
+        "the first load ended with {}: {said}",
+        first.status
+    );
     ensure!(second.status.success(), "the second load ended with {}", second.status);
     model.compare(&tracked.client).await?;
     tracked.compare_ledger(&model, records.len() as i64 + 1).await
@@ -259,30 +329,56 @@ async fn a_bad_file_is_a_clear_error() -> Result<()> {
     let tracked = Tracked::create("bad_file", &settings(100)).await?;
     let heading = duto_tests::tracking::HEADING;
     let line = "1333,Natal,Paraíba,ENTREGUE,2025-10-13T17:40:00Z";
-    let latin1: Vec<u8> = format!("{heading}\n{line}\n").chars().map(|character| character as u8).collect();
+    let latin1: Vec<u8> =
+        format!("{heading}\n{line}\n").chars().map(|character| character as u8).collect();
     for (name, bytes, told) in [
         ("empty.csv", Vec::new(), "it is empty"),
         ("blank.csv", b"\n\r\n  \n".to_vec(), "it is empty"),
         ("heading.csv", format!("{heading}\n\n").into_bytes(), "a heading and no line below it"),
-        ("latin1.csv", latin1, "line 2 is not UTF-8 (byte 0xed); in Latin-1 it would be \"1333,Natal,Paraíba"),
-        ("columns.csv", b"id_pacotes,origem,destino\n1,a,b\n".to_vec(), "it has no column id_pacote; \"id_pacotes\" is near"),
-        ("columns.csv", b"id_pacotes,origem,destino\n1,a,b\n".to_vec(), "it has no column data_atualizacao"),
-        ("semicolons.csv", format!("{heading}\n{line}\n").replace(',', ";").into_bytes(), "declare `delimiter: \";\"`"),
+        (
+            "latin1.csv",
+            latin1,
+            "line 2 is not UTF-8 (byte 0xed); in Latin-1 it would be \"1333,Natal,Paraíba",
+        ),
+        (
+            "columns.csv",
+            b"id_pacotes,origem,destino\n1,a,b\n".to_vec(),
+            "it has no column id_pacote; \"id_pacotes\" is near",
+        ),
+        (
+            "columns.csv",
+            b"id_pacotes,origem,destino\n1,a,b\n".to_vec(),
+            "it has no column data_atualizacao",
+        ),
+        (
+            "semicolons.csv",
+            format!("{heading}\n{line}\n").replace(',', ";").into_bytes(),
+            "declare `delimiter: \";\"`",
+        ),
     ] {
         let file = tracked.write(name, bytes)?;
         let (code, _, error) = tracked.load(&file)?;
-        ensure!(code == BAD_DATA && error.contains(told) && error.contains(name), "{name}: {code}: {error}");
+        ensure!(
+            code == BAD_DATA && error.contains(told) && error.contains(name),
+            "{name}: {code}: {error}"
+        );
     }
     let (code, _, error) = tracked.load(Path::new("/nowhere/eventos.csv"))?;
-    ensure!(code == BAD_DATA && error.contains("/nowhere/eventos.csv: there is no such file"), "{code}: {error}");
+    ensure!(
+        code == BAD_DATA && error.contains("/nowhere/eventos.csv: there is no such file"),
+        "{code}: {error}"
+    );
     let (code, _, error) = tracked.load(tracked.log.folder.path())?;
     ensure!(code == BAD_DATA && error.contains("it is a folder"), "{code}: {error}");
-    let nothing: bool = tracked.one("SELECT to_regclass('duto.batch') IS NULL AND to_regclass('pacotes') IS NULL").await?;
+    let nothing: bool = tracked
+        .one("SELECT to_regclass('duto.batch') IS NULL AND to_regclass('pacotes') IS NULL")
+        .await?;
     ensure!(nothing, "something was written");
     Ok(())
 }
 
-/// The traps: nulls, quoted commas, other line ends, another order of the columns, another encoding.
+/// The traps: nulls, quoted commas, other line ends, another order of the columns, another
+/// encoding.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_come_in_many_forms() -> Result<()> {
     let tracked = Tracked::create("forms", &settings(100)).await?;
@@ -299,12 +395,23 @@ async fn files_come_in_many_forms() -> Result<()> {
                 2025-10-12T08:15:00Z,ENTREGUE,8,x,Natal,Acre";
     let file = tracked.write("forms.csv", text)?;
     let figures = tracked.loaded(&file)?;
-    ensure!(figures["records"] == 9 && figures["stored"] == 3 && figures["rejected"] == 6, "{figures}");
-    let rows = tracked.client.query("SELECT id_pacote, origem, destino FROM pacotes ORDER BY 1", &[]).await?;
-    let found: Vec<(i32, String, String)> = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    ensure!(
+        figures["records"] == 9 && figures["stored"] == 3 && figures["rejected"] == 6,
+        "{figures}"
+    );
+    let rows = tracked
+        .client
+        .query("SELECT id_pacote, origem, destino FROM pacotes ORDER BY 1", &[])
+        .await?;
+    let found: Vec<(i32, String, String)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     let expected = [(1, "São \"Paulo\"", "Santos, SP"), (3, "Acre", "Natal"), (8, "Acre", "Natal")];
-    ensure!(found == expected.map(|(id, from, to)| (id, from.to_owned(), to.to_owned())), "{found:?}");
-    let rows = tracked.client.query(r#"SELECT "offset", reason FROM duto.reject ORDER BY 1"#, &[]).await?;
+    ensure!(
+        found == expected.map(|(id, from, to)| (id, from.to_owned(), to.to_owned())),
+        "{found:?}"
+    );
+    let rows =
+        tracked.client.query(r#"SELECT "offset", reason FROM duto.reject ORDER BY 1"#, &[]).await?;
     let found: Vec<(i64, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let expected = [
         (3, "origem must not be null"),
@@ -317,19 +424,33 @@ async fn files_come_in_many_forms() -> Result<()> {
     ensure!(found == expected.map(|(line, reason)| (line, reason.to_owned())), "{found:?}");
     let id: i64 = tracked.one(r#"SELECT id FROM duto.reject WHERE "offset" = 8"#).await?;
     let pipeline = tracked.pipeline.file.display().to_string();
-    let (code, said, _) = command(&tracked.pipeline, &["rejects", "show", &pipeline, &id.to_string()])?;
-    ensure!(code == 0 && said.contains("forms.csv") && said.contains("id_pacote,transportadora"), "{said}");
+    let (code, said, _) =
+        command(&tracked.pipeline, &["rejects", "show", &pipeline, &id.to_string()])?;
+    ensure!(
+        code == 0 && said.contains("forms.csv") && said.contains("id_pacote,transportadora"),
+        "{said}"
+    );
 
     let declared = Settings {
-        replace: vec![("files:".to_owned(), "files:\n  encoding: latin1\n  delimiter: \";\"\n  headings: { origem: Cidade }".to_owned())],
+        replace: vec![(
+            "files:".to_owned(),
+            "files:\n  encoding: latin1\n  delimiter: \";\"\n  headings: { origem: Cidade }"
+                .to_owned(),
+        )],
         ..settings(100)
     };
     let latin1 = Tracked::create("latin1", &declared).await?;
-    let text = "id_pacote;Cidade;destino;status_rastreamento;data_atualizacao\n1;São Paulo;Paraíba;EM TRÂNSITO;2025-10-12T08:15:00Z\n";
-    let file = latin1.write("latin1.csv", text.chars().map(|character| character as u8).collect::<Vec<u8>>())?;
+    let text = "id_pacote;Cidade;destino;status_rastreamento;data_atualizacao\n1;São \
+        Paulo;Paraíba;EM TRÂNSITO;2025-10-12T08:15:00Z\n";
+    let file = latin1
+        .write("latin1.csv", text.chars().map(|character| character as u8).collect::<Vec<u8>>())?;
     latin1.loaded(&file)?;
-    let row: String =
-        latin1.one("SELECT origem || ' ' || destino || ' ' || (SELECT status_rastreamento FROM eventos_rastreamento) FROM pacotes").await?;
+    let row: String = latin1
+        .one(
+            "SELECT origem || ' ' || destino || ' ' || (SELECT status_rastreamento
+            FROM eventos_rastreamento) FROM pacotes",
+        )
+        .await?;
     ensure!(row == "São Paulo Paraíba EM TRÂNSITO", "{row}");
     Ok(())
 }
@@ -343,22 +464,34 @@ async fn a_file_may_be_read_again() -> Result<()> {
     tracked
         .client
         .batch_execute(&format!(
-            "{ddl}; ALTER TABLE eventos_rastreamento ADD CONSTRAINT refused CHECK (status_rastreamento <> 'CANCELADO')"
+            "{ddl}; ALTER TABLE eventos_rastreamento ADD CONSTRAINT refused CHECK \
+                (status_rastreamento <> 'CANCELADO')"
         ))
         .await?;
     let records = Trackings::new(35, 500).take(1_000);
     let model = model_of(&records);
     let file = tracked.write("eventos.csv", file_of(&records))?;
     let first = tracked.loaded(&file)?;
-    let refused: i64 =
-        tracked.one("SELECT count(*) FROM duto.reject WHERE sqlstate = '23514' AND rule = 'refused' AND status = 'open'").await?;
+    let refused: i64 = tracked
+        .one(
+            "SELECT count(*) FROM duto.reject WHERE sqlstate = '23514' AND rule = 'refused'
+            AND status = 'open'",
+        )
+        .await?;
     ensure!(refused > 10, "{refused} lines were refused by the constraint: {first}");
-    tracked.client.batch_execute("ALTER TABLE eventos_rastreamento DROP CONSTRAINT refused").await?;
+    tracked
+        .client
+        .batch_execute("ALTER TABLE eventos_rastreamento DROP CONSTRAINT refused")
+        .await?;
     let path = file.display().to_string();
-    let (code, said, error) = command(&tracked.pipeline, &["load", &pipeline, &path, "--again", "--json"])?;
+    let (code, said, error) =
+        command(&tracked.pipeline, &["load", &pipeline, &path, "--again", "--json"])?;
     ensure!(code == 0, "{said}{error}");
     let again: Value = serde_json::from_str(&said)?;
-    ensure!(again["status"] == "loaded" && again["records"] == 1_000 && again["rejected"] == model.bad, "{again}");
+    ensure!(
+        again["status"] == "loaded" && again["records"] == 1_000 && again["rejected"] == model.bad,
+        "{again}"
+    );
     let open: i64 = tracked.one("SELECT count(*) FROM duto.reject WHERE status = 'open'").await?;
     ensure!(open == model.bad as i64, "{open} rejects are open, expected are {}", model.bad);
     let events: i64 = tracked.one("SELECT count(*) FROM eventos_rastreamento").await?;
@@ -395,20 +528,31 @@ async fn a_page_hears_of_a_file() -> Result<()> {
         let (status, body) = request(port, "GET", "/api/pacotes/total", "")?;
         Ok(status == 200 && serde_json::from_str::<Value>(&body)?["total_pacotes"] == wanted)
     };
-    duto_tests::wait::wait_until("the package of the stream", PATIENCE, || total(1).unwrap_or(false)).await?;
+    duto_tests::wait::wait_until("the package of the stream", PATIENCE, || {
+        total(1).unwrap_or(false)
+    })
+    .await?;
     let mut stream = EventStream::open(port, "/duto/live")?;
     stream.next("hello")?;
     let figures = tracked.loaded(&root().join("pipelines/logistics/eventos.csv"))?;
     ensure!(figures["stored"] == 3, "{figures}");
     loop {
         let changed: Value = serde_json::from_str(&stream.next("changed")?)?;
-        ensure!(changed["sources"].as_array().is_some_and(|sources| sources.contains(&"/api/pacotes/total".into())), "{changed}");
+        ensure!(
+            changed["sources"]
+                .as_array()
+                .is_some_and(|sources| sources.contains(&"/api/pacotes/total".into())),
+            "{changed}"
+        );
         if total(3)? {
             break;
         }
     }
     for (path, expected) in [
-        ("/api/pacotes/entrega", r#"{"tempo_medio_entrega":"16:42:30","segundos":60150.000,"pacotes_entregues":2}"#),
+        (
+            "/api/pacotes/entrega",
+            r#"{"tempo_medio_entrega":"16:42:30","segundos":60150.000,"pacotes_entregues":2}"#,
+        ),
         (
             "/api/pacotes/1333/eventos",
             r#"[{"data_evento":"2025-10-13T17:40:00+00:00","status_rastreamento":"ENTREGUE"}, 
@@ -420,7 +564,8 @@ async fn a_page_hears_of_a_file() -> Result<()> {
         ),
     ] {
         let (status, body) = request(port, "GET", path, "")?;
-        let (body, expected): (Value, Value) = (serde_json::from_str(&body)?, serde_json::from_str(expected)?);
+        let (body, expected): (Value, Value) =
+            (serde_json::from_str(&body)?, serde_json::from_str(expected)?);
         ensure!(status == 200 && body == expected, "{path}: {status}: {body}");
     }
     ensure!(request(port, "GET", "/api/pacotes/99999", "")?.0 == 404, "there is no such package");
@@ -436,11 +581,19 @@ async fn the_figures_are_those_of_the_contract() -> Result<()> {
     let (undelivered, _) = lines.rsplit_once("1333,").context("the delivery")?;
     tracked.loaded(&tracked.write("undelivered.csv", undelivered)?)?;
     let port = free_port()?;
-    let server = Worker::start(&tracked.pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
+    let server = Worker::start(
+        &tracked.pipeline,
+        &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")],
+    )?;
     wait_until_it_answers(port)?;
-    let ask = |path: &str| -> Result<Value> { Ok(serde_json::from_str(&request(port, "GET", path, "")?.1)?) };
+    let ask = |path: &str| -> Result<Value> {
+        Ok(serde_json::from_str(&request(port, "GET", path, "")?.1)?)
+    };
     let nothing = ask("/api/pacotes/entrega")?;
-    ensure!(nothing["tempo_medio_entrega"].is_null() && nothing["pacotes_entregues"] == 0, "{nothing}");
+    ensure!(
+        nothing["tempo_medio_entrega"].is_null() && nothing["pacotes_entregues"] == 0,
+        "{nothing}"
+    );
     tracked.loaded(&root().join("pipelines/logistics/eventos.csv"))?;
     duto_tests::wait::wait_until("the delivery", PATIENCE, || {
         ask("/api/pacotes/entrega").is_ok_and(|answer| answer["pacotes_entregues"] == 1)
@@ -462,18 +615,46 @@ async fn the_figures_are_those_of_the_contract() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_packages_are_plausible() -> Result<()> {
     let tracked = Tracked::create("generated", &settings(1_000)).await?;
-    let (pipeline, folder) = (tracked.pipeline.file.display().to_string(), tracked.pipeline.log_folder.display().to_string());
-    let arguments = ["generate", &pipeline, "--rate", "0", "--count", "3000", "--bad", "2%", "--seed", "5", "--log-folder", &folder];
+    let (pipeline, folder) = (
+        tracked.pipeline.file.display().to_string(),
+        tracked.pipeline.log_folder.display().to_string(),
+    );
+    let arguments = [
+        "generate",
+        &pipeline,
+        "--rate",
+        "0",
+        "--count",
+        "3000",
+        "--bad",
+        "2%",
+        "--seed",
+        "5",
+        "--log-folder",
+        &folder,
+    ];
     let (code, said, error) = command(&tracked.pipeline, &arguments)?;
     ensure!(code == 0, "{said}{error}");
     catch_up(&tracked.pipeline, PATIENCE)?;
-    let delivered: i64 = tracked.one("SELECT count(*) FROM situacao_dos_pacotes WHERE ultima_entrega IS NOT NULL").await?;
+    let delivered: i64 = tracked
+        .one("SELECT count(*) FROM situacao_dos_pacotes WHERE ultima_entrega IS NOT NULL")
+        .await?;
     ensure!(delivered > 200, "{delivered} packages are delivered");
-    // Whatever came behind a delivery is a mistake of the generator's, but for what a bad record left out.
-    let after: i64 =
-        tracked.one("SELECT count(*) FROM situacao_dos_pacotes WHERE ultima_entrega IS NOT NULL AND status_atual <> 'ENTREGUE'").await?;
+    // Whatever came behind a delivery is a mistake of the generator's, but for what a bad record
+    // left out.
+    let after: i64 = tracked
+        .one(
+            "SELECT count(*) FROM situacao_dos_pacotes WHERE ultima_entrega IS NOT NULL
+            AND status_atual <> 'ENTREGUE'",
+        )
+        .await?;
     ensure!(after == 0, "{after} packages went on behind their delivery");
-    let days: f64 = tracked.one("SELECT (extract(epoch FROM tempo_medio_entrega) / 86400)::float8 FROM tempo_medio_de_entrega").await?;
+    let days: f64 = tracked
+        .one(
+            "SELECT (extract(epoch FROM tempo_medio_entrega) / 86400)::float8
+        FROM tempo_medio_de_entrega",
+        )
+        .await?;
     ensure!((0.5..8.0).contains(&days), "a delivery takes {days} days");
     Ok(())
 }

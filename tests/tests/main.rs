@@ -1,4 +1,5 @@
-//! End to end: the program as a process, against real servers. One binary, because each one links everything.
+//! End to end: the program as a process, against real servers. One binary, because each one links
+//! everything.
 
 mod back_at_once; // how soon partitions are read again
 mod bad_input; // records that are not what the pipeline declares

@@ -1,4 +1,5 @@
-//! Names in views and endpoints: `duto check` says of them what PostgreSQL says. The statements are those of a unit test in crates/sql.
+//! Names in views and endpoints: `duto check` says of them what PostgreSQL says. The statements are
+//! those of a unit test in crates/sql.
 
 use anyhow::{Result, ensure};
 use duto_servers::shared::TestDatabase;
@@ -21,7 +22,9 @@ async fn postgresql_says_the_same_of_names() -> Result<()> {
     for (verdict, sql) in &cases {
         let found = match client.prepare(sql).await {
             Ok(_) => "good".to_owned(),
-            Err(error) => error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned()),
+            Err(error) => {
+                error.code().map_or_else(|| error.to_string(), |code| code.code().to_owned())
+            }
         };
         if found != verdict.trim_end_matches(", not read") {
             wrong.push(format!("{verdict}, not {found}: {sql}"));

@@ -1,4 +1,5 @@
-//! The database is restored from an older backup while Kafka keeps everything: the worker reads again what the backup lacks.
+//! The database is restored from an older backup while Kafka keeps everything: the worker reads
+//! again what the backup lacks.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,18 +24,26 @@ const RESTORES: usize = 5;
 
 /// A consistent backup, taken while others write.
 fn dump(url: &str, into: &Path) -> Result<()> {
-    let output =
-        Command::new(postgres_program("pg_dump")?).args(["--clean", "--if-exists", "--no-owner", "-f"]).arg(into).arg(url).output()?;
+    let output = Command::new(postgres_program("pg_dump")?)
+        .args(["--clean", "--if-exists", "--no-owner", "-f"])
+        .arg(into)
+        .arg(url)
+        .output()?;
     ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 
-/// In one transaction, as it must be where workers run. PostgreSQL may choose it as the victim of a deadlock with them: then again.
+/// In one transaction, as it must be where workers run. PostgreSQL may choose it as the victim of a
+/// deadlock with them: then again.
 fn restore(url: &str, from: &Path) -> Result<()> {
     let mut said = String::new();
     for _ in 0..RESTORES {
         let mut psql = Command::new(postgres_program("psql")?);
-        let output = psql.args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"]).arg(from).arg(url).output()?;
+        let output = psql
+            .args(["-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-f"])
+            .arg(from)
+            .arg(url)
+            .output()?;
         if output.status.success() {
             return Ok(());
         }
@@ -46,7 +55,11 @@ fn restore(url: &str, from: &Path) -> Result<()> {
 async fn survives_restores(kind: LogKind) -> Result<()> {
     let database = TestDatabase::create("backup")?;
     let log = Arc::new(TestLog::create(kind, "backup", 4)?);
-    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings { batch_records: 500, ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &database.url(),
+        &Settings { batch_records: 500, ..Settings::default() },
+    )?;
     let client = connect(&database.url()).await?;
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
     let load = Load::start(&log, Orders::new(33, USUAL_MIX), RATE);
@@ -68,7 +81,8 @@ async fn survives_restores(kind: LogKind) -> Result<()> {
 
     // Nothing arrives any more: the worker notices by itself.
     restore(&database.url(), &backup)?;
-    let is_older: bool = client.query_one(&format!("SELECT {LOADED} < {}", placed.len()), &[]).await?.get(0);
+    let is_older: bool =
+        client.query_one(&format!("SELECT {LOADED} < {}", placed.len()), &[]).await?.get(0);
     ensure!(is_older, "the backup is not older");
     wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
     model.compare(&client).await?;

@@ -47,7 +47,10 @@ async fn a_fuzzer_finds_no_difference_between_the_document_and_the_server() -> R
     let database = TestDatabase::create("openapi")?;
     let log = TestLog::create(LogKind::Embedded, "openapi", 2)?;
     log.send(&Events::new(31, Utc::now().timestamp_micros()).take(500))?;
-    let settings = Settings { replace: vec![("endpoints:\n".to_owned(), WITH_PARAMETERS.to_owned())], ..Settings::default() };
+    let settings = Settings {
+        replace: vec![("endpoints:\n".to_owned(), WITH_PARAMETERS.to_owned())],
+        ..Settings::default()
+    };
     let pipeline = TestPipeline::ecommerce(&log, &database.url(), &settings)?;
     let port = free_port()?;
     let server = Worker::start(&pipeline, &["--listen", &format!("127.0.0.1:{port}")])?;
@@ -63,11 +66,24 @@ async fn a_fuzzer_finds_no_difference_between_the_document_and_the_server() -> R
     let output = Command::new(fuzzer()?)
         .arg("--config-file")
         .arg(root().join("tests/schemathesis.toml"))
-        .args(["run", &format!("http://127.0.0.1:{port}/openapi.json"), "--checks", "all", "--no-color", "--seed", "1"])
+        .args([
+            "run",
+            &format!("http://127.0.0.1:{port}/openapi.json"),
+            "--checks",
+            "all",
+            "--no-color",
+            "--seed",
+            "1",
+        ])
         .args(["--max-examples", &scale(40, 400).to_string()])
         .current_dir(log.folder.path())
         .output()?;
-    ensure!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), server.tail());
+    ensure!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        server.tail()
+    );
     ensure!(server.stop(PATIENCE)?.success(), "the server did not end cleanly");
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Rows that PostgreSQL refuses for what is in them: first, middle and last in the batch, one SQLSTATE after the other. Exactly those
-//! records become rejects, and their neighbours are stored.
+//! Rows that PostgreSQL refuses for what is in them: first, middle and last in the batch, one
+//! SQLSTATE after the other. Exactly those records become rejects, and their neighbours are stored.
 
 use std::time::Duration;
 
@@ -30,19 +30,47 @@ struct Refusal {
 const NOTHING: &str = "NULL";
 
 const REFUSALS: [Refusal; 15] = [
-    Refusal { sqlstate: "22001", table: "ALTER TABLE sales ADD COLUMN note varchar(3)", spoil: "NEW.note := 'four'" },
-    Refusal { sqlstate: "22003", table: "ALTER TABLE sales ADD COLUMN small smallint", spoil: "NEW.small := 70000" },
-    Refusal { sqlstate: "22007", table: "ALTER TABLE sales ADD COLUMN day date", spoil: "NEW.day := 'no day'" },
-    Refusal { sqlstate: "22008", table: "ALTER TABLE sales ADD COLUMN day date", spoil: "NEW.day := '2021-02-30'" },
+    Refusal {
+        sqlstate: "22001",
+        table: "ALTER TABLE sales ADD COLUMN note
+        varchar(3)",
+        spoil: "NEW.note := 'four'",
+    },
+    Refusal {
+        sqlstate: "22003",
+        table: "ALTER TABLE sales ADD COLUMN small
+        smallint",
+        spoil: "NEW.small := 70000",
+    },
+    Refusal {
+        sqlstate: "22007",
+        table: "ALTER TABLE sales ADD COLUMN day
+        date",
+        spoil: "NEW.day \
+        := 'no day'",
+    },
+    Refusal {
+        sqlstate: "22008",
+        table: "ALTER TABLE sales ADD COLUMN day
+        date",
+        spoil: "NEW.day \
+        := '2021-02-30'",
+    },
     Refusal { sqlstate: "22021", table: "", spoil: r"PERFORM convert_from('\xff'::bytea, 'UTF8')" },
     Refusal { sqlstate: "22023", table: "", spoil: "PERFORM generate_series(1, 2, 0)" },
-    Refusal { sqlstate: "22P02", table: "ALTER TABLE sales ADD COLUMN small smallint", spoil: "NEW.small := 'no number'" },
+    Refusal {
+        sqlstate: "22P02",
+        table: "ALTER TABLE sales ADD COLUMN small
+        smallint",
+        spoil: "NEW.small := 'no number'",
+    },
     Refusal { sqlstate: "22P05", table: "", spoil: r#"PERFORM '"\u0000"'::jsonb"# },
     Refusal { sqlstate: "23502", table: "", spoil: "NEW.total_value := NULL" },
     Refusal {
         sqlstate: "23503",
         table: "CREATE TABLE known (order_number bigint PRIMARY KEY);
-                INSERT INTO known SELECT n FROM generate_series(0, 301) n WHERE n = 0 OR NOT poison(n);
+                INSERT INTO known SELECT n FROM generate_series(0, 301) n WHERE n = 0
+                OR NOT poison(n);
                 ALTER TABLE sales ADD FOREIGN KEY (order_number) REFERENCES known",
         spoil: NOTHING,
     },
@@ -53,13 +81,20 @@ const REFUSALS: [Refusal; 15] = [
     },
     Refusal {
         sqlstate: "23514",
-        table: "ALTER TABLE sales ADD CONSTRAINT no_poison CHECK (order_number = 0 OR NOT poison(order_number))",
+        table: "ALTER TABLE sales ADD CONSTRAINT no_poison CHECK (order_number = 0
+            OR NOT poison(order_number))",
         spoil: NOTHING,
     },
-    Refusal { sqlstate: "23514", table: "CREATE DOMAIN small AS int CHECK (value < 9)", spoil: "PERFORM 10::small" },
+    Refusal {
+        sqlstate: "23514",
+        table: "CREATE DOMAIN small AS int CHECK (value <
+        9)",
+        spoil: "PERFORM 10::small",
+    },
     Refusal {
         sqlstate: "23P01",
-        table: "ALTER TABLE sales ADD EXCLUDE USING btree (total_value WITH =) WHERE (total_value < 0)",
+        table: "ALTER TABLE sales ADD EXCLUDE USING btree (total_value WITH =)
+            WHERE (total_value < 0)",
         spoil: "NEW.total_value := -1",
     },
     Refusal {
@@ -74,7 +109,8 @@ impl Refusal {
         let [first, middle, last] = POISON.map(|index| index + 1);
         let Refusal { table, spoil, .. } = self;
         format!(
-            "CREATE FUNCTION poison(n bigint) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT n IN (0, {first}, {middle}, {last})';
+            "CREATE FUNCTION poison(n bigint) RETURNS boolean IMMUTABLE LANGUAGE sql AS
+             'SELECT n IN (0, {first}, {middle}, {last})';
              {table}; {NEIGHBOUR};
              CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$
              BEGIN IF poison(NEW.order_number) THEN {spoil}; END IF; RETURN NEW; END $$;
@@ -91,18 +127,27 @@ async fn rejects_only_the_poison(refusal: &Refusal) -> Result<()> {
     ensure!(code == 0, "{said}");
     let client = connect(&database.url()).await?;
     client.batch_execute(&format!("{ddl}; {}", refusal.statements())).await?;
-    let mut messages = Orders::new(26, Mix { malformed_percent: 0, repeat_percent: 0 }).take(RECORDS);
+    let mut messages =
+        Orders::new(26, Mix { malformed_percent: 0, repeat_percent: 0 }).take(RECORDS);
     POISON.iter().for_each(|index| messages[*index].meaning = Meaning::Malformed);
     let placed = log.send(&messages)?;
     catch_up(&pipeline, PATIENCE)?;
-    let rejects = client.query(r#"SELECT "offset", stage, sqlstate FROM duto.reject ORDER BY 1"#, &[]).await?;
-    let found: Vec<(i64, String, String)> = rejects.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-    let expected: Vec<(i64, String, String)> =
-        POISON.iter().map(|index| (*index as i64, "load".to_owned(), refusal.sqlstate.to_owned())).collect();
+    let rejects = client
+        .query(r#"SELECT "offset", stage, sqlstate FROM duto.reject ORDER BY 1"#, &[])
+        .await?;
+    let found: Vec<(i64, String, String)> =
+        rejects.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    let expected: Vec<(i64, String, String)> = POISON
+        .iter()
+        .map(|index| (*index as i64, "load".to_owned(), refusal.sqlstate.to_owned()))
+        .collect();
     ensure!(found == expected, "rejected are {found:?}");
     client.batch_execute("DELETE FROM sales WHERE order_number = 0").await?;
     Model::of(&placed).compare(&client).await?;
-    let one_batch: bool = client.query_one("SELECT count(*) = 1 FROM duto.batch WHERE records > 0", &[]).await?.get(0);
+    let one_batch: bool = client
+        .query_one("SELECT count(*) = 1 FROM duto.batch WHERE records > 0", &[])
+        .await?
+        .get(0);
     ensure!(one_batch, "the records were not one batch, so none was its middle");
     Ok(())
 }
@@ -110,7 +155,9 @@ async fn rejects_only_the_poison(refusal: &Refusal) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_refused_for_what_is_in_it_is_rejected_alone() -> Result<()> {
     for refusal in &REFUSALS {
-        rejects_only_the_poison(refusal).await.with_context(|| format!("SQLSTATE {}: {}", refusal.sqlstate, refusal.spoil))?;
+        rejects_only_the_poison(refusal)
+            .await
+            .with_context(|| format!("SQLSTATE {}: {}", refusal.sqlstate, refusal.spoil))?;
     }
     Ok(())
 }

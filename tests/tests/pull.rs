@@ -1,4 +1,5 @@
-//! A carrier's API is read: page by page, through its failures and our kills, by one process at a time.
+//! A carrier's API is read: page by page, through its failures and our kills, by one process at a
+//! time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -40,13 +41,18 @@ impl Stage {
             Style::Whole => "",
         };
         let pull = format!(
-            "pull:\n  carrier:\n    url: {}\n    headers: {{ Authorization: Bearer of-a-carrier }}\n    items: data.orders\n{cursor}    \
-             interval: 100ms\n    timeout: 5s\n    retry_backoff: 10ms\n    retry_backoff_max: 100ms\n",
+            "pull:\n  carrier:\n    url: {}\n    headers: {{ Authorization: Bearer of-a-carrier \
+                }}\n    items: data.orders\n{cursor}    \
+             interval: 100ms\n    timeout: 5s\n    retry_backoff: 10ms\n    retry_backoff_max: \
+                100ms\n",
             carrier.url()
         );
         let mut settings = Settings { session_timeout: "6s".into(), ..Settings::default() };
         settings.replace.push(("ingest:\n".to_owned(), format!("{pull}\ningest:\n")));
-        settings.replace.push(("  format: json\n".to_owned(), "  format: json\n  key: order_number\n".to_owned()));
+        settings.replace.push((
+            "  format: json\n".to_owned(),
+            "  format: json\n  key: order_number\n".to_owned(),
+        ));
         let log = TestLog::create(kind, "pull", 2)?;
         let database = TestDatabase::create("pull")?;
         let pipeline = TestPipeline::sales(&log, &database.url(), &settings)?;
@@ -59,9 +65,13 @@ impl Stage {
 
     /// New items at the end of the carrier's list. What is no JSON at all no list can hold.
     fn give(&mut self, count: usize) {
-        let is_json = |message: &Message| serde_json::from_slice::<&serde_json::value::RawValue>(&message.payload).is_ok();
+        let is_json = |message: &Message| {
+            serde_json::from_slice::<&serde_json::value::RawValue>(&message.payload).is_ok()
+        };
         let messages: Vec<Message> = self.orders.take(count).into_iter().filter(is_json).collect();
-        self.carrier.add(messages.iter().map(|message| String::from_utf8_lossy(&message.payload).into_owned()));
+        self.carrier.add(
+            messages.iter().map(|message| String::from_utf8_lossy(&message.payload).into_owned()),
+        );
         self.given.extend(messages);
     }
 
@@ -69,30 +79,51 @@ impl Stage {
         Worker::start(&self.pipeline, &["--only", "pull,worker"])
     }
 
-    /// Every item is in the topic, and the database holds what a sequential model makes of the topic.
+    /// Every item is in the topic, and the database holds what a sequential model makes of the
+    /// topic.
     async fn ensure_equal(&self, each_once: bool) -> Result<()> {
-        let by_payload: HashMap<&[u8], &Message> = self.given.iter().map(|message| (message.payload.trim_ascii(), message)).collect();
+        let by_payload: HashMap<&[u8], &Message> =
+            self.given.iter().map(|message| (message.payload.trim_ascii(), message)).collect();
         let records = read_committed(self.log.log(), &self.log.topic)?;
         let mut placed = Vec::new();
         let mut counts: HashMap<&[u8], usize> = HashMap::new();
         for record in records.iter() {
             let payload = record.payload.context("no payload")?;
-            let message = by_payload.get(payload).with_context(|| format!("nobody gave {}", String::from_utf8_lossy(payload)))?;
+            let message = by_payload
+                .get(payload)
+                .with_context(|| format!("nobody gave {}", String::from_utf8_lossy(payload)))?;
             *counts.entry(message.payload.trim_ascii()).or_default() += 1;
-            placed.push(Placed { partition: record.head.partition, offset: record.head.offset, message: (*message).clone() });
+            placed.push(Placed {
+                partition: record.head.partition,
+                offset: record.head.offset,
+                message: (*message).clone(),
+            });
         }
-        let lost = self.given.iter().filter(|message| !counts.contains_key(message.payload.trim_ascii())).count();
+        let lost = self
+            .given
+            .iter()
+            .filter(|message| !counts.contains_key(message.payload.trim_ascii()))
+            .count();
         ensure!(lost == 0, "{lost} of {} items are lost", self.given.len());
         let given = self.given.iter().fold(HashMap::<&[u8], usize>::new(), |mut given, message| {
             *given.entry(message.payload.trim_ascii()).or_default() += 1;
             given
         });
-        ensure!(!each_once || counts == given, "{} records of {} items", records.len(), self.given.len());
+        ensure!(
+            !each_once || counts == given,
+            "{} records of {} items",
+            records.len(),
+            self.given.len()
+        );
         Model::of(&placed).compare(&self.client).await
     }
 
     async fn wait_until_stored(&self, patience: Duration) -> Result<()> {
-        let stored = self.given.iter().filter(|message| !matches!(message.meaning, duto_tests::orders::Meaning::Malformed)).count();
+        let stored = self
+            .given
+            .iter()
+            .filter(|message| !matches!(message.meaning, duto_tests::orders::Meaning::Malformed))
+            .count();
         wait_for(&self.client, &format!("SELECT count(*) = {stored} FROM sales"), patience).await?;
         let caught_up = format!("SELECT count(*) = {} FROM duto.reject", self.given.len() - stored);
         wait_for(&self.client, &caught_up, patience).await
@@ -176,7 +207,9 @@ async fn an_endpoint_that_refuses_is_told_and_read_once_it_does_not() -> Result<
     let text = std::fs::read_to_string(&stage.pipeline.file)?;
     std::fs::write(&stage.pipeline.file, text.replace("Bearer of-a-carrier", "Bearer of-nobody"))?;
     let refused = stage.start()?;
-    wait_until("it is told", PATIENCE, || refused.said("401 Unauthorized: look at `headers`") > 0).await.with_context(|| refused.tail())?;
+    wait_until("it is told", PATIENCE, || refused.said("401 Unauthorized: look at `headers`") > 0)
+        .await
+        .with_context(|| refused.tail())?;
     ensure!(refused.said("of-nobody") == 0, "the header is a secret");
     ensure!(refused.stop(PATIENCE)?.success(), "the program did not end cleanly");
     std::fs::write(&stage.pipeline.file, text)?;
@@ -191,8 +224,10 @@ async fn an_endpoint_that_refuses_is_told_and_read_once_it_does_not() -> Result<
 async fn packages_read_from_an_api_through_kills_give_equal_tables() -> Result<()> {
     let carrier = Carrier::start(Style::Cursor)?;
     carrier.fail_each(7);
-    // One partition: the ids come in several forms, which are several keys, and which event of a moment is the first is to be defined.
-    let (log, database) = (TestLog::create(LogKind::Kafka, "tracked", 1)?, TestDatabase::create("tracked")?);
+    // One partition: the ids come in several forms, which are several keys, and which event of a
+    // moment is the first is to be defined.
+    let (log, database) =
+        (TestLog::create(LogKind::Kafka, "tracked", 1)?, TestDatabase::create("tracked")?);
     let mut pipeline = TestPipeline::logistics(&log, &database.url(), &Settings::default())?;
     let url = carrier.url();
     let variables = [
@@ -205,12 +240,18 @@ async fn packages_read_from_an_api_through_kills_give_equal_tables() -> Result<(
     ];
     pipeline.environment.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
     // What is no JSON at all no list can hold.
-    let is_json = |record: &Record| serde_json::from_slice::<&serde_json::value::RawValue>(&record.message.payload).is_ok();
-    let records: Vec<Record> = Trackings::new(72, 150).take(3_000).into_iter().filter(is_json).collect();
+    let is_json = |record: &Record| {
+        serde_json::from_slice::<&serde_json::value::RawValue>(&record.message.payload).is_ok()
+    };
+    let records: Vec<Record> =
+        Trackings::new(72, 150).take(3_000).into_iter().filter(is_json).collect();
     for part in records.chunks(records.len() / 8) {
         let worker = Worker::start(&pipeline, &["--only", "pull,worker"])?;
         for few in part.chunks(60) {
-            carrier.add(few.iter().map(|record| String::from_utf8_lossy(&record.message.payload).into_owned()));
+            carrier.add(
+                few.iter()
+                    .map(|record| String::from_utf8_lossy(&record.message.payload).into_owned()),
+            );
             tokio::time::sleep(Duration::from_millis(150)).await;
         }
         worker.kill();
@@ -220,6 +261,9 @@ async fn packages_read_from_an_api_through_kills_give_equal_tables() -> Result<(
     let loaded = format!("SELECT {LOADED} = {}", records.len());
     wait_for(&client, &loaded, PATIENCE).await.with_context(|| worker.tail())?;
     ensure!(worker.stop(PATIENCE)?.success(), "the program did not end cleanly");
-    ensure!(read_committed(log.log(), &log.topic)?.len() == records.len(), "an item is in the topic twice");
+    ensure!(
+        read_committed(log.log(), &log.topic)?.len() == records.len(),
+        "an item is in the topic twice"
+    );
     TrackingModel::of(&records).compare(&client).await
 }

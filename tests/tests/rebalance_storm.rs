@@ -24,8 +24,10 @@ const GUESTS: usize = 3;
 async fn a_member_that_joins_or_leaves_every_two_seconds_loses_and_doubles_nothing() -> Result<()> {
     let database = TestDatabase::create("storm")?;
     let log = Arc::new(TestLog::create(LogKind::Kafka, "storm", 6)?);
-    // Without a name from the file each leave is a rebalance; one that was killed has a successor or is missed.
-    let settings = Settings { batch_records: 200, session_timeout: "3s".into(), ..Settings::default() };
+    // Without a name from the file each leave is a rebalance; one that was killed has a successor
+    // or is missed.
+    let settings =
+        Settings { batch_records: 200, session_timeout: "3s".into(), ..Settings::default() };
     let pipeline = TestPipeline::sales(&log, &database.url(), &settings)?;
     let client = connect(&database.url()).await?;
     let mut staying = Worker::start(&pipeline, &["--only", "worker"])?;

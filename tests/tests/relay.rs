@@ -1,4 +1,5 @@
-//! From the outbox into a topic: relays killed and stopped, a restored backup, rows that are pruned, messages that the log refuses.
+//! From the outbox into a topic: relays killed and stopped, a restored backup, rows that are
+//! pruned, messages that the log refuses.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -40,7 +41,8 @@ impl Stage {
         let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
         let relay_log = duto_log::open(Some(&log.bootstrap_servers), &[], &log.log_folder())?;
         let client = connect(&database.url()).await?;
-        let position = Position { pipeline: "sales".to_owned(), topic: log.topic.clone(), partition: 1 };
+        let position =
+            Position { pipeline: "sales".to_owned(), topic: log.topic.clone(), partition: 1 };
         let outbox = Outbox { position, target: shared::unique_name("published"), next: 0 };
         let stage = Stage { log, relay_log, database, pipeline, client, outbox };
         stage.surroundings(DAY).await?;
@@ -83,13 +85,30 @@ impl Stage {
         let published = self.published()?;
         let numbers: Vec<u64> = published.iter().map(Published::number).collect::<Result<_>>()?;
         let expected: Vec<u64> = (0..self.outbox.next).collect();
-        let first_wrong = numbers.iter().zip(&expected).position(|(found, expected)| found != expected);
-        ensure!(numbers == expected, "{} messages of {}, wrong from {first_wrong:?} on", numbers.len(), expected.len());
+        let first_wrong =
+            numbers.iter().zip(&expected).position(|(found, expected)| found != expected);
+        ensure!(
+            numbers == expected,
+            "{} messages of {}, wrong from {first_wrong:?} on",
+            numbers.len(),
+            expected.len()
+        );
         for message in &published {
             let number = message.number()?;
-            ensure!(message.message_id == self.outbox.message_id(number), "{number} has another id");
-            ensure!(message.partition == 1 && message.key.is_none(), "{number} went to {}", message.partition);
-            ensure!(message.headers.len() == usize::from(number % 3 == 0), "{number}: {:?}", message.headers);
+            ensure!(
+                message.message_id == self.outbox.message_id(number),
+                "{number} has another id"
+            );
+            ensure!(
+                message.partition == 1 && message.key.is_none(),
+                "{number} went to {}",
+                message.partition
+            );
+            ensure!(
+                message.headers.len() == usize::from(number % 3 == 0),
+                "{number}: {:?}",
+                message.headers
+            );
         }
         Ok(())
     }
@@ -98,14 +117,22 @@ impl Stage {
         let surroundings = self.surroundings(DAY).await?;
         let on = surroundings.pool.get().await?;
         let id = outbox::database_id(&on).await?;
-        let note = self.relay_log.journal_note(&journal_name(id, &self.outbox.position), PATIENCE)?;
+        let note =
+            self.relay_log.journal_note(&journal_name(id, &self.outbox.position), PATIENCE)?;
         Ok(note.as_deref().and_then(Mark::from_note))
     }
 
     /// A relay as a process of its own.
     fn start_process(&self) -> Result<Process> {
-        let role = [&self.pipeline.file.display().to_string(), &self.database.url(), &self.log.bootstrap_servers, &self.log.topic];
-        let role = role.map(String::as_str).join("\n") + "\n" + &self.log.log_folder().display().to_string();
+        let role = [
+            &self.pipeline.file.display().to_string(),
+            &self.database.url(),
+            &self.log.bootstrap_servers,
+            &self.log.topic,
+        ];
+        let role = role.map(String::as_str).join("\n")
+            + "\n"
+            + &self.log.log_folder().display().to_string();
         let child = Command::new(std::env::current_exe()?)
             .args(["--exact", "relay::a_relay_as_a_process", "--nocapture", "--test-threads", "1"])
             .env(ROLE, role)
@@ -126,7 +153,9 @@ impl Running {
         self.signal.ring();
         wait_until("the outbox is drained", PATIENCE, || self.signal.is_drained())
             .await
-            .with_context(|| format!("{:?}", self.surroundings.progress.condition().publish_trouble))
+            .with_context(|| {
+                format!("{:?}", self.surroundings.progress.condition().publish_trouble)
+            })
     }
 
     fn stop(self) {
@@ -151,21 +180,30 @@ impl Drop for Process {
     }
 }
 
-/// Names the file, the database, the log and the topic for [`a_relay_as_a_process`] when it runs as a process of its own.
+/// Names the file, the database, the log and the topic for [`a_relay_as_a_process`] when it runs as
+/// a process of its own.
 const ROLE: &str = "DUTO_TEST_RELAY";
 
 /// As a process of its own it relays until it is killed; else there is nothing to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_as_a_process() -> Result<()> {
     let Ok(role) = std::env::var(ROLE) else { return Ok(()) };
-    let [file, database, servers, topic, folder] = role.split('\n').collect::<Vec<_>>()[..] else { anyhow::bail!("{role:?}") };
-    let environment = [("DATABASE_URL", database), ("BATCH_SIZE", "100"), ("WORKERS", "1"), ("DB_RETRIES", "forever")];
+    let [file, database, servers, topic, folder] = role.split('\n').collect::<Vec<_>>()[..] else {
+        anyhow::bail!("{role:?}")
+    };
+    let environment = [
+        ("DATABASE_URL", database),
+        ("BATCH_SIZE", "100"),
+        ("WORKERS", "1"),
+        ("DB_RETRIES", "forever"),
+    ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let pipeline = TestPipeline { file: file.into(), environment, log_folder: folder.into() };
     let log = duto_log::open(Some(servers), &[], folder.as_ref())?;
     let surroundings = surroundings(&pipeline, log, DAY).await?;
     let position = Position { pipeline: "sales".to_owned(), topic: topic.to_owned(), partition: 1 };
-    tokio::task::spawn_blocking(move || relay::run(surroundings, position, &Signal::default())).await?;
+    tokio::task::spawn_blocking(move || relay::run(surroundings, position, &Signal::default()))
+        .await?;
     Ok(())
 }
 
@@ -233,8 +271,8 @@ async fn a_relay_that_was_stopped_publishes_nothing_twice_to_kafka() -> Result<(
     a_relay_that_was_stopped_publishes_nothing_twice(LogKind::Kafka).await
 }
 
-/// The embedded log is one file: a process that is stopped in the middle of a transaction holds its lock, and the heir waits for it.
-/// So the stop is made where the zombie holds none.
+/// The embedded log is one file: a process that is stopped in the middle of a transaction holds its
+/// lock, and the heir waits for it. So the stop is made where the zombie holds none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_lost_its_journal_publishes_nothing_twice_to_the_embedded_log() -> Result<()> {
     let mut stage = Stage::set(LogKind::Embedded).await?;
@@ -257,7 +295,8 @@ async fn a_relay_that_lost_its_journal_publishes_nothing_twice_to_the_embedded_l
     stage.ensure_each_once()
 }
 
-/// The load writes again what the backup lacks: the same messages, with other tokens, and with the same ids or others.
+/// The load writes again what the backup lacks: the same messages, with other tokens, and with the
+/// same ids or others.
 async fn a_restored_backup_is_published_again_in_order(kind: LogKind) -> Result<()> {
     for ids_are_the_same in [true, false] {
         let mut stage = Stage::set(kind).await?;
@@ -268,7 +307,8 @@ async fn a_restored_backup_is_published_again_in_order(kind: LogKind) -> Result<
         relay.wait_until_drained().await?;
         let next_id = if ids_are_the_same { 31 } else { 1_000 };
         let restore = format!(
-            "BEGIN; DELETE FROM duto.outbox; INSERT INTO duto.outbox OVERRIDING SYSTEM VALUE SELECT * FROM backup;
+            "BEGIN; DELETE FROM duto.outbox; INSERT INTO duto.outbox OVERRIDING SYSTEM VALUE \
+                SELECT * FROM backup;
              ALTER TABLE duto.outbox ALTER COLUMN id RESTART WITH {next_id}; COMMIT"
         );
         stage.client.batch_execute(&restore).await?;
@@ -311,13 +351,17 @@ async fn what_was_sent_is_pruned_but_for_the_last_and_never_sent_again() -> Resu
     stage.drain().await?;
     stage.ensure_each_once()?;
 
-    // A prune by somebody whose last row is another one, as a zombie's after a restore, touches nothing.
+    // A prune by somebody whose last row is another one, as a zombie's after a restore, touches
+    // nothing.
     let surroundings = stage.surroundings(DAY).await?;
     let on = surroundings.pool.get().await?;
     let sent = stage.sent().await?.context("a mark")?;
     let other = Mark { token: uuid::Uuid::new_v4(), ..sent };
     ensure!(outbox::prune(&on, &stage.outbox.position, other, Duration::ZERO).await? == 0);
-    ensure!(outbox::prune(&on, &stage.outbox.position, sent, DAY).await? == 0, "they are not old enough");
+    ensure!(
+        outbox::prune(&on, &stage.outbox.position, sent, DAY).await? == 0,
+        "they are not old enough"
+    );
     ensure!(outbox::prune(&on, &stage.outbox.position, sent, Duration::ZERO).await? == 10);
     ensure!(outbox::read(&on, &stage.outbox.position, Some(sent)).await?.is_empty());
     Ok(())
@@ -332,16 +376,26 @@ async fn a_message_that_the_log_refuses_is_told_and_holds_its_place() -> Result<
     stage.write(1).await?;
     relay.wait_until_drained().await?;
     // Beyond what the client sends, in the middle of others.
-    let too_large = "INSERT INTO duto.outbox (pipeline, topic, partition, target, value, message_id, token)
-         SELECT pipeline, topic, partition, target, convert_to(repeat('x', 3000000), 'UTF8'), gen_random_uuid(), token FROM duto.outbox ORDER BY id DESC LIMIT 1";
+    let too_large =
+        "INSERT INTO duto.outbox (pipeline, topic, partition, target, value, message_id,
+         token)
+         SELECT pipeline, topic, partition, target, convert_to(repeat('x', 3000000), 'UTF8'),
+         gen_random_uuid(), token FROM duto.outbox ORDER BY id DESC LIMIT 1";
     stage.client.batch_execute(too_large).await?;
     stage.write(5).await?;
     relay.signal.ring();
     let progress = &relay.surroundings.progress;
-    wait_until("it is told", PATIENCE, || progress.condition().publish_trouble.contains_key(&1)).await?;
-    wait_until("it is counted", PATIENCE, || progress.condition().publish_waiting.get(&1).is_some_and(|waiting| waiting.rows == 6)).await?;
+    wait_until("it is told", PATIENCE, || progress.condition().publish_trouble.contains_key(&1))
+        .await?;
+    wait_until("it is counted", PATIENCE, || {
+        progress.condition().publish_waiting.get(&1).is_some_and(|waiting| waiting.rows == 6)
+    })
+    .await?;
     ensure!(stage.published()?.len() == 4);
-    stage.client.batch_execute("DELETE FROM duto.outbox WHERE octet_length(value) > 1000000").await?;
+    stage
+        .client
+        .batch_execute("DELETE FROM duto.outbox WHERE octet_length(value) > 1000000")
+        .await?;
     wait_until("it goes on", PATIENCE, || progress.condition().publish_trouble.is_empty()).await?;
     relay.wait_until_drained().await?;
     relay.stop();
@@ -353,17 +407,25 @@ async fn a_message_that_the_log_refuses_is_told_and_holds_its_place() -> Result<
 async fn a_message_beyond_the_topics_limit_goes_when_the_limit_is_raised() -> Result<()> {
     let mut stage = Stage::set(LogKind::Kafka).await?;
     stage.write(3).await?;
-    let too_large = "INSERT INTO duto.outbox (pipeline, topic, partition, target, value, message_id, token)
-         SELECT pipeline, topic, partition, target, convert_to(repeat('x', 3000000), 'UTF8'), gen_random_uuid(), token
+    let too_large =
+        "INSERT INTO duto.outbox (pipeline, topic, partition, target, value, message_id,
+         token)
+         SELECT pipeline, topic, partition, target, convert_to(repeat('x', 3000000), 'UTF8'),
+         gen_random_uuid(), token
          FROM duto.outbox ORDER BY id DESC LIMIT 1 RETURNING id";
     let id: i64 = stage.client.query_one(too_large, &[]).await?.get(0);
     stage.write(5).await?;
     let relay = stage.start(DAY).await?;
     let progress = relay.surroundings.progress.clone();
     let told = || progress.condition().publish_trouble.get(&1).cloned().unwrap_or_default();
-    wait_until("it is named", PATIENCE, || told().contains(&format!("publish message {id}, of 3000000 bytes"))).await?;
+    wait_until("it is named", PATIENCE, || {
+        told().contains(&format!("publish message {id}, of 3000000 bytes"))
+    })
+    .await?;
     ensure!(told().contains("max.message.bytes") && stage.published()?.len() == 3, "{}", told());
-    duto_tests::admin::Admin::of(&stage.log)?.set(&stage.outbox.target, "max.message.bytes", "4000000").await?;
+    duto_tests::admin::Admin::of(&stage.log)?
+        .set(&stage.outbox.target, "max.message.bytes", "4000000")
+        .await?;
     wait_until("it goes", PATIENCE, || told().is_empty()).await?;
     relay.wait_until_drained().await?;
     relay.stop();
@@ -371,7 +433,8 @@ async fn a_message_beyond_the_topics_limit_goes_when_the_limit_is_raised() -> Re
     Ok(())
 }
 
-/// The relays of a worker: each position's own, woken by a commit, stopped when the partition is given up, started again when it comes back.
+/// The relays of a worker: each position's own, woken by a commit, stopped when the partition is
+/// given up, started again when it comes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_has_a_relay_for_each_of_its_partitions() -> Result<()> {
     let stage = Stage::set(LogKind::Kafka).await?;
@@ -403,20 +466,33 @@ async fn a_worker_has_a_relay_for_each_of_its_partitions() -> Result<()> {
     tokio::task::block_in_place(|| relays.stop_all(PATIENCE));
     let published = stage.published()?;
     for outbox in &outboxes {
-        let own: Vec<&Published> = published.iter().filter(|message| message.partition == outbox.position.partition).collect();
-        let numbers: Vec<u64> = own.iter().map(|message| message.number()).collect::<Result<_>>()?;
-        ensure!(numbers == (0..outbox.next).collect::<Vec<_>>(), "partition {}: {numbers:?}", outbox.position.partition);
+        let own: Vec<&Published> = published
+            .iter()
+            .filter(|message| message.partition == outbox.position.partition)
+            .collect();
+        let numbers: Vec<u64> =
+            own.iter().map(|message| message.number()).collect::<Result<_>>()?;
+        ensure!(
+            numbers == (0..outbox.next).collect::<Vec<_>>(),
+            "partition {}: {numbers:?}",
+            outbox.position.partition
+        );
     }
     Ok(())
 }
 
-/// Nobody claims a loaded file: its messages go with the first partition, and are forgotten then. A replay adds more.
+/// Nobody claims a loaded file: its messages go with the first partition, and are forgotten then. A
+/// replay adds more.
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_loaded_files_go_with_the_first_partition_and_are_forgotten() -> Result<()> {
     let stage = Stage::set(LogKind::Kafka).await?;
     let mut client = connect(&stage.database.url()).await?;
     let file = |word: &str| Outbox {
-        position: Position { topic: format!("file:{word}"), partition: 0, ..stage.outbox.position.clone() },
+        position: Position {
+            topic: format!("file:{word}"),
+            partition: 0,
+            ..stage.outbox.position.clone()
+        },
         target: format!("{}-{word}", stage.outbox.target),
         next: 0,
     };
@@ -436,30 +512,45 @@ async fn messages_of_loaded_files_go_with_the_first_partition_and_are_forgotten(
     }
     tokio::task::block_in_place(|| relays.stop_all(PATIENCE));
     for file in &files {
-        let numbers: Vec<u64> = read_all(stage.log.log(), &file.target)?.iter().map(Published::number).collect::<Result<_>>()?;
-        ensure!(numbers == (0..file.next).collect::<Vec<_>>(), "{}: {} messages of {}", file.target, numbers.len(), file.next);
+        let numbers: Vec<u64> = read_all(stage.log.log(), &file.target)?
+            .iter()
+            .map(Published::number)
+            .collect::<Result<_>>()?;
+        ensure!(
+            numbers == (0..file.next).collect::<Vec<_>>(),
+            "{}: {} messages of {}",
+            file.target,
+            numbers.len(),
+            file.next
+        );
     }
     Ok(())
 }
 
-/// Positions do not wait for each other, and their messages go where a key sends them; the topic is made with the source's partitions.
+/// Positions do not wait for each other, and their messages go where a key sends them; the topic is
+/// made with the source's partitions.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_decide_where_messages_go() -> Result<()> {
     let stage = Stage::set(LogKind::Kafka).await?;
-    let insert = "INSERT INTO duto.outbox (pipeline, topic, partition, target, key, value, message_id, token)
-         SELECT 'sales', $1, 1, $2, convert_to('key ' || number % 20, 'UTF8'), convert_to(number::text, 'UTF8'), gen_random_uuid(), gen_random_uuid()
+    let insert = "INSERT INTO duto.outbox (pipeline, topic, partition, target, key, value,
+         message_id, token)
+         SELECT 'sales', $1, 1, $2, convert_to('key ' || number % 20, 'UTF8'),
+         convert_to(number::text, 'UTF8'), gen_random_uuid(), gen_random_uuid()
          FROM generate_series(0, 999) AS number";
     stage.client.execute(insert, &[&stage.log.topic, &stage.outbox.target]).await?;
     stage.drain().await?;
     let published = stage.published()?;
     ensure!(published.len() == 1000);
-    let described = stage.log.log().topic(&stage.outbox.target, PATIENCE)?.context("it was made")?;
+    let described =
+        stage.log.log().topic(&stage.outbox.target, PATIENCE)?.context("it was made")?;
     ensure!(described.partitions == 3);
     for number in 0..20 {
         let key = format!("key {number}").into_bytes();
-        let own: Vec<&Published> = published.iter().filter(|message| message.key.as_deref() == Some(&key)).collect();
+        let own: Vec<&Published> =
+            published.iter().filter(|message| message.key.as_deref() == Some(&key)).collect();
         ensure!(own.len() == 50 && own.iter().all(|message| message.partition == own[0].partition));
-        let numbers: Vec<u64> = own.iter().map(|message| message.number()).collect::<Result<_>>()?;
+        let numbers: Vec<u64> =
+            own.iter().map(|message| message.number()).collect::<Result<_>>()?;
         ensure!(numbers.is_sorted(), "{numbers:?}");
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Rejects are replayed while the partition's load runs: by several at once, and by one that is killed in the middle.
+//! Rejects are replayed while the partition's load runs: by several at once, and by one that is
+//! killed in the middle.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,14 +20,21 @@ use tokio_postgres::Client;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 const RATE: Rate = Rate { per_second: 1_000, most: 500_000 };
-const REFUSE: &str = "ALTER TABLE sales ADD CONSTRAINT refused CHECK (order_number % 10 <> 3) NOT VALID";
+const REFUSE: &str =
+    "ALTER TABLE sales ADD CONSTRAINT refused CHECK (order_number % 10 <> 3) NOT VALID";
 /// The statement by which a few rows are stored that may be there already begins so.
 const STORE_FEW: &str = "WITH duto_few AS MATERIALIZED";
 const ACCEPT: &str = "ALTER TABLE sales DROP CONSTRAINT refused";
 
 fn arguments(pipeline: &TestPipeline) -> [String; 5] {
-    ["rejects", "replay", &pipeline.file.display().to_string(), "--log-folder", &pipeline.log_folder.display().to_string()]
-        .map(str::to_owned)
+    [
+        "rejects",
+        "replay",
+        &pipeline.file.display().to_string(),
+        "--log-folder",
+        &pipeline.log_folder.display().to_string(),
+    ]
+    .map(str::to_owned)
 }
 
 fn replay(pipeline: &TestPipeline) -> Result<()> {
@@ -42,13 +50,22 @@ fn start_replay(pipeline: &TestPipeline) -> Result<Child> {
     Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
-/// Held at the point, killed there; then the held bytes either go on to the server, or are lost with their connection.
-async fn kill_a_replay(own: &OwnPostgres, pipeline: &TestPipeline, at: Point, arrives: bool) -> Result<()> {
+/// Held at the point, killed there; then the held bytes either go on to the server, or are lost
+/// with their connection.
+async fn kill_a_replay(
+    own: &OwnPostgres,
+    pipeline: &TestPipeline,
+    at: Point,
+    arrives: bool,
+) -> Result<()> {
     let network = own.proxy.handle();
     let sprung = network.counters().sprung_traps;
     network.set_trap(Trap { at: at.clone(), action: Action::Hold, times: 1 });
     let mut child = start_replay(pipeline)?;
-    let held = wait_until(&format!("a replay comes to {at:?}"), PATIENCE, || network.counters().sprung_traps > sprung).await;
+    let held = wait_until(&format!("a replay comes to {at:?}"), PATIENCE, || {
+        network.counters().sprung_traps > sprung
+    })
+    .await;
     child.kill()?;
     child.wait()?;
     held?;
@@ -77,7 +94,8 @@ async fn rejects_that_are_replayed_under_load_are_stored_once() -> Result<()> {
     let client = connect(&own.url()).await?;
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
     // Repeats of an order that is refused would have no order.
-    let load = Load::start(&log, Orders::new(34, Mix { malformed_percent: 1, repeat_percent: 0 }), RATE);
+    let load =
+        Load::start(&log, Orders::new(34, Mix { malformed_percent: 1, repeat_percent: 0 }), RATE);
     wait_for(&client, "SELECT count(*) > 100 FROM sales", PATIENCE).await?;
     for _ in 0..scale(1, 4) {
         refuse_some(&client).await?;
@@ -85,8 +103,12 @@ async fn rejects_that_are_replayed_under_load_are_stored_once() -> Result<()> {
             let both: Vec<_> = (0..2).map(|_| scope.spawn(|| replay(&pipeline))).collect();
             both.into_iter().try_for_each(|one| one.join().expect("the thread does not panic"))
         })?;
-        let points =
-            [Point::Statement("duto.reject".to_owned()), Point::Execution(STORE_FEW.to_owned()), Point::CommitRequest, Point::CommitAnswer];
+        let points = [
+            Point::Statement("duto.reject".to_owned()),
+            Point::Execution(STORE_FEW.to_owned()),
+            Point::CommitRequest,
+            Point::CommitAnswer,
+        ];
         for at in points {
             for arrives in [false, true] {
                 refuse_some(&client).await?;
@@ -99,13 +121,25 @@ async fn rejects_that_are_replayed_under_load_are_stored_once() -> Result<()> {
     replay(&pipeline)?;
 
     Model::of(&placed).compare_rows(&client).await?;
-    let malformed = placed.iter().filter(|placed| placed.message.meaning == Meaning::Malformed).count() as i64;
-    let count = async |statement: &str| Ok::<i64, anyhow::Error>(client.query_one(statement, &[]).await?.get(0));
-    ensure!(count("SELECT count(*) FROM duto.reject WHERE status = 'open'").await? == malformed, "what is malformed stays open");
-    ensure!(count("SELECT count(*) FROM duto.reject WHERE status = 'open' AND sqlstate IS NOT NULL").await? == 0, "the others are closed");
+    let malformed =
+        placed.iter().filter(|placed| placed.message.meaning == Meaning::Malformed).count() as i64;
+    let count = async |statement: &str| {
+        Ok::<i64, anyhow::Error>(client.query_one(statement, &[]).await?.get(0))
+    };
+    ensure!(
+        count("SELECT count(*) FROM duto.reject WHERE status = 'open'").await? == malformed,
+        "what is malformed stays open"
+    );
+    ensure!(
+        count("SELECT count(*) FROM duto.reject WHERE status = 'open' AND sqlstate IS NOT NULL")
+            .await?
+            == 0,
+        "the others are closed"
+    );
     let stored = count("SELECT sum(stored)::bigint FROM duto.batch").await?;
     ensure!(stored + malformed == placed.len() as i64, "{stored} were stored, not each order once");
-    let twice = "SELECT count(*) FROM (SELECT 1 FROM duto.replay WHERE outcome = 'stored' GROUP BY reject_id HAVING count(*) > 1) t";
+    let twice = "SELECT count(*) FROM (SELECT 1 FROM duto.replay WHERE outcome = 'stored'
+        GROUP BY reject_id HAVING count(*) > 1) t";
     ensure!(count(twice).await? == 0, "a reject was stored twice");
     ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
     Ok(())

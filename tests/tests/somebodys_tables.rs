@@ -1,4 +1,5 @@
-//! Tables that somebody else made, in shapes that frameworks and administrators give them: what is right there, or what the start says of it.
+//! Tables that somebody else made, in shapes that frameworks and administrators give them: what is
+//! right there, or what the start says of it.
 
 use anyhow::{Result, ensure};
 use duto_tests::small::Small;
@@ -29,14 +30,18 @@ fn load(small: &Small, batches: &[&[(i64, &str)]]) -> Result<()> {
 
 const LEDGER: &str = "SELECT sum(stored), sum(repeated), sum(rejected) FROM duto.batch";
 
-/// What a statement of ours names with WITH, and the columns of a stage, hide nothing of the user's.
+/// What a statement of ours names with WITH, and the columns of a stage, hide nothing of the
+/// user's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_may_have_any_name() -> Result<()> {
     for name in ["few", "stored", "moved", "duto_few", "ledger", "rows_sent"] {
-        let small = Small::create("names", &ORDERS.replace("  orders:", &format!("  {name}:")), "").await?;
+        let small =
+            Small::create("names", &ORDERS.replace("  orders:", &format!("  {name}:")), "").await?;
         load(&small, &[&[(1, "x")], &[(1, "x"), (2, "y")], &[(3, "z")]])?;
         small.expect(LEDGER, &["3 1 0"]).await?;
-        small.expect(&format!("SELECT id, code FROM {name} ORDER BY id"), &["1 x", "2 y", "3 z"]).await?;
+        small
+            .expect(&format!("SELECT id, code FROM {name} ORDER BY id"), &["1 x", "2 y", "3 z"])
+            .await?;
     }
     Ok(())
 }
@@ -44,8 +49,10 @@ async fn a_table_may_have_any_name() -> Result<()> {
 /// Names that are cut at 63 bytes would be one.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_names_that_begin_alike_are_two() -> Result<()> {
-    let (one, other) =
-        ("customer_subscription_invoice_line_item_adjustments_new", "customer_subscription_invoice_line_item_adjustments_old");
+    let (one, other) = (
+        "customer_subscription_invoice_line_item_adjustments_new",
+        "customer_subscription_invoice_line_item_adjustments_old",
+    );
     let sections = format!(
         "
 record: {{ id: BIGINT, code: TEXT }}
@@ -66,7 +73,12 @@ tables:
         small.send(records.iter().map(String::as_str))?;
         small.load()?;
     }
-    small.expect(&format!("SELECT count(*), (SELECT count(*) FROM {other}) FROM {one}"), &["600 600"]).await
+    small
+        .expect(
+            &format!("SELECT count(*), (SELECT count(*) FROM {other}) FROM {one}"),
+            &["600 600"],
+        )
+        .await
 }
 
 /// PostgreSQL holds 0 and -0 equal.
@@ -104,23 +116,32 @@ const CASES: [Case; 7] = [
     Case {
         what: "a unique column that a sequence feeds and the records fill",
         beforehand: "CREATE TABLE orders (id bigserial UNIQUE, code text PRIMARY KEY)",
-        replace: ("{ id: BIGINT PRIMARY KEY, code: TEXT }", "{ id: BIGINT NOT NULL, code: TEXT PRIMARY KEY }"),
+        replace: (
+            "{ id: BIGINT PRIMARY KEY, code: TEXT \
+            }",
+            "{ id: BIGINT NOT NULL, code: TEXT \
+            PRIMARY KEY }",
+        ),
         batches: &[&[(1, "a"), (1, "b"), (2, "c")]],
         ledger: "2 0 1",
     },
     Case {
         what: "partitions in another schema",
-        beforehand: "CREATE SCHEMA parts; CREATE TABLE orders (id bigint NOT NULL, code text, PRIMARY KEY (id), CHECK (code <> 'b'))
+        beforehand: "CREATE SCHEMA parts; CREATE TABLE orders (id bigint NOT NULL, code text,
+            PRIMARY KEY (id), CHECK (code <> 'b'))
             PARTITION BY RANGE (id);
-            CREATE TABLE parts.orders_1 PARTITION OF orders FOR VALUES FROM (0) TO (10); ALTER TABLE parts.orders_1 ADD UNIQUE (code)",
+            CREATE TABLE parts.orders_1 PARTITION OF orders FOR VALUES
+            FROM (0) TO (10); ALTER TABLE parts.orders_1 ADD UNIQUE (code)",
         replace: ("", ""),
         batches: &[&[(1, "a"), (2, "a"), (3, "c")]],
         ledger: "2 0 1",
     },
     Case {
         what: "an index of the same name in another schema",
-        beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code text UNIQUE); CREATE SCHEMA legacy;
-            CREATE TABLE legacy.orders (id bigint, tenant_id int, code text, CONSTRAINT orders_code_key UNIQUE (tenant_id, code))",
+        beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code text UNIQUE); CREATE SCHEMA
+            legacy;
+            CREATE TABLE legacy.orders (id bigint, tenant_id int, code text, CONSTRAINT
+            orders_code_key UNIQUE (tenant_id, code))",
         replace: ("", ""),
         batches: &[&[(1, "a"), (2, "a"), (3, "b")]],
         ledger: "2 0 1",
@@ -128,16 +149,19 @@ const CASES: [Case; 7] = [
     Case {
         what: "a trigger that lets no equal update through",
         beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code text);
-            CREATE TRIGGER z BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            CREATE TRIGGER z BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION
+            suppress_redundant_updates_trigger()",
         replace: ("repeat: ignore", "repeat: update"),
         batches: &[&[(1, "a"), (2, "b")], &[(1, "a"), (3, "c")], &[(2, "b")], &[(2, "d")]],
         ledger: "4 2 0",
     },
     Case {
         what: "a trigger whose function misses a table for one row",
-        beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code text); CREATE TABLE log_a (id bigint);
+        beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code text); CREATE TABLE log_a (id
+            bigint);
             CREATE FUNCTION route() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
-              EXECUTE format('INSERT INTO log_%s VALUES ($1)', new.code) USING new.id; RETURN new; END$$;
+              EXECUTE format('INSERT INTO log_%s VALUES ($1)', new.code) USING new.id; RETURN new;
+            END$$;
             CREATE TRIGGER r BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION route()",
         replace: ("", ""),
         batches: &[&[(1, "a"), (2, "b"), (3, "a")]],
@@ -145,14 +169,21 @@ const CASES: [Case; 7] = [
     },
     Case {
         what: "types that PostgreSQL writes in another way",
-        beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code character varying, at timestamp(6))",
-        replace: ("{ id: BIGINT PRIMARY KEY, code: TEXT }", "{ id: BIGINT PRIMARY KEY, code: VARCHAR, at: TIMESTAMP }"),
+        beforehand: "CREATE TABLE orders (id bigint PRIMARY KEY, code character varying, at
+            timestamp(6))",
+        replace: (
+            "{ id: BIGINT PRIMARY KEY, code: TEXT \
+            }",
+            "{ id: BIGINT PRIMARY KEY, code: \
+            VARCHAR, at: TIMESTAMP }",
+        ),
         batches: &[&[(1, "a")]],
         ledger: "1 0 0",
     },
     Case {
         what: "a constraint of somebody else's that can be deferred",
-        beforehand: "CREATE SCHEMA priv; CREATE TABLE priv.x (a int UNIQUE DEFERRABLE INITIALLY IMMEDIATE);
+        beforehand: "CREATE SCHEMA priv; CREATE TABLE priv.x (a int UNIQUE DEFERRABLE INITIALLY
+            IMMEDIATE);
             CREATE TABLE orders (id bigint PRIMARY KEY, code text CHECK (code <> 'b'))",
         replace: ("", ""),
         batches: &[&[(1, "a"), (2, "b"), (3, "c")]],
@@ -177,10 +208,17 @@ async fn rows_are_judged_by_what_the_table_is() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_refused_rows_wait_for_nobody() -> Result<()> {
     let trigger = "CREATE TABLE orders (id bigint PRIMARY KEY, code text);
-        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF new.code = 'bad' THEN RAISE EXCEPTION 'no'; END IF; RETURN new; END$$;
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF new.code = 'bad' THEN
+        RAISE EXCEPTION 'no'; END IF; RETURN new; END$$;
         CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()";
-    let small = Small::create("hundreds", &format!("batch: {{ max_records: 10, workers: 1 }}\n{ORDERS}"), trigger).await?;
-    let records: Vec<String> = (0..310).map(|id| order(id, if id < 260 { "bad" } else { "good" })).collect();
+    let small = Small::create(
+        "hundreds",
+        &format!("batch: {{ max_records: 10, workers: 1 }}\n{ORDERS}"),
+        trigger,
+    )
+    .await?;
+    let records: Vec<String> =
+        (0..310).map(|id| order(id, if id < 260 { "bad" } else { "good" })).collect();
     small.send(records.iter().map(String::as_str))?;
     small.load()?;
     small.expect(LEDGER, &["50 0 260"]).await
@@ -190,27 +228,42 @@ async fn hundreds_of_refused_rows_wait_for_nobody() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_table_is_loaded_in_smaller_batches() -> Result<()> {
     let trigger = "CREATE TABLE orders (id bigint PRIMARY KEY, code text);
-        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.005); RETURN new; END$$;
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.005);
+        RETURN new; END$$;
         CREATE TRIGGER t BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION f()";
     let small = Small::create("slow", ORDERS, trigger).await?;
     let file = std::fs::read_to_string(&small.pipeline.file)?;
-    std::fs::write(&small.pipeline.file, file.replace("retries: forever }", "retries: forever, statement_timeout: 1s }"))?;
+    std::fs::write(
+        &small.pipeline.file,
+        file.replace("retries: forever }", "retries: forever, statement_timeout: 1s }"),
+    )?;
     let mut records: Vec<String> = (0..400).map(|id| order(id, "a")).collect();
     records.insert(300, "no record".to_owned());
     records.push(order(7, "again"));
     small.send(records.iter().map(String::as_str))?;
     small.load()?;
     small.expect(LEDGER, &["400 1 1"]).await?;
-    small.expect("SELECT count(*) > 2, min(from_offset), max(to_offset) FROM duto.batch", &["t 0 402"]).await
+    small
+        .expect(
+            "SELECT count(*) > 2, min(from_offset), max(to_offset) FROM duto.batch",
+            &["t 0 402"],
+        )
+        .await
 }
 
 /// Who only may write to the tables may load them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_without_the_right_to_make_tables_loads() -> Result<()> {
-    let mut small = Small::create("writer", ORDERS, "CREATE TABLE orders (id bigint PRIMARY KEY, code text CHECK (code <> 'b'))").await?;
+    let mut small = Small::create(
+        "writer",
+        ORDERS,
+        "CREATE TABLE orders (id bigint PRIMARY KEY, code text CHECK (code <> 'b'))",
+    )
+    .await?;
     let role = duto_servers::shared::unique_name("writer").replace('-', "_");
     let grants = format!(
-        "CREATE ROLE {role} LOGIN PASSWORD 'w'; CREATE SCHEMA priv; CREATE TABLE priv.x (a int UNIQUE DEFERRABLE INITIALLY IMMEDIATE);
+        "CREATE ROLE {role} LOGIN PASSWORD 'w'; CREATE SCHEMA priv; CREATE TABLE priv.x (a int
+         UNIQUE DEFERRABLE INITIALLY IMMEDIATE);
          GRANT ALL ON orders TO {role}"
     );
     small.client.batch_execute(&grants).await?;
@@ -218,7 +271,8 @@ async fn a_user_without_the_right_to_make_tables_loads() -> Result<()> {
     small.client.batch_execute(&format!("GRANT CREATE ON DATABASE {database} TO {role}")).await?;
     let url = small.pipeline.database_url();
     let (_, behind) = url.split_once('@').unwrap_or_default();
-    small.pipeline = small.pipeline.clone().with("DATABASE_URL", &format!("postgresql://{role}:w@{behind}"));
+    small.pipeline =
+        small.pipeline.clone().with("DATABASE_URL", &format!("postgresql://{role}:w@{behind}"));
     load(&small, &[&[(1, "a"), (2, "b"), (3, "c")]])?;
     small.expect(LEDGER, &["2 0 1"]).await
 }
@@ -235,7 +289,8 @@ async fn the_start_says_what_a_table_lacks() -> Result<()> {
             r#"ALTER COLUMN "at" SET DEFAULT now();"#,
         ),
         (
-            "CREATE TABLE orders (id bigint PRIMARY KEY, code text GENERATED ALWAYS AS ('x') STORED)",
+            "CREATE TABLE orders (id bigint PRIMARY KEY, code text GENERATED ALWAYS AS ('x')
+                STORED)",
             "",
             "column code is computed by the table",
         ),
@@ -246,13 +301,15 @@ async fn the_start_says_what_a_table_lacks() -> Result<()> {
             r#"DROP RULE "r" ON "orders""#,
         ),
         (
-            "CREATE TABLE orders (id bigint NOT NULL, code text); CREATE UNIQUE INDEX broken ON orders (id);
+            "CREATE TABLE orders (id bigint NOT NULL, code text); CREATE UNIQUE INDEX broken ON
+             orders (id);
              UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'broken'::regclass",
             "{ id: BIGINT NOT NULL UNIQUE, code: TEXT }",
             "CREATE UNIQUE INDEX",
         ),
         (
-            "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+            "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic =
+             false);
              CREATE TABLE orders (id bigint NOT NULL, code text COLLATE ci PRIMARY KEY)",
             keyed,
             "holds different texts equal",
@@ -269,19 +326,32 @@ async fn the_start_says_what_a_table_lacks() -> Result<()> {
         ),
     ];
     for (beforehand, columns, said) in refusals {
-        let sections =
-            if columns.is_empty() { ORDERS.to_owned() } else { ORDERS.replace("{ id: BIGINT PRIMARY KEY, code: TEXT }", columns) };
-        let sections =
-            if columns.contains("n: INTEGER") { sections.replace("SELECT id, code", "SELECT id, code, 1 AS n") } else { sections };
+        let sections = if columns.is_empty() {
+            ORDERS.to_owned()
+        } else {
+            ORDERS.replace("{ id: BIGINT PRIMARY KEY, code: TEXT }", columns)
+        };
+        let sections = if columns.contains("n: INTEGER") {
+            sections.replace("SELECT id, code", "SELECT id, code, 1 AS n")
+        } else {
+            sections
+        };
         let small = Small::create("refused", &sections, beforehand).await?;
         refuses(&small, said)?;
     }
-    let always = "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY, code text PRIMARY KEY)";
-    let sections = ORDERS.replace("{ id: BIGINT PRIMARY KEY, code: TEXT }", keyed).replace("repeat: ignore", "repeat: update");
-    refuses(&Small::create("refused", &sections, always).await?, r#"ALTER COLUMN "id" SET GENERATED BY DEFAULT;"#)
+    let always =
+        "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY, code text PRIMARY KEY)";
+    let sections = ORDERS
+        .replace("{ id: BIGINT PRIMARY KEY, code: TEXT }", keyed)
+        .replace("repeat: ignore", "repeat: update");
+    refuses(
+        &Small::create("refused", &sections, always).await?,
+        r#"ALTER COLUMN "id" SET GENERATED BY DEFAULT;"#,
+    )
 }
 
-/// A rollup that became another one is not made while a view of somebody's reads the one before: the start names it, and takes nothing away.
+/// A rollup that became another one is not made while a view of somebody's reads the one before:
+/// the start names it, and takes nothing away.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_on_a_rollup_that_changes_is_named() -> Result<()> {
     let rollups = "rollups:\n  tot: { from: orders, by: [code], measures: { n: count(*) } }\n";
@@ -302,7 +372,10 @@ async fn a_view_on_a_rollup_that_changes_is_named() -> Result<()> {
 async fn a_database_that_quotes_everything_has_the_same_types() -> Result<()> {
     let small = Small::create("quoting", ORDERS, "").await?;
     let database = small.rows("SELECT quote_ident(current_database())").await?.concat();
-    small.client.batch_execute(&format!("ALTER DATABASE {database} SET quote_all_identifiers = on")).await?;
+    small
+        .client
+        .batch_execute(&format!("ALTER DATABASE {database} SET quote_all_identifiers = on"))
+        .await?;
     load(&small, &[&[(1, "a")], &[(1, "a"), (2, "b")]])?;
     small.expect(LEDGER, &["2 1 0"]).await
 }

@@ -1,4 +1,5 @@
-//! The topic browser over HTTP, on Kafka and on the embedded log: what it lists, what became of each message, and sending by hand.
+//! The topic browser over HTTP, on Kafka and on the embedded log: what it lists, what became of
+//! each message, and sending by hand.
 
 use std::time::{Duration, Instant};
 
@@ -31,13 +32,19 @@ impl Browser {
     }
 
     fn get(&self, rest: &str) -> Result<Value> {
-        let (status, body) = request(self.port, "GET", &format!("/duto/topics/{}/{rest}", self.topic), "")?;
+        let (status, body) =
+            request(self.port, "GET", &format!("/duto/topics/{}/{rest}", self.topic), "")?;
         ensure!(status == 200, "{rest}: {status}: {body}\n{}", self.program.tail());
         Ok(serde_json::from_str(&body)?)
     }
 
     fn post(&self, rest: &str, body: &Value) -> Result<(u16, Value)> {
-        let (status, body) = request(self.port, "POST", &format!("/duto/topics/{}/{rest}", self.topic), &body.to_string())?;
+        let (status, body) = request(
+            self.port,
+            "POST",
+            &format!("/duto/topics/{}/{rest}", self.topic),
+            &body.to_string(),
+        )?;
         Ok((status, serde_json::from_str(&body).with_context(|| body.clone())?))
     }
 
@@ -48,10 +55,16 @@ impl Browser {
         let list: Value = serde_json::from_str(&body)?;
         let topics = list["topics"].as_array().context("topics")?;
         ensure!(
-            topics.iter().all(|topic| topic["name"].as_str().is_some_and(|name| !name.starts_with("__"))),
+            topics
+                .iter()
+                .all(|topic| topic["name"].as_str().is_some_and(|name| !name.starts_with("__"))),
             "internal topics are hidden"
         );
-        topics.iter().find(|topic| topic["name"] == self.topic.as_str()).cloned().context("the topic is listed")
+        topics
+            .iter()
+            .find(|topic| topic["name"] == self.topic.as_str())
+            .cloned()
+            .context("the topic is listed")
     }
 
     /// What became of a message, by the one pipeline.
@@ -62,9 +75,11 @@ impl Browser {
         Ok(one["outcomes"][0].clone())
     }
 
-    /// All that a search finds, until it stops: the matches' payloads, the last event, and how often it told its progress.
+    /// All that a search finds, until it stops: the matches' payloads, the last event, and how
+    /// often it told its progress.
     fn search(&self, query: &str) -> Result<(Vec<String>, Value, usize)> {
-        let mut stream = EventStream::open(self.port, &format!("/duto/topics/{}/search?{query}", self.topic))?;
+        let mut stream =
+            EventStream::open(self.port, &format!("/duto/topics/{}/search?{query}", self.topic))?;
         let (mut found, mut progress) = (Vec::new(), 0);
         loop {
             let (name, data) = stream.next_event()?;
@@ -81,7 +96,9 @@ impl Browser {
 
 fn payloads(answer: &Value) -> Vec<String> {
     let messages = answer["messages"].as_array().into_iter().flatten();
-    messages.map(|message| message["payload"]["text"].as_str().unwrap_or("not a text").to_owned()).collect()
+    messages
+        .map(|message| message["payload"]["text"].as_str().unwrap_or("not a text").to_owned())
+        .collect()
 }
 
 fn message(key: &str, payload: &str) -> Message<()> {
@@ -89,12 +106,17 @@ fn message(key: &str, payload: &str) -> Message<()> {
 }
 
 fn order(number: i64) -> String {
-    format!(r#"{{"order_number": {number}, "order_items": [{{"item_id": 1, "qty": 2, "value_unit": 1.50}}]}}"#)
+    format!(
+        r#"{{"order_number": {number}, "order_items": [{{"item_id": 1, "qty": 2, "value_unit": 1.50}}]}}"#
+    )
 }
 
 /// Order 404 goes to no table.
 fn with_a_filter() -> Settings {
-    let from = ("      FROM record\n".to_owned(), "      FROM record WHERE order_number <> 404\n".to_owned());
+    let from = (
+        "      FROM record\n".to_owned(),
+        "      FROM record WHERE order_number <> 404\n".to_owned(),
+    );
     Settings { replace: vec![from], ..Settings::default() }
 }
 
@@ -132,11 +154,22 @@ async fn every_outcome(kind: LogKind) -> Result<()> {
     let expected = [(0, "stored"), (1, "duplicate"), (2, "rejected"), (3, "filtered")];
     for (index, word) in expected {
         let outcome = outcome_at(index)?;
-        ensure!(outcome["outcome"] == word && outcome["batch"].is_i64() && outcome["at"].is_string(), "{index}: {outcome}");
+        ensure!(
+            outcome["outcome"] == word && outcome["batch"].is_i64() && outcome["at"].is_string(),
+            "{index}: {outcome}"
+        );
     }
     let rejected = outcome_at(2)?;
-    ensure!(rejected["reason"] == "order_number is missing" && rejected["stage"] == "decode" && rejected["reject"].is_i64(), "{rejected}");
-    ensure!(browser.outcome(waiting[0].partition, waiting[0].offset)?["outcome"] == "waiting", "the last one waits");
+    ensure!(
+        rejected["reason"] == "order_number is missing"
+            && rejected["stage"] == "decode"
+            && rejected["reject"].is_i64(),
+        "{rejected}"
+    );
+    ensure!(
+        browser.outcome(waiting[0].partition, waiting[0].offset)?["outcome"] == "waiting",
+        "the last one waits"
+    );
     let listed = browser.listed()?;
     ensure!(listed["records"] == 5 && listed["partitions"] == 3 && listed["end"] == 5, "{listed}");
     let lag = || -> Result<bool> { Ok(browser.listed()?["pipelines"][0]["lag"] == 1) };
@@ -167,7 +200,8 @@ async fn found_and_sent(kind: LogKind) -> Result<()> {
     let database = TestDatabase::create("topics")?;
     let log = TestLog::create(kind, "topics", 2)?;
     let pipeline = TestPipeline::sales(&log, &database.url(), &Settings::default())?;
-    let orders: Vec<Message<()>> = (0..300).map(|number| message(&format!("key-{number}"), &order(number))).collect();
+    let orders: Vec<Message<()>> =
+        (0..300).map(|number| message(&format!("key-{number}"), &order(number))).collect();
     let placed = log.send(&orders)?;
     let browser = Browser::start(&pipeline, &log)?;
     pages(&browser)?;
@@ -175,17 +209,26 @@ async fn found_and_sent(kind: LogKind) -> Result<()> {
 
     let (found, stopped, progress) = browser.search("key=key-17")?;
     ensure!(
-        found == [order(17)] && stopped["why"] == "end" && stopped["scanned"] == 300 && stopped["remaining"] == 0,
+        found == [order(17)]
+            && stopped["why"] == "end"
+            && stopped["scanned"] == 300
+            && stopped["remaining"] == 0,
         "{found:?} {stopped}"
     );
     ensure!(progress > 0, "it told nothing of its progress");
-    ensure!(browser.search("text=NUMBER%22:%20123,")?.0.is_empty(), "capital letters are looked for as they are");
+    ensure!(
+        browser.search("text=NUMBER%22:%20123,")?.0.is_empty(),
+        "capital letters are looked for as they are"
+    );
     ensure!(browser.search("text=number%22:%20123,")?.0 == [order(123)], "a text is found");
     let (ten, stopped, _) = browser.search("key=key-*&matches=10")?;
     ensure!(ten.len() == 10 && stopped["why"] == "matches", "{stopped}");
     let before = stopped["before"].as_str().context("a cursor")?;
     let (more, _, _) = browser.search(&format!("key=key-*&matches=10&before={before}"))?;
-    ensure!(more.len() == 10 && more.iter().all(|payload| !ten.contains(payload)), "it goes on behind what it found");
+    ensure!(
+        more.len() == 10 && more.iter().all(|payload| !ten.contains(payload)),
+        "it goes on behind what it found"
+    );
 
     send_by_hand(&browser)?;
     refuse_others(&browser)?;
@@ -194,7 +237,10 @@ async fn found_and_sent(kind: LogKind) -> Result<()> {
     // What was sent is a record like any other.
     catch_up(&pipeline, PATIENCE)?;
     let client = connect(&database.url()).await?;
-    let total: String = client.query_one("SELECT total_value::text FROM sales WHERE order_number = 5000", &[]).await?.get(0);
+    let total: String = client
+        .query_one("SELECT total_value::text FROM sales WHERE order_number = 5000", &[])
+        .await?
+        .get(0);
     ensure!(total == "3.00", "{total}");
     let rejects: i64 = client.query_one("SELECT count(*) FROM duto.reject", &[]).await?.get(0);
     ensure!(rejects == 2, "{rejects} rejects");
@@ -219,26 +265,53 @@ fn pages(browser: &Browser) -> Result<()> {
     ensure!(seen.iter().cloned().collect::<std::collections::BTreeSet<_>>() == all, "each once");
     let newest = browser.get("messages?limit=2&partition=1")?;
     let oldest = browser.get("messages?limit=3&after=0:0,1:0")?;
-    ensure!(oldest["messages"].as_array().is_some_and(|messages| messages.len() == 3) && oldest["older"].is_null(), "{oldest}");
-    ensure!(newest["messages"].as_array().into_iter().flatten().all(|message| message["partition"] == 1), "{newest}");
+    ensure!(
+        oldest["messages"].as_array().is_some_and(|messages| messages.len() == 3)
+            && oldest["older"].is_null(),
+        "{oldest}"
+    );
+    ensure!(
+        newest["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .all(|message| message["partition"] == 1),
+        "{newest}"
+    );
     Ok(())
 }
 
 /// An offset, a time, one message, its payload as a file.
-fn places(browser: &Browser, placed: &duto_tests::log::Placed<()>, sent: &Message<()>) -> Result<()> {
+fn places(
+    browser: &Browser,
+    placed: &duto_tests::log::Placed<()>,
+    sent: &Message<()>,
+) -> Result<()> {
     let (partition, offset) = (placed.partition, placed.offset);
     let page = browser.get(&format!("messages?partition={partition}&offset={offset}&limit=1"))?;
     ensure!(page["messages"][0]["offset"] == offset && page["has_newer"] == true, "{page}");
     let one = browser.get(&format!("messages/{partition}/{offset}"))?;
-    ensure!(one["key"]["text"] == sent.key.as_str() && one["payload"]["bytes"] == sent.payload.len(), "{one}");
+    ensure!(
+        one["key"]["text"] == sent.key.as_str() && one["payload"]["bytes"] == sent.payload.len(),
+        "{one}"
+    );
     let time_ms = one["time_ms"].as_i64().context("a time")?;
     let page = browser.get(&format!("messages?partition={partition}&time={time_ms}&limit=1"))?;
     ensure!(page["messages"][0]["time_ms"] == time_ms, "{page}");
     let page = browser.get("messages?time=1000")?;
     ensure!(page["messages"].as_array().is_some_and(Vec::is_empty), "nothing is that old");
-    let file =
-        request_with(browser.port, "GET", &format!("/duto/topics/{}/messages/{partition}/{offset}/payload", browser.topic), &[], "")?;
-    ensure!(file.headers.to_lowercase().contains("content-disposition: attachment") && file.body.as_bytes() == sent.payload, "{file:?}");
+    let file = request_with(
+        browser.port,
+        "GET",
+        &format!("/duto/topics/{}/messages/{partition}/{offset}/payload", browser.topic),
+        &[],
+        "",
+    )?;
+    ensure!(
+        file.headers.to_lowercase().contains("content-disposition: attachment")
+            && file.body.as_bytes() == sent.payload,
+        "{file:?}"
+    );
     for (rest, status) in [
         ("messages/9/0", 404),
         ("messages/0/999999", 404),
@@ -246,7 +319,8 @@ fn places(browser: &Browser, placed: &duto_tests::log::Placed<()>, sent: &Messag
         ("messages?offset=1", 400),
         ("messages?before=x", 400),
     ] {
-        let answer = request(browser.port, "GET", &format!("/duto/topics/{}/{rest}", browser.topic), "")?;
+        let answer =
+            request(browser.port, "GET", &format!("/duto/topics/{}/{rest}", browser.topic), "")?;
         ensure!(answer.0 == status && answer.1.contains("error"), "{rest}: {answer:?}");
     }
     let missing = request(browser.port, "GET", "/duto/topics/not-there/messages", "")?;
@@ -256,38 +330,71 @@ fn places(browser: &Browser, placed: &duto_tests::log::Placed<()>, sent: &Messag
 
 /// The example, a check, a refusal, and sending all the same; a follower hears each.
 fn send_by_hand(browser: &Browser) -> Result<()> {
-    let mut follower = EventStream::open(browser.port, &format!("/duto/topics/{}/follow", browser.topic))?;
-    let mut by_key = EventStream::open(browser.port, &format!("/duto/topics/{}/follow?key=mine", browser.topic))?;
+    let mut follower =
+        EventStream::open(browser.port, &format!("/duto/topics/{}/follow", browser.topic))?;
+    let mut by_key = EventStream::open(
+        browser.port,
+        &format!("/duto/topics/{}/follow?key=mine", browser.topic),
+    )?;
     follower.next("pulse")?;
     by_key.next("pulse")?;
     let example = browser.get("example")?;
     let payload = example["payload"].as_str().context("an example")?;
-    ensure!(payload.starts_with(r#"{"order_number":301,"#), "it goes on where a generator would: {payload}");
+    ensure!(
+        payload.starts_with(r#"{"order_number":301,"#),
+        "it goes on where a generator would: {payload}"
+    );
     let (status, good) = browser.post("check", &json!({ "payload": payload }))?;
     ensure!(status == 200 && good["ok"] == true, "{good}");
 
     let bad = r#"{"order_items": [{"qty": true}]}"#;
     let (_, checked) = browser.post("check", &json!({ "payload": bad }))?;
-    let reasons: Vec<&str> =
-        checked["pipelines"][0]["problems"].as_array().into_iter().flatten().filter_map(|problem| problem["reason"].as_str()).collect();
-    ensure!(checked["ok"] == false && reasons.contains(&"order_number is missing") && reasons.len() == 3, "{checked}");
+    let reasons: Vec<&str> = checked["pipelines"][0]["problems"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|problem| problem["reason"].as_str())
+        .collect();
+    ensure!(
+        checked["ok"] == false
+            && reasons.contains(&"order_number is missing")
+            && reasons.len() == 3,
+        "{checked}"
+    );
     let (status, refused) = browser.post("messages", &json!({ "payload": bad }))?;
-    ensure!(status == 422 && refused["pipelines"][0]["problems"].as_array().is_some_and(|problems| problems.len() == 3), "{refused}");
+    ensure!(
+        status == 422
+            && refused["pipelines"][0]["problems"]
+                .as_array()
+                .is_some_and(|problems| problems.len() == 3),
+        "{refused}"
+    );
     let (status, sent) = browser.post("messages", &json!({ "payload": bad, "anyway": true }))?;
     ensure!(status == 201, "{sent}");
     ensure!(follower.next("messages")?.contains("qty"), "the follower hears it");
 
-    let headers = json!([{ "name": "trace", "value": "7" }, { "name": "bytes", "value_hex": "00ff" }]);
-    let (status, sent) = browser.post("messages", &json!({ "key": "mine", "payload": order(5000), "headers": headers, "partition": 1 }))?;
+    let headers =
+        json!([{ "name": "trace", "value": "7" }, { "name": "bytes", "value_hex": "00ff" }]);
+    let (status, sent) = browser.post(
+        "messages",
+        &json!({ "key": "mine", "payload": order(5000), "headers": headers, "partition": 1 }),
+    )?;
     ensure!(status == 201 && sent["partition"] == 1, "{sent}");
     let heard: Value = serde_json::from_str(&by_key.next("messages")?)?;
-    ensure!(payloads(&heard) == [order(5000)] && heard["messages"][0]["headers"][1]["value"]["hex"] == "00ff", "{heard}");
-    let (status, sent) = browser.post("messages", &json!({ "payload_hex": "ff00", "key": null, "anyway": true }))?;
+    ensure!(
+        payloads(&heard) == [order(5000)]
+            && heard["messages"][0]["headers"][1]["value"]["hex"] == "00ff",
+        "{heard}"
+    );
+    let (status, sent) =
+        browser.post("messages", &json!({ "payload_hex": "ff00", "key": null, "anyway": true }))?;
     ensure!(status == 201, "{sent}");
     let place = format!("messages/{}/{}", sent["partition"], sent["offset"]);
     let bytes = browser.get(&place)?;
     ensure!(bytes["payload"]["hex"] == "ff00" && bytes["key"].is_null(), "{bytes}");
-    for bad in [json!({ "payload_hex": "xx" }), json!({ "payload": "{}", "anyway": true, "partition": 9 })] {
+    for bad in
+        [json!({ "payload_hex": "xx" }), json!({ "payload": "{}", "anyway": true, "partition": 9 })]
+    {
         let (status, answer) = browser.post("messages", &bad)?;
         ensure!((400..=500).contains(&status) && answer["error"].is_string(), "{answer}");
     }
@@ -317,7 +424,12 @@ async fn a_database_that_is_away_only_hides_what_it_knows() -> Result<()> {
     let placed = log.send(&[message("1", &order(1))])?;
     let browser = Browser::start(&pipeline, &log)?;
     let listed = browser.listed()?;
-    ensure!(listed["records"] == 1 && listed["pipelines"][0]["lag"].is_null() && listed["pipelines"][0]["away"].is_string(), "{listed}");
+    ensure!(
+        listed["records"] == 1
+            && listed["pipelines"][0]["lag"].is_null()
+            && listed["pipelines"][0]["away"].is_string(),
+        "{listed}"
+    );
     ensure!(payloads(&browser.get("messages")?) == [order(1)], "the messages are there");
     let outcomes = browser.get(&format!("outcomes?at=0:{}", placed[0].offset))?;
     ensure!(outcomes["pipelines"][0]["away"].is_string(), "{outcomes}");

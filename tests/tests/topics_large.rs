@@ -1,5 +1,5 @@
-//! A topic of many messages: the newest are there at once, and a key far back is found with progress shown. With DUTO_FAULTS_FULL it has
-//! five million; the figures are printed.
+//! A topic of many messages: the newest are there at once, and a key far back is found with
+//! progress shown. With DUTO_FAULTS_FULL it has five million; the figures are printed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,13 +36,15 @@ fn opens_and_finds(kind: LogKind) -> Result<()> {
     fill(&log, messages)?;
     println!("{kind:?}: {messages} messages sent in {:?}", began.elapsed());
 
-    let pipeline = TestPipeline::sales(&log, "postgres://nobody@127.0.0.1:9/none", &Settings::default())?;
+    let pipeline =
+        TestPipeline::sales(&log, "postgres://nobody@127.0.0.1:9/none", &Settings::default())?;
     let port = free_port()?;
     let _browser = Worker::topics(&pipeline, port)?;
     wait_until_it_answers(port)?;
     for round in ["first", "second"] {
         let began = Instant::now();
-        let (status, body) = request(port, "GET", &format!("/duto/topics/{}/messages", log.topic), "")?;
+        let (status, body) =
+            request(port, "GET", &format!("/duto/topics/{}/messages", log.topic), "")?;
         println!("{kind:?}: opened ({round}) in {:?}", began.elapsed());
         let page: Value = serde_json::from_str(&body)?;
         let shown = page["messages"].as_array().context("messages")?;
@@ -54,7 +56,8 @@ fn opens_and_finds(kind: LogKind) -> Result<()> {
     let found = loop {
         let query = format!("key=key-{needle}&matches=1&before={before}");
         let query = query.trim_end_matches("&before=");
-        let mut stream = EventStream::open(port, &format!("/duto/topics/{}/search?{query}", log.topic))?;
+        let mut stream =
+            EventStream::open(port, &format!("/duto/topics/{}/search?{query}", log.topic))?;
         let (mut found, stopped) = (None, loop_until_stopped(&mut stream, &mut progress)?);
         scanned += stopped.1["scanned"].as_u64().unwrap_or(0);
         stops += 1;
@@ -70,7 +73,8 @@ fn opens_and_finds(kind: LogKind) -> Result<()> {
         }
     };
     println!(
-        "{kind:?}: found after {scanned} of {messages} messages in {:?}, {progress} times progress, {stops} requests",
+        "{kind:?}: found after {scanned} of {messages} messages in {:?}, {progress} times \
+            progress, {stops} requests",
         began.elapsed()
     );
     ensure!(found == payload(needle), "{found}");
@@ -80,7 +84,10 @@ fn opens_and_finds(kind: LogKind) -> Result<()> {
 }
 
 /// The matches, if there were any, and the last event.
-fn loop_until_stopped(stream: &mut EventStream, progress: &mut usize) -> Result<(Option<Value>, Value)> {
+fn loop_until_stopped(
+    stream: &mut EventStream,
+    progress: &mut usize,
+) -> Result<(Option<Value>, Value)> {
     let mut matches = None;
     loop {
         let (name, data) = stream.next_event()?;
@@ -125,6 +132,10 @@ fn fill(log: &TestLog, messages: usize) -> Result<()> {
         }
     }
     producer.flush(TIMEOUT)?;
-    ensure!(durable.load(Ordering::Relaxed) == messages, "{} were not taken", failed.load(Ordering::Relaxed));
+    ensure!(
+        durable.load(Ordering::Relaxed) == messages,
+        "{} were not taken",
+        failed.load(Ordering::Relaxed)
+    );
     Ok(())
 }

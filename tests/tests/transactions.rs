@@ -44,20 +44,32 @@ impl Sender {
         }
         let mut placed = Vec::new();
         for (message, outcome) in messages.iter().zip(sent) {
-            let delivery = outcome.await.context("the producer is gone")?.map_err(|(error, _)| anyhow!(error))?;
-            placed.push(Placed { partition: delivery.partition, offset: delivery.offset, message: message.clone() });
+            let delivery = outcome
+                .await
+                .context("the producer is gone")?
+                .map_err(|(error, _)| anyhow!(error))?;
+            placed.push(Placed {
+                partition: delivery.partition,
+                offset: delivery.offset,
+                message: message.clone(),
+            });
         }
         Ok(placed)
     }
 }
 
-/// The orders of an aborted transaction come again in the next one with other totals: whoever stored one of the aborted would be found
-/// out. The last thing in the log is the marker of an abort.
+/// The orders of an aborted transaction come again in the next one with other totals: whoever
+/// stored one of the aborted would be found out. The last thing in the log is the marker of an
+/// abort.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_aborted_is_never_stored_and_the_lag_returns_to_nothing() -> Result<()> {
     let database = TestDatabase::create("aborts")?;
     let log = TestLog::create(LogKind::Kafka, "aborts", PARTITIONS)?;
-    let pipeline = TestPipeline::sales(&log, &database.url(), &Settings { batch_records: 100, ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &database.url(),
+        &Settings { batch_records: 100, ..Settings::default() },
+    )?;
     let mut worker = Worker::start(&pipeline, &["--only", "worker"])?;
     let client = connect(&database.url()).await?;
     let mix = Mix { malformed_percent: 2, repeat_percent: 3 };
@@ -75,7 +87,12 @@ async fn what_was_aborted_is_never_stored_and_the_lag_returns_to_nothing() -> Re
     wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;
     for partition in 0..PARTITIONS {
         let end = log.log().watermarks(&log.topic, partition, PATIENCE)?.high;
-        wait_for(&client, &format!("SELECT next = {end} FROM duto.position WHERE partition = {partition}"), PATIENCE).await?;
+        wait_for(
+            &client,
+            &format!("SELECT next = {end} FROM duto.position WHERE partition = {partition}"),
+            PATIENCE,
+        )
+        .await?;
     }
     Model::of(&placed).compare(&client).await?;
 
@@ -84,11 +101,21 @@ async fn what_was_aborted_is_never_stored_and_the_lag_returns_to_nothing() -> Re
     let more = sender.send(&orders.take(IN_A_TRANSACTION)).await?;
     let (code, said, error) = command(
         &pipeline,
-        &["status", "--json", &pipeline.file.display().to_string(), "--log-folder", &pipeline.log_folder.display().to_string()],
+        &[
+            "status",
+            "--json",
+            &pipeline.file.display().to_string(),
+            "--log-folder",
+            &pipeline.log_folder.display().to_string(),
+        ],
     )?;
     let status: serde_json::Value = serde_json::from_str(&said)?;
-    let lags: Vec<i64> =
-        status["partitions"].as_array().context("partitions")?.iter().filter_map(|partition| partition["lag"].as_i64()).collect();
+    let lags: Vec<i64> = status["partitions"]
+        .as_array()
+        .context("partitions")?
+        .iter()
+        .filter_map(|partition| partition["lag"].as_i64())
+        .collect();
     ensure!(code == 0 && lags == [0; PARTITIONS as usize], "the lag is {lags:?}: {said}{error}");
     ensure!(positions(&client).await? == at_rest, "a position moved into an open transaction");
     sender.producer.commit_transaction(PATIENCE)?;

@@ -1,5 +1,5 @@
-//! Windows of rollups: any stretch of time is what a count over the table gives, whatever its edges, with late rows, after a back-fill and
-//! while fine counters are pruned, or it is refused.
+//! Windows of rollups: any stretch of time is what a count over the table gives, whatever its
+//! edges, with late rows, after a back-fill and while fine counters are pruned, or it is refused.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -30,7 +30,8 @@ const DAY: i64 = 24 * HOUR;
 const TABLES: &str = "record: { id: BIGINT, kind: TEXT, amount?: NUMERIC, at?: TIMESTAMPTZ }
 tables:
   readings:
-    columns: { id: BIGINT PRIMARY KEY, kind: TEXT NOT NULL, amount: \"NUMERIC(10,2)\", at: TIMESTAMPTZ }
+    columns: { id: BIGINT PRIMARY KEY, kind: TEXT NOT NULL, amount: \"NUMERIC(10,2)\", at: \
+    TIMESTAMPTZ }
     repeat: ignore
     select: SELECT id, kind, CAST(amount AS NUMERIC(10,2)) AS amount, at FROM record
 ";
@@ -47,35 +48,51 @@ const ROLLUPS: &str = "rollups:
       least: min(amount)
       most: max(amount)
       newest: last(amount ORDER BY at)
-  everything: { from: readings, over: at, grains: { second: 3h, minute: 2d, hour: 20d, day: forever }, by: [], measures: { n: count(*) } }
+  everything: { from: readings, over: at, grains: { second: 3h, minute: 2d, hour: 20d, day: \
+    forever }, by: [], measures: { n: count(*) } }
 ";
 /// The same figures over the table, with `{within}` in the place of the condition.
-const COUNTED: &str = "SELECT kind, count(*), count(*) FILTER (WHERE amount > 50), sum(amount), min(amount), max(amount),
-     (array_agg(amount ORDER BY at DESC, amount DESC NULLS LAST))[1] FROM readings WHERE {within} GROUP BY kind";
+const COUNTED: &str = "SELECT kind, count(*), count(*) FILTER (WHERE amount > 50), sum(amount),
+     min(amount), max(amount),
+     (array_agg(amount ORDER BY at DESC, amount DESC NULLS LAST))[1] FROM readings WHERE {within}
+     GROUP BY kind";
 
 fn record(id: i64, at: i64) -> String {
     let kind = ["heat", "light", "noise"][id.rem_euclid(3) as usize];
-    let amount = if id % 7 == 0 { "null".to_owned() } else { format!("{}.{:02}", id % 100, id % 89) };
+    let amount =
+        if id % 7 == 0 { "null".to_owned() } else { format!("{}.{:02}", id % 100, id % 89) };
     format!(r#"{{"id": {id}, "kind": "{kind}", "amount": {amount}, "at": "{}"}}"#, moment(at))
 }
 
 fn moment(micros: i64) -> String {
-    DateTime::from_timestamp_micros(micros).unwrap_or_default().format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    DateTime::from_timestamp_micros(micros)
+        .unwrap_or_default()
+        .format("%Y-%m-%dT%H:%M:%S%.6fZ")
+        .to_string()
 }
 
 /// Whether a window is what the table says: the rows in which the two differ.
 async fn difference(small: &Small, from: i64, to: i64) -> Result<Vec<String>> {
     let (from, to) = (moment(from), moment(to));
-    let within = format!("at >= date_trunc('second', timestamptz '{from}') AND at < date_trunc('second', timestamptz '{to}')");
+    let within = format!(
+        "at >= date_trunc('second', timestamptz '{from}') AND at < date_trunc('second', \
+            timestamptz '{to}')"
+    );
     let counted = COUNTED.replace("{within}", &within);
     let window = format!("SELECT * FROM activity('{from}', '{to}')");
-    let whole = format!("SELECT n FROM everything('{from}', '{to}') EXCEPT SELECT count(*) FROM readings WHERE {within}");
-    let mut rows = small.rows(&format!("({window} EXCEPT ALL {counted}) UNION ALL ({counted} EXCEPT ALL {window})")).await?;
+    let whole = format!(
+        "SELECT n FROM everything('{from}', '{to}') EXCEPT SELECT count(*) FROM readings
+            WHERE {within}"
+    );
+    let mut rows = small
+        .rows(&format!("({window} EXCEPT ALL {counted}) UNION ALL ({counted} EXCEPT ALL {window})"))
+        .await?;
     rows.extend(small.rows(&whole).await?);
     Ok(rows)
 }
 
-/// Asks for windows with edges of every kind within the time that seconds are kept, and for older ones of whole minutes, hours and days.
+/// Asks for windows with edges of every kind within the time that seconds are kept, and for older
+/// ones of whole minutes, hours and days.
 async fn compare(small: &Small, now: i64, windows: usize) -> Result<()> {
     let mut random = rand::rng();
     let mut edge = |reach: i64, unit: i64| {
@@ -90,11 +107,17 @@ async fn compare(small: &Small, now: i64, windows: usize) -> Result<()> {
         if edge < now - reach { at } else { edge }
     };
     for _ in 0..windows {
-        for (reach, unit) in [(3 * HOUR - 5 * MINUTE, 1), (2 * DAY - HOUR, MINUTE), (20 * DAY - DAY, HOUR), (60 * DAY, DAY)] {
+        for (reach, unit) in [
+            (3 * HOUR - 5 * MINUTE, 1),
+            (2 * DAY - HOUR, MINUTE),
+            (20 * DAY - DAY, HOUR),
+            (60 * DAY, DAY),
+        ] {
             let cut = |at: i64| if unit == 1 { at } else { at - at.rem_euclid(unit) };
             let (one, other) = (cut(edge(reach, unit)), cut(edge(reach, unit)));
             let (from, to) = (one.min(other), one.max(other));
-            // What is older than seconds are kept needs an edge at a whole minute at both ends, and so on: `cut` makes both whole.
+            // What is older than seconds are kept needs an edge at a whole minute at both ends, and
+            // so on: `cut` makes both whole.
             let differing = difference(small, from, to).await?;
             ensure!(differing.is_empty(), "from {} to {}: {differing:?}", moment(from), moment(to));
         }
@@ -102,7 +125,12 @@ async fn compare(small: &Small, now: i64, windows: usize) -> Result<()> {
         let end = now - random_within(SECOND * 90);
         let old = now - random_within(60 * DAY);
         let differing = difference(small, old - old.rem_euclid(DAY), end).await?;
-        ensure!(differing.is_empty(), "from the day of {} to {}: {differing:?}", moment(old), moment(end));
+        ensure!(
+            differing.is_empty(),
+            "from the day of {} to {}: {differing:?}",
+            moment(old),
+            moment(end)
+        );
     }
     Ok(())
 }
@@ -126,13 +154,19 @@ fn records(first: i64, count: i64, now: i64) -> Vec<String> {
 }
 
 fn pipeline_of(test: &TestPipeline) -> Result<Pipeline> {
-    let variable = |name: &str| test.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-    parse("small.yaml", &std::fs::read_to_string(&test.file)?, &variable).map_err(|problems| anyhow::anyhow!("{problems:?}"))
+    let variable = |name: &str| {
+        test.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    };
+    parse("small.yaml", &std::fs::read_to_string(&test.file)?, &variable)
+        .map_err(|problems| anyhow::anyhow!("{problems:?}"))
 }
 
 /// What `duto rollups verify` says, and whether all is right.
 fn verify(small: &Small) -> Result<(bool, String)> {
-    let (code, said, error) = command(&small.pipeline, &["rollups", "verify", &small.pipeline.file.display().to_string()])?;
+    let (code, said, error) = command(
+        &small.pipeline,
+        &["rollups", "verify", &small.pipeline.file.display().to_string()],
+    )?;
     Ok((code == 0, said + &error))
 }
 
@@ -145,11 +179,17 @@ fn ensure_right(small: &Small) -> Result<()> {
 async fn prune(test: &TestPipeline) -> Result<u64> {
     let pipeline = pipeline_of(test)?;
     let connector = Connector::new(&pipeline.database, "windows test")?;
-    Ok(grains::prune(&connector.connect().await?, &pipeline.rollups, &AtomicBool::new(false)).await?)
+    Ok(grains::prune(&connector.connect().await?, &pipeline.rollups, &AtomicBool::new(false))
+        .await?)
 }
 
 async fn refusal(small: &Small, query: &str) -> Result<String> {
-    let error = small.client.simple_query(query).await.err().with_context(|| format!("{query} is not refused"))?;
+    let error = small
+        .client
+        .simple_query(query)
+        .await
+        .err()
+        .with_context(|| format!("{query} is not refused"))?;
     let error = error.as_db_error().context("an error of the database")?;
     Ok(format!("{} {} {}", error.code().code(), error.message(), error.hint().unwrap_or_default()))
 }
@@ -163,12 +203,13 @@ async fn any_window_is_what_the_table_says_or_is_refused() -> Result<()> {
     compare(&small, now, 40).await?;
     ensure_right(&small)?;
 
-    // Late rows, into buckets that are there and into those of grains that are not kept so far back.
+    // Late rows, into buckets that are there and into those of grains that are not kept so far
+    // back.
     small.send(records(10_000, 2_000, now).iter().map(String::as_str))?;
     small.load()?;
     compare(&small, now, 20).await?;
-    let too_fine =
-        "SELECT count(*) FROM duto.rollup_activity r JOIN duto.grains_activity g USING (duto_grain) WHERE duto_start < kept_from";
+    let too_fine = "SELECT count(*) FROM duto.rollup_activity r
+        JOIN duto.grains_activity g USING (duto_grain) WHERE duto_start < kept_from";
     small.expect(too_fine, &["0"]).await?;
     // The whole history, with the rows that have no time.
     small.expect("SELECT sum(readings) FROM activity", &["5002"]).await?;
@@ -182,14 +223,21 @@ async fn any_window_is_what_the_table_says_or_is_refused() -> Result<()> {
     let differing = difference(&small, now - HOUR, now).await?;
     ensure!(differing.is_empty(), "in another zone: {differing:?}");
     let at_utc = |micros| moment(micros).trim_end_matches('Z').to_owned();
-    let of_plain = format!("SELECT n FROM everything(timestamp '{}', timestamp '{}')", at_utc(now - HOUR), at_utc(now));
-    let of_zoned = small.rows(&format!("SELECT n FROM everything('{}', '{}')", moment(now - HOUR), moment(now))).await?;
+    let of_plain = format!(
+        "SELECT n FROM everything(timestamp '{}', timestamp '{}')",
+        at_utc(now - HOUR),
+        at_utc(now)
+    );
+    let of_zoned = small
+        .rows(&format!("SELECT n FROM everything('{}', '{}')", moment(now - HOUR), moment(now)))
+        .await?;
     small.expect(&of_plain, &of_zoned.iter().map(String::as_str).collect::<Vec<_>>()).await?;
     small.client.batch_execute("SET TimeZone = 'UTC'").await?;
 
     for (query, told) in [
         (
-            "SELECT * FROM activity(date_trunc('minute', now()) - interval '5 hours 1 second', now())",
+            "SELECT * FROM activity(date_trunc('minute', now()) - interval '5 hours 1 second',
+                now())",
             "22023 activity keeps each second for 3h",
         ),
         (
@@ -201,7 +249,10 @@ async fn any_window_is_what_the_table_says_or_is_refused() -> Result<()> {
             "22023 everything keeps each hour for 20d",
         ),
         // The end of a window in the past needs its seconds too.
-        ("SELECT * FROM activity(timestamp '2020-01-01', timestamp '2020-01-01 00:00:01')", "whole minute"),
+        (
+            "SELECT * FROM activity(timestamp '2020-01-01', timestamp '2020-01-01 00:00:01')",
+            "whole minute",
+        ),
         ("SELECT * FROM activity(NULL, now())", "22004 a window of activity needs both its times"),
     ] {
         let refused = refusal(&small, query).await?;
@@ -209,24 +260,40 @@ async fn any_window_is_what_the_table_says_or_is_refused() -> Result<()> {
     }
 
     // An hour passes: the seconds of the first of the three are not kept any more.
-    small.client.batch_execute("UPDATE duto.grains_activity SET kept = interval '2 hours' WHERE duto_grain = 1").await?;
+    small
+        .client
+        .batch_execute(
+            "UPDATE duto.grains_activity SET kept = interval '2 hours' WHERE duto_grain = 1",
+        )
+        .await?;
     small
         .expect(
-            &format!("SELECT count(*) > 50 FROM duto.rollup_activity WHERE duto_grain = 1 AND duto_start < '{}'", at_utc(now - 2 * HOUR)),
+            &format!(
+                "SELECT count(*) > 50 FROM duto.rollup_activity WHERE duto_grain = 1
+                AND duto_start < '{}'",
+                at_utc(now - 2 * HOUR)
+            ),
             &["t"],
         )
         .await?;
     ensure!(prune(&small.pipeline).await? > 0, "nothing was pruned");
     small.expect(too_fine, &["0"]).await?;
     let odd = now - 2 * HOUR - 10 * MINUTE - (now - 10 * MINUTE).rem_euclid(MINUTE) + SECOND;
-    let refused = refusal(&small, &format!("SELECT * FROM activity('{}', '{}')", moment(odd), moment(now))).await?;
+    let refused =
+        refusal(&small, &format!("SELECT * FROM activity('{}', '{}')", moment(odd), moment(now)))
+            .await?;
     ensure!(refused.contains("keeps each second"), "{refused}");
     // A row that comes for a pruned second is in its minute.
     let late = odd - SECOND;
     small.send([record(50_000, late).as_str()])?;
     small.load()?;
     small.expect(too_fine, &["0"]).await?;
-    for (from, to) in [(late, late + MINUTE), (late, now), (now - HOUR - 7 * SECOND, now), (now - now.rem_euclid(DAY) - 3 * DAY, now)] {
+    for (from, to) in [
+        (late, late + MINUTE),
+        (late, now),
+        (now - HOUR - 7 * SECOND, now),
+        (now - now.rem_euclid(DAY) - 3 * DAY, now),
+    ] {
         let differing = difference(&small, from, to).await?;
         ensure!(differing.is_empty(), "from {} to {}: {differing:?}", moment(from), moment(to));
     }
@@ -242,7 +309,10 @@ async fn windows_declared_on_a_full_table_are_filled_changed_and_taken_away() ->
     small.load()?;
     std::fs::write(
         &small.pipeline.file,
-        format!("{bare}{ROLLUPS}views:\n  lately: SELECT * FROM everything(now() - interval '1 hour', now())\n"),
+        format!(
+            "{bare}{ROLLUPS}views:\n  lately: SELECT * FROM everything(now() - interval '1 hour', \
+                now())\n"
+        ),
     )?;
     small.send(records(10_000, 500, now).iter().map(String::as_str))?;
     small.load()?;
@@ -256,21 +326,45 @@ async fn windows_declared_on_a_full_table_are_filled_changed_and_taken_away() ->
     ensure!(small.rows("SELECT n > 100 FROM lately").await? == ["t"], "a view reads the window");
 
     // A wrong bucket is found, also where the whole history is right.
-    small.client.batch_execute("UPDATE duto.rollup_activity SET readings = readings + 1 WHERE duto_grain = 60 AND kind = 'heat'").await?;
+    small
+        .client
+        .batch_execute(
+            "UPDATE duto.rollup_activity SET readings = readings + 1
+        WHERE duto_grain = 60 AND kind = 'heat'",
+        )
+        .await?;
     let (is_right, said) = verify(&small)?;
     ensure!(!is_right && said.contains("activity") && said.contains("heat"), "{said}");
 
     // Somebody's own function of the same name stays when ours goes.
-    small.client.batch_execute("CREATE FUNCTION activity(integer) RETURNS integer LANGUAGE sql AS 'SELECT $1'").await?;
+    small
+        .client
+        .batch_execute(
+            "CREATE FUNCTION activity(integer) RETURNS integer LANGUAGE sql AS 'SELECT $1'",
+        )
+        .await?;
     std::fs::write(&small.pipeline.file, &bare)?;
     small.load()?;
-    small.expect("SELECT proname, pronargs FROM pg_proc WHERE proname IN ('activity', 'everything')", &["activity 1"]).await?;
-    small.expect("SELECT count(*) FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'duto'::regnamespace) AND relname ~ 'activity|everything'", &["0"]).await
+    small
+        .expect(
+            "SELECT proname, pronargs FROM pg_proc WHERE proname IN ('activity', 'everything')",
+            &["activity 1"],
+        )
+        .await?;
+    small
+        .expect(
+            "SELECT count(*) FROM pg_class WHERE relnamespace IN ('public'::regnamespace,
+        'duto'::regnamespace) AND relname ~ 'activity|everything'",
+            &["0"],
+        )
+        .await
 }
 
 /// Events around the edges of the last minute and of the last 24 hours, and in the time between.
 fn events(now: i64) -> Vec<Message<()>> {
-    let around = |at: i64| (0..240).map(move |step| at - 60 * SECOND + step * 500_000 + random_within(400_000));
+    let around = |at: i64| {
+        (0..240).map(move |step| at - 60 * SECOND + step * 500_000 + random_within(400_000))
+    };
     let between = (0..2_000).map(|_| now - random_within(25 * HOUR));
     let times = around(now).chain(around(now - DAY)).chain(around(now - MINUTE)).chain(between);
     let types = ["page_view", "add_to_cart", "remove_from_cart", "purchase", "search"];
@@ -291,25 +385,37 @@ fn events(now: i64) -> Vec<Message<()>> {
 
 /// What the endpoints must say at this second, from the tables.
 const COUNTS: &str = "SELECT json_build_object(
-     'events_24h', (SELECT count(*) FROM events WHERE timestamp >= s - interval '24 hours' AND timestamp < s),
-     'revenue_24h', (SELECT coalesce(sum(total_amount), 0) FROM transactions WHERE timestamp >= s - interval '24 hours' AND timestamp < s),
-     'types', (SELECT coalesce(json_agg(json_build_object('type', event_type, 'count', n) ORDER BY n DESC, event_type), '[]') FROM
-         (SELECT event_type, count(*) AS n FROM events WHERE timestamp >= s - interval '24 hours' AND timestamp < s GROUP BY event_type) t),
-     'events_per_minute', (SELECT count(*) FROM events WHERE timestamp >= s - interval '60 seconds' AND timestamp < s),
-     'purchases_per_minute', (SELECT count(*) FROM events WHERE event_type = 'purchase' AND timestamp >= s - interval '60 seconds' AND timestamp < s),
-     'revenue_per_minute', (SELECT coalesce(sum(total_amount), 0) FROM transactions WHERE timestamp >= s - interval '60 seconds' AND timestamp < s)
+     'events_24h', (SELECT count(*) FROM events WHERE timestamp >= s - interval '24 hours'
+     AND timestamp < s),
+     'revenue_24h', (SELECT coalesce(sum(total_amount), 0) FROM transactions
+     WHERE timestamp >= s - interval '24 hours' AND timestamp < s),
+     'types', (SELECT coalesce(json_agg(json_build_object('type', event_type, 'count', n)
+     ORDER BY n DESC, event_type), '[]') FROM
+         (SELECT event_type, count(*) AS n FROM events WHERE timestamp >= s - interval '24 hours'
+     AND timestamp < s GROUP BY event_type) t),
+     'events_per_minute', (SELECT count(*) FROM events WHERE timestamp >= s - interval '60 seconds'
+     AND timestamp < s),
+     'purchases_per_minute', (SELECT count(*) FROM events WHERE event_type = 'purchase'
+     AND timestamp >= s - interval '60 seconds' AND timestamp < s),
+     'revenue_per_minute', (SELECT coalesce(sum(total_amount), 0) FROM transactions
+     WHERE timestamp >= s - interval '60 seconds' AND timestamp < s)
    )::text FROM (SELECT to_timestamp($1::bigint) AT TIME ZONE 'UTC' AS s) moment";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_figures_of_the_last_day_and_minute_are_right_to_the_second() -> Result<()> {
     let database = TestDatabase::create("moments")?;
     let log = TestLog::create(LogKind::Embedded, "moments", 4)?;
-    let pipeline = TestPipeline::ecommerce(&log, &database.url(), &Settings { batch_records: 500, ..Settings::default() })?;
+    let pipeline = TestPipeline::ecommerce(
+        &log,
+        &database.url(),
+        &Settings { batch_records: 500, ..Settings::default() },
+    )?;
     log.send(&events(Utc::now().timestamp_micros()))?;
     catch_up(&pipeline, PATIENCE)?;
     let client = connect(&database.url()).await?;
     let port = free_port()?;
-    let server = Worker::start(&pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
+    let server =
+        Worker::start(&pipeline, &["--only", "serve", "--listen", &format!("127.0.0.1:{port}")])?;
     wait_until_ready(port)?;
     for _ in 0..10 {
         tokio::time::sleep(Duration::from_millis(random_within(1_200) as u64)).await;
@@ -321,7 +427,11 @@ async fn the_figures_of_the_last_day_and_minute_are_right_to_the_second() -> Res
             ensure!(status == 200, "{path}: {status}: {body}\n{}", server.tail());
             let found: Value = serde_json::from_str(&body)?;
             // The answer to realtime says its own moment.
-            let own = found["timestamp"].as_str().map(DateTime::parse_from_rfc3339).transpose()?.map(|at| at.timestamp());
+            let own = found["timestamp"]
+                .as_str()
+                .map(DateTime::parse_from_rfc3339)
+                .transpose()?
+                .map(|at| at.timestamp());
             let moments = own.map_or(before..=after, |own| own..=own);
             let mut expected = Vec::new();
             for second in moments {
@@ -330,12 +440,17 @@ async fn the_figures_of_the_last_day_and_minute_are_right_to_the_second() -> Res
             }
             let is_right = |counts: &Value| match path {
                 "/api/metrics/event-types" => found == counts["types"],
-                "/api/metrics/summary" => ["events_24h", "revenue_24h"].iter().all(|name| same(&found[*name], &counts[*name])),
+                "/api/metrics/summary" => ["events_24h", "revenue_24h"]
+                    .iter()
+                    .all(|name| same(&found[*name], &counts[*name])),
                 _ => ["events_per_minute", "purchases_per_minute", "revenue_per_minute"]
                     .iter()
                     .all(|name| same(&found[*name], &counts[*name])),
             };
-            ensure!(expected.iter().any(is_right), "{path} answers {found}, the tables say {expected:?}");
+            ensure!(
+                expected.iter().any(is_right),
+                "{path} answers {found}, the tables say {expected:?}"
+            );
         }
     }
     ensure!(server.stop(PATIENCE)?.success(), "the server did not end cleanly");

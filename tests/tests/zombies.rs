@@ -1,5 +1,6 @@
-//! A worker is stopped or killed at a named point of its transaction: before BEGIN, after the first write, in the middle of a COPY,
-//! before COMMIT, when the answer to COMMIT is on its way, and around the one statement that a few records are loaded by.
+//! A worker is stopped or killed at a named point of its transaction: before BEGIN, after the first
+//! write, in the middle of a COPY, before COMMIT, when the answer to COMMIT is on its way, and
+//! around the one statement that a few records are loaded by.
 
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use duto_tests::wait::{wait_for, wait_until, wait_until_loaded};
 use duto_tests::worker::{AT_ONCE, Worker, catch_up};
 
 const PATIENCE: Duration = Duration::from_secs(90);
-/// A transaction that was left idle is ended by PostgreSQL after a minute: an heir that came no sooner would have waited for that.
+/// A transaction that was left idle is ended by PostgreSQL after a minute: an heir that came no
+/// sooner would have waited for that.
 const HEIR_PATIENCE: Duration = Duration::from_secs(45);
 const RECORDS: usize = 3_000;
 
-/// The proxy withholds what stands there and everything behind it; a COPY of many records has left all of its chunks but the last.
+/// The proxy withholds what stands there and everything behind it; a COPY of many records has left
+/// all of its chunks but the last.
 fn points() -> [(&'static str, Point, usize); 7] {
     [
         ("before BEGIN", Point::Statement("BEGIN ISOLATION".to_owned()), 300),
@@ -39,7 +42,8 @@ fn make_database(own: &OwnPostgres, purpose: &str) -> Result<(String, String)> {
     Ok((own.postgres.url_through(own.proxy.port(), &database), own.postgres.url(&database)))
 }
 
-/// Starts a worker, and holds it at the point of a transaction that loads. Answers it with what was sent so far.
+/// Starts a worker, and holds it at the point of a transaction that loads. Answers it with what was
+/// sent so far.
 async fn start_and_hold(
     own: &OwnPostgres,
     pipeline: &TestPipeline,
@@ -57,7 +61,9 @@ async fn start_and_hold(
     network.set_trap(Trap { at: at.clone(), action: Action::Hold, times: 1 });
     placed.extend(log.send(&orders.take(RECORDS))?);
     let is_there = || network.counters().sprung_traps > sprung;
-    wait_until(&format!("the worker comes to {at:?}"), PATIENCE, is_there).await.with_context(|| worker.tail())?;
+    wait_until(&format!("the worker comes to {at:?}"), PATIENCE, is_there)
+        .await
+        .with_context(|| worker.tail())?;
     Ok((worker, placed))
 }
 
@@ -82,16 +88,20 @@ async fn a_zombie_writes_nothing(own: &OwnPostgres, at: Point, batch_records: us
     let model = Model::of(&placed);
     model.compare(&client).await?;
     let ledger = "SELECT count(*), max(id) FROM duto.batch WHERE records > 0";
-    let before: (i64, i64) = client.query_one(ledger, &[]).await.map(|row| (row.get(0), row.get(1)))?;
+    let before: (i64, i64) =
+        client.query_one(ledger, &[]).await.map(|row| (row.get(0), row.get(1)))?;
 
     // What the zombie had sent arrives now, and it goes on itself.
     let awake = zombie.said("assigned");
     own.proxy.handle().release();
     zombie.signal(libc::SIGCONT);
-    wait_until("the zombie is given its partitions anew", PATIENCE, || zombie.said("assigned") > awake)
-        .await
-        .with_context(|| zombie.tail())?;
-    let after: (i64, i64) = client.query_one(ledger, &[]).await.map(|row| (row.get(0), row.get(1)))?;
+    wait_until("the zombie is given its partitions anew", PATIENCE, || {
+        zombie.said("assigned") > awake
+    })
+    .await
+    .with_context(|| zombie.tail())?;
+    let after: (i64, i64) =
+        client.query_one(ledger, &[]).await.map(|row| (row.get(0), row.get(1)))?;
     ensure!(after == before, "the zombie wrote a batch");
     model.compare(&client).await?;
     // It is of use again.
@@ -122,7 +132,10 @@ async fn a_worker_that_was_killed_at_a_named_point_leaves_no_trace_or_all() -> R
             let settings = Settings { batch_records, workers: 1, ..Settings::default() };
             let doomed = TestPipeline::sales(&log, &through_proxy, &settings)?;
             let mut orders = Orders::new(36, USUAL_MIX);
-            let (worker, placed) = start_and_hold(&own, &doomed, &url, &log, &mut orders, at.clone()).await.with_context(|| name)?;
+            let (worker, placed) =
+                start_and_hold(&own, &doomed, &url, &log, &mut orders, at.clone())
+                    .await
+                    .with_context(|| name)?;
             worker.kill();
             if arrives {
                 own.proxy.handle().pass();
@@ -130,7 +143,10 @@ async fn a_worker_that_was_killed_at_a_named_point_leaves_no_trace_or_all() -> R
             catch_up(&doomed.with("DATABASE_URL", &url), HEIR_PATIENCE).with_context(|| name)?;
             own.proxy.handle().reset_all();
             own.proxy.handle().pass();
-            Model::of(&placed).compare(&connect(&url).await?).await.with_context(|| format!("{name}, arrives: {arrives}"))?;
+            Model::of(&placed)
+                .compare(&connect(&url).await?)
+                .await
+                .with_context(|| format!("{name}, arrives: {arrives}"))?;
         }
     }
     Ok(())
@@ -142,21 +158,33 @@ async fn a_few_records_are_not_stored_under_a_fence_that_another_draws_meanwhile
     let own = OwnPostgres::start("fence")?;
     let (through_proxy, url) = make_database(&own, "fence")?;
     let log = TestLog::create(LogKind::Embedded, "fence", 1)?;
-    let pipeline = TestPipeline::sales(&log, &through_proxy, &Settings { batch_records: 5, workers: 1, ..Settings::default() })?;
+    let pipeline = TestPipeline::sales(
+        &log,
+        &through_proxy,
+        &Settings { batch_records: 5, workers: 1, ..Settings::default() },
+    )?;
     let mut orders = Orders::new(37, Mix { malformed_percent: 0, repeat_percent: 0 });
     let at = Point::Execution(AT_ONCE.to_owned());
-    let (mut worker, mut placed) = start_and_hold(&own, &pipeline, &url, &log, &mut orders, at).await?;
+    let (mut worker, mut placed) =
+        start_and_hold(&own, &pipeline, &url, &log, &mut orders, at).await?;
 
     let mut client = connect(&url).await?;
     let before: i64 = client.query_one("SELECT next FROM duto.position", &[]).await?.get(0);
     let claim = client.transaction().await?;
-    let drawn: String = claim.query_one("UPDATE duto.position SET fence = gen_random_uuid() RETURNING fence::text", &[]).await?.get(0);
+    let drawn: String = claim
+        .query_one("UPDATE duto.position SET fence = gen_random_uuid() RETURNING fence::text", &[])
+        .await?
+        .get(0);
     own.proxy.handle().release();
-    let waits = format!("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{AT_ONCE}%'");
+    let waits = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+            AND query LIKE '{AT_ONCE}%'"
+    );
     wait_for(&connect(&url).await?, &waits, PATIENCE).await?;
     claim.commit().await?;
     wait_for(&client, &format!("SELECT next > {before} FROM duto.position"), PATIENCE).await?;
-    let fence: String = client.query_one("SELECT fence::text FROM duto.position", &[]).await?.get(0);
+    let fence: String =
+        client.query_one("SELECT fence::text FROM duto.position", &[]).await?.get(0);
     ensure!(fence != drawn, "a batch was stored under a fence that is not the worker's");
     placed.extend(log.send(&orders.take(100))?);
     wait_until_loaded(&client, &mut worker, &placed, PATIENCE).await?;

@@ -15,7 +15,8 @@ use super::{Pipeline, Problem, Span};
 
 pub use role::{Role, Roles};
 
-/// Who is let in. Where nothing is configured everybody is, and duto listens on this host alone unless it is told otherwise.
+/// Who is let in. Where nothing is configured everybody is, and duto listens on this host alone
+/// unless it is told otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Auth {
     /// `Authorization: Bearer KEY` with any of these.
@@ -64,21 +65,28 @@ impl Auth {
 impl std::fmt::Debug for ApiKey {
     /// Without the hash.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiKey").field("name", &self.name).field("roles", &self.roles).finish_non_exhaustive()
+        f.debug_struct("ApiKey")
+            .field("name", &self.name)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
     }
 }
 
 impl std::fmt::Debug for Tokens {
     /// Without the secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tokens").field("issuer", &self.issuer).field("audience", &self.audience).finish_non_exhaustive()
+        f.debug_struct("Tokens")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .finish_non_exhaustive()
     }
 }
 
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "auth",
-        about: "who may do what over HTTP: a key or a token in the Authorization header; where neither is configured the header is not looked at",
+        about: "who may do what over HTTP: a key or a token in the Authorization header; where \
+            neither is configured the header is not looked at",
         presence: Presence::Optional,
         value: Value::Keys(&KEYS),
     },
@@ -95,7 +103,8 @@ static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "keys",
-            about: "keys of which a request must bring one, as Authorization: Bearer KEY. A mapping has names, each with hash and roles; a list has keys in clear \
+            about: "keys of which a request must bring one, as Authorization: Bearer KEY. A \
+                mapping has names, each with hash and roles; a list has keys in clear \
                     text, each of all roles, empty ones left out",
             presence: Presence::Optional,
             value: Value::Other(|| {
@@ -107,13 +116,15 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "issuer",
-            about: "the address of an issuer of tokens (JWT), their iss; its keys are looked up as OpenID Connect says; empty means none",
+            about: "the address of an issuer of tokens (JWT), their iss; its keys are looked up as \
+                OpenID Connect says; empty means none",
             presence: Presence::Optional,
             value: Value::Text,
         },
         Key {
             name: "key_set",
-            about: "a file of the issuer's public keys (JWKS), read again when it changes, instead of looking them up",
+            about: "a file of the issuer's public keys (JWKS), read again when it changes, instead \
+                of looking them up",
             presence: Presence::Optional,
             value: Value::Text,
         },
@@ -137,19 +148,22 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "roles_claim",
-            about: "the claim of a token that has its roles, as a list or a text of words, such as scope; words that are none of ours are left out",
+            about: "the claim of a token that has its roles, as a list or a text of words, such as \
+                scope; words that are none of ours are left out",
             presence: Presence::Optional,
             value: Value::Text,
         },
         Key {
             name: "roles",
-            about: "the roles of every good token, where roles_claim is not set: read, ingest, operate",
+            about: "the roles of every good token, where roles_claim is not set: read, ingest, \
+                operate",
             presence: Presence::Default("[read, ingest]"),
             value: Value::Other(roles_schema),
         },
         Key {
             name: "anonymous",
-            about: "the roles of those who bring nothing; [read] leaves pages, endpoints and metrics open",
+            about: "the roles of those who bring nothing; [read] leaves pages, endpoints and \
+                metrics open",
             presence: Presence::Default("[]"),
             value: Value::Other(roles_schema),
         },
@@ -163,7 +177,8 @@ static API_KEY: Keys = Keys {
     keys: &[
         Key {
             name: "hash",
-            about: "sha256: and the digest of the key, as `duto auth key` prints it; empty leaves the key out",
+            about: "sha256: and the digest of the key, as `duto auth key` prints it; empty leaves \
+                the key out",
             presence: Presence::Required,
             value: Value::Secret,
         },
@@ -198,7 +213,8 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         roles: roles("roles").unwrap_or_else(|| [Role::Read, Role::Ingest].into_iter().collect()),
     };
     check(&fields, &tokens);
-    let is_believed = tokens.issuer.is_some() || tokens.key_set.is_some() || tokens.secret.is_some();
+    let is_believed =
+        tokens.issuer.is_some() || tokens.key_set.is_some() || tokens.secret.is_some();
     let anonymous = roles("anonymous").unwrap_or_default();
     pipeline.auth = Auth { keys, tokens: is_believed.then_some(tokens), anonymous };
 }
@@ -211,7 +227,9 @@ fn check(fields: &Fields<'_, '_>, tokens: &Tokens) {
         && !issuer.starts_with("http://")
     {
         let problem = Problem::new("auth.issuer", at("issuer"), "auth.issuer is not an address");
-        walk.report(problem.help("for example https://login.example/realms/shop, exactly as the tokens have it in `iss`"));
+        walk.report(problem.help(
+            "for example https://login.example/realms/shop, exactly as the tokens have it in `iss`",
+        ));
     }
     if tokens.secret.as_ref().is_some_and(|secret| secret.len() < LEAST_SECRET_BYTES) {
         let problem = Problem::new(
@@ -222,8 +240,15 @@ fn check(fields: &Fields<'_, '_>, tokens: &Tokens) {
         walk.report(problem.help("for example what `openssl rand -base64 48` prints"));
     }
     if tokens.secret.is_some() && tokens.key_set.is_some() {
-        let problem = Problem::new("auth.contradiction", at("secret"), "auth.secret and auth.key_set name two ways to know a signature");
-        walk.report(problem.help("HS256 has a secret that both sides know, RS256 and ES256 have public keys: keep the issuer's way"));
+        let problem = Problem::new(
+            "auth.contradiction",
+            at("secret"),
+            "auth.secret and auth.key_set name two ways to know a signature",
+        );
+        walk.report(problem.help(
+            "HS256 has a secret that both sides know, RS256 and ES256 have \
+            public keys: keep the issuer's way",
+        ));
     }
 }
 
@@ -231,16 +256,26 @@ fn check(fields: &Fields<'_, '_>, tokens: &Tokens) {
 fn read_keys(walk: &Walk<'_>, node: &Node) -> Vec<ApiKey> {
     let Content::Mapping(entries) = &node.content else {
         let items = walk.list("auth.keys", node).unwrap_or_default();
-        let keys = items.iter().filter(|item| !item.is_unset()).filter_map(|item| walk.scalar("a key of auth.keys", item));
+        let keys = items
+            .iter()
+            .filter(|item| !item.is_unset())
+            .filter_map(|item| walk.scalar("a key of auth.keys", item));
         let keys = keys.map(|scalar| scalar.value.text.trim()).filter(|key| !key.is_empty());
         let named = keys.enumerate().map(|(place, key)| (format!("key {}", place + 1), key));
-        return named.map(|(name, key)| ApiKey { name, hash: sha256(key.as_bytes()), roles: Roles::all() }).collect();
+        return named
+            .map(|(name, key)| ApiKey { name, hash: sha256(key.as_bytes()), roles: Roles::all() })
+            .collect();
     };
     let mut keys = Vec::new();
     for entry in entries {
         let title = format!("auth.keys.{}", entry.key);
-        let Some(fields) = walk.fields(&title, &API_KEY, &entry.value, entry.key_span) else { continue };
-        let roles = fields.value("roles").map(|node| read_roles(walk, &fields.named("roles"), node)).unwrap_or_default();
+        let Some(fields) = walk.fields(&title, &API_KEY, &entry.value, entry.key_span) else {
+            continue;
+        };
+        let roles = fields
+            .value("roles")
+            .map(|node| read_roles(walk, &fields.named("roles"), node))
+            .unwrap_or_default();
         let Some(written) = fields.text("hash").filter(|hash| !hash.is_empty()) else { continue };
         match hash_of(&written) {
             Some(hash) => keys.push(ApiKey { name: entry.key.clone(), hash, roles }),
@@ -257,12 +292,15 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
 
 fn no_hash(span: Span, title: &str) -> Problem {
     let problem = Problem::new("auth.key.hash", span, format!("{title}.hash is no hash of a key"));
-    problem.help("`duto auth key` makes a key and prints its hash: sha256: and 64 hexadecimal digits")
+    problem
+        .help("`duto auth key` makes a key and prints its hash: sha256: and 64 hexadecimal digits")
 }
 
 fn hash_of(written: &str) -> Option<[u8; 32]> {
     let digits = written.strip_prefix(HASH_PREFIX)?;
-    let byte = |place: usize| digits.get(2 * place..2 * place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+    let byte = |place: usize| {
+        digits.get(2 * place..2 * place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok())
+    };
     let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
     bytes?.try_into().ok().filter(|_| digits.len() == 64)
 }
@@ -281,7 +319,10 @@ fn read_roles(walk: &Walk<'_>, title: &str, node: &Node) -> Roles {
             Some(role) => roles.push(role),
             None => {
                 let message = format!("{} is no role", walk.quote(item.span));
-                walk.report(Problem::new("auth.role", item.span, message).help("the roles are read, ingest and operate"));
+                walk.report(
+                    Problem::new("auth.role", item.span, message)
+                        .help("the roles are read, ingest and operate"),
+                );
             }
         }
     }
@@ -296,7 +337,14 @@ mod tests {
     fn a_written_hash_is_read_again() {
         let written = written_hash("a key");
         assert_eq!(hash_of(&written), Some(sha256(b"a key")));
-        for wrong in ["", "sha256:", "sha256:00", &written[..written.len() - 1], &written[7..], &format!("{written}0")] {
+        for wrong in [
+            "",
+            "sha256:",
+            "sha256:00",
+            &written[..written.len() - 1],
+            &written[7..],
+            &format!("{written}0"),
+        ] {
             assert_eq!(hash_of(wrong), None, "{wrong}");
         }
     }

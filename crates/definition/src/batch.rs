@@ -22,7 +22,8 @@ pub struct Batching {
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "batch",
-        about: "upper bounds of a batch, which is one transaction; a batch goes out as soon as the database is free",
+        about: "upper bounds of a batch, which is one transaction; a batch goes out as soon as the \
+            database is free",
         presence: Presence::Optional,
         value: Value::Keys(&KEYS),
     },
@@ -53,7 +54,8 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "linger",
-            about: "a batch that is not full goes out so long after the one before it; a record that comes alone never waits",
+            about: "a batch that is not full goes out so long after the one before it; a record \
+                that comes alone never waits",
             presence: Presence::Default("2ms"),
             value: Value::Duration { minimum: milliseconds(0), maximum: milliseconds(10_000) },
         },

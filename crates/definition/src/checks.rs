@@ -17,16 +17,20 @@ pub struct Check {
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "checks",
-        about: "rules in SQL, each a name and a condition over the record; a record passes only when it is TRUE",
+        about: "rules in SQL, each a name and a condition over the record; a record passes only \
+            when it is TRUE",
         presence: Presence::Optional,
-        value: Value::Other(|| json!({ "type": "object", "additionalProperties": { "type": ["string", "boolean"] } })),
+        value: Value::Other(
+            || json!({ "type": "object", "additionalProperties": { "type": ["string", "boolean"] } }),
+        ),
     },
     read,
 };
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let walk = file.walk();
-    let entries = file.value("checks").and_then(|node| walk.entries("checks", node)).unwrap_or_default();
+    let entries =
+        file.value("checks").and_then(|node| walk.entries("checks", node)).unwrap_or_default();
     for entry in entries {
         let name = entry.key.trim().to_string();
         if name.is_empty() {

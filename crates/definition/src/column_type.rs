@@ -95,14 +95,22 @@ impl ColumnType {
             Self::Integer => of("INTEGER", &["INT", "INT4"], "integer", "int4", 1007),
             Self::BigInt => of("BIGINT", &["INT8"], "bigint", "int8", 1016),
             Self::Real => of("REAL", &["FLOAT4"], "real", "float4", 1021),
-            Self::DoublePrecision => of("DOUBLE PRECISION", &["FLOAT8", "FLOAT"], "double precision", "float8", 1022),
+            Self::DoublePrecision => {
+                of("DOUBLE PRECISION", &["FLOAT8", "FLOAT"], "double precision", "float8", 1022)
+            }
             Self::Numeric(_) => of("NUMERIC", &["DECIMAL", "DEC"], "numeric", "numeric", 1231),
             Self::Text => of("TEXT", &[], "text", "text", 1009),
-            Self::Varchar(_) => of("VARCHAR", &["CHARACTER VARYING"], "character varying", "varchar", 1015),
+            Self::Varchar(_) => {
+                of("VARCHAR", &["CHARACTER VARYING"], "character varying", "varchar", 1015)
+            }
             Self::Date => of("DATE", &[], "date", "date", 1182),
             Self::Time => of("TIME", &[], "time without time zone", "time", 1183),
-            Self::Timestamp => of("TIMESTAMP", &[], "timestamp without time zone", "timestamp", 1115),
-            Self::Timestamptz => of("TIMESTAMPTZ", &[], "timestamp with time zone", "timestamptz", 1185),
+            Self::Timestamp => {
+                of("TIMESTAMP", &[], "timestamp without time zone", "timestamp", 1115)
+            }
+            Self::Timestamptz => {
+                of("TIMESTAMPTZ", &[], "timestamp with time zone", "timestamptz", 1185)
+            }
             Self::Uuid => of("UUID", &[], "uuid", "uuid", 2951),
             Self::Jsonb => of("JSONB", &[], "jsonb", "jsonb", 3807),
             Self::Bytea => of("BYTEA", &[], "bytea", "bytea", 1001),

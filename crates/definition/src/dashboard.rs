@@ -48,7 +48,12 @@ pub enum Needs {
 }
 
 pub(super) const SECTION: Section = Section {
-    key: Key { name: "dashboard", about: "a page over the endpoints, at /", presence: Presence::Optional, value: Value::Keys(&KEYS) },
+    key: Key {
+        name: "dashboard",
+        about: "a page over the endpoints, at /",
+        presence: Presence::Optional,
+        value: Value::Keys(&KEYS),
+    },
     read,
 };
 
@@ -61,13 +66,25 @@ static KEYS: Keys = Keys {
             presence: Presence::Required,
             value: Value::Other(text_schema),
         },
-        Key { name: "locale", about: "of numbers and dates: pt-BR", presence: Presence::Default("en"), value: Value::Text },
-        Key { name: "currency", about: "of amounts, as ISO 4217 has it: BRL", presence: Presence::Default("USD"), value: Value::Text },
+        Key {
+            name: "locale",
+            about: "of numbers and dates: pt-BR",
+            presence: Presence::Default("en"),
+            value: Value::Text,
+        },
+        Key {
+            name: "currency",
+            about: "of amounts, as ISO 4217 has it: BRL",
+            presence: Presence::Default("USD"),
+            value: Value::Text,
+        },
         Key {
             name: "panels",
             about: "the panels, in order",
             presence: Presence::Required,
-            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": panel::schema() })),
+            value: Value::Other(
+                || json!({ "type": "array", "minItems": 1, "items": panel::schema() }),
+            ),
         },
     ],
     later: &[],
@@ -86,14 +103,21 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let walk = file.walk();
     let title = fields.value("title").and_then(|node| text(&fields, "title", node));
     let (mut panels, mut shown) = (Vec::new(), Vec::new());
-    for item in fields.value("panels").and_then(|node| walk.list("dashboard.panels", node)).unwrap_or_default() {
+    for item in fields
+        .value("panels")
+        .and_then(|node| walk.list("dashboard.panels", node))
+        .unwrap_or_default()
+    {
         panels.extend(panel::read(walk, item, pipeline, &mut shown));
     }
-    if let (Some(title), Some(locale), Some(currency)) = (title, fields.text("locale"), fields.text("currency")) {
+    if let (Some(title), Some(locale), Some(currency)) =
+        (title, fields.text("locale"), fields.text("currency"))
+    {
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
             let span = fields.span("currency").unwrap_or_default();
             walk.report(
-                Problem::new("dashboard.currency", span, "a currency has three capital letters").help("for example BRL, EUR or USD"),
+                Problem::new("dashboard.currency", span, "a currency has three capital letters")
+                    .help("for example BRL, EUR or USD"),
             );
         }
         pipeline.dashboard = Some(Dashboard { title, locale, currency, panels, fields: shown });
@@ -110,7 +134,11 @@ pub(super) fn text(fields: &Fields<'_, '_>, name: &str, node: &Node) -> Option<J
         _ => false,
     };
     if !good {
-        let problem = Problem::new("dashboard.text", node.span, format!("{} must be a text, or one a language", fields.named(name)));
+        let problem = Problem::new(
+            "dashboard.text",
+            node.span,
+            format!("{} must be a text, or one a language", fields.named(name)),
+        );
         walk.report(problem.help("for example { pt-BR: Vendas, en: Sales }"));
         return None;
     }

@@ -15,7 +15,8 @@ use super::{Pipeline, Problem, Span};
 /// How to reach the database, and how patient to be with it.
 #[derive(Clone, Default, PartialEq)]
 pub struct Database {
-    /// A connection URL, without what stands in other fields here; when it is set the five fields below are not looked at.
+    /// A connection URL, without what stands in other fields here; when it is set the five fields
+    /// below are not looked at.
     pub url: Option<String>,
     pub host: String,
     pub port: u16,
@@ -30,7 +31,8 @@ pub struct Database {
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,
     pub lock_timeout: Duration,
-    /// How often a batch or a connection is tried again before the worker stops with a non-zero exit; None never gives up.
+    /// How often a batch or a connection is tried again before the worker stops with a non-zero
+    /// exit; None never gives up.
     pub max_retries: Option<u32>,
     /// The first pause between retries; it doubles up to `retry_backoff_max`.
     pub retry_backoff: Duration,
@@ -74,11 +76,17 @@ static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "url",
-            about: "a connection URL, postgresql://user:password@host:port/name, with libpq's parameters; when it is set, host, port, name, user and password are not looked at",
+            about: "a connection URL, postgresql://user:password@host:port/name, with libpq's \
+                parameters; when it is set, host, port, name, user and password are not looked at",
             presence: Presence::Optional,
             value: Value::Secret,
         },
-        Key { name: "host", about: "the server's name or address", presence: Presence::Default("localhost"), value: Value::Text },
+        Key {
+            name: "host",
+            about: "the server's name or address",
+            presence: Presence::Default("localhost"),
+            value: Value::Text,
+        },
         Key {
             name: "port",
             about: "the server's port",
@@ -91,17 +99,29 @@ static KEYS: Keys = Keys {
             presence: Presence::Optional,
             value: Value::Text,
         },
-        Key { name: "user", about: "the role that connects", presence: Presence::Default("postgres"), value: Value::Text },
-        Key { name: "password", about: "the role's password", presence: Presence::Default(""), value: Value::Secret },
+        Key {
+            name: "user",
+            about: "the role that connects",
+            presence: Presence::Default("postgres"),
+            value: Value::Text,
+        },
+        Key {
+            name: "password",
+            about: "the role's password",
+            presence: Presence::Default(""),
+            value: Value::Secret,
+        },
         Key {
             name: "sslmode",
-            about: "whether the connection is encrypted and the server's certificate is verified, as libpq has it",
+            about: "whether the connection is encrypted and the server's certificate is verified, \
+                as libpq has it",
             presence: Presence::Default("prefer"),
             value: Value::Word(tls::MODES),
         },
         Key {
             name: "sslrootcert",
-            about: "the file of the authority's certificate, in PEM; without it verify-ca and verify-full believe the system's authorities",
+            about: "the file of the authority's certificate, in PEM; without it verify-ca and \
+                verify-full believe the system's authorities",
             presence: Presence::Optional,
             value: Value::Text,
         },
@@ -134,21 +154,28 @@ static KEYS: Keys = Keys {
         timeout("lock_timeout", "10s", "how long a statement may wait for a lock"),
         Key {
             name: "retries",
-            about: "how often a batch or a connection is tried again before the worker stops with a non-zero exit; forever never gives up",
+            about: "how often a batch or a connection is tried again before the worker stops with \
+                a non-zero exit; forever never gives up",
             presence: Presence::Default("5"),
             value: Value::IntegerOr { minimum: 0, maximum: 1_000_000, word: "forever" },
         },
-        timeout("retry_backoff", "200ms", "the first pause between retries; it doubles up to retry_backoff_max"),
+        timeout(
+            "retry_backoff",
+            "200ms",
+            "the first pause between retries; it doubles up to retry_backoff_max",
+        ),
         timeout("retry_backoff_max", "30s", "the longest pause between retries"),
         Key {
             name: "keep_ledger",
-            about: "how long the ledger of loads is kept; the last one of each partition stays for ever",
+            about: "how long the ledger of loads is kept; the last one of each partition stays for \
+                ever",
             presence: Presence::Default("90d"),
             value: Value::Duration { minimum: hours(1), maximum: hours(24 * 36_500) },
         },
         Key {
             name: "keep_answers",
-            about: "how long the answers of requests that wait for the store are kept: longer than any caller may be away",
+            about: "how long the answers of requests that wait for the store are kept: longer than \
+                any caller may be away",
             presence: Presence::Default("30d"),
             value: Value::Duration { minimum: hours(1), maximum: hours(24 * 36_500) },
         },
@@ -190,7 +217,8 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     pipeline.database = database;
 }
 
-/// What the URL says of TLS and the session becomes what the keys say of it; both at once must agree.
+/// What the URL says of TLS and the session becomes what the keys say of it; both at once must
+/// agree.
 fn take_parameters(fields: &Fields<'_, '_>, database: &mut Database, place: Span) {
     let Some(written) = &database.url else { return };
     let (walk, span) = (fields.walk(), fields.span("url").unwrap_or(place));
@@ -198,7 +226,9 @@ fn take_parameters(fields: &Fields<'_, '_>, database: &mut Database, place: Span
         Ok(parts) => parts,
         Err(faults) => {
             for fault in faults {
-                walk.report(Problem::new("database.url.parameter", span, fault.message).help(fault.help));
+                walk.report(
+                    Problem::new("database.url.parameter", span, fault.message).help(fault.help),
+                );
             }
             return;
         }
@@ -206,12 +236,28 @@ fn take_parameters(fields: &Fields<'_, '_>, database: &mut Database, place: Span
     for (name, value) in parts.taken {
         let is_good = match name.as_str() {
             "sslmode" => settle(fields, "sslmode", &mut database.tls.mode, SslMode::of(&value)),
-            "sslrootcert" => settle(fields, "sslrootcert", &mut database.tls.root_certificate, Some(Some(value.clone()))),
-            "sslcert" => settle(fields, "sslcert", &mut database.tls.certificate, Some(Some(value.clone()))),
+            "sslrootcert" => settle(
+                fields,
+                "sslrootcert",
+                &mut database.tls.root_certificate,
+                Some(Some(value.clone())),
+            ),
+            "sslcert" => {
+                settle(fields, "sslcert", &mut database.tls.certificate, Some(Some(value.clone())))
+            }
             "sslkey" => settle(fields, "sslkey", &mut database.tls.key, Some(Some(value.clone()))),
-            "application_name" => settle(fields, "application_name", &mut database.application_name, Some(Some(value.clone()))),
+            "application_name" => settle(
+                fields,
+                "application_name",
+                &mut database.application_name,
+                Some(Some(value.clone())),
+            ),
             "connect_timeout" => {
-                let seconds = value.parse().ok().filter(|seconds| (1..=86_400).contains(seconds)).map(Duration::from_secs);
+                let seconds = value
+                    .parse()
+                    .ok()
+                    .filter(|seconds| (1..=86_400).contains(seconds))
+                    .map(Duration::from_secs);
                 settle(fields, "connect_timeout", &mut database.connect_timeout, seconds)
             }
             // A pooler is recognised by what it answers.
@@ -220,11 +266,22 @@ fn take_parameters(fields: &Fields<'_, '_>, database: &mut Database, place: Span
         let problem = match is_good {
             Settlement::Good => continue,
             Settlement::NoValue => {
-                let known = if name == "sslmode" { tls::MODES.join(", ") } else { "1 to 86400 seconds".to_owned() };
-                Problem::new("database.url.parameter", span, format!("{name}={value} of database.url is no value of it")).help(known)
+                let known = if name == "sslmode" {
+                    tls::MODES.join(", ")
+                } else {
+                    "1 to 86400 seconds".to_owned()
+                };
+                Problem::new(
+                    "database.url.parameter",
+                    span,
+                    format!("{name}={value} of database.url is no value of it"),
+                )
+                .help(known)
             }
             Settlement::Contradiction => {
-                let message = format!("database.url says {name}={value}, and database.{name} says something else");
+                let message = format!(
+                    "database.url says {name}={value}, and database.{name} says something else"
+                );
                 Problem::new("database.url.contradiction", span, message).help("keep one of them")
             }
         };
@@ -240,7 +297,12 @@ enum Settlement {
 }
 
 /// Takes the URL's value, unless the key of this name says another one.
-fn settle<T: PartialEq>(fields: &Fields<'_, '_>, key: &str, known: &mut T, value: Option<T>) -> Settlement {
+fn settle<T: PartialEq>(
+    fields: &Fields<'_, '_>,
+    key: &str,
+    known: &mut T,
+    value: Option<T>,
+) -> Settlement {
     match value {
         None => Settlement::NoValue,
         Some(value) if fields.value(key).is_some() && *known != value => Settlement::Contradiction,
@@ -257,7 +319,8 @@ fn check(fields: &Fields<'_, '_>, database: &Database, place: Span) {
         && !url.starts_with("postgres://")
         && !url.starts_with("postgresql://")
     {
-        let problem = Problem::new("database.url.invalid", span, "database.url is not a PostgreSQL URL");
+        let problem =
+            Problem::new("database.url.invalid", span, "database.url is not a PostgreSQL URL");
         walk.report(problem.help("postgresql://user:password@host:port/name"));
     }
     // A name or URL that could not be read is reported already.
@@ -266,9 +329,15 @@ fn check(fields: &Fields<'_, '_>, database: &Database, place: Span) {
         walk.report(problem.help("name: the database's name; or url, which says all in one"));
     }
     if database.retry_backoff > database.retry_backoff_max
-        && let (Some(_), Some(span)) =
-            (fields.duration("retry_backoff_max"), fields.span("retry_backoff").or(fields.span("retry_backoff_max")))
+        && let (Some(_), Some(span)) = (
+            fields.duration("retry_backoff_max"),
+            fields.span("retry_backoff").or(fields.span("retry_backoff_max")),
+        )
     {
-        walk.report(Problem::new("database.backoff.order", span, "database.retry_backoff is more than database.retry_backoff_max"));
+        walk.report(Problem::new(
+            "database.backoff.order",
+            span,
+            "database.retry_backoff is more than database.retry_backoff_max",
+        ));
     }
 }

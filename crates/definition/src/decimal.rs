@@ -8,7 +8,8 @@ use super::column_type::ValueKind;
 /// More digits than any type holds are a mistake.
 const MAX_DIGITS: usize = 60;
 
-/// A decimal number, without needless zeros before it; those behind the point are kept, for they say how exact it is meant.
+/// A decimal number, without needless zeros before it; those behind the point are kept, for they
+/// say how exact it is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decimal {
     negative: bool,
@@ -23,16 +24,26 @@ impl Decimal {
             Some(digits) => (true, digits),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
-        let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-        let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_digits(whole) || fraction.is_some_and(|fraction| !is_digits(fraction)) || digits.len() > MAX_DIGITS {
+        let (whole, fraction) = digits
+            .split_once('.')
+            .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+        let is_digits =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_digits(whole)
+            || fraction.is_some_and(|fraction| !is_digits(fraction))
+            || digits.len() > MAX_DIGITS
+        {
             return None;
         }
         let whole = whole.trim_start_matches('0');
         let fraction = fraction.unwrap_or_default();
         let is_zero = whole.is_empty() && fraction.bytes().all(|byte| byte == b'0');
         let whole = if whole.is_empty() { "0" } else { whole };
-        Some(Self { negative: negative && !is_zero, whole: whole.to_string(), fraction: fraction.to_string() })
+        Some(Self {
+            negative: negative && !is_zero,
+            whole: whole.to_string(),
+            fraction: fraction.to_string(),
+        })
     }
 
     /// Digits behind the point, as written.
@@ -51,7 +62,11 @@ impl Decimal {
 
 impl From<i64> for Decimal {
     fn from(number: i64) -> Self {
-        Self { negative: number < 0, whole: number.unsigned_abs().to_string(), fraction: String::new() }
+        Self {
+            negative: number < 0,
+            whole: number.unsigned_abs().to_string(),
+            fraction: String::new(),
+        }
     }
 }
 
@@ -68,7 +83,8 @@ impl PartialOrd for Decimal {
 
 impl std::fmt::Display for Decimal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (sign, point) = (if self.negative { "-" } else { "" }, if self.fraction.is_empty() { "" } else { "." });
+        let (sign, point) =
+            (if self.negative { "-" } else { "" }, if self.fraction.is_empty() { "" } else { "." });
         write!(f, "{sign}{}{point}{}", self.whole, self.fraction)
     }
 }
@@ -97,7 +113,11 @@ mod tests {
             ("0.1000000000000000055511151231257827", "0.1000000000000000055511151231257827"),
             ("-99999999999999999999999999.9", "-99999999999999999999999999.9"),
         ] {
-            assert_eq!(Decimal::parse(text).map(|decimal| decimal.to_string()).as_deref(), Some(shown), "{text}");
+            assert_eq!(
+                Decimal::parse(text).map(|decimal| decimal.to_string()).as_deref(),
+                Some(shown),
+                "{text}"
+            );
         }
         for text in ["", "-", ".5", "5.", "1e3", "1,5", "NaN", "0x10", "--1", " 1"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
@@ -106,10 +126,14 @@ mod tests {
 
     #[test]
     fn order() {
-        let ascending = ["-100", "-10.5", "-10.25", "-0.01", "0", "0.009", "0.01", "2", "10", "10.001"];
+        let ascending =
+            ["-100", "-10.5", "-10.25", "-0.01", "0", "0.009", "0.01", "2", "10", "10.001"];
         for pair in ascending.windows(2) {
             assert!(Decimal::parse(pair[0]) < Decimal::parse(pair[1]), "{pair:?}");
         }
-        assert_eq!(Decimal::parse("1.50").partial_cmp(&Decimal::parse("1.5")), Some(Ordering::Equal));
+        assert_eq!(
+            Decimal::parse("1.50").partial_cmp(&Decimal::parse("1.5")),
+            Some(Ordering::Equal)
+        );
     }
 }

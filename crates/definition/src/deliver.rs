@@ -22,9 +22,11 @@ pub struct Deliver {
     pub method: String,
     /// Beside Content-Type and Idempotency-Key; one whose value is empty is left out.
     pub headers: Vec<(String, String)>,
-    /// A SELECT from the record, whose columns are the body's keys, or one expression over the record.
+    /// A SELECT from the record, whose columns are the body's keys, or one expression over the
+    /// record.
     pub body: SqlText,
-    /// Calls that may be open at once, for each load connection. Those of one key follow each other.
+    /// Calls that may be open at once, for each load connection. Those of one key follow each
+    /// other.
     pub concurrency: usize,
     /// How long one call may take.
     pub timeout: Duration,
@@ -37,7 +39,10 @@ pub struct Deliver {
 impl std::fmt::Debug for Deliver {
     /// Without the URL and the headers' values, which may hold secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deliver").field("name", &self.name).field("method", &self.method).finish_non_exhaustive()
+        f.debug_struct("Deliver")
+            .field("name", &self.name)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,9 +52,12 @@ const OWN_HEADERS: [&str; 4] = ["idempotency-key", "content-type", "content-leng
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "deliver",
-        about: "HTTP calls: each a name and the call that every record makes; the position moves only past what was answered 2xx or rejected",
+        about: "HTTP calls: each a name and the call that every record makes; the position moves \
+            only past what was answered 2xx or rejected",
         presence: Presence::Optional,
-        value: Value::Other(|| json!({ "type": "object", "additionalProperties": keys_schema(&KEYS) })),
+        value: Value::Other(
+            || json!({ "type": "object", "additionalProperties": keys_schema(&KEYS) }),
+        ),
     },
     read,
 };
@@ -57,7 +65,12 @@ pub(super) const SECTION: Section = Section {
 static KEYS: Keys = Keys {
     of: "a call",
     keys: &[
-        Key { name: "url", about: "where the call goes, http:// or https://", presence: Presence::Required, value: Value::Secret },
+        Key {
+            name: "url",
+            about: "where the call goes, http:// or https://",
+            presence: Presence::Required,
+            value: Value::Secret,
+        },
         Key {
             name: "method",
             about: "the call's method",
@@ -66,19 +79,22 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "headers",
-            about: "headers of the call, such as Authorization; one whose value is empty is left out",
+            about: "headers of the call, such as Authorization; one whose value is empty is left \
+                out",
             presence: Presence::Optional,
             value: addresses::HEADERS,
         },
         Key {
             name: "body",
-            about: "a SELECT from the record whose columns are the body's keys; a nested SELECT without FROM is an object",
+            about: "a SELECT from the record whose columns are the body's keys; a nested SELECT \
+                without FROM is an object",
             presence: Presence::Required,
             value: Value::Sql,
         },
         Key {
             name: "concurrency",
-            about: "calls that may be open at once, for each of batch.workers; those of one message key follow each other",
+            about: "calls that may be open at once, for each of batch.workers; those of one \
+                message key follow each other",
             presence: Presence::Default("16"),
             value: Value::Integer { minimum: 1, maximum: 1024 },
         },
@@ -90,7 +106,8 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "retry_backoff",
-            about: "the first pause before a call is tried again; it doubles each time, with jitter",
+            about: "the first pause before a call is tried again; it doubles each time, with \
+                jitter",
             presence: Presence::Default("500ms"),
             value: Value::Duration { minimum: milliseconds(1), maximum: hours(1) },
         },
@@ -107,7 +124,8 @@ static KEYS: Keys = Keys {
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let walk = file.walk();
-    let entries = file.value("deliver").and_then(|node| walk.entries("deliver", node)).unwrap_or_default();
+    let entries =
+        file.value("deliver").and_then(|node| walk.entries("deliver", node)).unwrap_or_default();
     for entry in entries {
         pipeline.deliver.extend(read_one(walk, entry));
     }
@@ -117,7 +135,10 @@ fn read_one(walk: &Walk<'_>, entry: &Entry) -> Option<Deliver> {
     let title = format!("deliver.{}", entry.key);
     let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
     addresses::check_url(&fields);
-    let body = fields.entry("body").filter(|entry| !entry.value.is_unset()).and_then(|entry| sql(walk, &fields.named("body"), entry));
+    let body = fields
+        .entry("body")
+        .filter(|entry| !entry.value.is_unset())
+        .and_then(|entry| sql(walk, &fields.named("body"), entry));
     Some(Deliver {
         name: entry.key.clone(),
         url: fields.text("url")?,

@@ -33,13 +33,21 @@ pub(super) struct Fault {
     pub help: String,
 }
 
-/// Fills in every variable; None when there is nothing to fill in. A default is taken when the variable is unset or empty, and may hold
-/// variables itself: `${FIRST:-${SECOND:-}}`. `$${` is a literal `${`.
-pub(super) fn substitute(text: &str, environment: Environment<'_>) -> Result<Option<Filled>, Vec<Fault>> {
+/// Fills in every variable; None when there is nothing to fill in. A default is taken when the
+/// variable is unset or empty, and may hold variables itself: `${FIRST:-${SECOND:-}}`. `$${` is a
+/// literal `${`.
+pub(super) fn substitute(
+    text: &str,
+    environment: Environment<'_>,
+) -> Result<Option<Filled>, Vec<Fault>> {
     substitute_at_depth(text, environment, 0)
 }
 
-fn substitute_at_depth(text: &str, environment: Environment<'_>, depth: usize) -> Result<Option<Filled>, Vec<Fault>> {
+fn substitute_at_depth(
+    text: &str,
+    environment: Environment<'_>,
+    depth: usize,
+) -> Result<Option<Filled>, Vec<Fault>> {
     if !text.contains("${") {
         return Ok(None);
     }
@@ -59,14 +67,24 @@ fn substitute_at_depth(text: &str, environment: Environment<'_>, depth: usize) -
             filled.text.push_str("${");
             at = found + 2;
         }
-        filled.runs.push(Run { filled: filled_start..filled.text.len(), decoded: start..at, is_variable });
+        filled.runs.push(Run {
+            filled: filled_start..filled.text.len(),
+            decoded: start..at,
+            is_variable,
+        });
     }
     filled.text.push_str(&text[at..]);
     if faults.is_empty() { Ok(Some(filled)) } else { Err(faults) }
 }
 
 /// The value of the variable that begins at `start`, and the offset behind its closing brace.
-fn variable(text: &str, start: usize, environment: Environment<'_>, depth: usize, faults: &mut Vec<Fault>) -> (String, usize) {
+fn variable(
+    text: &str,
+    start: usize,
+    environment: Environment<'_>,
+    depth: usize,
+    faults: &mut Vec<Fault>,
+) -> (String, usize) {
     let Some(end) = closing_brace(text, start) else {
         faults.push(Fault {
             code: "environment.syntax",
@@ -86,7 +104,8 @@ fn variable(text: &str, start: usize, environment: Environment<'_>, depth: usize
             code: "environment.syntax",
             place: start..end + 1,
             message: "this is not a variable".to_string(),
-            help: "write ${NAME} or ${NAME:-default}, the name in letters, digits and underscores".to_string(),
+            help: "write ${NAME} or ${NAME:-default}, the name in letters, digits and underscores"
+                .to_string(),
         });
         return (String::new(), end + 1);
     }
@@ -106,7 +125,10 @@ fn variable(text: &str, start: usize, environment: Environment<'_>, depth: usize
             Ok(filled) => filled.map_or_else(|| default.to_string(), |filled| filled.text),
             Err(inner) => {
                 let offset = end - default.len();
-                let moved = |fault: Fault| Fault { place: fault.place.start + offset..fault.place.end + offset, ..fault };
+                let moved = |fault: Fault| Fault {
+                    place: fault.place.start + offset..fault.place.end + offset,
+                    ..fault
+                };
                 faults.extend(inner.into_iter().map(moved));
                 String::new()
             }
@@ -124,7 +146,8 @@ fn variable(text: &str, start: usize, environment: Environment<'_>, depth: usize
     (value, end + 1)
 }
 
-/// The brace that closes the variable at `start`; variables inside its default have braces of their own.
+/// The brace that closes the variable at `start`; variables inside its default have braces of their
+/// own.
 fn closing_brace(text: &str, start: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let (mut depth, mut at) = (0_usize, start);
@@ -145,7 +168,9 @@ fn closing_brace(text: &str, start: usize) -> Option<usize> {
 
 fn is_name(name: &str) -> bool {
     let first_is_digit = name.starts_with(|first: char| first.is_ascii_digit());
-    !name.is_empty() && !first_is_digit && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    !name.is_empty()
+        && !first_is_digit
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -190,7 +215,8 @@ mod tests {
             ("${1X}", "environment.syntax", 0..5),
         ] {
             let faults = substitute(text, &environment).expect_err(text);
-            let found: Vec<_> = faults.iter().map(|fault| (fault.code, fault.place.clone())).collect();
+            let found: Vec<_> =
+                faults.iter().map(|fault| (fault.code, fault.place.clone())).collect();
             assert_eq!(found, [(code, place)], "{text}");
         }
     }

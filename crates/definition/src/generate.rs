@@ -39,5 +39,6 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         return;
     }
     let Some(fields) = file.section("generate") else { return };
-    pipeline.generate = fields.positive_number("rate").map(|rate_per_second| Generate { rate_per_second });
+    pipeline.generate =
+        fields.positive_number("rate").map(|rate_per_second| Generate { rate_per_second });
 }

@@ -10,7 +10,8 @@ use super::parse::Section;
 use super::walk::Fields;
 use super::{Pipeline, Problem};
 
-/// Nothing of it has to be set: then the server speaks in clear text, to its own pages, without limits of rate.
+/// Nothing of it has to be set: then the server speaks in clear text, to its own pages, without
+/// limits of rate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Http {
     /// The files of certificate and key.
@@ -29,7 +30,8 @@ pub struct Limits {
     pub burst: u32,
     /// Those whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// A request must have come, with its body, and be answered within this time; streams only begin within it.
+    /// A request must have come, with its body, and be answered within this time; streams only
+    /// begin within it.
     pub request_timeout: Duration,
     /// The head of a request must have come within this time.
     pub header_timeout: Duration,
@@ -48,14 +50,25 @@ pub(super) const SECTION: Section = Section {
 static KEYS: Keys = Keys {
     of: "http",
     keys: &[
-        Key { name: "tls", about: "serve by TLS, HTTP/2 included", presence: Presence::Optional, value: Value::Keys(&TLS) },
+        Key {
+            name: "tls",
+            about: "serve by TLS, HTTP/2 included",
+            presence: Presence::Optional,
+            value: Value::Keys(&TLS),
+        },
         Key {
             name: "origins",
-            about: "origins whose pages may ask (CORS), such as https://shop.example; empty means none but our own",
+            about: "origins whose pages may ask (CORS), such as https://shop.example; empty means \
+                none but our own",
             presence: Presence::Default("[]"),
             value: Value::Other(|| json!({ "type": "array", "items": { "type": "string" } })),
         },
-        Key { name: "limits", about: "what one caller may take", presence: Presence::Optional, value: Value::Keys(&LIMITS) },
+        Key {
+            name: "limits",
+            about: "what one caller may take",
+            presence: Presence::Optional,
+            value: Value::Keys(&LIMITS),
+        },
     ],
     later: &[],
     note: "",
@@ -66,11 +79,17 @@ static TLS: Keys = Keys {
     keys: &[
         Key {
             name: "certificate",
-            about: "the file of the certificate and those between it and the authority, in PEM; read again when it changes",
+            about: "the file of the certificate and those between it and the authority, in PEM; \
+                read again when it changes",
             presence: Presence::Required,
             value: Value::Text,
         },
-        Key { name: "key", about: "the file of its key, in PEM", presence: Presence::Required, value: Value::Text },
+        Key {
+            name: "key",
+            about: "the file of its key, in PEM",
+            presence: Presence::Required,
+            value: Value::Text,
+        },
     ],
     later: &[],
     note: "",
@@ -81,7 +100,8 @@ static LIMITS: Keys = Keys {
     keys: &[
         Key {
             name: "rate",
-            about: "requests a second that one caller, a key or an address, may send to one route; beyond it 429 with Retry-After",
+            about: "requests a second that one caller, a key or an address, may send to one route; \
+                beyond it 429 with Retry-After",
             presence: Presence::Optional,
             value: Value::Integer { minimum: 1, maximum: 1_000_000 },
         },
@@ -93,7 +113,8 @@ static LIMITS: Keys = Keys {
         },
         Key {
             name: "trusted_proxies",
-            about: "addresses or networks of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8",
+            about: "addresses or networks of proxies whose X-Forwarded-For is believed, such as \
+                10.0.0.0/8",
             presence: Presence::Default("[]"),
             value: Value::Other(|| json!({ "type": "array", "items": { "type": "string" } })),
         },
@@ -101,13 +122,19 @@ static LIMITS: Keys = Keys {
             name: "request_timeout",
             about: "how long a request may take from its head to its answer",
             presence: Presence::Default("60s"),
-            value: Value::Duration { minimum: milliseconds(100), maximum: Duration::from_secs(3600) },
+            value: Value::Duration {
+                minimum: milliseconds(100),
+                maximum: Duration::from_secs(3600),
+            },
         },
         Key {
             name: "header_timeout",
             about: "how long the head of a request may take to come",
             presence: Presence::Default("10s"),
-            value: Value::Duration { minimum: milliseconds(100), maximum: Duration::from_secs(600) },
+            value: Value::Duration {
+                minimum: milliseconds(100),
+                maximum: Duration::from_secs(600),
+            },
         },
     ],
     later: &[],
@@ -132,9 +159,18 @@ impl Default for Limits {
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let Some(fields) = file.section("http") else { return };
-    let tls = given(&fields, "tls").and_then(|tls| Some((tls.text("certificate")?, tls.text("key")?)));
-    let origins = read_list(&fields, "origins", "http.origin", "an origin", "a scheme and a host, such as https://shop.example", origin);
-    let limits = given(&fields, "limits").map_or_else(Limits::default, |limits| read_limits(&limits));
+    let tls =
+        given(&fields, "tls").and_then(|tls| Some((tls.text("certificate")?, tls.text("key")?)));
+    let origins = read_list(
+        &fields,
+        "origins",
+        "http.origin",
+        "an origin",
+        "a scheme and a host, such as https://shop.example",
+        origin,
+    );
+    let limits =
+        given(&fields, "limits").map_or_else(Limits::default, |limits| read_limits(&limits));
     pipeline.http = Http { tls, origins, limits };
 }
 
@@ -145,14 +181,20 @@ fn given<'n, 'f>(fields: &Fields<'n, 'f>, name: &'static str) -> Option<Fields<'
 
 fn read_limits(limits: &Fields<'_, '_>) -> Limits {
     let rate: Option<u32> = limits.integer("rate");
-    let network = |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+    let network = |text: &str| {
+        text.parse::<IpNet>()
+            .ok()
+            .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    };
     if let (None, Some(span)) = (rate, limits.span("burst")) {
         let problem = Problem::new("http.limits", span, "burst means nothing without a rate");
         limits.walk().report(problem.help("write rate, the requests a second, beside it"));
     }
     Limits {
         rate,
-        burst: limits.integer("burst").unwrap_or_else(|| rate.unwrap_or_default().saturating_mul(2)),
+        burst: limits
+            .integer("burst")
+            .unwrap_or_else(|| rate.unwrap_or_default().saturating_mul(2)),
         trusted_proxies: read_list(
             limits,
             "trusted_proxies",
@@ -169,8 +211,11 @@ fn read_limits(limits: &Fields<'_, '_>) -> Limits {
 /// Scheme and authority and nothing behind them, as a browser sends it.
 fn origin(text: &str) -> Option<String> {
     let (scheme, authority) = text.split_once("://")?;
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
-    let is_good = matches!(scheme, "http" | "https") && !authority.is_empty() && authority.bytes().all(is_plain);
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+    let is_good = matches!(scheme, "http" | "https")
+        && !authority.is_empty()
+        && authority.bytes().all(is_plain);
     is_good.then(|| text.to_ascii_lowercase())
 }
 
@@ -183,13 +228,19 @@ fn read_list<T>(
     parse: impl Fn(&str) -> Option<T>,
 ) -> Vec<T> {
     let walk = fields.walk();
-    let items = fields.value(name).and_then(|node| walk.list(&fields.named(name), node)).unwrap_or_default();
+    let items = fields
+        .value(name)
+        .and_then(|node| walk.list(&fields.named(name), node))
+        .unwrap_or_default();
     let mut found = Vec::new();
     for item in items.iter().filter(|item| !item.is_unset()) {
         let Some(scalar) = walk.scalar(&fields.named(name), item) else { continue };
         match parse(&scalar.value.text) {
             Some(value) => found.push(value),
-            None => walk.report(Problem::new(code, item.span, format!("{} is not {wanted}", walk.quote(item.span))).help(help)),
+            None => walk.report(
+                Problem::new(code, item.span, format!("{} is not {wanted}", walk.quote(item.span)))
+                    .help(help),
+            ),
         }
     }
     found

@@ -26,7 +26,8 @@ pub struct IngestEndpoint {
     pub topic: Option<String>,
     /// What a body must look like, where it is not the pipeline's own record.
     pub record: Option<RecordDefinition>,
-    /// The field whose value keys the message; without it the pipeline's own key, if the record is its own.
+    /// The field whose value keys the message; without it the pipeline's own key, if the record is
+    /// its own.
     pub key: Option<String>,
     /// Of the answer to a body of one record that is accepted.
     pub status: u16,
@@ -64,7 +65,12 @@ pub(super) const SECTION: Section = Section {
 static KEYS: Keys = Keys {
     of: "an endpoint",
     keys: &[
-        Key { name: "description", about: "what it is for, for its documentation", presence: Presence::Optional, value: Value::Text },
+        Key {
+            name: "description",
+            about: "what it is for, for its documentation",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
         Key {
             name: "topic",
             about: "the topic that gets the bodies; without it the one that the pipeline reads",
@@ -73,7 +79,8 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "record",
-            about: "what a body must look like, where it goes to another topic; without it the pipeline's own record",
+            about: "what a body must look like, where it goes to another topic; without it the \
+                pipeline's own record",
             presence: Presence::Optional,
             value: Value::Other(record_schema),
         },
@@ -85,19 +92,22 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "status",
-            about: "the status of the answer to one record that is accepted: 200, 201 or 202; 202 unless `stored` makes it 200",
+            about: "the status of the answer to one record that is accepted: 200, 201 or 202; 202 \
+                unless `stored` makes it 200",
             presence: Presence::Optional,
             value: Value::Integer { minimum: 200, maximum: 202 },
         },
         Key {
             name: "answer",
-            about: "a SELECT from the record whose columns are the answer's keys; a nested SELECT without FROM is an object",
+            about: "a SELECT from the record whose columns are the answer's keys; a nested SELECT \
+                without FROM is an object",
             presence: Presence::Optional,
             value: Value::Sql,
         },
         Key {
             name: "stored",
-            about: "answer when the record is in the tables: a repeat of an Idempotency-Key gets the first answer and writes nothing",
+            about: "answer when the record is in the tables: a repeat of an Idempotency-Key gets \
+                the first answer and writes nothing",
             presence: Presence::Default("false"),
             value: Value::Boolean,
         },
@@ -121,14 +131,20 @@ static KEYS: Keys = Keys {
 fn schema() -> Json {
     let mut endpoint = keys_schema(&KEYS);
     endpoint["type"] = json!(["object", "null"]);
-    json!({ "type": "object", "patternProperties": { "^(POST|PUT) /": endpoint }, "additionalProperties": false })
+    json!({ "type": "object", "patternProperties": { "^(POST|PUT) \
+        /": endpoint }, "additionalProperties": false })
 }
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let walk = file.walk();
-    let entries = file.value("ingest").and_then(|node| walk.entries("ingest", node)).unwrap_or_default();
+    let entries =
+        file.value("ingest").and_then(|node| walk.entries("ingest", node)).unwrap_or_default();
     for entry in entries {
-        let Some(fields) = walk.fields(&format!("ingest.{}", entry.key), &KEYS, &entry.value, entry.key_span) else { continue };
+        let Some(fields) =
+            walk.fields(&format!("ingest.{}", entry.key), &KEYS, &entry.value, entry.key_span)
+        else {
+            continue;
+        };
         match method_and_path(&entry.key) {
             Ok((method, path)) => {
                 let is_same = |other: &IngestEndpoint| other.method == method && other.path == path;
@@ -139,29 +155,48 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
                 let endpoint = read_endpoint(&fields, entry, method, path, pipeline);
                 pipeline.ingest.push(endpoint);
             }
-            Err((message, help)) => walk.report(Problem::new("ingest.endpoint.invalid", entry.key_span, message).help(help)),
+            Err((message, help)) => walk.report(
+                Problem::new("ingest.endpoint.invalid", entry.key_span, message).help(help),
+            ),
         }
     }
 }
 
-fn read_endpoint(fields: &Fields<'_, '_>, entry: &Entry, method: String, path: String, pipeline: &Pipeline) -> IngestEndpoint {
+fn read_endpoint(
+    fields: &Fields<'_, '_>,
+    entry: &Entry,
+    method: String,
+    path: String,
+    pipeline: &Pipeline,
+) -> IngestEndpoint {
     let walk = fields.walk();
     let (topic, stored) = (fields.text("topic"), fields.boolean("stored").unwrap_or_default());
     check_topic(fields, "topic");
     let elsewhere = topic.as_ref().is_some_and(|topic| *topic != pipeline.source.topic);
-    let record = fields.value("record").and_then(|node| read_record(walk, &fields.named("record"), node));
+    let record =
+        fields.value("record").and_then(|node| read_record(walk, &fields.named("record"), node));
     if let Some(span) = fields.span("record").filter(|_| !elsewhere) {
-        let problem = Problem::new("ingest.record.own", span, "what goes to the pipeline's own topic has the pipeline's own record");
+        let problem = Problem::new(
+            "ingest.record.own",
+            span,
+            "what goes to the pipeline's own topic has the pipeline's own record",
+        );
         walk.report(problem.help("take it away, or name another topic"));
     }
     if let Some(span) = fields.span("stored").filter(|_| stored && elsewhere) {
-        let problem =
-            Problem::new("ingest.stored.elsewhere", span, "only what the pipeline itself reads can be answered when it is stored");
+        let problem = Problem::new(
+            "ingest.stored.elsewhere",
+            span,
+            "only what the pipeline itself reads can be answered when it is stored",
+        );
         walk.report(problem.help("take the endpoint's topic away, or stored"));
     }
     let key = fields.text("key");
     check_key(fields, key.as_deref(), record.as_ref().unwrap_or(&pipeline.record), walk);
-    let answer = fields.entry("answer").filter(|entry| !entry.value.is_unset()).and_then(|entry| sql(walk, &fields.named("answer"), entry));
+    let answer = fields
+        .entry("answer")
+        .filter(|entry| !entry.value.is_unset())
+        .and_then(|entry| sql(walk, &fields.named("answer"), entry));
     IngestEndpoint {
         method,
         path,
@@ -178,27 +213,38 @@ fn read_endpoint(fields: &Fields<'_, '_>, entry: &Entry, method: String, path: S
     }
 }
 
-fn check_key(fields: &Fields<'_, '_>, key: Option<&str>, record: &RecordDefinition, walk: &Walk<'_>) {
+fn check_key(
+    fields: &Fields<'_, '_>,
+    key: Option<&str>,
+    record: &RecordDefinition,
+    walk: &Walk<'_>,
+) {
     let (Some(key), Some(span)) = (key, fields.span("key")) else { return };
-    let is_single = record.fields.iter().find(|field| field.name == key).map(|field| matches!(field.kind, Kind::Scalar(_)));
+    let is_single = record
+        .fields
+        .iter()
+        .find(|field| field.name == key)
+        .map(|field| matches!(field.kind, Kind::Scalar(_)));
     if is_single == Some(true) || record.fields.is_empty() {
         return;
     }
     let names = record.fields.iter().map(|field| field.name.as_str());
     walk.report(match is_single {
         Some(_) => Problem::new("ingest.key", span, format!("{key} is not a single value")),
-        None => {
-            Problem::new("ingest.key", span, format!("unknown field \"{key}\"")).help(did_you_mean_or_list(key, "the fields are", names))
-        }
+        None => Problem::new("ingest.key", span, format!("unknown field \"{key}\""))
+            .help(did_you_mean_or_list(key, "the fields are", names)),
     });
 }
 
 fn method_and_path(key: &str) -> Result<(String, String), (String, String)> {
     let example = || "an endpoint is a method and a path, such as `POST /orders`".to_string();
-    let Some((method, path)) = key.split_once(' ') else { return Err((format!("\"{key}\" is not an endpoint"), example())) };
+    let Some((method, path)) = key.split_once(' ') else {
+        return Err((format!("\"{key}\" is not an endpoint"), example()));
+    };
     let path = path.trim_start();
     if !METHODS.contains(&method) {
-        let help = did_you_mean(method, METHODS).unwrap_or_else(|| format!("records are taken by {}", METHODS.join(" or ")));
+        let help = did_you_mean(method, METHODS)
+            .unwrap_or_else(|| format!("records are taken by {}", METHODS.join(" or ")));
         return Err((format!("\"{method}\" is not a method that takes records"), help));
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
@@ -206,7 +252,10 @@ fn method_and_path(key: &str) -> Result<(String, String), (String, String)> {
         return Err((format!("\"{path}\" is not a path"), example()));
     }
     if TAKEN.contains(&path) {
-        return Err((format!("the path {path} belongs to duto itself"), format!("taken are {}", TAKEN.join(", "))));
+        return Err((
+            format!("the path {path} belongs to duto itself"),
+            format!("taken are {}", TAKEN.join(", ")),
+        ));
     }
     Ok((method.to_string(), path.to_string()))
 }

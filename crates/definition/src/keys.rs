@@ -1,4 +1,5 @@
-//! The vocabulary of the file as data. What is read and what the JSON Schema says come from the same tables.
+//! The vocabulary of the file as data. What is read and what the JSON Schema says come from the
+//! same tables.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ pub(super) struct Keys {
     /// What they are keys of, for messages: `source`.
     pub of: &'static str,
     pub keys: &'static [Key],
-    /// Keys that belong to the language but not to this version: they are refused, so that nobody believes that they work.
+    /// Keys that belong to the language but not to this version: they are refused, so that nobody
+    /// believes that they work.
     pub later: &'static [&'static str],
     /// What a message adds to the list of the keys.
     pub note: &'static str,

@@ -1,7 +1,8 @@
 //! The parsed pipeline file. Pure data: nothing here opens a socket or a file.
 //!
-//! A file of this folder is named after the top-level key of the pipeline file that it describes: its type, its keys and how they are
-//! read stand together. `parse.rs` registers them; `yaml.rs`, `walk.rs` and `keys.rs` are what they read with.
+//! A file of this folder is named after the top-level key of the pipeline file that it describes:
+//! its type, its keys and how they are read stand together. `parse.rs` registers them; `yaml.rs`,
+//! `walk.rs` and `keys.rs` are what they read with.
 
 mod addresses;
 mod agreement;
@@ -92,7 +93,8 @@ pub struct Pipeline {
     pub record: RecordDefinition,
     /// `checks:`, in the file's order.
     pub checks: Vec<Check>,
-    /// `tables:`, in the order in which they are written: the `once` table first, then foreign-key order.
+    /// `tables:`, in the order in which they are written: the `once` table first, then foreign-key
+    /// order.
     pub tables: Vec<Table>,
     /// `once:`, whose table is the first of `tables`.
     pub once: Option<Once>,

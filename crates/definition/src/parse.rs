@@ -6,14 +6,16 @@ use super::keys::{Key, Keys};
 use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
-    agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, http, ingest, listen, once, pipeline,
-    publish, pull, record, rejects, rollups, source, table, tests, text, views, yaml,
+    agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, http,
+    ingest, listen, once, pipeline, publish, pull, record, rejects, rollups, source, table, tests,
+    text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
 pub(super) struct Section {
     pub key: Key,
-    /// Reads the section into the pipeline; what is wrong is reported to the walk, and the pipeline is then not used.
+    /// Reads the section into the pipeline; what is wrong is reported to the walk, and the pipeline
+    /// is then not used.
     pub read: fn(&Fields<'_, '_>, &mut Pipeline),
 }
 
@@ -56,9 +58,14 @@ static SECTION_KEYS: [Key; SECTIONS.len()] = keys_of(&SECTIONS);
 /// The keys at the top of the file.
 pub(super) static FILE_KEYS: Keys = Keys { of: FILE, keys: &SECTION_KEYS, later: LATER, note: "" };
 
-/// Reads a pipeline file. `environment` answers the value of a variable. All problems are answered at once, in the file's order; their
-/// places are spans of `text`, so that `file_name` stands only in a problem with the file as a whole.
-pub fn parse(file_name: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Pipeline, Vec<Problem>> {
+/// Reads a pipeline file. `environment` answers the value of a variable. All problems are answered
+/// at once, in the file's order; their places are spans of `text`, so that `file_name` stands only
+/// in a problem with the file as a whole.
+pub fn parse(
+    file_name: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Pipeline, Vec<Problem>> {
     let (root, mut problems) = yaml::tree(text, environment);
     let walk = Walk::new(text);
     let mut pipeline = Pipeline::default();
@@ -71,7 +78,8 @@ pub fn parse(file_name: &str, text: &str, environment: &dyn Fn(&str) -> Option<S
         }
         _ if problems.is_empty() => {
             problems.push(
-                Problem::new("file.empty", Span::default(), format!("{file_name} is empty")).help("`duto init NAME` writes one that runs"),
+                Problem::new("file.empty", Span::default(), format!("{file_name} is empty"))
+                    .help("`duto init NAME` writes one that runs"),
             );
         }
         _ => {}

@@ -14,7 +14,9 @@ pub(super) const SECTION: Section = Section {
         name: "pipeline",
         about: "the pipeline's name: positions, rejects and metrics are kept under it",
         presence: Presence::Required,
-        value: Value::Other(|| json!({ "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$|\\$\\{", "maxLength": MAX_NAME_BYTES })),
+        value: Value::Other(
+            || json!({ "type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$|\\$\\{", "maxLength": MAX_NAME_BYTES }),
+        ),
     },
     read,
 };

@@ -21,7 +21,8 @@ pub struct Publish {
     pub topic: String,
     /// An expression over the row's columns; its text is the message's key.
     pub key: Option<SqlText>,
-    /// A SELECT from the table, whose columns are the message's keys, or one expression over the row's columns.
+    /// A SELECT from the table, whose columns are the message's keys, or one expression over the
+    /// row's columns.
     pub value: SqlText,
     pub span: Span,
 }
@@ -29,9 +30,12 @@ pub struct Publish {
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "publish",
-        about: "messages for stored rows: each a name, the table it tells of, and the topic that gets one message a stored row, exactly once",
+        about: "messages for stored rows: each a name, the table it tells of, and the topic that \
+            gets one message a stored row, exactly once",
         presence: Presence::Optional,
-        value: Value::Other(|| json!({ "type": "object", "additionalProperties": keys_schema(&KEYS) })),
+        value: Value::Other(
+            || json!({ "type": "object", "additionalProperties": keys_schema(&KEYS) }),
+        ),
     },
     read,
 };
@@ -39,7 +43,12 @@ pub(super) const SECTION: Section = Section {
 static KEYS: Keys = Keys {
     of: "a message to publish",
     keys: &[
-        Key { name: "from", about: "the table whose stored rows are told", presence: Presence::Required, value: Value::Text },
+        Key {
+            name: "from",
+            about: "the table whose stored rows are told",
+            presence: Presence::Required,
+            value: Value::Text,
+        },
         Key {
             name: "topic",
             about: "the topic that gets the messages; it is made if it is missing",
@@ -54,7 +63,8 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "value",
-            about: "a SELECT from the table whose columns are the message's keys, or one expression such as a JSONB column",
+            about: "a SELECT from the table whose columns are the message's keys, or one \
+                expression such as a JSONB column",
             presence: Presence::Required,
             value: Value::Sql,
         },
@@ -65,7 +75,8 @@ static KEYS: Keys = Keys {
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let walk = file.walk();
-    let entries = file.value("publish").and_then(|node| walk.entries("publish", node)).unwrap_or_default();
+    let entries =
+        file.value("publish").and_then(|node| walk.entries("publish", node)).unwrap_or_default();
     for entry in entries {
         pipeline.publish.extend(read_one(walk, entry, pipeline));
     }
@@ -75,7 +86,9 @@ fn read_one(walk: &Walk<'_>, entry: &Entry, pipeline: &Pipeline) -> Option<Publi
     let title = format!("publish.{}", entry.key);
     let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
     let from = fields.text("from").map(|from| identifier::fold(&from).unwrap_or(from));
-    if let Some(problem) = from.as_deref().and_then(|from| problem_of_table(&fields, from, pipeline)) {
+    if let Some(problem) =
+        from.as_deref().and_then(|from| problem_of_table(&fields, from, pipeline))
+    {
         walk.report(problem);
     }
     let topic = fields.text("topic");
@@ -86,25 +99,45 @@ fn read_one(walk: &Walk<'_>, entry: &Entry, pipeline: &Pipeline) -> Option<Publi
             fields.span("topic").unwrap_or_default(),
             format!("{title} writes to the topic that the pipeline reads"),
         );
-        walk.report(problem.help("every stored row would make another record, for ever; name another topic"));
+        walk.report(
+            problem
+                .help("every stored row would make another record, for ever; name another topic"),
+        );
     }
     let expression = |name: &'static str| {
-        fields.entry(name).filter(|entry| !entry.value.is_unset()).and_then(|entry| sql(walk, &fields.named(name), entry))
+        fields
+            .entry(name)
+            .filter(|entry| !entry.value.is_unset())
+            .and_then(|entry| sql(walk, &fields.named(name), entry))
     };
     let (key, value) = (expression("key"), expression("value"));
-    Some(Publish { name: entry.key.clone(), from: from?, topic: topic?, key, value: value?, span: entry.key_span })
+    Some(Publish {
+        name: entry.key.clone(),
+        from: from?,
+        topic: topic?,
+        key,
+        value: value?,
+        span: entry.key_span,
+    })
 }
 
 fn problem_of_table(fields: &Fields<'_, '_>, from: &str, pipeline: &Pipeline) -> Option<Problem> {
     let span = fields.span("from").unwrap_or_default();
     let Some(table) = pipeline.tables.iter().find(|table| table.name == from) else {
         let names = pipeline.tables.iter().map(|table| table.name.as_str());
-        let problem = Problem::new("publish.table.unknown", span, format!("unknown table \"{from}\""));
+        let problem =
+            Problem::new("publish.table.unknown", span, format!("unknown table \"{from}\""));
         return Some(problem.help(did_you_mean_or_list(from, "the tables are", names)));
     };
     let replaced = table.repeat == Repeat::Update;
     replaced.then(|| {
-        let message = format!("rows of {from} take the place of others (repeat: update), so a message would not stand for one row");
-        Problem::new("publish.table.updated", span, message).help("publish the rows of a table with repeat: ignore or append")
+        let message = format!(
+            "rows of {from} take the place of others (repeat: update), so a \
+            message would not stand for one row"
+        );
+        Problem::new("publish.table.updated", span, message).help(
+            "publish the rows of a table \
+            with repeat: ignore or append",
+        )
     })
 }

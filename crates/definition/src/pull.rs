@@ -24,9 +24,11 @@ pub struct Pull {
     pub url: Option<String>,
     /// Sent with each request. They may hold secrets.
     pub headers: Vec<(String, String)>,
-    /// Where the list of items stands in an answer, key by key; nothing means that the answer is the list, or one item.
+    /// Where the list of items stands in an answer, key by key; nothing means that the answer is
+    /// the list, or one item.
     pub items: Vec<String>,
-    /// How the next request knows what the answers so far held; None reads the whole answer each time.
+    /// How the next request knows what the answers so far held; None reads the whole answer each
+    /// time.
     pub cursor: Option<Cursor>,
     /// The pause behind an answer with nothing new.
     pub interval: Duration,
@@ -42,17 +44,23 @@ pub struct Pull {
 impl std::fmt::Debug for Pull {
     /// Without the URL and the headers' values, which may hold secrets: they are never printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pull").field("name", &self.name).field("items", &self.items).field("cursor", &self.cursor).finish_non_exhaustive()
+        f.debug_struct("Pull")
+            .field("name", &self.name)
+            .field("items", &self.items)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
     }
 }
 
 /// Headers that a request has by itself.
-const OWN_HEADERS: [&str; 5] = ["host", "content-length", "if-none-match", "connection", "transfer-encoding"];
+const OWN_HEADERS: [&str; 5] =
+    ["host", "content-length", "if-none-match", "connection", "transfer-encoding"];
 
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "pull",
-        about: "HTTP endpoints that are read, at an interval or page by page, each item a record of the topic; the cursor is kept with the items",
+        about: "HTTP endpoints that are read, at an interval or page by page, each item a record \
+            of the topic; the cursor is kept with the items",
         presence: Presence::Optional,
         value: Value::Other(schema),
     },
@@ -64,25 +72,29 @@ static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "url",
-            about: "the address to read; one that is empty, because its variable is, switches the pull off",
+            about: "the address to read; one that is empty, because its variable is, switches the \
+                pull off",
             presence: Presence::Optional,
             value: Value::Secret,
         },
         Key {
             name: "headers",
-            about: "headers of each request, such as authorization; one whose value is empty is left out",
+            about: "headers of each request, such as authorization; one whose value is empty is \
+                left out",
             presence: Presence::Optional,
             value: addresses::HEADERS,
         },
         Key {
             name: "items",
-            about: "where the list of items stands in an answer, such as data.events; without it the answer itself is the list, or one item",
+            about: "where the list of items stands in an answer, such as data.events; without it \
+                the answer itself is the list, or one item",
             presence: Presence::Optional,
             value: Value::Text,
         },
         Key {
             name: "cursor",
-            about: "how the next request knows what was read; without it the whole answer is read each time that its ETag is another",
+            about: "how the next request knows what was read; without it the whole answer is read \
+                each time that its ETag is another",
             presence: Presence::Optional,
             value: Value::Keys(&cursor::KEYS),
         },
@@ -100,7 +112,8 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "retry_backoff",
-            about: "the first pause behind a request that failed; it doubles with each, less a random part, unless the answer names one in Retry-After",
+            about: "the first pause behind a request that failed; it doubles with each, less a \
+                random part, unless the answer names one in Retry-After",
             presence: Presence::Default("1s"),
             value: Value::Duration { minimum: milliseconds(10), maximum: hours(1) },
         },
@@ -127,7 +140,8 @@ fn schema() -> Json {
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let walk = file.walk();
-    for entry in file.value("pull").and_then(|node| walk.entries("pull", node)).unwrap_or_default() {
+    for entry in file.value("pull").and_then(|node| walk.entries("pull", node)).unwrap_or_default()
+    {
         if let Some(problem) = problem_of_name(walk, entry) {
             walk.report(problem);
         }
@@ -138,8 +152,12 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
             && pipeline.once.is_none()
             && let Some(table) = appended
         {
-            let message = format!("pull.{} has no cursor, and table {} keeps every row (repeat: append)", entry.key, table.name);
-            let help = "whatever an answer repeats would be stored again: give it a `cursor`, or name the item's key in `once`";
+            let message = format!(
+                "pull.{} has no cursor, and table {} keeps every row (repeat: append)",
+                entry.key, table.name
+            );
+            let help = "whatever an answer repeats would be stored again: give it a `cursor`, or \
+                name the item's key in `once`";
             walk.report(Problem::new("pull.repeats", entry.key_span, message).help(help));
         }
         pipeline.pull.push(pull);
@@ -150,11 +168,16 @@ fn read_pull(walk: &Walk<'_>, entry: &Entry) -> Option<Pull> {
     let title = format!("pull.{}", entry.key);
     let fields = walk.fields(&title, &KEYS, &entry.value, entry.key_span)?;
     if fields.entry("url").is_none() {
-        let problem = Problem::new("file.key.missing", entry.key_span, format!("{title} has no url"));
-        walk.report(problem.help("url: the address to read; one that is empty, because its variable is, switches the pull off"));
+        let problem =
+            Problem::new("file.key.missing", entry.key_span, format!("{title} has no url"));
+        walk.report(problem.help(
+            "url: the address to read; one that is empty, because its \
+            variable is, switches the pull off",
+        ));
     }
     addresses::check_url(&fields);
-    let (retry_backoff, retry_backoff_max) = (fields.duration("retry_backoff"), fields.duration("retry_backoff_max"));
+    let (retry_backoff, retry_backoff_max) =
+        (fields.duration("retry_backoff"), fields.duration("retry_backoff_max"));
     Some(Pull {
         name: entry.key.clone(),
         url: fields.text("url"),
@@ -173,7 +196,11 @@ fn problem_of_name(walk: &Walk<'_>, entry: &Entry) -> Option<Problem> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let is_good = !entry.key.is_empty() && entry.key.len() <= 63 && entry.key.bytes().all(allowed);
     let problem = || {
-        let problem = Problem::new("pull.name.invalid", entry.key_span, format!("{} is not a name for a pull", walk.quote(entry.key_span)));
+        let problem = Problem::new(
+            "pull.name.invalid",
+            entry.key_span,
+            format!("{} is not a name for a pull", walk.quote(entry.key_span)),
+        );
         problem.help("letters, digits, `_`, `-` and `.`, at most 63")
     };
     (!is_good).then(problem)

@@ -91,24 +91,27 @@ pub enum GenerateHint {
     Uuid,
     /// The prefix and a number between the two, inclusive, of at least so many digits.
     Numbered { prefix: String, from: u64, to: u64, digits: usize },
-    /// A random UUID that stays with the value of another field, renewed with this probability (0 to 1).
+    /// A random UUID that stays with the value of another field, renewed with this probability (0
+    /// to 1).
     KeptBy { field: String, renewed: f64 },
     /// The exact product of these numbers of the record, each a path such as `product.price`.
     ProductOf(Vec<String>),
-    /// One of so many numbers at a time, counted upwards from here: where one has come to the end of its steps, the next one follows.
+    /// One of so many numbers at a time, counted upwards from here: where one has come to the end
+    /// of its steps, the next one follows.
     Alive { from: i64, count: u32 },
     /// One of these, which stays with the value of another field.
     KeptOneOf { field: String, values: Vec<serde_json::Value> },
-    /// A text that goes on with every record of another field's value: the first of these, then one of those that may follow. One that
-    /// none follows is an end.
+    /// A text that goes on with every record of another field's value: the first of these, then one
+    /// of those that may follow. One that none follows is an end.
     Steps { field: String, steps: Vec<(String, Vec<String>)> },
-    /// A time behind the last one of another field's value, by as many seconds, inclusive, but never in the future. The first one is at
-    /// most so many seconds ago.
+    /// A time behind the last one of another field's value, by as many seconds, inclusive, but
+    /// never in the future. The first one is at most so many seconds ago.
     Later { field: String, least_seconds: u64, most_seconds: u64, ago_seconds: u64 },
 }
 
 impl RecordDefinition {
-    /// The schema of the columns that the decoder makes: one a field, nested ones as Struct and List.
+    /// The schema of the columns that the decoder makes: one a field, nested ones as Struct and
+    /// List.
     pub fn arrow_schema(&self) -> Schema {
         Schema::new(self.fields.iter().map(Field::arrow).collect::<Vec<_>>())
     }
@@ -126,7 +129,9 @@ impl Kind {
     pub fn arrow(&self) -> DataType {
         match self {
             Self::Scalar(scalar) => scalar.arrow(),
-            Self::Object(fields) => DataType::Struct(fields.iter().map(Field::arrow).collect::<Fields>()),
+            Self::Object(fields) => {
+                DataType::Struct(fields.iter().map(Field::arrow).collect::<Fields>())
+            }
             Self::List(element) => DataType::List(Arc::new(element.arrow())),
         }
     }
@@ -135,7 +140,8 @@ impl Kind {
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "record",
-        about: "what a body on the topic must look like: each key and its type; required unless the name ends in ?; other keys are not looked at",
+        about: "what a body on the topic must look like: each key and its type; required unless \
+            the name ends in ?; other keys are not looked at",
         presence: Presence::Required,
         value: Value::Other(shape::record_schema),
     },

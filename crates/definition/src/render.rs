@@ -19,10 +19,13 @@ struct Place {
     column: usize,
 }
 
-/// All problems in the file's order, each with its code, its place, its line underlined and its advice. What is shown of the file is its
-/// own text, never a variable's value; a password that is written into the file is shown as asterisks.
+/// All problems in the file's order, each with its code, its place, its line underlined and its
+/// advice. What is shown of the file is its own text, never a variable's value; a password that is
+/// written into the file is shown as asterisks.
 pub fn render(problems: &[Problem], file_name: &str, text: &str, color: bool) -> String {
-    let paint = |code: &str, text: &str| if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() };
+    let paint = |code: &str, text: &str| {
+        if color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+    };
     let mut rendered = String::new();
     for problem in in_order(problems) {
         let place = place_of(text, problem.span.start);
@@ -30,14 +33,30 @@ pub fn render(problems: &[Problem], file_name: &str, text: &str, color: bool) ->
         let margin = " ".repeat(number.len());
         let shown = ShownLine::of(text, problem.span);
         let message = paint(BOLD, &printable(&problem.message));
-        rendered.push_str(&format!("{}: {message}\n", paint(RED, &format!("error[{}]", problem.code))));
-        rendered.push_str(&format!("{margin}{} {file_name}:{}:{}\n", paint(BLUE, "-->"), place.line, place.column));
+        rendered
+            .push_str(&format!("{}: {message}\n", paint(RED, &format!("error[{}]", problem.code))));
+        rendered.push_str(&format!(
+            "{margin}{} {file_name}:{}:{}\n",
+            paint(BLUE, "-->"),
+            place.line,
+            place.column
+        ));
         rendered.push_str(&format!("{margin} {}\n", paint(BLUE, "|")));
-        rendered.push_str(format!("{} {}", paint(BLUE, &format!("{number} |")), shown.text).trim_end());
-        let underline = format!("{}{}", " ".repeat(shown.underline_start), paint(RED, &"^".repeat(shown.underline_width)));
+        rendered
+            .push_str(format!("{} {}", paint(BLUE, &format!("{number} |")), shown.text).trim_end());
+        let underline = format!(
+            "{}{}",
+            " ".repeat(shown.underline_start),
+            paint(RED, &"^".repeat(shown.underline_width))
+        );
         rendered.push_str(&format!("\n{margin} {} {underline}\n", paint(BLUE, "|")));
         if let Some(help) = &problem.help {
-            rendered.push_str(&format!("{margin} {} {}: {}\n", paint(BLUE, "="), paint(CYAN, "help"), printable(help)));
+            rendered.push_str(&format!(
+                "{margin} {} {}: {}\n",
+                paint(BLUE, "="),
+                paint(CYAN, "help"),
+                printable(help)
+            ));
         }
         rendered.push('\n');
     }
@@ -77,13 +96,20 @@ fn in_order(problems: &[Problem]) -> Vec<&Problem> {
 fn place_of(text: &str, offset: usize) -> Place {
     let before = text.get(..text.floor_char_boundary(offset)).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let column = before[line_start..].chars().filter(|character| *character != '\u{feff}').count() + 1;
+    let column =
+        before[line_start..].chars().filter(|character| *character != '\u{feff}').count() + 1;
     Place { line: before.matches('\n').count() + 1, column }
 }
 
 /// Control characters of the file must not reach a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }).collect()
+    text.chars()
+        .map(
+            |character| {
+                if character.is_control() { char::REPLACEMENT_CHARACTER } else { character }
+            },
+        )
+        .collect()
 }
 
 #[cfg(test)]
@@ -93,7 +119,8 @@ mod tests {
 
     fn problem(text: &str, underlined: &str) -> Problem {
         let start = text.find(underlined).expect(underlined);
-        Problem::new("a.b.c", Span::new(start, start + underlined.len()), "wrong").help("do it right")
+        Problem::new("a.b.c", Span::new(start, start + underlined.len()), "wrong")
+            .help("do it right")
     }
 
     #[test]
@@ -128,7 +155,12 @@ mod tests {
     #[test]
     fn a_place_beyond_the_text_is_its_end() {
         for (text, start) in [("a: 1", 99), ("", 0), ("a: 1\n", 5), ("é", 1)] {
-            let rendered = render(&[Problem::new("a.b.c", Span::new(start, start), "wrong")], "f.yaml", text, false);
+            let rendered = render(
+                &[Problem::new("a.b.c", Span::new(start, start), "wrong")],
+                "f.yaml",
+                text,
+                false,
+            );
             assert!(rendered.contains('^'), "{rendered}");
         }
     }
@@ -144,7 +176,8 @@ mod tests {
     fn a_program_gets_an_object_a_problem() {
         let text = "a: 1\nb: bad\n";
         let rendered = render_json(&[problem(text, "bad"), problem(text, "1")], "f.yaml", text);
-        let lines: Vec<serde_json::Value> = rendered.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let lines: Vec<serde_json::Value> =
+            rendered.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!((&lines[0]["line"], &lines[1]["line"]), (&json!(1), &json!(2)));
         assert_eq!((&lines[1]["column"], &lines[1]["end_column"]), (&json!(4), &json!(7)));

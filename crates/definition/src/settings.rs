@@ -9,14 +9,18 @@ const MASK: &str = "********";
 pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
     let mut settings = vec![("pipeline".to_string(), pipeline.name.clone())];
     let mut add = |section: &str, values: Vec<(&str, String)>| {
-        let named =
-            |(name, value): (&str, String)| (if section.is_empty() { name.to_string() } else { format!("{section}.{name}") }, value);
+        let named = |(name, value): (&str, String)| {
+            (if section.is_empty() { name.to_string() } else { format!("{section}.{name}") }, value)
+        };
         settings.extend(values.into_iter().map(named));
     };
     add("", vec![("listen", or_unset(pipeline.listen.as_deref()))]);
     add("source", source_settings(&pipeline.source));
     let kafka = pipeline.source.kafka.iter();
-    add("source.kafka", kafka.map(|(name, value)| (name.as_str(), mask_setting(name, value))).collect());
+    add(
+        "source.kafka",
+        kafka.map(|(name, value)| (name.as_str(), mask_setting(name, value))).collect(),
+    );
     add("database", database_settings(&pipeline.database));
     let (batch, text) = (&pipeline.batch, &pipeline.text);
     let batch = vec![
@@ -35,13 +39,24 @@ pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
         let section = format!("pull.{}", pull.name);
         add(&section, pull_settings(pull));
         let headers = pull.headers.iter();
-        add(&format!("{section}.headers"), headers.map(|(name, _)| (name.as_str(), MASK.to_string())).collect());
+        add(
+            &format!("{section}.headers"),
+            headers.map(|(name, _)| (name.as_str(), MASK.to_string())).collect(),
+        );
     }
     if let Some(files) = &pipeline.files {
         let encoding = if files.encoding == Encoding::Latin1 { "latin1" } else { "utf-8" };
-        let delimiter = if files.delimiter == b'\t' { "tab".to_string() } else { char::from(files.delimiter).to_string() };
-        let nulls = files.nulls.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
-        add("files", vec![("delimiter", delimiter), ("encoding", encoding.to_string()), ("nulls", nulls)]);
+        let delimiter = if files.delimiter == b'\t' {
+            "tab".to_string()
+        } else {
+            char::from(files.delimiter).to_string()
+        };
+        let nulls =
+            files.nulls.iter().map(|text| format!("\"{text}\"")).collect::<Vec<_>>().join(", ");
+        add(
+            "files",
+            vec![("delimiter", delimiter), ("encoding", encoding.to_string()), ("nulls", nulls)],
+        );
     }
     if let Some(generate) = &pipeline.generate {
         add("generate", vec![("rate", generate.rate_per_second.to_string())]);
@@ -85,7 +100,10 @@ fn database_settings(database: &Database) -> Vec<(&'static str, String)> {
             ("port", database.port.to_string()),
             ("name", database.name.clone()),
             ("user", database.user.clone()),
-            ("password", if database.password.is_empty() { or_unset(None) } else { MASK.to_string() }),
+            (
+                "password",
+                if database.password.is_empty() { or_unset(None) } else { MASK.to_string() },
+            ),
         ]);
     }
     settings.extend([
@@ -98,7 +116,12 @@ fn database_settings(database: &Database) -> Vec<(&'static str, String)> {
         ("connect_timeout", format_duration(database.connect_timeout)),
         ("statement_timeout", format_duration(database.statement_timeout)),
         ("lock_timeout", format_duration(database.lock_timeout)),
-        ("retries", database.max_retries.map_or_else(|| "forever".to_string(), |retries| retries.to_string())),
+        (
+            "retries",
+            database
+                .max_retries
+                .map_or_else(|| "forever".to_string(), |retries| retries.to_string()),
+        ),
         ("retry_backoff", format_duration(database.retry_backoff)),
         ("retry_backoff_max", format_duration(database.retry_backoff_max)),
         ("keep_ledger", format_duration(database.keep_ledger)),
@@ -112,7 +135,9 @@ fn or_unset(value: Option<&str>) -> String {
 }
 
 fn mask_setting(name: &str, value: &str) -> String {
-    let is_secret = ["password", "secret", "token", "jaas", "pem", "oauthbearer.config"].iter().any(|word| name.contains(word));
+    let is_secret = ["password", "secret", "token", "jaas", "pem", "oauthbearer.config"]
+        .iter()
+        .any(|word| name.contains(word));
     if is_secret { MASK.to_string() } else { value.to_string() }
 }
 
@@ -120,7 +145,10 @@ fn mask_setting(name: &str, value: &str) -> String {
 fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return MASK.to_string() };
     let (rest, query) = match rest.split_once('?') {
-        Some((rest, query)) => (rest, format!("?{}", query.split('&').map(mask_parameter).collect::<Vec<_>>().join("&"))),
+        Some((rest, query)) => (
+            rest,
+            format!("?{}", query.split('&').map(mask_parameter).collect::<Vec<_>>().join("&")),
+        ),
         None => (rest, String::new()),
     };
     // A password may hold a `/` or an `@` that should have been escaped.
@@ -156,7 +184,10 @@ mod tests {
         for (url, shown) in [
             ("postgresql://me:hunter2@db:5432/sales", "postgresql://me:********@db:5432/sales"),
             ("postgres://me@db/sales?sslmode=require", "postgres://me@db/sales?sslmode=require"),
-            ("postgres://db/sales?user=me&password=hunter2", "postgres://db/sales?user=me&password=********"),
+            (
+                "postgres://db/sales?user=me&password=hunter2",
+                "postgres://db/sales?user=me&password=********",
+            ),
             ("postgres://me:a@b/c@db/sales", "postgres://me:********@db/sales"),
             ("hunter2", "********"),
         ] {

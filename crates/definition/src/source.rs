@@ -28,11 +28,13 @@ pub struct Source {
     pub max_record_bytes: usize,
     /// Deeper nesting is a reject.
     pub max_depth: usize,
-    /// `instance:`, the static group member's name; None leaves it to the worker to find one, see `worker/membership.rs`.
+    /// `instance:`, the static group member's name; None leaves it to the worker to find one, see
+    /// `worker/membership.rs`.
     pub instance_id: Option<String>,
     /// Without a heartbeat for so long, the group gives the partitions to others.
     pub session_timeout: Duration,
-    /// librdkafka settings passed through: `security.protocol`, `sasl.*`, `ssl.*` and others. One whose value is empty is left out.
+    /// librdkafka settings passed through: `security.protocol`, `sasl.*`, `ssl.*` and others. One
+    /// whose value is empty is left out.
     pub kafka: Vec<(String, String)>,
 }
 
@@ -43,7 +45,8 @@ pub enum Format {
 }
 
 impl std::fmt::Debug for Source {
-    /// Without the values of the Kafka settings, which may hold passwords: secrets are never printed.
+    /// Without the values of the Kafka settings, which may hold passwords: secrets are never
+    /// printed.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Source")
             .field("topic", &self.topic)
@@ -54,8 +57,8 @@ impl std::fmt::Debug for Source {
     }
 }
 
-/// librdkafka settings that are not the file's to choose: the delivery promise rests on the values that duto gives them. A name that
-/// ends in `*` stands for all that begin so.
+/// librdkafka settings that are not the file's to choose: the delivery promise rests on the values
+/// that duto gives them. A name that ends in `*` stands for all that begin so.
 const RESERVED: &[&str] = &[
     "acks",
     "allow.auto.create.topics",
@@ -91,7 +94,12 @@ pub(super) const SECTION: Section = Section {
 static KEYS: Keys = Keys {
     of: "source",
     keys: &[
-        Key { name: "topic", about: "the topic's name", presence: Presence::Required, value: Value::Text },
+        Key {
+            name: "topic",
+            about: "the topic's name",
+            presence: Presence::Required,
+            value: Value::Text,
+        },
         Key {
             name: "group",
             about: "the consumer group's name; without it, the pipeline's name",
@@ -106,17 +114,24 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "retention",
-            about: "how long the topic keeps its records when it is created, such as 7d; without it the log decides",
+            about: "how long the topic keeps its records when it is created, such as 7d; without \
+                it the log decides",
             presence: Presence::Optional,
             value: Value::Duration { minimum: milliseconds(1000), maximum: hours(24 * 36_500) },
         },
         Key {
             name: "key",
-            about: "the record's field whose value keys a message that ingestion or the generator sends, so that its records keep their order",
+            about: "the record's field whose value keys a message that ingestion or the generator \
+                sends, so that its records keep their order",
             presence: Presence::Optional,
             value: Value::Text,
         },
-        Key { name: "format", about: "what a record's bytes are", presence: Presence::Default("json"), value: Value::Word(&["json"]) },
+        Key {
+            name: "format",
+            about: "what a record's bytes are",
+            presence: Presence::Default("json"),
+            value: Value::Word(&["json"]),
+        },
         Key {
             name: "unwrap_strings",
             about: "a record that is a JSON string is read as the JSON that the string holds",
@@ -137,19 +152,23 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "instance",
-            about: "this process's own name in the group: it keeps its partitions over any restart that is shorter than `session_timeout`, also a clean one; without it duto finds a name, and a clean stop hands the partitions over",
+            about: "this process's own name in the group: it keeps its partitions over any restart \
+                that is shorter than `session_timeout`, also a clean one; without it duto finds a \
+                name, and a clean stop hands the partitions over",
             presence: Presence::Optional,
             value: Value::Text,
         },
         Key {
             name: "session_timeout",
-            about: "without a heartbeat for so long, the group gives the partitions to others; without it 9 s, or 45 s with `instance`",
+            about: "without a heartbeat for so long, the group gives the partitions to others; \
+                without it 9 s, or 45 s with `instance`",
             presence: Presence::Optional,
             value: Value::Duration { minimum: milliseconds(1000), maximum: hours(1) },
         },
         Key {
             name: "kafka",
-            about: "librdkafka settings, such as security.protocol, sasl.mechanism or ssl.ca.location; one whose value is empty is left out",
+            about: "librdkafka settings, such as security.protocol, sasl.mechanism or \
+                ssl.ca.location; one whose value is empty is left out",
             presence: Presence::Optional,
             value: Value::Other(
                 || json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } }),
@@ -176,14 +195,16 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         unwrap_strings: fields.boolean("unwrap_strings").unwrap_or_default(),
         max_record_bytes: fields.bytes("max_record_bytes").unwrap_or_default(),
         max_depth: fields.integer("max_depth").unwrap_or_default(),
-        session_timeout: fields.duration("session_timeout").unwrap_or_else(|| session_timeout(instance_id.is_some())),
+        session_timeout: fields
+            .duration("session_timeout")
+            .unwrap_or_else(|| session_timeout(instance_id.is_some())),
         instance_id,
         kafka: read_kafka(&fields),
     };
 }
 
-/// Others have a dead worker's partitions after this time, less than a heartbeat of it, and the rebalance: ten seconds in all. Who gives a
-/// process a name of its own wants it to be waited for.
+/// Others have a dead worker's partitions after this time, less than a heartbeat of it, and the
+/// rebalance: ten seconds in all. Who gives a process a name of its own wants it to be waited for.
 fn session_timeout(has_own_name: bool) -> Duration {
     Duration::from_secs(if has_own_name { 45 } else { 9 })
 }
@@ -195,18 +216,29 @@ pub(super) fn check_topic(fields: &Fields<'_, '_>, key: &'static str) {
     {
         let message = format!("{} is not a name for a topic", fields.walk().quote(node.span));
         let problem = Problem::new("source.topic.invalid", node.span, message);
-        fields.walk().report(problem.help("letters, digits, `.`, `_` and `-`, at most 249, and neither `.` nor `..` alone"));
+        fields.walk().report(problem.help(
+            "letters, digits, `.`, `_` and `-`, at most 249, and neither `.` nor `..` alone",
+        ));
     }
 }
 
 fn read_kafka(fields: &Fields<'_, '_>) -> Vec<(String, String)> {
     let walk = fields.walk();
-    let entries = fields.value("kafka").and_then(|node| walk.entries("source.kafka", node)).unwrap_or_default();
+    let entries = fields
+        .value("kafka")
+        .and_then(|node| walk.entries("source.kafka", node))
+        .unwrap_or_default();
     let mut settings = Vec::new();
     for entry in entries {
         if is_reserved(&entry.key) {
-            let problem = Problem::new("source.kafka.reserved", entry.key_span, format!("{} is not the file's to choose", entry.key));
-            walk.report(problem.help("the delivery promise rests on the value that duto gives it; take the line away"));
+            let problem = Problem::new(
+                "source.kafka.reserved",
+                entry.key_span,
+                format!("{} is not the file's to choose", entry.key),
+            );
+            walk.report(problem.help(
+                "the delivery promise rests on the value that duto gives it; take the line away",
+            ));
         }
         if entry.value.is_unset() {
             continue;

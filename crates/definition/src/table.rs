@@ -63,25 +63,40 @@ pub enum Repeat {
     Update,
     /// There is no key: every row is a row.
     Append,
-    /// What a replay makes of `update`: a row that is there stays, for it may be younger; of one record's rows the last wins, as in a load.
+    /// What a replay makes of `update`: a row that is there stays, for it may be younger; of one
+    /// record's rows the last wins, as in a load.
     Keep,
 }
 
 impl Table {
-    /// The columns by which a repeat is known: the primary key, unless the database makes it, else the first UNIQUE column; empty for `append`.
+    /// The columns by which a repeat is known: the primary key, unless the database makes it, else
+    /// the first UNIQUE column; empty for `append`.
     pub fn key(&self) -> Vec<&Column> {
-        if self.repeat == Repeat::Append { Vec::new() } else { self.key.iter().map(|index| &self.columns[*index]).collect() }
+        if self.repeat == Repeat::Append {
+            Vec::new()
+        } else {
+            self.key.iter().map(|index| &self.columns[*index]).collect()
+        }
     }
 }
 
-/// A key that the database makes, by a serial or by a default that the SELECT leaves to it, differs each time.
+/// A key that the database makes, by a serial or by a default that the SELECT leaves to it, differs
+/// each time.
 fn key_of(columns: &[Column], given: &[String]) -> Vec<usize> {
     let places = |wanted: &dyn Fn(&Column) -> bool| -> Vec<usize> {
-        columns.iter().enumerate().filter(|(_, column)| wanted(column)).map(|(index, _)| index).collect()
+        columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| wanted(column))
+            .map(|(index, _)| index)
+            .collect()
     };
     let primary = places(&|column| column.primary_key);
-    let made = |index: &usize| columns[*index].default.is_some() && !given.contains(&columns[*index].name);
-    if primary.iter().any(|index| !columns[*index].column_type.is_serial()) && !primary.iter().any(made) {
+    let made =
+        |index: &usize| columns[*index].default.is_some() && !given.contains(&columns[*index].name);
+    if primary.iter().any(|index| !columns[*index].column_type.is_serial())
+        && !primary.iter().any(made)
+    {
         return primary;
     }
     places(&|column| column.unique).into_iter().take(1).collect()
@@ -90,7 +105,8 @@ fn key_of(columns: &[Column], given: &[String]) -> Vec<usize> {
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "tables",
-        about: "the tables that the rows go to, each with its columns, what a repeat does, and the SELECT over one record that fills it",
+        about: "the tables that the rows go to, each with its columns, what a repeat does, and the \
+            SELECT over one record that fills it",
         // What a pipeline without calls needs is checked when all sections are read.
         presence: Presence::Optional,
         value: Value::Other(tables_schema),
@@ -103,37 +119,46 @@ static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "columns",
-            about: "each column's name and, in PostgreSQL's words, its type and constraints: NUMERIC(10,2) NOT NULL",
+            about: "each column's name and, in PostgreSQL's words, its type and constraints: \
+                NUMERIC(10,2) NOT NULL",
             presence: Presence::Required,
-            value: Value::Other(|| json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } })),
+            value: Value::Other(
+                || json!({ "type": "object", "minProperties": 1, "additionalProperties": { "type": "string" } }),
+            ),
         },
         Key {
             name: "primary_key",
             about: "the columns of a primary key of several columns",
             presence: Presence::Optional,
-            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": { "type": "string" } })),
+            value: Value::Other(
+                || json!({ "type": "array", "minItems": 1, "items": { "type": "string" } }),
+            ),
         },
         Key {
             name: "indexes",
-            about: "indexes beside those of keys, each a name and its columns: idx_events_timestamp: [timestamp]",
+            about: "indexes beside those of keys, each a name and its columns: \
+                idx_events_timestamp: [timestamp]",
             presence: Presence::Optional,
             value: Value::Other(indexes::schema),
         },
         Key {
             name: "repeat",
-            about: "what a row does whose key is already there: ignore (the first stays), update (the last wins), append (every row is a row)",
+            about: "what a row does whose key is already there: ignore (the first stays), update \
+                (the last wins), append (every row is a row)",
             presence: Presence::Required,
             value: Value::Word(&["ignore", "update", "append"]),
         },
         Key {
             name: "time_partition",
-            about: "keeps the table in pieces of time: a hypertable where TimescaleDB is there, else range partitions made ahead of the data",
+            about: "keeps the table in pieces of time: a hypertable where TimescaleDB is there, \
+                else range partitions made ahead of the data",
             presence: Presence::Optional,
             value: Value::Keys(&time_partition::KEYS),
         },
         Key {
             name: "select",
-            about: "a projection of one record: expressions, WHERE, at most one UNNEST of a list of the record",
+            about: "a projection of one record: expressions, WHERE, at most one UNNEST of a list \
+                of the record",
             presence: Presence::Required,
             value: Value::Sql,
         },
@@ -158,8 +183,14 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         let name = folded(walk, "table.name.invalid", entry);
         if let Some(first) = tables.iter().find(|table| table.name == name) {
             let written = walk.quote(first.span);
-            let problem = Problem::new("table.duplicate", entry.key_span, format!("the table {name} stands twice"));
-            walk.report(problem.help(format!("PostgreSQL folds this name and {written} to the same one")));
+            let problem = Problem::new(
+                "table.duplicate",
+                entry.key_span,
+                format!("the table {name} stands twice"),
+            );
+            walk.report(
+                problem.help(format!("PostgreSQL folds this name and {written} to the same one")),
+            );
         }
         tables.extend(read_table(walk, name, entry));
     }
@@ -184,20 +215,41 @@ fn read_table(walk: &Walk<'_>, name: String, entry: &Entry) -> Option<Table> {
         .unwrap_or_default();
     let repeated = repeat.unwrap_or(Repeat::Append);
     let key = key_of(&columns, &select_names(&select.text));
-    let mut table = Table { name, columns, indexes, repeat: repeated, key, time_partition: None, select, span: entry.key_span };
+    let mut table = Table {
+        name,
+        columns,
+        indexes,
+        repeat: repeated,
+        key,
+        time_partition: None,
+        select,
+        span: entry.key_span,
+    };
     table.time_partition = time_partition::read(&fields, &table);
-    if repeat.is_some_and(|repeat| repeat != Repeat::Append) && table.key().is_empty() && !table.columns.is_empty() {
+    if repeat.is_some_and(|repeat| repeat != Repeat::Append)
+        && table.key().is_empty()
+        && !table.columns.is_empty()
+    {
         let span = fields.span("repeat").unwrap_or(entry.key_span);
-        let message = format!("the table {} has no key by which a repeat could be known", table.name);
+        let message =
+            format!("the table {} has no key by which a repeat could be known", table.name);
         let problem = Problem::new("table.repeat.key", span, message);
-        walk.report(problem.help("give a column PRIMARY KEY or UNIQUE (a serial is no key, nor is a default that the SELECT leaves to the database: they differ each time), or say repeat: append"));
+        walk.report(problem.help(
+            "give a column PRIMARY KEY or UNIQUE (a serial is no key, nor is \
+            a default that the SELECT leaves to the database: they differ each time), or say \
+            repeat: append",
+        ));
     }
-    if let Some(column) = table.key().into_iter().find(|column| column.column_type == ColumnType::Jsonb) {
+    if let Some(column) =
+        table.key().into_iter().find(|column| column.column_type == ColumnType::Jsonb)
+    {
         let span = fields.span("columns").unwrap_or(entry.key_span);
-        let message = format!("the key of the table {} has the JSONB column {}", table.name, column.name);
+        let message =
+            format!("the key of the table {} has the JSONB column {}", table.name, column.name);
         let problem = Problem::new("table.key.jsonb", span, message);
         walk.report(problem.help(
-            "values of JSONB that are written differently may be equal, so a repeat could not be known before it is stored: let the key be a field \
+            "values of JSONB that are written differently may be equal, so a repeat could not be \
+                known before it is stored: let the key be a field \
              of it, or TEXT",
         ));
     }
@@ -216,8 +268,14 @@ fn read_columns(fields: &Fields<'_, '_>) -> Vec<Column> {
         let name = folded(walk, "table.column.name", entry);
         if let Some(first) = columns.iter().find(|column| column.name == name) {
             let written = walk.quote(first.span);
-            let problem = Problem::new("table.column.duplicate", entry.key_span, format!("the column {name} stands twice"));
-            walk.report(problem.help(format!("PostgreSQL folds this name and {written} to the same one")));
+            let problem = Problem::new(
+                "table.column.duplicate",
+                entry.key_span,
+                format!("the column {name} stands twice"),
+            );
+            walk.report(
+                problem.help(format!("PostgreSQL folds this name and {written} to the same one")),
+            );
             continue;
         }
         if RESERVED.contains(&name.as_str()) {
@@ -228,10 +286,20 @@ fn read_columns(fields: &Fields<'_, '_>) -> Vec<Column> {
             );
             walk.report(problem.help("give the column another name"));
         }
-        let Some(column) = column::read(walk, &fields.named(&format!("columns.{}", entry.key)), name, entry) else { continue };
+        let Some(column) =
+            column::read(walk, &fields.named(&format!("columns.{}", entry.key)), name, entry)
+        else {
+            continue;
+        };
         if column.primary_key && columns.iter().any(|other| other.primary_key) {
-            let problem = Problem::new("table.key.twice", entry.value.span, "a second column has PRIMARY KEY");
-            walk.report(problem.help("a key of several columns is written once, beside columns: primary_key: [a, b]"));
+            let problem = Problem::new(
+                "table.key.twice",
+                entry.value.span,
+                "a second column has PRIMARY KEY",
+            );
+            walk.report(problem.help(
+                "a key of several columns is written once, beside columns: primary_key: [a, b]",
+            ));
         }
         columns.push(column);
     }
@@ -242,8 +310,11 @@ fn read_primary_key(fields: &Fields<'_, '_>, columns: &mut [Column]) {
     let walk = fields.walk();
     let Some(node) = fields.value("primary_key") else { return };
     if columns.iter().any(|column| column.primary_key) {
-        let problem = Problem::new("table.key.twice", node.span, "the primary key is declared twice");
-        walk.report(problem.help("either a column has PRIMARY KEY, or primary_key names the columns"));
+        let problem =
+            Problem::new("table.key.twice", node.span, "the primary key is declared twice");
+        walk.report(
+            problem.help("either a column has PRIMARY KEY, or primary_key names the columns"),
+        );
         return;
     }
     for item in walk.list(&fields.named("primary_key"), node).unwrap_or_default() {
@@ -252,28 +323,43 @@ fn read_primary_key(fields: &Fields<'_, '_>, columns: &mut [Column]) {
         let name = identifier::fold(written).unwrap_or_else(|_| written.to_string());
         match columns.iter_mut().find(|column| column.name == name) {
             Some(column) => (column.primary_key, column.not_null) = (true, true),
-            None => walk.report(unknown_column(item.span, &name, &declared_columns(fields.value("columns")))),
+            None => walk.report(unknown_column(
+                item.span,
+                &name,
+                &declared_columns(fields.value("columns")),
+            )),
         }
     }
 }
 
-/// The folded name of a table or column; what PostgreSQL would not take is reported and stays as it is.
+/// The folded name of a table or column; what PostgreSQL would not take is reported and stays as it
+/// is.
 fn folded(walk: &Walk<'_>, code: &'static str, entry: &Entry) -> String {
     identifier::fold(&entry.key).unwrap_or_else(|reason| {
-        walk.report(Problem::new(code, entry.key_span, format!("the name {} {reason}", walk.quote(entry.key_span))));
+        walk.report(Problem::new(
+            code,
+            entry.key_span,
+            format!("the name {} {reason}", walk.quote(entry.key_span)),
+        ));
         entry.key.clone()
     })
 }
 
 pub(super) fn unknown_column(span: Span, name: &str, columns: &[String]) -> Problem {
     let problem = Problem::new("table.column.unknown", span, format!("unknown column \"{name}\""));
-    problem.help(super::suggest::did_you_mean_or_list(name, "the columns are", columns.iter().map(String::as_str)))
+    problem.help(super::suggest::did_you_mean_or_list(
+        name,
+        "the columns are",
+        columns.iter().map(String::as_str),
+    ))
 }
 
 /// The names of a table's columns, also of those whose declarations are wrong.
 fn declared_columns(columns: Option<&Node>) -> Vec<String> {
     match columns.map(|node| &node.content) {
-        Some(Content::Mapping(entries)) => entries.iter().filter_map(|entry| identifier::fold(&entry.key).ok()).collect(),
+        Some(Content::Mapping(entries)) => {
+            entries.iter().filter_map(|entry| identifier::fold(&entry.key).ok()).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -39,7 +39,8 @@ const GIVEN: [&str; 3] = ["given", "given_bytes", "given_base64"];
 pub(super) const SECTION: Section = Section {
     key: Key {
         name: "tests",
-        about: "examples that `duto test` runs without any server: what comes in, and the rows or the reject that it must become",
+        about: "examples that `duto test` runs without any server: what comes in, and the rows or \
+            the reject that it must become",
         presence: Presence::Optional,
         value: Value::Other(tests_schema),
     },
@@ -61,14 +62,20 @@ static REJECT_KEYS: Keys = Keys {
             presence: Presence::Optional,
             value: Value::Text,
         },
-        Key { name: "reason", about: "the whole sentence; not compared when absent", presence: Presence::Optional, value: Value::Text },
+        Key {
+            name: "reason",
+            about: "the whole sentence; not compared when absent",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
     ],
     later: &[],
     note: "",
 };
 
 fn tests_schema() -> Json {
-    let rows = json!({ "type": "array", "items": { "type": "object" }, "description": "the rows that the table must get, or the bodies of the calls that `deliver` must make" });
+    let rows = json!({ "type": "array", "items": { "type": "object" }, "description": "the rows \
+        that the table must get, or the bodies of the calls that `deliver` must make" });
     let mut reject = super::schema::keys_schema(&REJECT_KEYS);
     reject["description"] = json!("the reject that the record must become");
     json!({
@@ -78,7 +85,8 @@ fn tests_schema() -> Json {
             "properties": {
                 "given": { "description": "the record, as a value" },
                 "given_bytes": { "type": "string", "description": "the record's bytes, as a text" },
-                "given_base64": { "type": "string", "description": "the record's bytes, in base64" },
+                "given_base64": { "type": "string", "description": "the record's bytes, in \
+                    base64" },
                 "reject": reject,
             },
             "additionalProperties": rows,
@@ -106,11 +114,17 @@ fn read_given(walk: &Walk<'_>, entries: &[Entry], place: Span) -> Option<Given> 
     let mut given = entries.iter().filter(|entry| GIVEN.contains(&entry.key.as_str()));
     let Some(entry) = given.next() else {
         let problem = Problem::new("tests.given.missing", place, "the test gives no record");
-        walk.report(problem.help("given: a value; or given_bytes: a text; or given_base64: raw bytes"));
+        walk.report(
+            problem.help("given: a value; or given_bytes: a text; or given_base64: raw bytes"),
+        );
         return None;
     };
     if let Some(second) = given.next() {
-        walk.report(Problem::new("tests.given.twice", second.key_span, format!("the test has {} and {}", entry.key, second.key)));
+        walk.report(Problem::new(
+            "tests.given.twice",
+            second.key_span,
+            format!("the test has {} and {}", entry.key, second.key),
+        ));
     }
     if entry.key == "given" {
         return to_json(walk, &entry.value).map(Given::Value);
@@ -121,24 +135,44 @@ fn read_given(walk: &Walk<'_>, entries: &[Entry], place: Span) -> Option<Given> 
     }
     let bytes = decode_base64(text);
     if bytes.is_none() {
-        walk.report(Problem::new("tests.given.base64", entry.value.span, "given_base64 is not base64"));
+        walk.report(Problem::new(
+            "tests.given.base64",
+            entry.value.span,
+            "given_base64 is not base64",
+        ));
     }
     bytes.map(Given::Bytes)
 }
 
-fn read_expectation(walk: &Walk<'_>, entries: &[Entry], place: Span, declared: &Declared, pipeline: &Pipeline) -> Option<Expectation> {
-    let outcomes: Vec<&Entry> = entries.iter().filter(|entry| !GIVEN.contains(&entry.key.as_str())).collect();
+fn read_expectation(
+    walk: &Walk<'_>,
+    entries: &[Entry],
+    place: Span,
+    declared: &Declared,
+    pipeline: &Pipeline,
+) -> Option<Expectation> {
+    let outcomes: Vec<&Entry> =
+        entries.iter().filter(|entry| !GIVEN.contains(&entry.key.as_str())).collect();
     if outcomes.is_empty() {
-        let problem = Problem::new("tests.outcome.missing", place, "the test does not say what must become of the record");
+        let problem = Problem::new(
+            "tests.outcome.missing",
+            place,
+            "the test does not say what must become of the record",
+        );
         walk.report(problem.help("name a table with its rows, or reject: { stage, path, reason }"));
         return None;
     }
     let Some(reject) = outcomes.iter().find(|entry| entry.key == "reject") else {
-        let rows: Vec<_> = outcomes.iter().map(|entry| read_table_rows(walk, entry, declared, pipeline)).collect();
+        let rows: Vec<_> =
+            outcomes.iter().map(|entry| read_table_rows(walk, entry, declared, pipeline)).collect();
         return rows.into_iter().collect::<Option<_>>().map(Expectation::Rows);
     };
     if let Some(rows) = outcomes.iter().find(|entry| entry.key != "reject") {
-        let problem = Problem::new("tests.outcome.contradiction", rows.key_span, "a record that is a reject has no rows");
+        let problem = Problem::new(
+            "tests.outcome.contradiction",
+            rows.key_span,
+            "a record that is a reject has no rows",
+        );
         walk.report(problem.help("keep either reject or the rows"));
     }
     let fields = walk.fields("reject", &REJECT_KEYS, &reject.value, reject.key_span)?;
@@ -146,7 +180,12 @@ fn read_expectation(walk: &Walk<'_>, entries: &[Entry], place: Span, declared: &
     Some(Expectation::Reject { stage, path: fields.text("path"), reason: fields.text("reason") })
 }
 
-fn read_table_rows(walk: &Walk<'_>, entry: &Entry, declared: &Declared, pipeline: &Pipeline) -> Option<(String, Vec<Map<String, Json>>)> {
+fn read_table_rows(
+    walk: &Walk<'_>,
+    entry: &Entry,
+    declared: &Declared,
+    pipeline: &Pipeline,
+) -> Option<(String, Vec<Map<String, Json>>)> {
     if pipeline.deliver.iter().any(|deliver| deliver.name == entry.key) {
         return read_bodies(walk, entry);
     }
@@ -166,7 +205,11 @@ fn read_bodies(walk: &Walk<'_>, entry: &Entry) -> Option<(String, Vec<Map<String
     let body = |item| match to_json(walk, item)? {
         Json::Object(body) => Some(body),
         _ => {
-            let message = format!("a call of {} must be a mapping of its body's keys, got {}", entry.key, walk.got(item));
+            let message = format!(
+                "a call of {} must be a mapping of its body's keys, got {}",
+                entry.key,
+                walk.got(item)
+            );
             walk.report(Problem::new("file.value.type", item.span, message));
             None
         }
@@ -174,9 +217,15 @@ fn read_bodies(walk: &Walk<'_>, entry: &Entry) -> Option<(String, Vec<Map<String
     items.iter().map(body).collect::<Option<_>>().map(|bodies| (entry.key.clone(), bodies))
 }
 
-fn read_row(walk: &Walk<'_>, table: &str, item: &Node, columns: &[String]) -> Option<Map<String, Json>> {
+fn read_row(
+    walk: &Walk<'_>,
+    table: &str,
+    item: &Node,
+    columns: &[String],
+) -> Option<Map<String, Json>> {
     let Content::Mapping(entries) = &item.content else {
-        let message = format!("a row of {table} must be a mapping of its columns, got {}", walk.got(item));
+        let message =
+            format!("a row of {table} must be a mapping of its columns, got {}", walk.got(item));
         walk.report(Problem::new("file.value.type", item.span, message));
         return None;
     };
@@ -184,7 +233,11 @@ fn read_row(walk: &Walk<'_>, table: &str, item: &Node, columns: &[String]) -> Op
     for entry in entries {
         // A row is written as JSON has it: a name with capitals needs no quotes within its own.
         let exact = columns.contains(&entry.key);
-        let column = if exact { entry.key.clone() } else { identifier::fold(&entry.key).unwrap_or_else(|_| entry.key.clone()) };
+        let column = if exact {
+            entry.key.clone()
+        } else {
+            identifier::fold(&entry.key).unwrap_or_else(|_| entry.key.clone())
+        };
         if !columns.contains(&column) {
             walk.report(unknown_column(entry.key_span, &column, columns));
         }
@@ -228,9 +281,14 @@ mod unit {
 
     #[test]
     fn base64() {
-        for (text, bytes) in
-            [("", &b""[..]), ("Zg==", b"f"), ("Zm8=", b"fo"), ("Zm9v", b"foo"), ("/w", b"\xff"), ("gIGC\n gw==", b"\x80\x81\x82\x83")]
-        {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("Zg==", b"f"),
+            ("Zm8=", b"fo"),
+            ("Zm9v", b"foo"),
+            ("/w", b"\xff"),
+            ("gIGC\n gw==", b"\x80\x81\x82\x83"),
+        ] {
             assert_eq!(decode_base64(text).as_deref(), Some(bytes), "{text}");
         }
         for text in ["Z", "Zm9v=", "Zm9=v", "====", "Zm-v"] {

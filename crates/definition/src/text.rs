@@ -28,10 +28,16 @@ pub(super) const SECTION: Section = Section {
 static KEYS: Keys = Keys {
     of: "text",
     keys: &[
-        Key { name: "trim", about: "takes white space away from both ends", presence: Presence::Default("false"), value: Value::Boolean },
+        Key {
+            name: "trim",
+            about: "takes white space away from both ends",
+            presence: Presence::Default("false"),
+            value: Value::Boolean,
+        },
         Key {
             name: "remove_nul",
-            about: "takes NUL characters away, which PostgreSQL cannot hold; without it a text with one is a reject",
+            about: "takes NUL characters away, which PostgreSQL cannot hold; without it a text \
+                with one is a reject",
             presence: Presence::Default("false"),
             value: Value::Boolean,
         },

@@ -13,11 +13,17 @@ pub(super) fn to_json(walk: &Walk<'_>, node: &Node) -> Option<Json> {
         Content::Scalar(scalar) => {
             let value = scalar_to_json(scalar);
             if value.is_none() {
-                walk.report(Problem::new("file.value.type", node.span, format!("JSON has no {}", walk.quote(node.span))));
+                walk.report(Problem::new(
+                    "file.value.type",
+                    node.span,
+                    format!("JSON has no {}", walk.quote(node.span)),
+                ));
             }
             value
         }
-        Content::List(items) => items.iter().map(|item| to_json(walk, item)).collect::<Option<_>>().map(Json::Array),
+        Content::List(items) => {
+            items.iter().map(|item| to_json(walk, item)).collect::<Option<_>>().map(Json::Array)
+        }
         Content::Mapping(entries) => {
             let mut object = Map::new();
             for entry in entries {
@@ -49,11 +55,14 @@ fn scalar_to_json(scalar: &Scalar) -> Option<Json> {
     Some(number(text).map_or_else(|| Json::String(text.to_string()), Json::Number))
 }
 
-/// A number by the core schema: decimal, `0x`, `0o`, and the forms that JSON writes otherwise (`+1`, `.5`, `1.`).
+/// A number by the core schema: decimal, `0x`, `0o`, and the forms that JSON writes otherwise
+/// (`+1`, `.5`, `1.`).
 fn number(text: &str) -> Option<Number> {
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         if let Some(digits) = text.strip_prefix(prefix) {
-            return u128::from_str_radix(digits, radix).ok().and_then(|number| number.to_string().parse().ok());
+            return u128::from_str_radix(digits, radix)
+                .ok()
+                .and_then(|number| number.to_string().parse().ok());
         }
     }
     let (sign, digits) = match text.strip_prefix('-') {
@@ -62,7 +71,8 @@ fn number(text: &str) -> Option<Number> {
     };
     let mantissa_end = digits.find(['e', 'E']).unwrap_or(digits.len());
     let (mantissa, exponent) = digits.split_at(mantissa_end);
-    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, ""), |(whole, fraction)| (whole, fraction));
+    let (whole, fraction) =
+        mantissa.split_once('.').map_or((mantissa, ""), |(whole, fraction)| (whole, fraction));
     let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if !is_digits(whole) || !is_digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
         return None;
@@ -93,10 +103,21 @@ mod tests {
             ("0x1F", "31"),
             ("0o17", "15"),
         ] {
-            assert_eq!(number(text).map(|number| number.to_string()).as_deref(), Some(json), "{text}");
+            assert_eq!(
+                number(text).map(|number| number.to_string()).as_deref(),
+                Some(json),
+                "{text}"
+            );
         }
-        assert!(number("1e400").is_some_and(|number| number.to_string().to_lowercase().replace('+', "") == "1e400"));
-        for text in ["", "-", ".", "1.2.3", "1_000", "abc", "2024-05-20", "0x", "e5", "1e", "12:30"] {
+        assert!(
+            number("1e400").is_some_and(|number| number
+                .to_string()
+                .to_lowercase()
+                .replace('+', "")
+                == "1e400")
+        );
+        for text in ["", "-", ".", "1.2.3", "1_000", "abc", "2024-05-20", "0x", "e5", "1e", "12:30"]
+        {
             assert_eq!(number(text), None, "{text}");
         }
     }

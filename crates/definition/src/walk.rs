@@ -10,7 +10,8 @@ use super::{Problem, Span, SqlText};
 pub(super) use fields::Fields;
 
 /// `{ type: NUMERIC(10,2) }` is for YAML a type `NUMERIC(10` and a key `2)`.
-pub(super) const COMMA_HELP: &str = "within { } a type that holds a comma needs quotes: \"NUMERIC(10,2)\"";
+pub(super) const COMMA_HELP: &str =
+    "within { } a type that holds a comma needs quotes: \"NUMERIC(10,2)\"";
 
 /// One reading of a file: its text, and the problems found so far.
 pub(super) struct Walk<'f> {
@@ -38,7 +39,10 @@ impl<'f> Walk<'f> {
             // It may hold a password.
             return "a URL".to_string();
         }
-        let bare = ['"', '\''].iter().find_map(|quote| raw.strip_prefix(*quote)?.strip_suffix(*quote)).unwrap_or(raw);
+        let bare = ['"', '\'']
+            .iter()
+            .find_map(|quote| raw.strip_prefix(*quote)?.strip_suffix(*quote))
+            .unwrap_or(raw);
         let one_line = bare.split_whitespace().collect::<Vec<_>>().join(" ");
         match one_line.char_indices().nth(60) {
             Some((cut, _)) => format!("\"{}...\"", &one_line[..cut]),
@@ -56,9 +60,14 @@ impl<'f> Walk<'f> {
 
     /// A problem with a scalar; it says so when the value came from the environment.
     pub fn value_problem(&self, code: &'static str, node: &Node, message: String) -> Problem {
-        let from_environment = matches!(&node.content, Content::Scalar(scalar) if scalar.substituted);
+        let from_environment =
+            matches!(&node.content, Content::Scalar(scalar) if scalar.substituted);
         let problem = Problem::new(code, node.span, message);
-        if from_environment { problem.help("the value comes from the environment") } else { problem }
+        if from_environment {
+            problem.help("the value comes from the environment")
+        } else {
+            problem
+        }
     }
 
     /// The scalar, unless it is something else (reported) or broken (reported before).
@@ -74,7 +83,8 @@ impl<'f> Walk<'f> {
         }
     }
 
-    /// The entries, unless it is something else (reported). Nothing at all is a mapping without keys.
+    /// The entries, unless it is something else (reported). Nothing at all is a mapping without
+    /// keys.
     pub fn entries<'n>(&self, title: &str, node: &'n Node) -> Option<&'n [Entry]> {
         match &node.content {
             Content::Mapping(entries) => Some(entries),
@@ -102,13 +112,25 @@ impl<'f> Walk<'f> {
     }
 
     /// A mapping by its table. `place` is underlined where a key is missing.
-    pub fn fields<'n>(&'f self, title: &str, keys: &'static Keys, node: &'n Node, place: Span) -> Option<Fields<'n, 'f>> {
+    pub fn fields<'n>(
+        &'f self,
+        title: &str,
+        keys: &'static Keys,
+        node: &'n Node,
+        place: Span,
+    ) -> Option<Fields<'n, 'f>> {
         let entries = self.entries(title, node)?;
         Some(self.fields_of(title, keys, entries, place))
     }
 
     /// The same for entries that were read already.
-    pub fn fields_of<'n>(&'f self, title: &str, keys: &'static Keys, entries: &'n [Entry], place: Span) -> Fields<'n, 'f> {
+    pub fn fields_of<'n>(
+        &'f self,
+        title: &str,
+        keys: &'static Keys,
+        entries: &'n [Entry],
+        place: Span,
+    ) -> Fields<'n, 'f> {
         Fields::new(self, title, keys, entries, place)
     }
 }

@@ -22,7 +22,8 @@ pub(super) enum WordKind {
     Symbol,
 }
 
-/// A line and the place that reading has reached. Nothing here fails: an unclosed quote ends with the line.
+/// A line and the place that reading has reached. Nothing here fails: an unclosed quote ends with
+/// the line.
 pub(super) struct Words<'t> {
     pub text: &'t str,
     words: Vec<Word>,
@@ -60,9 +61,9 @@ impl<'t> Words<'t> {
     /// Whether these keywords come next, in any case.
     pub fn comes(&self, keywords: &[&str]) -> bool {
         let is = |(offset, keyword): (usize, &&str)| {
-            self.words
-                .get(self.at + offset)
-                .is_some_and(|word| word.kind != WordKind::Literal && self.text_of(word).eq_ignore_ascii_case(keyword))
+            self.words.get(self.at + offset).is_some_and(|word| {
+                word.kind != WordKind::Literal && self.text_of(word).eq_ignore_ascii_case(keyword)
+            })
         };
         keywords.iter().enumerate().all(is)
     }
@@ -93,8 +94,12 @@ fn measure(rest: &str, first: char) -> (WordKind, usize) {
     match first {
         '\'' => (WordKind::Literal, quoted_length(rest, '\'')),
         '"' => (WordKind::Quoted, quoted_length(rest, '"')),
-        _ if first.is_alphabetic() || first == '_' => (WordKind::Bare, run(|next| next.is_alphanumeric() || matches!(next, '_' | '$'))),
-        _ if first.is_ascii_digit() => (WordKind::Number, run(|next| next.is_ascii_digit() || next == '.')),
+        _ if first.is_alphabetic() || first == '_' => {
+            (WordKind::Bare, run(|next| next.is_alphanumeric() || matches!(next, '_' | '$')))
+        }
+        _ if first.is_ascii_digit() => {
+            (WordKind::Number, run(|next| next.is_ascii_digit() || next == '.'))
+        }
         _ => (WordKind::Symbol, first.len_utf8()),
     }
 }

@@ -1,6 +1,7 @@
 //! The pipeline file as a tree in which every key and every scalar knows its place.
 //!
-//! Environment variables are filled in here, into scalar values only; what follows sees plain values.
+//! Environment variables are filled in here, into scalar values only; what follows sees plain
+//! values.
 
 mod place;
 
@@ -45,14 +46,17 @@ pub(super) struct Scalar {
     pub value: SqlText,
     /// Written without quotes, so that `5`, `true` and `null` are not texts.
     pub plain: bool,
-    /// A part of it came from the environment: it must not be quoted in a message, for it may be a secret.
+    /// A part of it came from the environment: it must not be quoted in a message, for it may be a
+    /// secret.
     pub substituted: bool,
-    /// The environment could not be filled in; the problem is already reported, so whoever reads it stays silent.
+    /// The environment could not be filled in; the problem is already reported, so whoever reads it
+    /// stays silent.
     pub broken: bool,
 }
 
 impl Node {
-    /// Whether nothing stands here: `key:`, `~`, `null`, or a text that is empty (perhaps because a variable is).
+    /// Whether nothing stands here: `key:`, `~`, `null`, or a text that is empty (perhaps because a
+    /// variable is).
     pub fn is_unset(&self) -> bool {
         match &self.content {
             Content::Scalar(scalar) if scalar.broken => false,
@@ -87,15 +91,29 @@ impl Scalar {
 }
 
 /// Reads the whole file. Without a root there is no point in looking further; the problems say why.
-pub(super) fn tree(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> (Option<Node>, Vec<Problem>) {
+pub(super) fn tree(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> (Option<Node>, Vec<Problem>) {
     if text.len() > MAX_FILE_BYTES {
-        let problem = Problem::new("yaml.file.size", Span::default(), format!("the file has more than {MAX_FILE_BYTES} bytes"));
+        let problem = Problem::new(
+            "yaml.file.size",
+            Span::default(),
+            format!("the file has more than {MAX_FILE_BYTES} bytes"),
+        );
         return (None, vec![problem]);
     }
     let mut options = granit_parser::options! { flow_nesting_limit: MAX_NESTING, block_nesting_limit: MAX_NESTING };
     options.set_emit_comments(false);
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder { text, parser, environment, anchors: HashMap::new(), nodes: 0, problems: Vec::new() };
+    let mut builder = Builder {
+        text,
+        parser,
+        environment,
+        anchors: HashMap::new(),
+        nodes: 0,
+        problems: Vec::new(),
+    };
     match builder.document() {
         Ok(root) => (root, builder.problems),
         // What was found before a syntax error mostly follows from it.
@@ -121,8 +139,13 @@ impl<'a> Builder<'a> {
                 Event::StreamEnd => return Ok(root),
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_some() => {
-                    let problem = Problem::new("yaml.document.second", self.span(span), "the file holds a second YAML document");
-                    return Err(problem.help("a file is one pipeline; give the second one a file of its own"));
+                    let problem = Problem::new(
+                        "yaml.document.second",
+                        self.span(span),
+                        "the file holds a second YAML document",
+                    );
+                    return Err(problem
+                        .help("a file is one pipeline; give the second one a file of its own"));
                 }
                 Event::DocumentStart(..) => {}
                 event => root = Some(self.node(event, span)?),
@@ -142,10 +165,16 @@ impl<'a> Builder<'a> {
         let mut span = self.span(yaml_span);
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(Problem::new("yaml.file.size", span, "the file's anchors and aliases multiply to too many values"));
+            return Err(Problem::new(
+                "yaml.file.size",
+                span,
+                "the file's anchors and aliases multiply to too many values",
+            ));
         }
         let (tag, anchor, content) = match event {
-            Event::Scalar(value, style, anchor, tag) => (tag, anchor, Content::Scalar(self.scalar(&value, style, span))),
+            Event::Scalar(value, style, anchor, tag) => {
+                (tag, anchor, Content::Scalar(self.scalar(&value, style, span)))
+            }
             Event::SequenceStart(_, anchor, tag) => (tag, anchor, self.list(&mut span)?),
             Event::MappingStart(_, anchor, tag) => (tag, anchor, self.mapping(&mut span)?),
             Event::Alias(id) => return self.alias(id, span),
@@ -153,7 +182,10 @@ impl<'a> Builder<'a> {
         };
         if tag.is_some() {
             let place = yaml_span.tag_span().map_or(span, |tag| self.span(tag));
-            self.problems.push(Problem::new("yaml.tag", place, "YAML tags are not used here").help("take the tag away"));
+            self.problems.push(
+                Problem::new("yaml.tag", place, "YAML tags are not used here")
+                    .help("take the tag away"),
+            );
         }
         let node = Node { span, content };
         if anchor > 0 {
@@ -164,7 +196,11 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, id: usize, span: Span) -> Result<Node, Problem> {
         let Some(node) = self.anchors.get(&id) else {
-            return Err(Problem::new("yaml.alias.self", span, "the alias stands inside its own anchor"));
+            return Err(Problem::new(
+                "yaml.alias.self",
+                span,
+                "the alias stands inside its own anchor",
+            ));
         };
         self.nodes += node.nodes();
         Ok(node.clone())
@@ -177,12 +213,18 @@ impl<'a> Builder<'a> {
             Ok(None) => Scalar { value: traced, plain, substituted: false, broken: false },
             Ok(Some(filled)) => {
                 let substituted = filled.runs.iter().any(|run| run.is_variable);
-                Scalar { value: place::substituted(&traced, filled), plain, substituted, broken: false }
+                Scalar {
+                    value: place::substituted(&traced, filled),
+                    plain,
+                    substituted,
+                    broken: false,
+                }
             }
             Err(faults) => {
                 for fault in faults {
                     let place = traced.span_of(fault.place.start, fault.place.end);
-                    self.problems.push(Problem::new(fault.code, place, fault.message).help(fault.help));
+                    self.problems
+                        .push(Problem::new(fault.code, place, fault.message).help(fault.help));
                 }
                 Scalar { value: traced, plain, substituted: true, broken: true }
             }
@@ -218,7 +260,11 @@ impl<'a> Builder<'a> {
                 Event::Scalar(text, ..) => Some(text.into_owned()),
                 event => {
                     let key = self.node(event, at)?;
-                    let problem = Problem::new("yaml.key.type", key.span, format!("a key must be a text, got {}", key.kind()));
+                    let problem = Problem::new(
+                        "yaml.key.type",
+                        key.span,
+                        format!("a key must be a text, got {}", key.kind()),
+                    );
                     self.problems.push(problem);
                     None
                 }
@@ -229,8 +275,18 @@ impl<'a> Builder<'a> {
             if key == "<<" {
                 self.merge(value, &mut merged);
             } else if let Some(first) = seen.get(&key) {
-                let line = 1 + self.text.as_bytes().iter().take(first.start).filter(|&&byte| byte == b'\n').count();
-                let problem = Problem::new("file.key.duplicate", key_span, format!("the key \"{key}\" stands twice"));
+                let line = 1 + self
+                    .text
+                    .as_bytes()
+                    .iter()
+                    .take(first.start)
+                    .filter(|&&byte| byte == b'\n')
+                    .count();
+                let problem = Problem::new(
+                    "file.key.duplicate",
+                    key_span,
+                    format!("the key \"{key}\" stands twice"),
+                );
                 self.problems.push(problem.help(format!("the first one is on line {line}")));
             } else {
                 seen.insert(key.clone(), key_span);
@@ -249,10 +305,16 @@ impl<'a> Builder<'a> {
                     }
                 }
             }
-            Content::List(items) if items.iter().all(|item| matches!(item.content, Content::Mapping(_))) => {
+            Content::List(items)
+                if items.iter().all(|item| matches!(item.content, Content::Mapping(_))) =>
+            {
                 items.into_iter().for_each(|item| self.merge(item, merged));
             }
-            _ => self.problems.push(Problem::new("yaml.merge.type", value.span, "<< merges a mapping, or a list of mappings")),
+            _ => self.problems.push(Problem::new(
+                "yaml.merge.type",
+                value.span,
+                "<< merges a mapping, or a list of mappings",
+            )),
         }
     }
 
@@ -271,23 +333,33 @@ impl<'a> Builder<'a> {
 
 fn syntax_problem(error: &ScanError, text: &str) -> Problem {
     let at = error.marker().byte_offset().unwrap_or(0).min(text.len());
-    let problem = Problem::new("yaml.syntax", Span::new(at, at), format!("the file is not YAML: {}", error.info()));
+    let problem = Problem::new(
+        "yaml.syntax",
+        Span::new(at, at),
+        format!("the file is not YAML: {}", error.info()),
+    );
     match error.kind() {
-        ErrorKind::UnknownAnchor => problem.help("an alias (*name) needs an anchor (&name) before it"),
-        ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabNotAllowed => {
-            problem.help("YAML is indented with spaces, never with tabs")
+        ErrorKind::UnknownAnchor => {
+            problem.help("an alias (*name) needs an anchor (&name) before it")
         }
+        ErrorKind::TabInBlockIndentation
+        | ErrorKind::TabInIndentation
+        | ErrorKind::TabNotAllowed => problem.help("YAML is indented with spaces, never with tabs"),
         ErrorKind::MappingValueNotAllowed | ErrorKind::InvalidColonPlacement => {
             problem.help("a text that holds a colon and a space needs quotes")
         }
-        ErrorKind::InvalidIndentation | ErrorKind::ExpectedBlockMappingKey => problem.help("keys of one mapping stand in the same column"),
+        ErrorKind::InvalidIndentation | ErrorKind::ExpectedBlockMappingKey => {
+            problem.help("keys of one mapping stand in the same column")
+        }
         ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
             problem.help("is a quote before this place never closed?")
         }
         ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => {
             problem.help("is a `{` or `[` before this place never closed, or a comma missing?")
         }
-        ErrorKind::UnclosedFlowCollection { open } => problem.help(format!("the `{open}` is never closed")),
+        ErrorKind::UnclosedFlowCollection { open } => {
+            problem.help(format!("the `{open}` is never closed"))
+        }
         _ => problem,
     }
 }

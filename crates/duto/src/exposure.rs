@@ -13,12 +13,17 @@ pub struct ExposureArgs {
 }
 
 /// An error that says what to do, where an address of the network would be served to everybody.
-pub fn require_guard(address: SocketAddr, is_guarded: bool, allow_anonymous: bool) -> anyhow::Result<()> {
+pub fn require_guard(
+    address: SocketAddr,
+    is_guarded: bool,
+    allow_anonymous: bool,
+) -> anyhow::Result<()> {
     if is_guarded || allow_anonymous || address.ip().is_loopback() {
         return Ok(());
     }
     bail!(
-        "{address} can be reached from the network, and nobody is asked who he is: write `auth:` into the pipeline file, listen on 127.0.0.1, \
+        "{address} can be reached from the network, and nobody is asked who he is: write `auth:` \
+            into the pipeline file, listen on 127.0.0.1, \
          or start with --allow-anonymous where the network is trusted"
     )
 }

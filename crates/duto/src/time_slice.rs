@@ -1,7 +1,8 @@
 //! Asks Linux for short time slices.
 //!
-//! A worker's threads run for some 50 us and sleep again. Since Linux 6.12 a thread may say how long it wants to run at a time (sched_setattr(2),
-//! EEVDF): one that asks for little is let in sooner when it wakes up on a busy machine, and gets no more of the machine for it.
+//! A worker's threads run for some 50 us and sleep again. Since Linux 6.12 a thread may say how
+//! long it wants to run at a time (sched_setattr(2), EEVDF): one that asks for little is let in
+//! sooner when it wakes up on a busy machine, and gets no more of the machine for it.
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -23,22 +24,27 @@ mod linux {
             sched_period: 0,
         };
         // SAFETY: the call writes at most `size` bytes to the struct that it is given.
-        let answer = unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, attributes.size, 0) };
+        let answer = unsafe {
+            libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attributes, attributes.size, 0)
+        };
         if answer == 0 { Ok(attributes) } else { Err(io::Error::last_os_error()) }
     }
 
     pub fn ask(attributes: &libc::sched_attr) -> io::Result<()> {
         // SAFETY: the call only reads the struct that it is given.
-        let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(attributes), 0) };
+        let answer =
+            unsafe { libc::syscall(libc::SYS_sched_setattr, 0, std::ptr::from_ref(attributes), 0) };
         if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
 
-/// Asks for this thread and those that it will start. Where the kernel knows no such wish, or the thread has another scheduling policy than
-/// the usual one, everything stays as it is.
+/// Asks for this thread and those that it will start. Where the kernel knows no such wish, or the
+/// thread has another scheduling policy than the usual one, everything stays as it is.
 #[cfg(target_os = "linux")]
 pub fn ask_for_short_slices() {
-    let is_long = |asked: &libc::sched_attr| asked.sched_policy == libc::SCHED_OTHER as u32 && asked.sched_runtime > linux::SLICE_NS;
+    let is_long = |asked: &libc::sched_attr| {
+        asked.sched_policy == libc::SCHED_OTHER as u32 && asked.sched_runtime > linux::SLICE_NS
+    };
     let Some(asked) = linux::asked().ok().filter(is_long) else { return };
     if let Err(error) = linux::ask(&libc::sched_attr { sched_runtime: linux::SLICE_NS, ..asked }) {
         tracing::debug!(%error, "no short time slices");
@@ -62,7 +68,14 @@ mod tests {
         })
         .join()
         .unwrap();
-        assert_eq!(after.sched_runtime, before.sched_runtime.min(linux::SLICE_NS), "a kernel that knows no slices answers 0");
-        assert_eq!((after.sched_policy, after.sched_nice), (before.sched_policy, before.sched_nice));
+        assert_eq!(
+            after.sched_runtime,
+            before.sched_runtime.min(linux::SLICE_NS),
+            "a kernel that knows no slices answers 0"
+        );
+        assert_eq!(
+            (after.sched_policy, after.sched_nice),
+            (before.sched_policy, before.sched_nice)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What can be wrong with a record: each kind as the declared record allows it, and each one refused by decoding.
+//! What can be wrong with a record: each kind as the declared record allows it, and each one
+//! refused by decoding.
 
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -92,9 +93,13 @@ impl Damage {
             DocumentDamage::Behind(more) => [&body, more.as_bytes()].concat(),
             DocumentDamage::Before(more) => [more, &body].concat(),
             DocumentDamage::InList => [b"[", &body[..], b"]"].concat(),
-            DocumentDamage::SingleQuotes => [b"{'single': 'quotes', ", body.get(1..).unwrap_or_default()].concat(),
+            DocumentDamage::SingleQuotes => {
+                [b"{'single': 'quotes', ", body.get(1..).unwrap_or_default()].concat()
+            }
             DocumentDamage::Key(value) => with_key(&body, value),
-            DocumentDamage::TooDeep => with_key(&body, &[b"[".repeat(max_depth), b"]".repeat(max_depth)].concat()),
+            DocumentDamage::TooDeep => {
+                with_key(&body, &[b"[".repeat(max_depth), b"]".repeat(max_depth)].concat())
+            }
         }
     }
 }
@@ -135,19 +140,31 @@ fn value_damages(field: &Field, next: &mut usize, cleaning: TextCleaning, found:
         }
         Kind::Scalar(column_type) => {
             found.extend(
-                scalar_damages(field, *column_type, cleaning).into_iter().map(|(name, value)| (name, number, Change::Replace(value))),
+                scalar_damages(field, *column_type, cleaning)
+                    .into_iter()
+                    .map(|(name, value)| (name, number, Change::Replace(value))),
             );
         }
     }
 }
 
-fn scalar_damages(field: &Field, column_type: ColumnType, cleaning: TextCleaning) -> Vec<(&'static str, String)> {
+fn scalar_damages(
+    field: &Field,
+    column_type: ColumnType,
+    cleaning: TextCleaning,
+) -> Vec<(&'static str, String)> {
     use ValueKind as V;
-    let fixed = |damages: &[(&'static str, &str)]| damages.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>();
+    let fixed = |damages: &[(&'static str, &str)]| {
+        damages.iter().map(|(name, value)| (*name, (*value).to_owned())).collect::<Vec<_>>()
+    };
     // Of a text that holds a value only one that holds none is bad.
-    let coerced = |plain: &'static str, other: &'static str| if field.rules.coerce { other } else { plain };
+    let coerced =
+        |plain: &'static str, other: &'static str| if field.rules.coerce { other } else { plain };
     let mut damages = match column_type.values() {
-        V::Boolean => fixed(&[("a number as a boolean", "1"), ("a text as a boolean", coerced("\"true\"", "\"maybe\""))]),
+        V::Boolean => fixed(&[
+            ("a number as a boolean", "1"),
+            ("a text as a boolean", coerced("\"true\"", "\"maybe\"")),
+        ]),
         V::SmallInt | V::Integer | V::BigInt => fixed(&[
             ("a boolean as a number", "true"),
             ("a text as a number", coerced("\"12\"", "\"twelve\"")),
@@ -166,7 +183,10 @@ fn scalar_damages(field: &Field, column_type: ColumnType, cleaning: TextCleaning
             ("a text as a number", coerced("\"1.5\"", "\"one and a half\"")),
             ("1e400", "1e400"),
         ]),
-        V::Text(_) => fixed(&[("a number as a text", "12"), ("an object as a text", "{\"text\": \"inside\"}")]),
+        V::Text(_) => fixed(&[
+            ("a number as a text", "12"),
+            ("an object as a text", "{\"text\": \"inside\"}"),
+        ]),
         V::Date => fixed(&[("no such day", "\"2023-02-30\""), ("a number as a date", "20230230")]),
         V::Timestamp | V::Timestamptz => fixed(&[
             ("no such time", "\"2024-05-20T24:61:00Z\""),
@@ -186,8 +206,12 @@ fn scalar_damages(field: &Field, column_type: ColumnType, cleaning: TextCleaning
     }
     damages.extend(too_long(field, column_type, cleaning).map(|value| ("too long", value)));
     if !is_text {
-        damages.extend(beside(&field.rules.minimum, false, -1).map(|value| ("below the minimum", value)));
-        damages.extend(beside(&field.rules.maximum, true, 1).map(|value| ("above the maximum", value)));
+        damages.extend(
+            beside(&field.rules.minimum, false, -1).map(|value| ("below the minimum", value)),
+        );
+        damages.extend(
+            beside(&field.rules.maximum, true, 1).map(|value| ("above the maximum", value)),
+        );
     }
     damages
 }

@@ -20,7 +20,9 @@ fn put_inside(field: &Field, value: &mut Value) {
     match (&field.rules.example, &field.kind) {
         (Some(example), _) => *value = example.clone(),
         (None, Kind::Object(fields)) => put_examples(fields, value),
-        (None, Kind::List(element)) => value.as_array_mut().into_iter().flatten().for_each(|value| put_inside(element, value)),
+        (None, Kind::List(element)) => {
+            value.as_array_mut().into_iter().flatten().for_each(|value| put_inside(element, value))
+        }
         (None, Kind::Scalar(_)) => {}
     }
 }

@@ -47,7 +47,8 @@ impl Latencies {
 
 /// Below 16 each microsecond is a bucket; above, each octave has 16.
 fn bucket(microseconds: u64) -> usize {
-    let shift = (u64::BITS - microseconds.leading_zeros()).saturating_sub(STEPS.trailing_zeros() + 1);
+    let shift =
+        (u64::BITS - microseconds.leading_zeros()).saturating_sub(STEPS.trailing_zeros() + 1);
     (u64::from(shift) * STEPS + (microseconds >> shift)) as usize
 }
 
@@ -65,7 +66,9 @@ mod tests {
 
     #[test]
     fn a_value_is_at_most_a_sixteenth_below_its_buckets_end() {
-        let values = (0..1000).chain((0..63).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + (1 << bit) / 3])).chain([u64::MAX]);
+        let values = (0..1000)
+            .chain((0..63).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + (1 << bit) / 3]))
+            .chain([u64::MAX]);
         for value in values {
             let end = upper_end(bucket(value));
             assert!(end >= value && end - value <= value / 16, "{value} in a bucket up to {end}");

@@ -43,7 +43,8 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// With a seed, the same records come again, but for those values that are the present time. Answers every hint that cannot be followed.
+    /// With a seed, the same records come again, but for those values that are the present time.
+    /// Answers every hint that cannot be followed.
     pub fn new(pipeline: &Pipeline, seed: Option<u64>) -> Result<Self, Vec<Problem>> {
         let source = &pipeline.source;
         Self::of_record(&pipeline.record, pipeline.text, source.key.clone(), source.max_depth, seed)
@@ -79,7 +80,9 @@ impl Generator {
     /// The next bad body, and what is bad about it in a few words. Decoding refuses it.
     pub fn next_bad_payload(&mut self) -> (Vec<u8>, &'static str) {
         let choice = self.random.random_range(0..self.damages.len());
-        let Some(damage) = self.damages.get(choice).cloned() else { return (Vec::new(), damage::EMPTY) };
+        let Some(damage) = self.damages.get(choice).cloned() else {
+            return (Vec::new(), damage::EMPTY);
+        };
         (self.damaged(&damage), damage.name)
     }
 
@@ -94,7 +97,8 @@ impl Generator {
     }
 
     fn damaged(&mut self, damage: &Damage) -> Vec<u8> {
-        let mut writer = Writer::new(&mut self.random, &mut self.memory, self.made, damage.in_field.as_ref());
+        let mut writer =
+            Writer::new(&mut self.random, &mut self.memory, self.made, damage.in_field.as_ref());
         writer.object(&self.fields);
         self.made += 1;
         let body = writer.into_bytes();

@@ -127,7 +127,8 @@ pub fn makers(fields: &[Field]) -> Result<Vec<FieldMaker>, Vec<Problem>> {
 
 /// The paths that a field, or one below it, depends on.
 fn looked_at(field: &Field) -> Vec<String> {
-    let mut paths: Vec<String> = field.rules.generate_when.iter().map(|when| when.field.clone()).collect();
+    let mut paths: Vec<String> =
+        field.rules.generate_when.iter().map(|when| when.field.clone()).collect();
     match &field.rules.generate {
         Some(
             GenerateHint::KeptBy { field, .. }
@@ -145,11 +146,18 @@ fn looked_at(field: &Field) -> Vec<String> {
 }
 
 /// Gives every field outside of lists its path, in the order in which they are written.
-fn set_paths(makers: &mut [FieldMaker], above: &str, looked_at: &[String], known: &mut Vec<String>) {
+fn set_paths(
+    makers: &mut [FieldMaker],
+    above: &str,
+    looked_at: &[String],
+    known: &mut Vec<String>,
+) {
     for maker in makers {
-        maker.path = if above.is_empty() { maker.name.clone() } else { format!("{above}.{}", maker.name) };
+        maker.path =
+            if above.is_empty() { maker.name.clone() } else { format!("{above}.{}", maker.name) };
         let below = format!("{}.", maker.path);
-        maker.remembered = looked_at.iter().any(|path| *path == maker.path || path.starts_with(&below));
+        maker.remembered =
+            looked_at.iter().any(|path| *path == maker.path || path.starts_with(&below));
         known.push(maker.path.clone());
         let path = maker.path.clone();
         if let Maker::Object(fields) | Maker::OneObjectOf { fields, .. } = &mut maker.maker {
@@ -163,13 +171,20 @@ fn unknown_paths(field: &Field, known: &[String], problems: &mut Vec<Problem>) {
     let own = known.iter().position(|path| *path == field.name).unwrap_or(known.len());
     for path in looked_at(field) {
         if !known[..own].contains(&path) {
-            let span = field.rules.generate_when.as_ref().filter(|when| when.field == path).map_or(field.span, |when| when.span);
+            let span = field
+                .rules
+                .generate_when
+                .as_ref()
+                .filter(|when| when.field == path)
+                .map_or(field.span, |when| when.span);
             let problem = Problem::new(
                 "generate.path.unknown",
                 span,
                 format!("`{}` is made from `{path}`, which does not stand before it", field.name),
             );
-            problems.push(problem.help("name a field of the record that stands before this one, such as product.price"));
+            problems.push(problem.help(
+                "name a field of the record that stands before this one, such as product.price",
+            ));
         }
     }
 }
@@ -193,9 +208,10 @@ fn field_maker(field: &Field, next: &mut usize, problems: &mut Vec<Problem>) -> 
         Kind::Object(fields) => {
             let fields = object(fields, next, problems);
             Ok(match &field.rules.generate {
-                Some(GenerateHint::OneOf(objects)) if !objects.is_empty() => {
-                    Maker::OneObjectOf { objects: objects.iter().map(Value::to_string).collect(), fields }
-                }
+                Some(GenerateHint::OneOf(objects)) if !objects.is_empty() => Maker::OneObjectOf {
+                    objects: objects.iter().map(Value::to_string).collect(),
+                    fields,
+                },
                 _ => Maker::Object(fields),
             })
         }
@@ -244,28 +260,50 @@ fn hinted(field: &Field, column_type: ColumnType) -> Result<Option<Maker>, Probl
         Some(GenerateHint::Index { from }) => Maker::Index { from: *from, quoted },
         Some(GenerateHint::Between { low, high, decimals }) => {
             let end = |end: &str, up| {
-                let problem = || Problem::new("generate.between.number", field.span, format!("`{end}` is not a number"));
+                let problem = || {
+                    Problem::new(
+                        "generate.between.number",
+                        field.span,
+                        format!("`{end}` is not a number"),
+                    )
+                };
                 rounded_units(end, *decimals, up).ok_or_else(problem)
             };
             between(field, end(low, true)?, end(high, false)?, *decimals, quoted)?
         }
         Some(GenerateHint::OneOf(values)) if values.is_empty() => {
-            return Err(Problem::new("generate.one_of.empty", field.span, format!("`{}` has no value to choose from", field.name)));
+            return Err(Problem::new(
+                "generate.one_of.empty",
+                field.span,
+                format!("`{}` has no value to choose from", field.name),
+            ));
         }
-        Some(GenerateHint::OneOf(values)) => Maker::OneOf(values.iter().map(Value::to_string).collect()),
+        Some(GenerateHint::OneOf(values)) => {
+            Maker::OneOf(values.iter().map(Value::to_string).collect())
+        }
         Some(GenerateHint::Uuid) => Maker::Uuid,
         Some(GenerateHint::Numbered { prefix, from, to, digits }) => {
             Maker::Numbered { prefix: prefix.clone(), from: *from, to: *to, digits: *digits }
         }
-        Some(GenerateHint::KeptBy { field, renewed }) => Maker::KeptBy { field: field.clone(), renewed: *renewed },
+        Some(GenerateHint::KeptBy { field, renewed }) => {
+            Maker::KeptBy { field: field.clone(), renewed: *renewed }
+        }
         Some(GenerateHint::ProductOf(paths)) => Maker::ProductOf(paths.clone()),
         Some(GenerateHint::Alive { from, count }) => Maker::Alive { from: *from, count: *count },
-        Some(GenerateHint::KeptOneOf { field, values }) => {
-            Maker::KeptOneOf { field: field.clone(), values: values.iter().map(Value::to_string).collect() }
+        Some(GenerateHint::KeptOneOf { field, values }) => Maker::KeptOneOf {
+            field: field.clone(),
+            values: values.iter().map(Value::to_string).collect(),
+        },
+        Some(GenerateHint::Steps { field, steps }) => {
+            Maker::Steps { field: field.clone(), steps: steps.clone() }
         }
-        Some(GenerateHint::Steps { field, steps }) => Maker::Steps { field: field.clone(), steps: steps.clone() },
         Some(GenerateHint::Later { field, least_seconds, most_seconds, ago_seconds }) => {
-            Maker::Later { field: field.clone(), least_seconds: *least_seconds, most_seconds: *most_seconds, ago_seconds: *ago_seconds }
+            Maker::Later {
+                field: field.clone(),
+                least_seconds: *least_seconds,
+                most_seconds: *most_seconds,
+                ago_seconds: *ago_seconds,
+            }
         }
         Some(GenerateHint::Length { .. } | GenerateHint::Probability(_)) | None => return Ok(None),
     }))
@@ -278,17 +316,25 @@ fn by_type(field: &Field, column_type: ColumnType) -> Result<Maker, Problem> {
         ValueKind::SmallInt => number(field, 0, i16::MAX.into())?,
         ValueKind::Integer => number(field, 0, i32::MAX.into())?,
         ValueKind::BigInt => number(field, 0, i64::MAX.into())?,
-        ValueKind::Real | ValueKind::DoublePrecision => number(field, DEFAULT_DECIMALS, i128::from(i32::MAX))?,
+        ValueKind::Real | ValueKind::DoublePrecision => {
+            number(field, DEFAULT_DECIMALS, i128::from(i32::MAX))?
+        }
         ValueKind::Numeric(limits) => {
-            let (precision, scale) = limits.unwrap_or((UNCONSTRAINED_SCALE.unsigned_abs(), UNCONSTRAINED_SCALE));
+            let (precision, scale) =
+                limits.unwrap_or((UNCONSTRAINED_SCALE.unsigned_abs(), UNCONSTRAINED_SCALE));
             let decimals = DEFAULT_DECIMALS.min(scale.max(0).unsigned_abs().into());
-            let whole_digits = u32::from(precision).saturating_sub(scale.max(0).unsigned_abs().into());
+            let whole_digits =
+                u32::from(precision).saturating_sub(scale.max(0).unsigned_abs().into());
             let digits = limits.map_or(u32::from(precision), |_| whole_digits + decimals);
-            number(field, decimals, 10_i128.checked_pow(digits).map_or(i128::MAX, |limit| limit - 1))?
+            number(
+                field,
+                decimals,
+                10_i128.checked_pow(digits).map_or(i128::MAX, |limit| limit - 1),
+            )?
         }
-        ValueKind::Text(_) if !rules.allowed.is_empty() => {
-            Maker::OneOf(rules.allowed.iter().map(|text| Value::from(text.as_str()).to_string()).collect())
-        }
+        ValueKind::Text(_) if !rules.allowed.is_empty() => Maker::OneOf(
+            rules.allowed.iter().map(|text| Value::from(text.as_str()).to_string()).collect(),
+        ),
         ValueKind::Text(_) | ValueKind::Jsonb | ValueKind::Formed(_) if rules.example.is_some() => {
             Maker::OneOf(rules.example.iter().map(Value::to_string).collect())
         }
@@ -296,7 +342,9 @@ fn by_type(field: &Field, column_type: ColumnType) -> Result<Maker, Problem> {
         ValueKind::Date => Maker::Today,
         ValueKind::Timestamp | ValueKind::Timestamptz => Maker::Now,
         ValueKind::Formed(_) if column_type == ColumnType::Uuid => Maker::Uuid,
-        ValueKind::Formed(form) => Maker::OneOf(form.examples.iter().map(|text| Value::from(*text).to_string()).collect()),
+        ValueKind::Formed(form) => {
+            Maker::OneOf(form.examples.iter().map(|text| Value::from(*text).to_string()).collect())
+        }
         ValueKind::Jsonb => Maker::Document,
         ValueKind::Bytea => {
             let (least, most) = lengths(field, u32::MAX, 12)?;
@@ -307,7 +355,9 @@ fn by_type(field: &Field, column_type: ColumnType) -> Result<Maker, Problem> {
 
 /// A number within the declared ends; `limit` is the type's own, in units of the last decimal.
 fn number(field: &Field, decimals: u32, limit: i128) -> Result<Maker, Problem> {
-    let end = |bound: &Option<String>, up| bound.as_ref().and_then(|bound| rounded_units(bound, decimals, up));
+    let end = |bound: &Option<String>, up| {
+        bound.as_ref().and_then(|bound| rounded_units(bound, decimals, up))
+    };
     let unit = 10_i128.pow(decimals);
     let spread = DEFAULT_SPREAD * unit;
     let (low, high) = match (end(&field.rules.minimum, true), end(&field.rules.maximum, false)) {
@@ -319,8 +369,18 @@ fn number(field: &Field, decimals: u32, limit: i128) -> Result<Maker, Problem> {
     between(field, low.clamp(-limit, limit), high.clamp(-limit, limit), decimals, false)
 }
 
-fn between(field: &Field, low: i128, high: i128, decimals: u32, quoted: bool) -> Result<Maker, Problem> {
-    if low > high { Err(empty_range(field)) } else { Ok(Maker::Between { low, high, decimals, quoted }) }
+fn between(
+    field: &Field,
+    low: i128,
+    high: i128,
+    decimals: u32,
+    quoted: bool,
+) -> Result<Maker, Problem> {
+    if low > high {
+        Err(empty_range(field))
+    } else {
+        Ok(Maker::Between { low, high, decimals, quoted })
+    }
 }
 
 fn words(field: &Field, limit: u32) -> Result<Maker, Problem> {
@@ -335,5 +395,9 @@ fn lengths(field: &Field, limit: u32, usual: u32) -> Result<(u32, u32), Problem>
 }
 
 fn empty_range(field: &Field) -> Problem {
-    Problem::new("generate.range.empty", field.span, format!("no value of `{}` lies between its least and its most", field.name))
+    Problem::new(
+        "generate.range.empty",
+        field.span,
+        format!("no value of `{}` lies between its least and its most", field.name),
+    )
 }

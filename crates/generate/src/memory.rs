@@ -1,8 +1,10 @@
-//! What a value may depend on: the values before it in its record, and what was kept of earlier records.
+//! What a value may depend on: the values before it in its record, and what was kept of earlier
+//! records.
 
 use std::collections::{HashMap, HashSet};
 
-/// Of one field so many values are kept at most; then all are forgotten, so that a long run does not grow.
+/// Of one field so many values are kept at most; then all are forgotten, so that a long run does
+/// not grow.
 const MOST_KEPT: usize = 100_000;
 
 #[derive(Debug, Default)]
@@ -42,7 +44,13 @@ impl Memory {
     }
 
     /// What goes with a value, unless it is to be renewed.
-    pub fn kept(&mut self, field: usize, with: &str, renew: bool, make: impl FnOnce() -> String) -> String {
+    pub fn kept(
+        &mut self,
+        field: usize,
+        with: &str,
+        renew: bool,
+        make: impl FnOnce() -> String,
+    ) -> String {
         if self.kept.len() > MOST_KEPT {
             self.kept.clear();
         }
@@ -58,7 +66,12 @@ impl Memory {
     }
 
     /// What goes with a value becomes what it makes of what was kept of it last.
-    pub fn go_on(&mut self, field: usize, with: &str, next: impl FnOnce(Option<&str>) -> String) -> String {
+    pub fn go_on(
+        &mut self,
+        field: usize,
+        with: &str,
+        next: impl FnOnce(Option<&str>) -> String,
+    ) -> String {
         if self.kept.len() > MOST_KEPT {
             self.kept.clear();
         }
@@ -73,8 +86,16 @@ impl Memory {
         self.ended.insert((path.to_owned(), value.to_owned()));
     }
 
-    /// One of a field's living numbers: the one at this place among so many. One that has ended makes room for the next.
-    pub fn living(&mut self, field: usize, path: &str, place: usize, count: usize, from: i64) -> i64 {
+    /// One of a field's living numbers: the one at this place among so many. One that has ended
+    /// makes room for the next.
+    pub fn living(
+        &mut self,
+        field: usize,
+        path: &str,
+        place: usize,
+        count: usize,
+        from: i64,
+    ) -> i64 {
         let (numbers, next) = self.alive.entry(field).or_insert_with(|| (Vec::new(), from));
         while numbers.len() < count {
             numbers.push(*next);
@@ -90,7 +111,8 @@ impl Memory {
         *number
     }
 
-    /// The exact product of the numbers at these paths, as a decimal's units and its decimals; None where one is missing or no number.
+    /// The exact product of the numbers at these paths, as a decimal's units and its decimals; None
+    /// where one is missing or no number.
     pub fn product(&self, paths: &[String]) -> Option<(i128, u32)> {
         paths.iter().try_fold((1i128, 0u32), |(units, decimals), path| {
             let text = self.value(path)?;

@@ -1,4 +1,5 @@
-//! When the next record is due. Each due time is counted from the start, so that small delays never add up.
+//! When the next record is due. Each due time is counted from the start, so that small delays never
+//! add up.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,8 @@ impl Pace {
         due.saturating_sub(now.saturating_duration_since(self.start))
     }
 
-    /// Counts one record. Those that are overdue come at once, so that the mean rate holds after a halt.
+    /// Counts one record. Those that are overdue come at once, so that the mean rate holds after a
+    /// halt.
     pub fn take(&mut self) {
         self.taken += 1;
     }
@@ -39,7 +41,10 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start, Some(4.0));
         for (late_ms, wait_ms) in [(0, 0), (0, 250), (100, 150), (251, 249), (5000, 0), (5000, 0)] {
-            assert_eq!(pace.wait(start + Duration::from_millis(late_ms)), Duration::from_millis(wait_ms));
+            assert_eq!(
+                pace.wait(start + Duration::from_millis(late_ms)),
+                Duration::from_millis(wait_ms)
+            );
             if wait_ms == 0 || late_ms > 0 {
                 pace.take();
             }
@@ -55,6 +60,9 @@ mod tests {
         let mut pace = Pace::new(start, None);
         pace.take();
         assert_eq!(pace.wait(start), Duration::ZERO);
-        assert!(Pace { taken: 1, ..Pace::new(start, Some(0.0)) }.wait(start) > Duration::from_secs(1 << 40));
+        assert!(
+            Pace { taken: 1, ..Pace::new(start, Some(0.0)) }.wait(start)
+                > Duration::from_secs(1 << 40)
+        );
     }
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::tally::Message;
 
-/// A record that waits to be sent again. The greatest is the one that is due first, as a heap wants it.
+/// A record that waits to be sent again. The greatest is the one that is due first, as a heap wants
+/// it.
 #[derive(Debug)]
 pub struct Retry {
     pub due: Instant,

@@ -31,9 +31,11 @@ pub struct GenerateSettings {
     pub repeat_fraction: f64,
     /// Payload bytes that may wait for their outcome.
     pub max_in_flight_bytes: usize,
-    /// How often a failed send is tried again. A send whose outcome was lost may have been stored: its retry is then a repeat.
+    /// How often a failed send is tried again. A send whose outcome was lost may have been stored:
+    /// its retry is then a repeat.
     pub max_retries: u32,
-    /// The pause before the first retry; it doubles with each, up to `retry_backoff_max`, less a random part.
+    /// The pause before the first retry; it doubles with each, up to `retry_backoff_max`, less a
+    /// random part.
     pub retry_backoff: Duration,
     pub retry_backoff_max: Duration,
     /// How long the outcomes of what is in flight are waited for after the shutdown.
@@ -92,8 +94,8 @@ pub struct GenerateReport {
     pub errors: BTreeMap<String, u64>,
 }
 
-/// Sends until the count is reached or the shutdown is asked for, then waits for what is in flight. The observer is called a few times a
-/// second and once at the end.
+/// Sends until the count is reached or the shutdown is asked for, then waits for what is in flight.
+/// The observer is called a few times a second and once at the end.
 pub fn run(
     generator: &mut Generator,
     producer: &dyn Producer,
@@ -152,11 +154,13 @@ impl Run<'_> {
         !self.tally.queue_full && self.tally.in_flight_bytes < self.settings.max_in_flight_bytes
     }
 
-    /// Hands a record to the producer. A full queue is no failure: the record waits its turn without spending a retry.
+    /// Hands a record to the producer. A full queue is no failure: the record waits its turn
+    /// without spending a retry.
     fn attempt(&mut self, message: Arc<Message>, attempts: u32) {
         let (outcomes, kept) = (self.outcomes_in.clone(), Arc::clone(&message));
         let report = Box::new(move |result| {
-            // Nobody listens any more once the run has ended: then the record counts as failed already.
+            // Nobody listens any more once the run has ended: then the record counts as failed
+            // already.
             let _ = outcomes.send((kept, attempts, result));
         });
         let record = OutgoingRecord {
@@ -181,7 +185,11 @@ impl Run<'_> {
 
     /// Waits at most so long for one outcome, then takes all that are there.
     fn take_outcomes(&mut self, wait: Duration) {
-        let first = if wait.is_zero() { self.outcomes.try_recv().ok() } else { self.outcomes.recv_timeout(wait).ok() };
+        let first = if wait.is_zero() {
+            self.outcomes.try_recv().ok()
+        } else {
+            self.outcomes.recv_timeout(wait).ok()
+        };
         let mut next = first;
         while let Some((message, attempts, result)) = next {
             match result {
@@ -196,7 +204,11 @@ impl Run<'_> {
         let may_help = matches!(error, LogError::Unreachable { .. } | LogError::QueueFull);
         *self.tally.errors.entry(error.to_string()).or_default() += 1;
         if may_help && attempts < self.settings.max_retries {
-            let pause = backoff::pause(self.settings.retry_backoff, self.settings.retry_backoff_max, attempts);
+            let pause = backoff::pause(
+                self.settings.retry_backoff,
+                self.settings.retry_backoff_max,
+                attempts,
+            );
             self.tally.retry_at(Instant::now() + pause, attempts + 1, message);
             self.tally.progress.retried += 1;
         } else {
@@ -217,6 +229,9 @@ impl Run<'_> {
 
     /// How long until a retry is due.
     fn next_retry(&self) -> Duration {
-        self.tally.retries.peek().map_or(Duration::MAX, |retry| retry.due.saturating_duration_since(Instant::now()))
+        self.tally
+            .retries
+            .peek()
+            .map_or(Duration::MAX, |retry| retry.due.saturating_duration_since(Instant::now()))
     }
 }

@@ -1,4 +1,5 @@
-//! A run against a producer that fails and delays as the case has it: what is under test is the pace and the patience, not the log.
+//! A run against a producer that fails and delays as the case has it: what is under test is the
+//! pace and the patience, not the log.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -84,7 +85,10 @@ impl Producer for Scripted {
         let result = match (self.script)(self.calls.fetch_add(1, Ordering::SeqCst)) {
             Answer::Stored => {
                 let mut stored = self.stored.lock().unwrap();
-                stored.push((record.key.map(<[u8]>::to_vec), record.payload.unwrap_or_default().to_vec()));
+                stored.push((
+                    record.key.map(<[u8]>::to_vec),
+                    record.payload.unwrap_or_default().to_vec(),
+                ));
                 Ok(Sent { partition: 0, offset: stored.len() as i64 - 1 })
             }
             Answer::FailedLater(error) => Err(error),
@@ -96,7 +100,11 @@ impl Producer for Scripted {
         };
         let waiting = self.waiting_bytes.fetch_add(bytes, Ordering::SeqCst) + bytes;
         self.most_waiting_bytes.fetch_max(waiting, Ordering::SeqCst);
-        self.due.as_ref().unwrap().send((Instant::now() + self.delay, outcome, result, bytes)).unwrap();
+        self.due
+            .as_ref()
+            .unwrap()
+            .send((Instant::now() + self.delay, outcome, result, bytes))
+            .unwrap();
         Ok(())
     }
 
@@ -114,12 +122,18 @@ fn refused() -> LogError {
 }
 
 fn quick(count: u64) -> GenerateSettings {
-    GenerateSettings { count: Some(count), retry_backoff: Duration::from_millis(2), ..GenerateSettings::default() }
+    GenerateSettings {
+        count: Some(count),
+        retry_backoff: Duration::from_millis(2),
+        ..GenerateSettings::default()
+    }
 }
 
 fn run_sales(producer: &Scripted, settings: &GenerateSettings) -> (GenerateReport, Vec<Progress>) {
     let mut heard = Vec::new();
-    let report = run(&mut generator(&sales(), 1), producer, "sales", settings, &mut |progress| heard.push(progress));
+    let report = run(&mut generator(&sales(), 1), producer, "sales", settings, &mut |progress| {
+        heard.push(progress)
+    });
     (report, heard)
 }
 
@@ -135,7 +149,11 @@ fn sends_do_not_wait_for_each_other() {
     assert_eq!(producer.stored().len(), 2000);
     // One blocking send after the other would take 200 s.
     assert!(report.seconds < 20.0, "{report:?}");
-    assert!(report.send_latency_p50_ms >= 100.0 && report.send_latency_max_ms >= report.send_latency_p99_ms, "{report:?}");
+    assert!(
+        report.send_latency_p50_ms >= 100.0
+            && report.send_latency_max_ms >= report.send_latency_p99_ms,
+        "{report:?}"
+    );
     assert_eq!(heard.last().map(|progress| (progress.sent, progress.in_flight)), Some((2000, 0)));
 }
 
@@ -153,18 +171,48 @@ fn what_is_in_flight_is_bounded_by_bytes() {
 #[test]
 fn a_failed_send_is_tried_again_until_its_retries_are_spent() {
     let cases: [(Script, (u64, u64, u64)); 5] = [
-        (Box::new(|call| if call % 3 == 0 { Answer::FailedLater(unreachable()) } else { Answer::Stored }), (100, 0, 49)),
-        (Box::new(|call| if call < 40 { Answer::RefusedAtOnce(unreachable()) } else { Answer::Stored }), (100, 0, 40)),
+        (
+            Box::new(|call| {
+                if call % 3 == 0 { Answer::FailedLater(unreachable()) } else { Answer::Stored }
+            }),
+            (100, 0, 49),
+        ),
+        (
+            Box::new(
+                |call| {
+                    if call < 40 { Answer::RefusedAtOnce(unreachable()) } else { Answer::Stored }
+                },
+            ),
+            (100, 0, 40),
+        ),
         (Box::new(|_| Answer::FailedLater(unreachable())), (0, 100, 500)),
-        (Box::new(|call| if call < 10 { Answer::FailedLater(refused()) } else { Answer::Stored }), (90, 10, 0)),
-        (Box::new(|call| if call < 10 { Answer::RefusedAtOnce(refused()) } else { Answer::Stored }), (90, 10, 0)),
+        (
+            Box::new(
+                |call| if call < 10 { Answer::FailedLater(refused()) } else { Answer::Stored },
+            ),
+            (90, 10, 0),
+        ),
+        (
+            Box::new(
+                |call| if call < 10 { Answer::RefusedAtOnce(refused()) } else { Answer::Stored },
+            ),
+            (90, 10, 0),
+        ),
     ];
     for (case, (script, expected)) in cases.into_iter().enumerate() {
         let producer = Scripted::new(Duration::ZERO, script);
         let (report, _) = run_sales(&producer, &quick(100));
-        assert_eq!((report.sent, report.failed), (expected.0, expected.1), "case {case}: {report:?}");
+        assert_eq!(
+            (report.sent, report.failed),
+            (expected.0, expected.1),
+            "case {case}: {report:?}"
+        );
         assert!(report.retried.abs_diff(expected.2) <= 1, "case {case}: {report:?}");
-        assert_eq!(report.errors.values().sum::<u64>(), report.retried + report.failed, "case {case}");
+        assert_eq!(
+            report.errors.values().sum::<u64>(),
+            report.retried + report.failed,
+            "case {case}"
+        );
         assert_eq!(producer.stored().len() as u64, expected.0, "case {case}");
     }
     let producer = Scripted::new(Duration::ZERO, |_| Answer::FailedLater(refused()));
@@ -174,13 +222,15 @@ fn a_failed_send_is_tried_again_until_its_retries_are_spent() {
 
 #[test]
 fn a_full_queue_is_waited_for_and_costs_no_retry() {
-    let producer =
-        Scripted::new(Duration::ZERO, |call| if call % 4 == 3 { Answer::RefusedAtOnce(LogError::QueueFull) } else { Answer::Stored });
+    let producer = Scripted::new(Duration::ZERO, |call| {
+        if call % 4 == 3 { Answer::RefusedAtOnce(LogError::QueueFull) } else { Answer::Stored }
+    });
     let settings = GenerateSettings { max_retries: 0, ..quick(60) };
     let (report, _) = run_sales(&producer, &settings);
     assert_eq!(sums(&report), (60, 0, 0));
     assert_eq!(report.errors, BTreeMap::new());
-    let numbers: std::collections::BTreeSet<_> = producer.stored().into_iter().map(|(key, _)| key).collect();
+    let numbers: std::collections::BTreeSet<_> =
+        producer.stored().into_iter().map(|(key, _)| key).collect();
     assert_eq!(numbers.len(), 60, "none lost, none twice");
 }
 
@@ -206,7 +256,10 @@ fn the_shares_of_bad_and_repeated_records_are_kept() {
     let settings = GenerateSettings { bad_fraction: 0.1, repeat_fraction: 0.2, ..quick(3000) };
     let (report, _) = run_sales(&producer, &settings);
     assert_eq!(report.sent, 3000);
-    assert!((200..400).contains(&report.bad) && (450..750).contains(&report.repeated), "{report:?}");
+    assert!(
+        (200..400).contains(&report.bad) && (450..750).contains(&report.repeated),
+        "{report:?}"
+    );
 
     let stored = producer.stored();
     let mut seen: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
@@ -223,7 +276,8 @@ fn the_shares_of_bad_and_repeated_records_are_kept() {
 
 #[test]
 fn a_shutdown_ends_the_run_and_counts_what_has_no_outcome() {
-    let producer = Scripted::new(Duration::ZERO, |call| if call < 5 { Answer::Never } else { Answer::Stored });
+    let producer =
+        Scripted::new(Duration::ZERO, |call| if call < 5 { Answer::Never } else { Answer::Stored });
     let settings = GenerateSettings {
         count: None,
         rate_per_second: Some(100.0),
@@ -231,13 +285,18 @@ fn a_shutdown_ends_the_run_and_counts_what_has_no_outcome() {
         ..GenerateSettings::default()
     };
     let mut progress = Vec::new();
-    let report = run(&mut generator(&sales(), 1), &producer, "sales", &settings, &mut |now: Progress| {
-        progress.push(now);
-        if now.sent >= 20 {
-            settings.shutdown.store(true, Ordering::SeqCst);
-        }
-    });
+    let report =
+        run(&mut generator(&sales(), 1), &producer, "sales", &settings, &mut |now: Progress| {
+            progress.push(now);
+            if now.sent >= 20 {
+                settings.shutdown.store(true, Ordering::SeqCst);
+            }
+        });
     assert_eq!(report.failed, 5);
     assert!(report.sent >= 20 && report.seconds < 10.0, "{report:?}");
-    assert!(progress.windows(2).all(|pair| pair[0].sent <= pair[1].sent && pair[0].seconds <= pair[1].seconds));
+    assert!(
+        progress
+            .windows(2)
+            .all(|pair| pair[0].sent <= pair[1].sent && pair[0].seconds <= pair[1].seconds)
+    );
 }

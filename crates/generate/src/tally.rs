@@ -63,14 +63,21 @@ impl Tally {
         }
     }
 
-    /// The next record to send, good, bad or repeated as the settings' shares have it. It counts as in flight from here on.
-    pub fn next_message(&mut self, generator: &mut Generator, settings: &GenerateSettings) -> Message {
+    /// The next record to send, good, bad or repeated as the settings' shares have it. It counts as
+    /// in flight from here on.
+    pub fn next_message(
+        &mut self,
+        generator: &mut Generator,
+        settings: &GenerateSettings,
+    ) -> Message {
         let lot: f64 = generator.random().random();
         let (payload, key, nature) = if lot < settings.bad_fraction {
             let (payload, _) = generator.next_bad_payload();
             let key = generator.key(&payload);
             (payload, key, Nature::Bad)
-        } else if lot < settings.bad_fraction + settings.repeat_fraction && !self.remembered.is_empty() {
+        } else if lot < settings.bad_fraction + settings.repeat_fraction
+            && !self.remembered.is_empty()
+        {
             let choice = generator.random().random_range(0..self.remembered.len());
             let (payload, key) = self.remembered.get(choice).cloned().unwrap_or_default();
             (payload, key, Nature::Repeated)

@@ -34,25 +34,58 @@ fn bounded(mut field: Field, minimum: &str, maximum: Option<&str>) -> Field {
 
 /// The sales record with the hints of its generator.
 pub fn sales() -> RecordDefinition {
-    let between = |low: &str, high: &str, decimals| GenerateHint::Between { low: low.to_owned(), high: high.to_owned(), decimals };
+    let between = |low: &str, high: &str, decimals| GenerateHint::Between {
+        low: low.to_owned(),
+        high: high.to_owned(),
+        decimals,
+    };
     let item = vec![
         hinted("item_id?", ColumnType::BigInt, GenerateHint::Index { from: 0 }),
         bounded(hinted("qty", ColumnType::Integer, between("1", "5", 0)), "0", None),
-        bounded(hinted("value_unit", ColumnType::Numeric(None), between("10", "500", 2)), "0", None),
-        field("item?", Kind::Scalar(ColumnType::Text), Rules { generate: Some(GenerateHint::Probability(0.0)), ..Rules::default() }),
+        bounded(
+            hinted("value_unit", ColumnType::Numeric(None), between("10", "500", 2)),
+            "0",
+            None,
+        ),
+        field(
+            "item?",
+            Kind::Scalar(ColumnType::Text),
+            Rules { generate: Some(GenerateHint::Probability(0.0)), ..Rules::default() },
+        ),
     ];
-    let length = Rules { generate: Some(GenerateHint::Length { low: 1, high: 5 }), ..Rules::default() };
-    let items = field("order_items", Kind::List(Box::new(field("item", Kind::Object(item), Rules::default()))), length);
-    RecordDefinition { fields: vec![hinted("order_number", ColumnType::BigInt, GenerateHint::Sequence { from: 1 }), items] }
+    let length =
+        Rules { generate: Some(GenerateHint::Length { low: 1, high: 5 }), ..Rules::default() };
+    let items = field(
+        "order_items",
+        Kind::List(Box::new(field("item", Kind::Object(item), Rules::default()))),
+        length,
+    );
+    RecordDefinition {
+        fields: vec![
+            hinted("order_number", ColumnType::BigInt, GenerateHint::Sequence { from: 1 }),
+            items,
+        ],
+    }
 }
 
 /// Every type and every rule, without hints.
 fn everything() -> RecordDefinition {
     use ColumnType as T;
-    let lengths = |least, most| Rules { min_length: Some(least), max_length: Some(most), ..Rules::default() };
-    let allowed = Rules { allowed: vec!["page_view".to_owned(), "it's \"quoted\"".to_owned()], ..Rules::default() };
-    let address = Kind::Object(vec![scalar("city", T::Text), field("zip?", Kind::Scalar(T::Varchar(8)), lengths(8, 9))]);
-    let grid = Kind::List(Box::new(field("item", Kind::List(Box::new(scalar("item", T::SmallInt))), lengths(0, 2))));
+    let lengths =
+        |least, most| Rules { min_length: Some(least), max_length: Some(most), ..Rules::default() };
+    let allowed = Rules {
+        allowed: vec!["page_view".to_owned(), "it's \"quoted\"".to_owned()],
+        ..Rules::default()
+    };
+    let address = Kind::Object(vec![
+        scalar("city", T::Text),
+        field("zip?", Kind::Scalar(T::Varchar(8)), lengths(8, 9)),
+    ]);
+    let grid = Kind::List(Box::new(field(
+        "item",
+        Kind::List(Box::new(scalar("item", T::SmallInt))),
+        lengths(0, 2),
+    )));
     let fields = vec![
         scalar("boolean", T::Boolean),
         bounded(scalar("small", T::SmallInt), "32000", None),
@@ -86,7 +119,12 @@ pub fn generator(record: &RecordDefinition, seed: u64) -> Generator {
 fn rejects(record: &RecordDefinition, bodies: &[Vec<u8>]) -> Vec<Reject> {
     let mut batch = Batch::default();
     for (offset, body) in (0..).zip(bodies) {
-        batch.push(Place { partition: 0, offset, leader_epoch: 0, timestamp_ms: 0 }, None, Some(body), None);
+        batch.push(
+            Place { partition: 0, offset, leader_epoch: 0, timestamp_ms: 0 },
+            None,
+            Some(body),
+            None,
+        );
     }
     Decoder::of_record(record, TextCleaning::default(), 1 << 20, MAX_DEPTH).decode(&batch).rejects
 }
@@ -102,7 +140,9 @@ fn a_good_record_is_taken() {
 
 #[test]
 fn each_kind_of_bad_record_is_refused() {
-    for (record, least_kinds) in [(sales(), 25), (everything(), 35), (RecordDefinition::default(), 14)] {
+    for (record, least_kinds) in
+        [(sales(), 25), (everything(), 35), (RecordDefinition::default(), 14)]
+    {
         let mut generator = generator(&record, 2);
         let mut kinds = BTreeSet::new();
         for damage in generator.damages.clone() {
@@ -110,7 +150,14 @@ fn each_kind_of_bad_record_is_refused() {
             for _ in 0..20 {
                 let body = generator.damaged(&damage);
                 let rejects = rejects(&record, std::slice::from_ref(&body));
-                assert_eq!(rejects.len(), 1, "{} in {:?}: {}", damage.name, damage.in_field, String::from_utf8_lossy(&body));
+                assert_eq!(
+                    rejects.len(),
+                    1,
+                    "{} in {:?}: {}",
+                    damage.name,
+                    damage.in_field,
+                    String::from_utf8_lossy(&body)
+                );
             }
         }
         assert!(kinds.len() >= least_kinds, "{}: {kinds:?}", kinds.len());
@@ -135,8 +182,14 @@ fn a_bad_field_is_refused_for_what_it_is() {
             "not UTF-8" => &["utf8"],
             "nested too deep" => &["depth"],
             "empty" => &["empty"],
-            "a boolean as a number" | "a text as a number" | "a fraction as an integer" | "a list at the top" => &["type"],
-            "a number as a text" | "an object as a text" | "an object instead of a list" | "a text instead of an object" => &["type"],
+            "a boolean as a number"
+            | "a text as a number"
+            | "a fraction as an integer"
+            | "a list at the top" => &["type"],
+            "a number as a text"
+            | "an object as a text"
+            | "an object instead of a list"
+            | "a text instead of an object" => &["type"],
             _ => &["json"],
         };
         assert!(rules.contains(&reject.rule.as_str()), "{}: {}", damage.name, reject.reason);
@@ -168,7 +221,10 @@ fn hints_are_followed() {
 #[test]
 fn a_value_may_be_a_text_and_a_choice() {
     let users = GenerateHint::OneOf(vec![json!("USER001"), json!("USER\n002")]);
-    let fields = vec![hinted("user_id", ColumnType::Text, users), hinted("page", ColumnType::Text, GenerateHint::Sequence { from: 7 })];
+    let fields = vec![
+        hinted("user_id", ColumnType::Text, users),
+        hinted("page", ColumnType::Text, GenerateHint::Sequence { from: 7 }),
+    ];
     let mut generator = generator(&RecordDefinition { fields }, 5);
     let mut seen = BTreeSet::new();
     for page in 7..107 {
@@ -183,29 +239,50 @@ fn a_value_may_be_a_text_and_a_choice() {
 /// Packages as they travel: each begins, goes on step by step in time, and comes to an end.
 #[test]
 fn packages_live_through_their_steps() {
-    let steps = [("SENT", vec!["ON THE ROAD"]), ("ON THE ROAD", vec!["ON THE ROAD", "DELIVERED", "LOST"])];
-    let steps = steps.into_iter().map(|(from, to)| (from.to_owned(), to.into_iter().map(str::to_owned).collect())).collect();
+    let steps =
+        [("SENT", vec!["ON THE ROAD"]), ("ON THE ROAD", vec!["ON THE ROAD", "DELIVERED", "LOST"])];
+    let steps = steps
+        .into_iter()
+        .map(|(from, to)| (from.to_owned(), to.into_iter().map(str::to_owned).collect()))
+        .collect();
     let id = || "id".to_owned();
     let fields = vec![
         hinted("id", ColumnType::Integer, GenerateHint::Alive { from: 100, count: 5 }),
-        hinted("city", ColumnType::Text, GenerateHint::KeptOneOf { field: id(), values: vec![json!("Natal"), json!("Acre")] }),
+        hinted(
+            "city",
+            ColumnType::Text,
+            GenerateHint::KeptOneOf { field: id(), values: vec![json!("Natal"), json!("Acre")] },
+        ),
         hinted("status", ColumnType::Text, GenerateHint::Steps { field: id(), steps }),
         hinted(
             "at",
             ColumnType::Timestamptz,
-            GenerateHint::Later { field: id(), least_seconds: 3_600, most_seconds: 7_200, ago_seconds: 864_000 },
+            GenerateHint::Later {
+                field: id(),
+                least_seconds: 3_600,
+                most_seconds: 7_200,
+                ago_seconds: 864_000,
+            },
         ),
     ];
     let record = RecordDefinition { fields };
     let mut generator = generator(&record, 8);
-    let mut packages: std::collections::BTreeMap<i64, Vec<(String, String, String)>> = std::collections::BTreeMap::new();
+    let mut packages: std::collections::BTreeMap<i64, Vec<(String, String, String)>> =
+        std::collections::BTreeMap::new();
     for _ in 0..500 {
         let body: Value = serde_json::from_slice(&generator.next_payload()).unwrap();
         let text = |key: &str| body[key].as_str().unwrap().to_owned();
-        packages.entry(body["id"].as_i64().unwrap()).or_default().push((text("status"), text("city"), text("at")));
+        packages.entry(body["id"].as_i64().unwrap()).or_default().push((
+            text("status"),
+            text("city"),
+            text("at"),
+        ));
     }
     assert!(packages.len() > 50, "{}", packages.len());
-    assert_eq!(packages.keys().copied().collect::<Vec<_>>(), (100..100 + packages.len() as i64).collect::<Vec<_>>());
+    assert_eq!(
+        packages.keys().copied().collect::<Vec<_>>(),
+        (100..100 + packages.len() as i64).collect::<Vec<_>>()
+    );
     let is_end = |status: &str| ["DELIVERED", "LOST"].contains(&status);
     let mut open = 0;
     for (id, events) in &packages {
@@ -224,17 +301,30 @@ fn packages_live_through_their_steps() {
 fn a_seed_decides_the_records() {
     let mut record = everything();
     record.fields.retain(|field| !field.name.contains("time") && field.name != "date");
-    let bodies = |seed| {
-        let mut generator = generator(&record, seed);
-        (0..50).map(|n| if n % 5 == 0 { generator.next_bad_payload().0 } else { generator.next_payload() }).collect::<Vec<_>>()
-    };
+    let bodies =
+        |seed| {
+            let mut generator = generator(&record, seed);
+            (0..50)
+                .map(|n| {
+                    if n % 5 == 0 {
+                        generator.next_bad_payload().0
+                    } else {
+                        generator.next_payload()
+                    }
+                })
+                .collect::<Vec<_>>()
+        };
     assert_eq!(bodies(6), bodies(6));
     assert_ne!(bodies(6), bodies(7));
 }
 
 #[test]
 fn every_hint_that_cannot_be_followed_is_named() {
-    let between = |low: &str, high: &str| GenerateHint::Between { low: low.to_owned(), high: high.to_owned(), decimals: 0 };
+    let between = |low: &str, high: &str| GenerateHint::Between {
+        low: low.to_owned(),
+        high: high.to_owned(),
+        decimals: 0,
+    };
     let fields = vec![
         hinted("word", ColumnType::Integer, between("one", "5")),
         hinted("turned", ColumnType::Integer, between("5", "1")),
@@ -242,8 +332,16 @@ fn every_hint_that_cannot_be_followed_is_named() {
         bounded(scalar("narrow", ColumnType::Integer), "0.1", Some("0.9")),
         scalar("fine", ColumnType::Integer),
     ];
-    let problems = Generator::of_record(&RecordDefinition { fields }, TextCleaning::default(), None, MAX_DEPTH, None).unwrap_err();
-    let found: Vec<_> = problems.iter().map(|problem| (problem.code, problem.message.as_str())).collect();
+    let problems = Generator::of_record(
+        &RecordDefinition { fields },
+        TextCleaning::default(),
+        None,
+        MAX_DEPTH,
+        None,
+    )
+    .unwrap_err();
+    let found: Vec<_> =
+        problems.iter().map(|problem| (problem.code, problem.message.as_str())).collect();
     assert_eq!(
         found,
         [

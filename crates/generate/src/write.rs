@@ -13,8 +13,8 @@ use super::memory::Memory;
 use duto_definition::record::When;
 
 const WORDS: [&str; 16] = [
-    "azul", "norte", "café", "river", "stone", "manhã", "copper", "lima", "vento", "paper", "harbor", "sol", "ponte", "meadow", "rua",
-    "lume",
+    "azul", "norte", "café", "river", "stone", "manhã", "copper", "lima", "vento", "paper",
+    "harbor", "sol", "ponte", "meadow", "rua", "lume",
 ];
 /// Of base64; any of them may stand anywhere in a whole group.
 const DIGITS: [char; 8] = ['A', 'Q', 'b', 'w', '7', '+', '/', 'Z'];
@@ -22,7 +22,8 @@ const DIGITS: [char; 8] = ['A', 'Q', 'b', 'w', '7', '+', '/', 'Z'];
 /// So many seconds behind the last time, or so many ago; never in the future.
 fn later_time(last: Option<&str>, later_seconds: u64, ago_seconds: u64) -> String {
     let now = Utc::now();
-    let last = last.and_then(|last| DateTime::parse_from_rfc3339(last).ok()).map(|last| last.to_utc());
+    let last =
+        last.and_then(|last| DateTime::parse_from_rfc3339(last).ok()).map(|last| last.to_utc());
     let time = match last {
         Some(last) => last + TimeDelta::seconds(later_seconds as i64),
         None => now - TimeDelta::seconds(ago_seconds as i64),
@@ -43,7 +44,12 @@ pub struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub fn new(random: &'a mut StdRng, memory: &'a mut Memory, record: u64, damage: Option<&'a FieldDamage>) -> Self {
+    pub fn new(
+        random: &'a mut StdRng,
+        memory: &'a mut Memory,
+        record: u64,
+        damage: Option<&'a FieldDamage>,
+    ) -> Self {
         memory.begin();
         Self { body: String::with_capacity(256), random, record, index: 0, damage, memory }
     }
@@ -86,7 +92,11 @@ impl<'a> Writer<'a> {
 
     /// Whether the field's condition holds, if it has one.
     fn is_wanted(&self, field: &FieldMaker) -> bool {
-        let holds = |when: &When| self.memory.value(&when.field).is_some_and(|value| when.values.iter().any(|wanted| wanted == value));
+        let holds = |when: &When| {
+            self.memory
+                .value(&when.field)
+                .is_some_and(|value| when.values.iter().any(|wanted| wanted == value))
+        };
         field.when.as_ref().is_none_or(holds)
     }
 
@@ -101,20 +111,27 @@ impl<'a> Writer<'a> {
             }
             Maker::Alive { from, count } => {
                 let place = self.random.random_range(0..*count) as usize;
-                let number = self.memory.living(field.number, &field.path, place, *count as usize, *from);
+                let number =
+                    self.memory.living(field.number, &field.path, place, *count as usize, *from);
                 let _ = write!(self.body, "{number}");
             }
             Maker::KeptOneOf { field: other, values } => {
                 let with = self.memory.value(other).unwrap_or_default().to_owned();
                 let choice = self.random.random_range(0..values.len().max(1));
-                let chosen = self.memory.kept(field.number, &with, false, || values.get(choice).cloned().unwrap_or_default());
+                let chosen = self.memory.kept(field.number, &with, false, || {
+                    values.get(choice).cloned().unwrap_or_default()
+                });
                 self.body.push_str(&chosen);
             }
             Maker::Steps { field: other, steps } => self.step(field.number, other, steps),
             Maker::Later { field: other, least_seconds, most_seconds, ago_seconds } => {
                 let with = self.memory.value(other).unwrap_or_default().to_owned();
-                let (later, ago) = (self.random.random_range(*least_seconds..=*most_seconds), self.random.random_range(0..=*ago_seconds));
-                let time = self.memory.go_on(field.number, &with, |last| later_time(last, later, ago));
+                let (later, ago) = (
+                    self.random.random_range(*least_seconds..=*most_seconds),
+                    self.random.random_range(0..=*ago_seconds),
+                );
+                let time =
+                    self.memory.go_on(field.number, &with, |last| later_time(last, later, ago));
                 self.quoted(&time);
             }
             maker => self.value(maker),
@@ -124,11 +141,18 @@ impl<'a> Writer<'a> {
     /// The next step of the value that another field has, or its first one.
     fn step(&mut self, number: usize, other: &str, steps: &[(String, Vec<String>)]) {
         let with = self.memory.value(other).unwrap_or_default().to_owned();
-        let following = |step: &str| steps.iter().find(|(from, _)| from == step).map_or(&[][..], |(_, following)| following.as_slice());
+        let following = |step: &str| {
+            steps
+                .iter()
+                .find(|(from, _)| from == step)
+                .map_or(&[][..], |(_, following)| following.as_slice())
+        };
         let random = &mut self.random;
         let first = || steps.first().map(|(step, _)| step.clone()).unwrap_or_default();
         let step = self.memory.go_on(number, &with, |last| match last.map(following) {
-            Some(choice) if !choice.is_empty() => choice[random.random_range(0..choice.len())].clone(),
+            Some(choice) if !choice.is_empty() => {
+                choice[random.random_range(0..choice.len())].clone()
+            }
             _ => first(),
         });
         if following(&step).is_empty() {
@@ -162,8 +186,12 @@ impl<'a> Writer<'a> {
 
     fn value(&mut self, maker: &Maker) {
         match maker {
-            Maker::Sequence { from, quoted } => self.units(i128::from(*from) + i128::from(self.record), 0, *quoted),
-            Maker::Index { from, quoted } => self.units(i128::from(*from) + i128::from(self.index), 0, *quoted),
+            Maker::Sequence { from, quoted } => {
+                self.units(i128::from(*from) + i128::from(self.record), 0, *quoted)
+            }
+            Maker::Index { from, quoted } => {
+                self.units(i128::from(*from) + i128::from(self.index), 0, *quoted)
+            }
             Maker::Between { low, high, decimals, quoted } => {
                 let units = self.random.random_range(*low..=*high);
                 self.units(units, *decimals, *quoted);
@@ -188,7 +216,9 @@ impl<'a> Writer<'a> {
                 self.quoted(&format!("{prefix}{number:0digits$}"));
             }
             // Of a list's element nothing is kept.
-            Maker::Alive { from, .. } => self.units(i128::from(*from) + i128::from(self.record), 0, false),
+            Maker::Alive { from, .. } => {
+                self.units(i128::from(*from) + i128::from(self.record), 0, false)
+            }
             Maker::KeptOneOf { values, .. } => {
                 let choice = self.random.random_range(0..values.len().max(1));
                 self.body.push_str(values.get(choice).map_or("null", String::as_str));
@@ -197,7 +227,9 @@ impl<'a> Writer<'a> {
                 let choice = self.random.random_range(0..steps.len().max(1));
                 self.quoted(steps.get(choice).map_or("", |(step, _)| step.as_str()));
             }
-            Maker::Later { .. } => self.quoted(&Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)),
+            Maker::Later { .. } => {
+                self.quoted(&Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true))
+            }
             Maker::KeptBy { .. } => {
                 let uuid = self.uuid();
                 self.quoted(&uuid);
@@ -259,7 +291,9 @@ impl<'a> Writer<'a> {
             if !text.is_empty() {
                 text.push(' ');
             }
-            text.push_str(WORDS.get(self.random.random_range(0..WORDS.len())).copied().unwrap_or_default());
+            text.push_str(
+                WORDS.get(self.random.random_range(0..WORDS.len())).copied().unwrap_or_default(),
+            );
         }
         // A space at the end would be lost to trimming, and with it the least length.
         let mut cut: String = text.chars().take(wanted).collect();

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Records of one topic, those of a partition in the order of their offsets. The bytes stand in one arena, so that a batch is two
-/// allocations whatever the number of its records.
+/// Records of one topic, those of a partition in the order of their offsets. The bytes stand in one
+/// arena, so that a batch is two allocations whatever the number of its records.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub records: Vec<RecordHead>,
@@ -46,11 +46,26 @@ pub struct Place {
 
 impl Batch {
     /// Copies a record behind the ones that are there.
-    pub fn push(&mut self, place: Place, key: Option<&[u8]>, payload: Option<&[u8]>, headers: Option<&[u8]>) {
+    pub fn push(
+        &mut self,
+        place: Place,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+        headers: Option<&[u8]>,
+    ) {
         let mut put = |bytes: &[u8]| self.put(bytes);
-        let (key, payload, headers) = (key.map(&mut put), payload.map(&mut put), headers.map(&mut put));
+        let (key, payload, headers) =
+            (key.map(&mut put), payload.map(&mut put), headers.map(&mut put));
         let Place { partition, offset, leader_epoch, timestamp_ms } = place;
-        self.records.push(RecordHead { partition, offset, leader_epoch, timestamp_ms, key, payload, headers });
+        self.records.push(RecordHead {
+            partition,
+            offset,
+            leader_epoch,
+            timestamp_ms,
+            key,
+            payload,
+            headers,
+        });
     }
 
     /// Copies bytes into the arena; answers where they are.
@@ -60,11 +75,25 @@ impl Batch {
         start..self.bytes.len() as u32
     }
 
-    /// Copies a record without a key behind the ones that are there. Its headers were put into the arena before, once for many records.
-    pub fn push_sharing_headers(&mut self, place: Place, payload: &[u8], headers: Option<Range<u32>>) {
+    /// Copies a record without a key behind the ones that are there. Its headers were put into the
+    /// arena before, once for many records.
+    pub fn push_sharing_headers(
+        &mut self,
+        place: Place,
+        payload: &[u8],
+        headers: Option<Range<u32>>,
+    ) {
         let payload = Some(self.put(payload));
         let Place { partition, offset, leader_epoch, timestamp_ms } = place;
-        self.records.push(RecordHead { partition, offset, leader_epoch, timestamp_ms, key: None, payload, headers });
+        self.records.push(RecordHead {
+            partition,
+            offset,
+            leader_epoch,
+            timestamp_ms,
+            key: None,
+            payload,
+            headers,
+        });
     }
 
     pub fn len(&self) -> usize {
@@ -88,14 +117,26 @@ impl Batch {
     /// The record at this place of the batch.
     pub fn get(&self, index: usize) -> RecordRef<'_> {
         let head = &self.records[index];
-        let slice = |range: &Option<Range<u32>>| range.as_ref().map(|range| &self.bytes[range.start as usize..range.end as usize]);
-        RecordRef { head, key: slice(&head.key), payload: slice(&head.payload), headers: slice(&head.headers) }
+        let slice = |range: &Option<Range<u32>>| {
+            range.as_ref().map(|range| &self.bytes[range.start as usize..range.end as usize])
+        };
+        RecordRef {
+            head,
+            key: slice(&head.key),
+            payload: slice(&head.payload),
+            headers: slice(&head.headers),
+        }
     }
 
     /// Copies a record of another batch behind the ones that are there.
     pub fn push_record(&mut self, record: RecordRef<'_>) {
         let RecordHead { partition, offset, leader_epoch, timestamp_ms, .. } = *record.head;
-        self.push(Place { partition, offset, leader_epoch, timestamp_ms }, record.key, record.payload, record.headers);
+        self.push(
+            Place { partition, offset, leader_epoch, timestamp_ms },
+            record.key,
+            record.payload,
+            record.headers,
+        );
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
@@ -103,8 +144,11 @@ impl Batch {
     }
 }
 
-/// Headers as one run of bytes: for each, the name's length (u32, little endian), the name, the value's length (i32, -1 for none), the value.
-pub fn encode_headers<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Vec<u8> {
+/// Headers as one run of bytes: for each, the name's length (u32, little endian), the name, the
+/// value's length (i32, -1 for none), the value.
+pub fn encode_headers<'a>(
+    headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
+) -> Vec<u8> {
     let mut encoded = Vec::new();
     for (name, value) in headers {
         encoded.extend_from_slice(&(name.len() as u32).to_le_bytes());

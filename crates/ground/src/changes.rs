@@ -1,5 +1,5 @@
-//! What changed in the tables, and when: told by the worker of this process at its commit, and read from the positions for the commits
-//! of others. An answer is as good as the version of its tables.
+//! What changed in the tables, and when: told by the worker of this process at its commit, and read
+//! from the positions for the commits of others. An answer is as good as the version of its tables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 /// How often the positions are read while somebody looks.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
-/// In the place of a partition: files and whatever else is not the topic, as one. Theirs is the sum of all positions.
+/// In the place of a partition: files and whatever else is not the topic, as one. Theirs is the sum
+/// of all positions.
 pub const OTHER_SOURCES: i32 = -1;
 /// Nobody looks any more when nothing was asked for so long.
 const ATTENTION: Duration = Duration::from_secs(10);
@@ -39,13 +40,22 @@ struct State {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { state: Mutex::default(), bell: watch::channel(0).0, positions_bell: watch::channel(0).0 }
+        Self {
+            state: Mutex::default(),
+            bell: watch::channel(0).0,
+            positions_bell: watch::channel(0).0,
+        }
     }
 }
 
 impl Changes {
-    /// The worker of this process committed: these tables have new rows, and these partitions stand here now.
-    pub fn committed<'t>(&self, tables: impl Iterator<Item = &'t str>, positions: impl Iterator<Item = (i32, i64)>) {
+    /// The worker of this process committed: these tables have new rows, and these partitions stand
+    /// here now.
+    pub fn committed<'t>(
+        &self,
+        tables: impl Iterator<Item = &'t str>,
+        positions: impl Iterator<Item = (i32, i64)>,
+    ) {
         let mut state = self.lock();
         state.positions.extend(positions);
         let mut any = false;
@@ -83,21 +93,24 @@ impl Changes {
         self.positions_bell.subscribe()
     }
 
-    /// Somebody wants an answer: the positions are read from now on. Answers whether what is known may be too old to answer by.
+    /// Somebody wants an answer: the positions are read from now on. Answers whether what is known
+    /// may be too old to answer by.
     pub fn attend(&self) -> bool {
         let mut state = self.lock();
         state.asked_at = Some(Instant::now());
         state.read_at.is_none_or(|at| at.elapsed() > 2 * LOOK_INTERVAL)
     }
 
-    /// What the database says of the positions; what moved by somebody else's hand counts as a change of every table.
+    /// What the database says of the positions; what moved by somebody else's hand counts as a
+    /// change of every table.
     pub fn learn(&self, found: BTreeMap<i32, (i64, SystemTime)>) {
         let mut state = self.lock();
         let mut moved = false;
         for (partition, (next, updated_at)) in &found {
             let known = state.positions.get(partition).copied();
             let before = state.read.get(partition).copied();
-            // A commit of our own was told before. A replay moves the time alone; a rewind and a restored backup move the position back.
+            // A commit of our own was told before. A replay moves the time alone; a rewind and a
+            // restored backup move the position back.
             let replayed = before.is_some_and(|(before, at)| before == *next && at != *updated_at);
             let went_back = before.is_some_and(|(before, _)| before > *next);
             moved |= known.is_none_or(|known| known < *next) || replayed || went_back;
@@ -118,7 +131,8 @@ impl Changes {
 
     /// Whether somebody looks.
     pub fn wanted(&self) -> bool {
-        self.bell.receiver_count() > 0 || self.lock().asked_at.is_some_and(|at| at.elapsed() < ATTENTION)
+        self.bell.receiver_count() > 0
+            || self.lock().asked_at.is_some_and(|at| at.elapsed() < ATTENTION)
     }
 
     fn ring(&self) {
@@ -141,7 +155,8 @@ mod tests {
     #[test]
     fn a_commit_changes_its_own_tables_and_is_not_counted_twice() {
         let changes = Changes::default();
-        let (events, products) = (BTreeSet::from(["events".to_owned()]), BTreeSet::from(["products".to_owned()]));
+        let (events, products) =
+            (BTreeSet::from(["events".to_owned()]), BTreeSet::from(["products".to_owned()]));
         changes.learn(BTreeMap::from([(0, (5, at(1)))]));
         let (before, other) = (changes.version(&events), changes.version(&products));
         changes.committed(["events"].into_iter(), [(0, 9)].into_iter());
@@ -163,7 +178,10 @@ mod tests {
         changes.learn(BTreeMap::from([(0, (6, at(3)))]));
         let replayed = changes.version(&events);
         changes.learn(BTreeMap::from([(0, (2, at(4)))]));
-        assert!(first < loaded && loaded < replayed, "a replay leaves the offset and moves the time");
+        assert!(
+            first < loaded && loaded < replayed,
+            "a replay leaves the offset and moves the time"
+        );
         assert!(changes.version(&events) > replayed, "a restored backup moves the offset back");
     }
 }

@@ -1,5 +1,5 @@
-//! Places in a batch and among a table's rows. A record may have many rows, or none: the two numbers
-//! are told apart by their types.
+//! Places in a batch and among a table's rows. A record may have many rows, or none: the two
+//! numbers are told apart by their types.
 
 macro_rules! index {
     ($(#[$about:meta])* $name:ident) => {

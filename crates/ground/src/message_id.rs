@@ -1,5 +1,5 @@
-//! Ids of what leaves the pipeline: messages and calls. Made of where their record stands, so that a re-run gives the same id, and a topic
-//! made anew, a second row or another pipeline another.
+//! Ids of what leaves the pipeline: messages and calls. Made of where their record stands, so that
+//! a re-run gives the same id, and a topic made anew, a second row or another pipeline another.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -14,7 +14,8 @@ pub struct Origin<'a> {
     pub topic_id: &'a str,
 }
 
-/// The id of a record's row, counted within its record from 0. A UUID of version 8 (RFC 9562), made of the first bytes of a SHA-256.
+/// The id of a record's row, counted within its record from 0. A UUID of version 8 (RFC 9562), made
+/// of the first bytes of a SHA-256.
 pub fn message_id(origin: &Origin<'_>, partition: i32, offset: i64, row: u32) -> Uuid {
     let mut hash = Sha256::new();
     for text in [origin.pipeline, origin.name, origin.cluster_id, origin.topic_id] {

@@ -16,7 +16,8 @@ pub fn literal(text: &str) -> String {
     }
 }
 
-/// A name of ours made of these parts, no longer than PostgreSQL takes: a long one ends in a digest.
+/// A name of ours made of these parts, no longer than PostgreSQL takes: a long one ends in a
+/// digest.
 pub fn own_name(parts: &[&str]) -> String {
     const MOST_BYTES: usize = 63;
     let name = parts.join("_");

@@ -32,7 +32,8 @@ pub struct Reject {
     pub stage: Stage,
     /// Where in the record, for example `order_items[2].qty`; empty means the whole record.
     pub path: String,
-    /// The rule that it breaks, in one stable word such as `missing`, `type`, `minimum`, or the check's or the constraint's name.
+    /// The rule that it breaks, in one stable word such as `missing`, `type`, `minimum`, or the
+    /// check's or the constraint's name.
     pub rule: String,
     /// A sentence for a person, for example `order_number is missing`.
     pub reason: String,

@@ -1,4 +1,5 @@
-//! Who is let in: a key or a token in the `Authorization` header, or in the cookie of a person who signed in.
+//! Who is let in: a key or a token in the `Authorization` header, or in the cookie of a person who
+//! signed in.
 
 mod believed; // whose tokens count
 mod cookie; // how a browser brings what was signed in with
@@ -70,10 +71,19 @@ impl Guard {
     }
 
     /// Who asks, if he may do this.
-    async fn check(&self, method: &Method, headers: &HeaderMap, role: Role) -> Result<Caller, Refusal> {
+    async fn check(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        role: Role,
+    ) -> Result<Caller, Refusal> {
         let credential = credential(headers);
-        if credential.as_ref().is_some_and(|credential| credential.by_cookie) && !origin::is_own(method, headers) {
-            return Err(Refusal::Forbidden("a page of another server may not ask with this cookie".into()));
+        if credential.as_ref().is_some_and(|credential| credential.by_cookie)
+            && !origin::is_own(method, headers)
+        {
+            return Err(Refusal::Forbidden(
+                "a page of another server may not ask with this cookie".into(),
+            ));
         }
         let mut caller: Option<Caller> = None;
         for rules in &self.rules {
@@ -113,8 +123,12 @@ impl Rules {
         };
         match known {
             Ok(caller) if caller.roles.has(role) => Ok(caller),
-            _ if self.auth.anonymous.has(role) => Ok(Caller { name: ANONYMOUS.into(), roles: self.auth.anonymous, by_cookie: false }),
-            Ok(caller) => Err(Refusal::Forbidden(format!("{} may not {}", caller.name, role.as_str()))),
+            _ if self.auth.anonymous.has(role) => {
+                Ok(Caller { name: ANONYMOUS.into(), roles: self.auth.anonymous, by_cookie: false })
+            }
+            Ok(caller) => {
+                Err(Refusal::Forbidden(format!("{} may not {}", caller.name, role.as_str())))
+            }
             Err(refusal) => Err(refusal),
         }
     }
@@ -122,7 +136,10 @@ impl Rules {
     async fn known(&self, credential: &Credential) -> Result<Caller, Refusal> {
         let hash = sha256(credential.text.as_bytes());
         // Every key is compared, so that the time tells nothing.
-        let key = self.auth.keys.iter().fold(None, |found, key| if memcmp::eq(&key.hash, &hash) { Some(key) } else { found });
+        let key =
+            self.auth.keys.iter().fold(None, |found, key| {
+                if memcmp::eq(&key.hash, &hash) { Some(key) } else { found }
+            });
         let (name, roles) = match (key, &self.believed) {
             (Some(key), _) => (key.name.clone(), key.roles),
             (None, Some(believed)) => believed.check(&credential.text).await?,
@@ -134,7 +151,10 @@ impl Rules {
 
 /// The header's, else the cookie's.
 fn credential(headers: &HeaderMap) -> Option<Credential> {
-    let written = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let written = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let (scheme, rest) = written.split_once(' ').unwrap_or(("", written));
     let is_bearer = scheme.is_empty() || scheme.eq_ignore_ascii_case("bearer");
     let text = rest.trim();
@@ -154,14 +174,24 @@ pub struct Needs {
 }
 
 /// Lets a request through, with its [`Caller`] beside it, or answers it.
-pub async fn let_in(State(Needs { guard, limiter, route }): State<Needs>, mut request: Request, next: Next) -> Response {
+pub async fn let_in(
+    State(Needs { guard, limiter, route }): State<Needs>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     // Who is not known by a name is known by an address; so are those who guess.
-    let take = |name: Option<&str>, request: &Request| {
-        let limiter = limiter.as_ref()?;
-        let address = || limiter.address(request.headers(), request.extensions());
-        Some(name.map_or_else(|| limiter.take(&address(), &route), |name| limiter.take(name, &route)))
+    let take =
+        |name: Option<&str>, request: &Request| {
+            let limiter = limiter.as_ref()?;
+            let address = || limiter.address(request.headers(), request.extensions());
+            Some(name.map_or_else(
+                || limiter.take(&address(), &route),
+                |name| limiter.take(name, &route),
+            ))
+        };
+    let Some((guard, role)) = guard else {
+        return counted(take(None, &request), request, next).await;
     };
-    let Some((guard, role)) = guard else { return counted(take(None, &request), request, next).await };
     match guard.check(request.method(), request.headers(), role).await {
         Ok(caller) => {
             let name = (caller.name != ANONYMOUS).then(|| format!("key {}", caller.name));
@@ -173,9 +203,12 @@ pub async fn let_in(State(Needs { guard, limiter, route }): State<Needs>, mut re
             if let Some(taken) = take(None, &request).filter(|taken| !taken.allowed) {
                 return taken.refusal();
             }
-            tracing::info!(path = request.uri().path(), role = role.as_str(), %refusal, "a request is not let in");
+            tracing::info!(path = request.uri().path(), role = role.as_str(), %refusal, "a request \
+                is not let in");
             match refusal {
-                Refusal::Unauthorized(_) if sign_in::is_for_a_person(&request) => sign_in::page(&request),
+                Refusal::Unauthorized(_) if sign_in::is_for_a_person(&request) => {
+                    sign_in::page(&request)
+                }
                 refusal => refusal.into_response(),
             }
         }
@@ -197,7 +230,9 @@ async fn counted(taken: Option<Taken>, request: Request, next: Next) -> Response
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unauthorized(error) | Self::Forbidden(error) | Self::Unknown(error) => f.write_str(error),
+            Self::Unauthorized(error) | Self::Forbidden(error) | Self::Unknown(error) => {
+                f.write_str(error)
+            }
         }
     }
 }
@@ -206,9 +241,15 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = axum::Json(json!({ "error": self.to_string() }));
         match self {
-            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response(),
+            Self::Unauthorized(_) => {
+                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body)
+                    .into_response()
+            }
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, body).into_response(),
-            Self::Unknown(_) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], body).into_response(),
+            Self::Unknown(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], body)
+                    .into_response()
+            }
         }
     }
 }
@@ -219,24 +260,42 @@ mod tests {
     use duto_definition::ApiKey;
 
     fn key(name: &str, roles: &[Role]) -> ApiKey {
-        ApiKey { name: name.to_owned(), hash: sha256(name.as_bytes()), roles: roles.iter().copied().collect() }
+        ApiKey {
+            name: name.to_owned(),
+            hash: sha256(name.as_bytes()),
+            roles: roles.iter().copied().collect(),
+        }
     }
 
-    async fn asked(guard: &Guard, method: Method, headers: &[(&str, &str)], role: Role) -> Result<String, u16> {
+    async fn asked(
+        guard: &Guard,
+        method: Method,
+        headers: &[(&str, &str)],
+        role: Role,
+    ) -> Result<String, u16> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.insert(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            map.insert(
+                header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                value.parse().unwrap(),
+            );
         }
         let checked = guard.check(&method, &map, role).await;
-        checked.map(|caller| caller.name).map_err(|refusal| refusal.into_response().status().as_u16())
+        checked
+            .map(|caller| caller.name)
+            .map_err(|refusal| refusal.into_response().status().as_u16())
     }
 
     #[tokio::test]
     async fn a_key_does_what_its_roles_allow() {
-        let auth = Auth { keys: vec![key("reader", &[Role::Read]), key("sender", &[Role::Ingest])], ..Auth::default() };
+        let auth = Auth {
+            keys: vec![key("reader", &[Role::Read]), key("sender", &[Role::Ingest])],
+            ..Auth::default()
+        };
         let guard = Guard::new([&auth]).unwrap().unwrap();
         let ask = async |value: Option<&str>, role| {
-            let headers: Vec<(&str, &str)> = value.map(|value| ("authorization", value)).into_iter().collect();
+            let headers: Vec<(&str, &str)> =
+                value.map(|value| ("authorization", value)).into_iter().collect();
             asked(&guard, Method::GET, &headers, role).await
         };
         assert_eq!(ask(Some("Bearer reader"), Role::Read).await, Ok("reader".into()));
@@ -244,7 +303,14 @@ mod tests {
         assert_eq!(ask(Some("reader"), Role::Read).await, Ok("reader".into()));
         assert_eq!(ask(Some("Bearer reader"), Role::Ingest).await, Err(403));
         assert_eq!(ask(Some("Bearer reader"), Role::Operate).await, Err(403));
-        for wrong in [None, Some(""), Some("Bearer "), Some("Bearer reade"), Some("Basic reader"), Some("Bearer Reader")] {
+        for wrong in [
+            None,
+            Some(""),
+            Some("Bearer "),
+            Some("Bearer reade"),
+            Some("Basic reader"),
+            Some("Bearer Reader"),
+        ] {
             assert_eq!(ask(wrong, Role::Read).await, Err(401), "{wrong:?}");
         }
         assert!(Guard::new([&Auth::default()]).unwrap().is_none());
@@ -252,27 +318,47 @@ mod tests {
 
     #[tokio::test]
     async fn what_everybody_may_needs_no_key_and_a_wrong_one_does_not_harm() {
-        let auth = Auth { keys: vec![key("sender", &[Role::Ingest])], anonymous: [Role::Read].into_iter().collect(), ..Auth::default() };
+        let auth = Auth {
+            keys: vec![key("sender", &[Role::Ingest])],
+            anonymous: [Role::Read].into_iter().collect(),
+            ..Auth::default()
+        };
         let guard = Guard::new([&auth]).unwrap().unwrap();
         let read = asked(&guard, Method::GET, &[], Role::Read).await;
         assert_eq!(read, Ok(ANONYMOUS.into()));
-        assert_eq!(asked(&guard, Method::GET, &[("authorization", "Bearer wrong")], Role::Read).await, Ok(ANONYMOUS.into()));
-        assert_eq!(asked(&guard, Method::GET, &[("authorization", "Bearer sender")], Role::Read).await, Ok("sender".into()));
+        assert_eq!(
+            asked(&guard, Method::GET, &[("authorization", "Bearer wrong")], Role::Read).await,
+            Ok(ANONYMOUS.into())
+        );
+        assert_eq!(
+            asked(&guard, Method::GET, &[("authorization", "Bearer sender")], Role::Read).await,
+            Ok("sender".into())
+        );
         assert_eq!(asked(&guard, Method::POST, &[], Role::Ingest).await, Err(401));
     }
 
     #[tokio::test]
     async fn every_pipeline_must_let_a_caller_in() {
-        let one = Auth { keys: vec![key("both", &[Role::Read]), key("one", &[Role::Read])], ..Auth::default() };
+        let one = Auth {
+            keys: vec![key("both", &[Role::Read]), key("one", &[Role::Read])],
+            ..Auth::default()
+        };
         let other = Auth { keys: vec![key("both", &[Role::Read])], ..Auth::default() };
         let guard = Guard::new([&one, &Auth::default(), &other]).unwrap().unwrap();
-        assert_eq!(asked(&guard, Method::GET, &[("authorization", "both")], Role::Read).await, Ok("both".into()));
-        assert_eq!(asked(&guard, Method::GET, &[("authorization", "one")], Role::Read).await, Err(401));
+        assert_eq!(
+            asked(&guard, Method::GET, &[("authorization", "both")], Role::Read).await,
+            Ok("both".into())
+        );
+        assert_eq!(
+            asked(&guard, Method::GET, &[("authorization", "one")], Role::Read).await,
+            Err(401)
+        );
     }
 
     #[tokio::test]
     async fn another_page_cannot_use_the_cookie() {
-        let auth = Auth { keys: vec![key("person", &[Role::Read, Role::Operate])], ..Auth::default() };
+        let auth =
+            Auth { keys: vec![key("person", &[Role::Read, Role::Operate])], ..Auth::default() };
         let guard = Guard::new([&auth]).unwrap().unwrap();
         let cookie = format!("other=1; {}", cookie::pair("person"));
         let host = ("host", "duto.example");
@@ -281,12 +367,18 @@ mod tests {
             asked(&guard, method, &headers, Role::Operate).await
         };
         assert_eq!(ask(Method::GET, &[]).await, Ok("person".into()));
-        assert_eq!(ask(Method::POST, &[("origin", "https://duto.example")]).await, Ok("person".into()));
+        assert_eq!(
+            ask(Method::POST, &[("origin", "https://duto.example")]).await,
+            Ok("person".into())
+        );
         for other in ["https://evil.example", "null", "https://duto.example.evil"] {
             assert_eq!(ask(Method::POST, &[("origin", other)]).await, Err(403), "{other}");
         }
         // A browser says where a change comes from.
         assert_eq!(ask(Method::POST, &[]).await, Err(403));
-        assert_eq!(ask(Method::POST, &[("sec-fetch-site", "same-origin")]).await, Ok("person".into()));
+        assert_eq!(
+            ask(Method::POST, &[("sec-fetch-site", "same-origin")]).await,
+            Ok("person".into())
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Views and endpoints that PostgreSQL refuses. Each is told once, named by /health, and looked at again; everything else is served.
+//! Views and endpoints that PostgreSQL refuses. Each is told once, named by /health, and looked at
+//! again; everything else is served.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,7 +53,12 @@ impl Faults {
         let fault = Fault { reason: reason.to_owned(), seen_at: Instant::now(), cause, is_shown };
         let before = self.lock().insert(query.endpoint.path.clone(), fault);
         if before.is_none_or(|before| before.reason != reason) {
-            tracing::warn!(pipeline, endpoint = query.endpoint.path, reason, "an endpoint cannot answer; everything else is served");
+            tracing::warn!(
+                pipeline,
+                endpoint = query.endpoint.path,
+                reason,
+                "an endpoint cannot answer; everything else is served"
+            );
         }
     }
 
@@ -71,7 +77,8 @@ impl Faults {
     }
 
     fn forget_old(&self) {
-        self.lock().retain(|_, fault| fault.cause == Cause::Statement || fault.seen_at.elapsed() < MEMORY);
+        self.lock()
+            .retain(|_, fault| fault.cause == Cause::Statement || fault.seen_at.elapsed() < MEMORY);
     }
 
     fn is_refused(&self, path: &str) -> bool {

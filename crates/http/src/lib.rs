@@ -1,4 +1,5 @@
-//! The HTTP server of a pipeline: its page, its answers, what changed, how it is, what it counts, and the endpoints that take records.
+//! The HTTP server of a pipeline: its page, its answers, what changed, how it is, what it counts,
+//! and the endpoints that take records.
 
 pub mod auth; // who is let in
 pub mod routes; // every route and who may come by it
@@ -59,16 +60,24 @@ pub struct Served {
 impl Served {
     /// What the endpoints that take records work with.
     fn ingest(&self) -> Ingest {
-        let (pipeline, stages, pool) = (self.pipeline.clone(), self.stages.clone(), self.pool.clone());
-        Ingest { pipeline, stages, pool, changes: self.changes.clone(), producer: self.producer.clone() }
+        let (pipeline, stages, pool) =
+            (self.pipeline.clone(), self.stages.clone(), self.pool.clone());
+        Ingest {
+            pipeline,
+            stages,
+            pool,
+            changes: self.changes.clone(),
+            producer: self.producer.clone(),
+        }
     }
 }
 
 /// All routes of a pipeline, in the order in which a person meets them.
 pub fn routes(served: &Served) -> Routes<Arc<Served>> {
-    let ingest = ingest::routes(served.ingest())
-        .into_iter()
-        .fold(Routes::new(), |routes, taken| routes.with(taken.method, Access::Needs(Role::Ingest), &taken.path, taken.handler));
+    let ingest =
+        ingest::routes(served.ingest()).into_iter().fold(Routes::new(), |routes, taken| {
+            routes.with(taken.method, Access::Needs(Role::Ingest), &taken.path, taken.handler)
+        });
     page::routes(served)
         .merge(auth::routes(served.guard.as_ref()))
         .merge(endpoints::routes(served))

@@ -1,4 +1,5 @@
-//! How many requests one caller may send to one route: a token bucket for each, in memory that does not grow with the number of callers.
+//! How many requests one caller may send to one route: a token bucket for each, in memory that does
+//! not grow with the number of callers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
@@ -13,8 +14,8 @@ use serde_json::json;
 use duto_definition::Limits;
 use duto_definition::http::IpNet;
 
-/// 4,096 sets of 8 buckets of 16 bytes: half a megabyte, and room for 32,768 callers that ask at once. Of more the one that asked least
-/// makes room, and begins anew with a full bucket.
+/// 4,096 sets of 8 buckets of 16 bytes: half a megabyte, and room for 32,768 callers that ask at
+/// once. Of more the one that asked least makes room, and begins anew with a full bucket.
 const SETS: usize = 4096;
 const BUCKETS_OF_A_SET: usize = 8;
 
@@ -50,13 +51,24 @@ pub struct Taken {
 impl Limiter {
     /// None where requests are not counted.
     pub fn new(limits: &Limits) -> Option<Self> {
-        Some(Self::of(limits.rate? as f32, limits.burst.max(1) as f32, limits.trusted_proxies.clone()))
+        Some(Self::of(
+            limits.rate? as f32,
+            limits.burst.max(1) as f32,
+            limits.trusted_proxies.clone(),
+        ))
     }
 
     /// So many requests a second, so many at once.
     pub fn of(per_second: f32, burst: f32, trusted_proxies: Vec<IpNet>) -> Self {
         let sets = (0..SETS).map(|_| Mutex::default()).collect();
-        Self { per_second, burst, trusted_proxies, sets, hasher: RandomState::new(), began: Instant::now() }
+        Self {
+            per_second,
+            burst,
+            trusted_proxies,
+            sets,
+            hasher: RandomState::new(),
+            began: Instant::now(),
+        }
     }
 
     /// Takes one request of a caller at a route.
@@ -75,8 +87,11 @@ impl Limiter {
         let known = set.iter().position(|bucket| bucket.caller == caller);
         let place = known.unwrap_or_else(|| {
             // Nobody's first; else whoever could take the most has asked the least.
-            let room = |bucket: &Bucket| if bucket.caller == 0 { f32::INFINITY } else { refilled(bucket) };
-            (0..BUCKETS_OF_A_SET).max_by(|left, right| room(&set[*left]).total_cmp(&room(&set[*right]))).unwrap_or_default()
+            let room =
+                |bucket: &Bucket| if bucket.caller == 0 { f32::INFINITY } else { refilled(bucket) };
+            (0..BUCKETS_OF_A_SET)
+                .max_by(|left, right| room(&set[*left]).total_cmp(&room(&set[*right])))
+                .unwrap_or_default()
         });
         let tokens = if known.is_some() { refilled(&set[place]) } else { self.burst };
         let allowed = tokens >= 1.0;
@@ -84,20 +99,31 @@ impl Limiter {
         set[place] = Bucket { caller, tokens: left, at_ms: now_ms };
         let missing = if allowed { self.burst - left } else { 1.0 - left };
         let reset_s = (missing / self.per_second).ceil() as u32;
-        Taken { allowed, limit: self.burst as u32, remaining: left as u32, reset_s: reset_s.max(u32::from(!allowed)) }
+        Taken {
+            allowed,
+            limit: self.burst as u32,
+            remaining: left as u32,
+            reset_s: reset_s.max(u32::from(!allowed)),
+        }
     }
 
     /// By what an unnamed caller is known: its address, or the one that a proxy of ours names.
     pub fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> String {
-        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-        let is_ours = |address: &IpAddr| self.trusted_proxies.iter().any(|network| network.contains(address));
+        let peer =
+            extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        let is_ours =
+            |address: &IpAddr| self.trusted_proxies.iter().any(|network| network.contains(address));
         let Some(peer) = peer else { return String::new() };
         if !is_ours(&peer) {
             return peer.to_string();
         }
         // The last one that is no proxy of ours: whoever is before it may have been made up.
-        let named = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let named: Vec<IpAddr> = named.flat_map(|line| line.split(',')).filter_map(|address| address.trim().parse().ok()).collect();
+        let named =
+            headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let named: Vec<IpAddr> = named
+            .flat_map(|line| line.split(','))
+            .filter_map(|address| address.trim().parse().ok())
+            .collect();
         named.into_iter().rev().find(|address| !is_ours(address)).unwrap_or(peer).to_string()
     }
 }
@@ -105,7 +131,11 @@ impl Limiter {
 impl Taken {
     /// Says what is left (draft-ietf-httpapi-ratelimit-headers).
     pub fn tell(self, response: &mut Response) {
-        let told = [("ratelimit-limit", self.limit), ("ratelimit-remaining", self.remaining), ("ratelimit-reset", self.reset_s)];
+        let told = [
+            ("ratelimit-limit", self.limit),
+            ("ratelimit-remaining", self.remaining),
+            ("ratelimit-reset", self.reset_s),
+        ];
         for (name, value) in told {
             response.headers_mut().insert(name, HeaderValue::from(value));
         }
@@ -113,9 +143,14 @@ impl Taken {
 
     /// The answer to a request that is too much.
     pub fn refusal(self) -> Response {
-        let error = format!("more requests than {} at once are too many: try again in {} s", self.limit, self.reset_s);
+        let error = format!(
+            "more requests than {} at once are too many: try again in {} s",
+            self.limit, self.reset_s
+        );
         let retry_after = [(header::RETRY_AFTER, self.reset_s.to_string())];
-        let mut response = (StatusCode::TOO_MANY_REQUESTS, retry_after, axum::Json(json!({ "error": error }))).into_response();
+        let mut response =
+            (StatusCode::TOO_MANY_REQUESTS, retry_after, axum::Json(json!({ "error": error })))
+                .into_response();
         self.tell(&mut response);
         response
     }
@@ -136,18 +171,24 @@ mod tests {
         assert_eq!(refused.refusal().headers()["retry-after"], "1");
         assert!(take(500).allowed && !take(500).allowed);
         // Others, and the same caller elsewhere, have buckets of their own.
-        assert!(limiter.take_at("bo", "/api", 500).allowed && limiter.take_at("ana", "/other", 500).allowed);
+        assert!(
+            limiter.take_at("bo", "/api", 500).allowed
+                && limiter.take_at("ana", "/other", 500).allowed
+        );
         assert_eq!(take(60_000).remaining, 2);
     }
 
     #[test]
     fn a_million_callers_take_no_more_memory_than_one() {
         let limiter = Limiter::of(1.0, 1.0, Vec::new());
-        let allowed = (0..1_000_000).filter(|number| limiter.take_at(&format!("address {number}"), "/", 0).allowed).count();
+        let allowed = (0..1_000_000)
+            .filter(|number| limiter.take_at(&format!("address {number}"), "/", 0).allowed)
+            .count();
         assert_eq!(allowed, 1_000_000);
         let buckets = limiter.sets.len() * BUCKETS_OF_A_SET * size_of::<Bucket>();
         assert_eq!(buckets, 512 * 1024);
-        // Whoever asks on and on stays limited while others come by, as long as a set is not full of such callers.
+        // Whoever asks on and on stays limited while others come by, as long as a set is not full
+        // of such callers.
         let fresh = Limiter::of(1.0, 1.0, Vec::new());
         assert!(fresh.take_at("steady", "/", 0).allowed);
         (0..1000).for_each(|number| _ = fresh.take_at(&format!("address {number}"), "/", 0));
@@ -159,7 +200,9 @@ mod tests {
         let limiter = Limiter::of(1.0, 1.0, vec!["10.0.0.0/8".parse().unwrap()]);
         let address = |peer: &str, forwarded: &[&str]| {
             let mut headers = HeaderMap::new();
-            forwarded.iter().for_each(|value| _ = headers.append("x-forwarded-for", value.parse().unwrap()));
+            forwarded
+                .iter()
+                .for_each(|value| _ = headers.append("x-forwarded-for", value.parse().unwrap()));
             let mut extensions = Extensions::new();
             extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
             limiter.address(&headers, &extensions)

@@ -1,4 +1,5 @@
-//! `/duto/live`: what changed, as server-sent events, so that a page asks only for what a commit touched.
+//! `/duto/live`: what changed, as server-sent events, so that a page asks only for what a commit
+//! touched.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -23,7 +24,8 @@ use duto_definition::Role;
 const COALESCED: Duration = Duration::from_millis(500);
 /// Answers that read the clock are new every second.
 const TICK: Duration = Duration::from_secs(1);
-/// The rejects are counted within this time, or told as they were: a database that hangs must not hold up what the page hears.
+/// The rejects are counted within this time, or told as they were: a database that hangs must not
+/// hold up what the page hears.
 const REJECTS_WITHIN: Duration = Duration::from_millis(500);
 /// Lag and rejects, which also tells the page that the server lives.
 const PULSE: Duration = Duration::from_secs(2);
@@ -32,8 +34,12 @@ pub fn routes() -> Routes<Arc<Served>> {
     Routes::new().get(Role::Read, "/duto/live", live)
 }
 
-async fn live(State(served): State<Arc<Served>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    Sse::new(unfold(Viewer::new(served), |mut viewer| async move { viewer.next().await.map(|event| (Ok(event), viewer)) }))
+async fn live(
+    State(served): State<Arc<Served>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    Sse::new(unfold(Viewer::new(served), |mut viewer| async move {
+        viewer.next().await.map(|event| (Ok(event), viewer))
+    }))
 }
 
 /// One open page.
@@ -75,7 +81,10 @@ impl Viewer {
             self.greeted = true;
             positions::look(&self.served.changes, &self.served.pool, &self.served.pipeline).await;
             self.versions = self.current();
-            return Some(event("hello", json!({"pipeline": self.served.pipeline.name, "at": now(), "positions": self.positions()})));
+            return Some(event(
+                "hello",
+                json!({"pipeline": self.served.pipeline.name, "at": now(), "positions": self.positions()}),
+            ));
         }
         let stop = self.served.stop.clone();
         loop {
@@ -105,8 +114,11 @@ impl Viewer {
 
     fn changes(&mut self) -> Event {
         let current = self.current();
-        let sources: Vec<String> =
-            self.sources(|index| current.get(index) != self.versions.get(index)).into_iter().map(str::to_owned).collect();
+        let sources: Vec<String> = self
+            .sources(|index| current.get(index) != self.versions.get(index))
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         self.versions = current;
         self.free_at = Instant::now() + COALESCED;
         event("changed", json!({"at": now(), "positions": self.positions(), "sources": sources}))
@@ -118,7 +130,8 @@ impl Viewer {
         self.stored = (total, at);
         let condition = self.served.progress.condition();
         let lag: i64 = condition.lag.values().sum();
-        if let Ok(Some(counted)) = tokio::time::timeout(REJECTS_WITHIN, rejects(&self.served)).await {
+        if let Ok(Some(counted)) = tokio::time::timeout(REJECTS_WITHIN, rejects(&self.served)).await
+        {
             self.rejects = counted;
         }
         let (rejects, last_hour) = self.rejects;
@@ -137,16 +150,30 @@ impl Viewer {
     }
 
     fn current(&self) -> Vec<u64> {
-        self.served.stages.queries().endpoints.iter().map(|query| self.served.changes.version(&query.tables)).collect()
+        self.served
+            .stages
+            .queries()
+            .endpoints
+            .iter()
+            .map(|query| self.served.changes.version(&query.tables))
+            .collect()
     }
 
     fn sources(&self, wanted: impl Fn(usize) -> bool) -> Vec<&str> {
         let endpoints = self.served.stages.queries().endpoints.iter().enumerate();
-        endpoints.filter(|(index, _)| wanted(*index)).map(|(_, query)| query.endpoint.path.as_str()).collect()
+        endpoints
+            .filter(|(index, _)| wanted(*index))
+            .map(|(_, query)| query.endpoint.path.as_str())
+            .collect()
     }
 
     fn positions(&self) -> BTreeMap<String, i64> {
-        self.served.changes.positions().into_iter().map(|(partition, next)| (partition.to_string(), next)).collect()
+        self.served
+            .changes
+            .positions()
+            .into_iter()
+            .map(|(partition, next)| (partition.to_string(), next))
+            .collect()
     }
 }
 
@@ -156,9 +183,13 @@ fn records(served: &Served) -> u64 {
 
 /// Open rejects, and how many of them are of the last hour.
 async fn rejects(served: &Served) -> Option<(i64, i64)> {
-    let statement = "SELECT count(*), count(*) FILTER (WHERE last_at > now() - interval '1 hour') FROM duto.reject WHERE pipeline = $1 AND status = 'open'";
+    let statement = "SELECT count(*), count(*) FILTER (WHERE last_at > now() - interval '1 hour')
+        FROM duto.reject WHERE pipeline = $1 AND status = 'open'";
     let connection = served.readers.get().await.ok()?;
-    let row = connection.within(connection.client.query_one(statement, &[&served.pipeline.name])).await.ok()?;
+    let row = connection
+        .within(connection.client.query_one(statement, &[&served.pipeline.name]))
+        .await
+        .ok()?;
     Some((row.get(0), row.get(1)))
 }
 

@@ -1,4 +1,5 @@
-//! How a server meets the network: TLS, time limits, headers that browsers obey, and pages of other origins.
+//! How a server meets the network: TLS, time limits, headers that browsers obey, and pages of other
+//! origins.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,9 +48,16 @@ pub async fn serve(
         stop.await;
         stopping.graceful_shutdown(Some(LAST_REQUESTS));
     });
-    let mut server = axum_server::from_tcp(listener).context("serving HTTP")?.handle(handle).first_request_timeout(header_timeout);
+    let mut server = axum_server::from_tcp(listener)
+        .context("serving HTTP")?
+        .handle(handle)
+        .first_request_timeout(header_timeout);
     server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    server.http_builder().http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(20));
+    server
+        .http_builder()
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20));
     let served = match &http.tls {
         None => server.serve(service).await,
         Some((certificate, key)) => {
@@ -74,8 +82,9 @@ struct Certificate {
 
 impl Certificate {
     fn read(certificate: &str, key: &str) -> anyhow::Result<Self> {
-        let config = OpenSSLConfig::from_pem_chain_file(certificate, key)
-            .with_context(|| format!("http.tls: {certificate} and {key} are no certificate and its key in PEM"))?;
+        let config = OpenSSLConfig::from_pem_chain_file(certificate, key).with_context(|| {
+            format!("http.tls: {certificate} and {key} are no certificate and its key in PEM")
+        })?;
         let files = [certificate.to_owned(), key.to_owned()];
         Ok(Self { config, written: files.each_ref().map(|file| written_at(file)), files })
     }
@@ -94,7 +103,8 @@ impl Certificate {
                     tracing::info!(certificate = self.files[0], "the certificate was read again");
                 }
                 Err(error) => {
-                    tracing::warn!(certificate = self.files[0], %error, "the changed certificate cannot be used: the old one stays")
+                    tracing::warn!(certificate = self.files[0], %error, "the changed certificate \
+                        cannot be used: the old one stays")
                 }
             }
         }
@@ -109,9 +119,12 @@ fn written_at(file: &str) -> Option<SystemTime> {
 fn exposed(router: Router, http: &Http) -> Router {
     let by_tls = http.tls.is_some();
     let limits = &http.limits;
-    let router = router
-        .layer(RequestBodyTimeoutLayer::new(limits.request_timeout))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, limits.request_timeout));
+    let router = router.layer(RequestBodyTimeoutLayer::new(limits.request_timeout)).layer(
+        TimeoutLayer::with_status_code(
+            axum::http::StatusCode::REQUEST_TIMEOUT,
+            limits.request_timeout,
+        ),
+    );
     let router = if http.origins.is_empty() { router } else { router.layer(cors(&http.origins)) };
     let origins = Arc::new(!http.origins.is_empty());
     router.layer(middleware::map_response(move |response: Response| {
@@ -120,14 +133,36 @@ fn exposed(router: Router, http: &Http) -> Router {
     }))
 }
 
-/// Pages of these origins may ask, with a key in the header; a cookie of ours is never theirs to use.
+/// Pages of these origins may ask, with a key in the header; a cookie of ours is never theirs to
+/// use.
 fn cors(origins: &[String]) -> CorsLayer {
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
-    let seen = ["etag", "x-duto-as-of", "x-duto-position", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
+    let origins: Vec<HeaderValue> =
+        origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let seen = [
+        "etag",
+        "x-duto-as-of",
+        "x-duto-position",
+        "retry-after",
+        "ratelimit-limit",
+        "ratelimit-remaining",
+        "ratelimit-reset",
+    ];
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH, HeaderName::from_static("idempotency-key")])
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+        ])
         .expose_headers(seen.map(HeaderName::from_static))
         .max_age(PREFLIGHT_AGE)
 }

@@ -14,7 +14,9 @@ use super::Served;
 use super::routes::Routes;
 use duto_definition::Role;
 use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
-use duto_definition::{ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning};
+use duto_definition::{
+    ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning,
+};
 use duto_stages::Stages;
 
 /// The columns of each endpoint's SELECT, as far as the database could be asked.
@@ -28,13 +30,18 @@ async fn serve(State(served): State<Arc<Served>>) -> Json<Value> {
     Json(document(&served.pipeline, &served.stages, &ask(&served).await))
 }
 
-/// Prepares every SELECT; an endpoint that cannot be prepared has no columns here, and answers why itself.
+/// Prepares every SELECT; an endpoint that cannot be prepared has no columns here, and answers why
+/// itself.
 async fn ask(served: &Served) -> Columns {
     let mut columns = Columns::new();
     let Ok(connection) = served.readers.get().await else { return columns };
     for query in &served.stages.queries().endpoints {
         if let Ok(statement) = connection.prepared(&query.select).await {
-            let of_statement = statement.columns().iter().map(|column| (column.name().to_owned(), column.type_().clone())).collect();
+            let of_statement = statement
+                .columns()
+                .iter()
+                .map(|column| (column.name().to_owned(), column.type_().clone()))
+                .collect();
             columns.insert(query.endpoint.path.clone(), of_statement);
         }
     }
@@ -45,11 +52,15 @@ async fn ask(served: &Served) -> Columns {
 pub fn document(pipeline: &Pipeline, stages: &Stages, columns: &Columns) -> Value {
     let mut paths = Map::new();
     for endpoint in &pipeline.endpoints {
-        paths.insert(endpoint.path.clone(), json!({ "get": answers(endpoint, columns.get(&endpoint.path)) }));
+        paths.insert(
+            endpoint.path.clone(),
+            json!({ "get": answers(endpoint, columns.get(&endpoint.path)) }),
+        );
     }
     for endpoint in &pipeline.ingest {
         let item = paths.entry(endpoint.path.clone()).or_insert_with(|| json!({}));
-        item[endpoint.method.to_lowercase()] = ingest::takes(pipeline, endpoint, stages.answer_type(endpoint).as_ref());
+        item[endpoint.method.to_lowercase()] =
+            ingest::takes(pipeline, endpoint, stages.answer_type(endpoint).as_ref());
     }
     paths.insert("/health".into(), json!({ "get": health() }));
     json!({
@@ -80,9 +91,11 @@ fn body(description: &str, schema: &Value) -> Value {
 
 fn answers(endpoint: &Endpoint, columns: Option<&Vec<(String, Type)>>) -> Value {
     let row = columns.map_or_else(|| json!({ "type": "object" }), |columns| row_schema(columns));
-    let answer = if endpoint.shape == Shape::Row { row } else { json!({ "type": "array", "items": row }) };
+    let answer =
+        if endpoint.shape == Shape::Row { row } else { json!({ "type": "array", "items": row }) };
     let in_path: Vec<&str> = endpoint.path_parameters().collect();
-    let parameters: Vec<Value> = endpoint.parameters.iter().map(|parameter| parameter_of(parameter, &in_path)).collect();
+    let parameters: Vec<Value> =
+        endpoint.parameters.iter().map(|parameter| parameter_of(parameter, &in_path)).collect();
     let mut operation = json!({
         "operationId": operation_id("get", &endpoint.path),
         "parameters": parameters,
@@ -96,7 +109,8 @@ fn answers(endpoint: &Endpoint, columns: Option<&Vec<(String, Type)>>) -> Value 
         operation["description"] = json!(description);
     }
     if !endpoint.parameters.is_empty() {
-        operation["responses"]["422"] = body("A parameter is not what is declared", &of("Problems"));
+        operation["responses"]["422"] =
+            body("A parameter is not what is declared", &of("Problems"));
     }
     if endpoint.shape == Shape::Row {
         operation["responses"]["404"] = body("There is no such row", &of("Error"));
@@ -105,7 +119,8 @@ fn answers(endpoint: &Endpoint, columns: Option<&Vec<(String, Type)>>) -> Value 
 }
 
 fn operation_id(method: &str, path: &str) -> String {
-    let words = path.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
+    let words =
+        path.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
     std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
@@ -125,8 +140,11 @@ fn parameter_of(parameter: &Parameter, in_path: &[&str]) -> Value {
         schema["maxLength"] = json!(parameter.max_length);
     }
     if let Some(default) = &parameter.default {
-        schema["default"] =
-            if schema["type"] == "string" { json!(default) } else { serde_json::from_str(default).unwrap_or_else(|_| json!(default)) };
+        schema["default"] = if schema["type"] == "string" {
+            json!(default)
+        } else {
+            serde_json::from_str(default).unwrap_or_else(|_| json!(default))
+        };
     }
     json!({ "name": parameter.name, "in": place, "required": parameter.default.is_none(), "schema": schema })
 }
@@ -136,11 +154,15 @@ fn health() -> Value {
         "status": { "type": "string", "enum": ["healthy", "degraded", "unhealthy"] }, "timestamp": { "type": "string", "format": "date-time" }, "error": { "type": "string" },
         "problems": { "type": "array", "items": { "type": "string" } },
     } });
-    json!({ "operationId": "health", "responses": { "200": body("Records are stored; what is degraded is named", &schema), "500": body("Records are not stored", &schema) } })
+    json!({ "operationId": "health", "responses": { "200": body("Records are stored; what is \
+        degraded is named", &schema), "500": body("Records are not stored", &schema) } })
 }
 
 fn row_schema(columns: &[(String, Type)]) -> Value {
-    let properties: Map<String, Value> = columns.iter().map(|(name, column_type)| (name.clone(), answer_schema(column_type))).collect();
+    let properties: Map<String, Value> = columns
+        .iter()
+        .map(|(name, column_type)| (name.clone(), answer_schema(column_type)))
+        .collect();
     let names: Vec<&String> = columns.iter().map(|(name, _)| name).collect();
     json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
 }
@@ -153,7 +175,14 @@ fn answer_schema(column_type: &Type) -> Value {
         Type::BOOL => json!({ "type": ["boolean", "null"] }),
         Type::JSON | Type::JSONB => json!({}),
         Type::DATE => json!({ "type": ["string", "null"], "format": "date" }),
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::UUID | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ | Type::INTERVAL => {
+        Type::TEXT
+        | Type::VARCHAR
+        | Type::BPCHAR
+        | Type::UUID
+        | Type::TIME
+        | Type::TIMESTAMP
+        | Type::TIMESTAMPTZ
+        | Type::INTERVAL => {
             json!({ "type": ["string", "null"] })
         }
         _ => json!({}),
@@ -161,8 +190,10 @@ fn answer_schema(column_type: &Type) -> Value {
 }
 
 fn object_schema(fields: &[Field], cleaning: &TextCleaning) -> Value {
-    let properties: Map<String, Value> = fields.iter().map(|field| (field.name.clone(), field_schema(field, cleaning))).collect();
-    let required: Vec<&str> = fields.iter().filter(|field| field.required).map(|field| field.name.as_str()).collect();
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.name.clone(), field_schema(field, cleaning))).collect();
+    let required: Vec<&str> =
+        fields.iter().filter(|field| field.required).map(|field| field.name.as_str()).collect();
     let mut schema = json!({ "type": "object", "properties": properties });
     if !required.is_empty() {
         schema["required"] = json!(required);
@@ -177,13 +208,23 @@ fn field_schema(field: &Field, cleaning: &TextCleaning) -> Value {
         Kind::Object(fields) => object_schema(fields, cleaning),
         Kind::List(element) => json!({ "type": "array", "items": field_schema(element, cleaning) }),
     };
-    let number = |text: &Option<String>| text.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-    for (name, value) in [("minimum", number(&rules.minimum)), ("maximum", number(&rules.maximum)), ("example", rules.example.clone())] {
+    let number = |text: &Option<String>| {
+        text.as_ref().and_then(|text| serde_json::from_str::<Value>(text).ok())
+    };
+    for (name, value) in [
+        ("minimum", number(&rules.minimum)),
+        ("maximum", number(&rules.maximum)),
+        ("example", rules.example.clone()),
+    ] {
         if let Some(value) = value {
             schema[name] = value;
         }
     }
-    let (least, most) = if matches!(field.kind, Kind::List(_)) { ("minItems", "maxItems") } else { ("minLength", "maxLength") };
+    let (least, most) = if matches!(field.kind, Kind::List(_)) {
+        ("minItems", "maxItems")
+    } else {
+        ("minLength", "maxLength")
+    };
     for (name, value) in [(least, rules.min_length), (most, rules.max_length)] {
         if let Some(value) = value {
             schema[name] = json!(value);
@@ -219,14 +260,20 @@ fn numeric_schema(precision: u8, scale: i8) -> Value {
 fn scalar_schema(column_type: ColumnType) -> Value {
     match column_type.values() {
         ValueKind::Boolean => json!({ "type": "boolean" }),
-        ValueKind::SmallInt => json!({ "type": "integer", "minimum": i16::MIN, "maximum": i16::MAX }),
-        ValueKind::Integer => json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX }),
+        ValueKind::SmallInt => {
+            json!({ "type": "integer", "minimum": i16::MIN, "maximum": i16::MAX })
+        }
+        ValueKind::Integer => {
+            json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX })
+        }
         ValueKind::BigInt => json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
         ValueKind::Numeric(Some((precision, scale))) => numeric_schema(precision, scale),
         ValueKind::Numeric(None) => numeric_schema(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
         ValueKind::Real | ValueKind::DoublePrecision => json!({ "type": "number" }),
         ValueKind::Date => json!({ "type": "string", "format": "date" }),
-        ValueKind::Timestamp | ValueKind::Timestamptz => json!({ "type": "string", "format": "date-time" }),
+        ValueKind::Timestamp | ValueKind::Timestamptz => {
+            json!({ "type": "string", "format": "date-time" })
+        }
         ValueKind::Formed(form) => (form.schema)(),
         ValueKind::Jsonb => json!({}),
         ValueKind::Bytea => json!({ "type": "string", "contentEncoding": "base64" }),

@@ -40,7 +40,9 @@ pub fn router(overview: Overview, guard: Option<&Arc<Guard>>) -> Router {
 /// All of its routes.
 pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Overview>> {
     Routes::new()
-        .get(Role::Read, "/", |headers: HeaderMap| async move { asset("overview.html", &headers, POLICY) })
+        .get(Role::Read, "/", |headers: HeaderMap| async move {
+            asset("overview.html", &headers, POLICY)
+        })
         .merge(auth::routes(guard))
         .get(Role::Read, "/duto/assets/{*name}", named_asset)
         .get(Role::Read, "/duto/overview", overlook)
@@ -50,7 +52,9 @@ pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Overview>> {
 async fn overlook(State(overview): State<Arc<Overview>>) -> Json<Value> {
     let pipelines: Vec<Value> = overview.pipelines.iter().map(Overlooked::describe).collect();
     let as_of = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-    Json(json!({ "as_of": as_of, "log": overview.log, "topics": overview.topics, "pipelines": pipelines }))
+    Json(
+        json!({ "as_of": as_of, "log": overview.log, "topics": overview.topics, "pipelines": pipelines }),
+    )
 }
 
 impl Overlooked {
@@ -58,9 +62,16 @@ impl Overlooked {
         let (pipeline, progress) = (&self.pipeline, &self.progress);
         let condition = progress.condition();
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let trouble = condition.ended.iter().chain(condition.halted.values()).chain(condition.paused.values());
-        let trouble: Vec<&String> =
-            trouble.chain(condition.deliveries.values()).chain(&condition.database_trouble).chain(&condition.mostly_rejected).collect();
+        let trouble = condition
+            .ended
+            .iter()
+            .chain(condition.halted.values())
+            .chain(condition.paused.values());
+        let trouble: Vec<&String> = trouble
+            .chain(condition.deliveries.values())
+            .chain(&condition.database_trouble)
+            .chain(&condition.mostly_rejected)
+            .collect();
         json!({
             "name": pipeline.name, "file": self.file, "topic": pipeline.source.topic, "listen": pipeline.listen,
             "title": pipeline.dashboard.as_ref().map(|dashboard| &dashboard.title),

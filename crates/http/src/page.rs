@@ -23,23 +23,28 @@ pub struct Asset {
 include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 /// Nothing from elsewhere, nothing inline.
-pub const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+pub const POLICY: &str = "default-src 'self'; style-src 'self'; img-src 'self' data:; object-src \
+    'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 /// Swagger UI sets styles of its own while it runs.
-const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
+const DOCS_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' \
+    data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
 
 pub fn routes(served: &Served) -> Routes<Arc<Served>> {
-    let routes =
-        Routes::new()
-            .get(Role::Read, "/duto/assets/{*name}", named_asset)
-            .get(Role::Read, "/docs", |headers: HeaderMap| async move { asset("docs/index.html", &headers, DOCS_POLICY) });
+    let routes = Routes::new().get(Role::Read, "/duto/assets/{*name}", named_asset).get(
+        Role::Read,
+        "/docs",
+        |headers: HeaderMap| async move { asset("docs/index.html", &headers, DOCS_POLICY) },
+    );
     if served.pipeline.dashboard.is_none() {
         return routes;
     }
-    routes.get(Role::Read, "/", |headers: HeaderMap| async move { asset("index.html", &headers, POLICY) }).get(
-        Role::Read,
-        "/duto/dashboard.json",
-        dashboard,
-    )
+    routes
+        .get(
+            Role::Read,
+            "/",
+            |headers: HeaderMap| async move { asset("index.html", &headers, POLICY) },
+        )
+        .get(Role::Read, "/duto/dashboard.json", dashboard)
 }
 
 /// A file of a page.
@@ -48,7 +53,9 @@ pub async fn named_asset(Path(name): Path<String>, headers: HeaderMap) -> Respon
 }
 
 async fn dashboard(State(served): State<Arc<Served>>) -> Response {
-    let Some(dashboard) = &served.pipeline.dashboard else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(dashboard) = &served.pipeline.dashboard else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let send = served.pipeline.ingest.first().map(|endpoint| endpoint.name());
     Json(json!({
         "pipeline": served.pipeline.name, "title": dashboard.title, "locale": dashboard.locale, "currency": dashboard.currency,
@@ -66,10 +73,16 @@ pub fn asset(name: &str, headers: &HeaderMap, policy: &'static str) -> Response 
         } else {
             "this program was built without its pages: run `make build`, which builds them first\n"
         };
-        return (if built { StatusCode::NOT_FOUND } else { StatusCode::NOT_IMPLEMENTED }, told).into_response();
+        return (if built { StatusCode::NOT_FOUND } else { StatusCode::NOT_IMPLEMENTED }, told)
+            .into_response();
     };
     let etag = format!("\"{}\"", &hex::encode(Sha256::digest(asset.plain))[..24]);
-    let header_text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let header_text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let common = [
         (header::CONTENT_SECURITY_POLICY, policy.to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),

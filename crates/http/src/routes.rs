@@ -1,5 +1,5 @@
-//! Every route of a server, each with what its caller must be allowed to do. A router is made of such a list and of nothing else, so
-//! that none can be forgotten.
+//! Every route of a server, each with what its caller must be allowed to do. A router is made of
+//! such a list and of nothing else, so that none can be forgotten.
 
 use std::sync::Arc;
 
@@ -64,19 +64,38 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 
     /// Another method, whose body has at most so many bytes.
-    pub fn on<H: Handler<T, S>, T: 'static>(self, method: Method, role: Role, path: &str, handler: H, most_bytes: usize) -> Self {
+    pub fn on<H: Handler<T, S>, T: 'static>(
+        self,
+        method: Method,
+        role: Role,
+        path: &str,
+        handler: H,
+        most_bytes: usize,
+    ) -> Self {
         let handler = on(filter(&method), handler).layer(DefaultBodyLimit::max(most_bytes));
         self.with(method, Access::Needs(role), path, handler)
     }
 
     /// A form with a credential in it.
-    pub fn unlocking<H: Handler<T, S>, T: 'static>(self, method: Method, path: &str, handler: H, most_bytes: usize) -> Self {
+    pub fn unlocking<H: Handler<T, S>, T: 'static>(
+        self,
+        method: Method,
+        path: &str,
+        handler: H,
+        most_bytes: usize,
+    ) -> Self {
         let handler = on(filter(&method), handler).layer(DefaultBodyLimit::max(most_bytes));
         self.with(method, Access::Unlocks, path, handler)
     }
 
     /// A route that is made already.
-    pub fn with(mut self, method: Method, access: Access, path: &str, handler: MethodRouter<S>) -> Self {
+    pub fn with(
+        mut self,
+        method: Method,
+        access: Access,
+        path: &str,
+        handler: MethodRouter<S>,
+    ) -> Self {
         self.list.push((Route { method, path: path.to_owned(), access }, handler));
         self
     }
@@ -91,9 +110,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.list.iter().map(|(route, _)| route)
     }
 
-    /// The server's router. Without a guard everybody is let in; without a limiter requests are not counted, but for those that try
-    /// to sign in.
-    pub fn into_router(self, guard: Option<&Arc<Guard>>, limiter: Option<&Arc<Limiter>>) -> Router<S> {
+    /// The server's router. Without a guard everybody is let in; without a limiter requests are not
+    /// counted, but for those that try to sign in.
+    pub fn into_router(
+        self,
+        guard: Option<&Arc<Guard>>,
+        limiter: Option<&Arc<Limiter>>,
+    ) -> Router<S> {
         let sign_ins = Arc::new(Limiter::of(SIGN_INS_A_SECOND, SIGN_INS_AT_ONCE, Vec::new()));
         self.list.into_iter().fold(Router::new(), |router, (route, handler)| {
             let (role, limiter) = match route.access {
@@ -102,8 +125,12 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
                 Access::Needs(role) => (Some(role), limiter),
             };
             let guard = guard.cloned().zip(role);
-            let needs = Needs { guard, limiter: limiter.cloned(), route: route.path.clone().into() };
-            router.route(&route.path, handler.route_layer(middleware::from_fn_with_state(needs, let_in)))
+            let needs =
+                Needs { guard, limiter: limiter.cloned(), route: route.path.clone().into() };
+            router.route(
+                &route.path,
+                handler.route_layer(middleware::from_fn_with_state(needs, let_in)),
+            )
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The server on a real socket: TLS, time limits, other origins, and how many requests one caller may send.
+//! The server on a real socket: TLS, time limits, other origins, and how many requests one caller
+//! may send.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -38,7 +39,8 @@ impl Serving {
         let router = routes.into_router(None, limiter.as_ref()).with_state(());
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let ended = tokio::spawn(async move { duto_http::serve(listener, router, &http, stopped).await });
+        let ended =
+            tokio::spawn(async move { duto_http::serve(listener, router, &http, stopped).await });
         Self { address, stop, ended }
     }
 
@@ -59,30 +61,49 @@ impl Serving {
     }
 
     fn get(&self, path: &str, more: &str) -> String {
-        self.told(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n").as_bytes(), Duration::from_secs(20))
+        self.told(
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{more}\r\n").as_bytes(),
+            Duration::from_secs(20),
+        )
     }
 
     async fn end(self) {
         self.stop.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.ended).await.expect("it ends");
+        let ended =
+            tokio::time::timeout(Duration::from_secs(20), self.ended).await.expect("it ends");
         ended.expect("no panic").expect("no error");
     }
 }
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 /// The protocol that was agreed on and the subject of the certificate that was shown.
-fn handshake(address: SocketAddr, authority: &Path) -> Result<(Option<String>, String, String), String> {
+fn handshake(
+    address: SocketAddr,
+    authority: &Path,
+) -> Result<(Option<String>, String, String), String> {
     let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("TLS");
     builder.set_ca_file(authority).expect("the authority");
     builder.set_alpn_protos(b"\x02h2\x08http/1.1").expect("protocols");
     let stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
     let stream = builder.build().connect("localhost", stream).map_err(|error| error.to_string())?;
-    let protocol = stream.ssl().selected_alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+    let protocol = stream
+        .ssl()
+        .selected_alpn_protocol()
+        .map(|name| String::from_utf8_lossy(name).into_owned());
     let shown = stream.ssl().peer_certificate().expect("a certificate");
-    let serial = shown.serial_number().to_bn().and_then(|number| number.to_hex_str().map(|hex| hex.to_string())).expect("a serial number");
+    let serial = shown
+        .serial_number()
+        .to_bn()
+        .and_then(|number| number.to_hex_str().map(|hex| hex.to_string()))
+        .expect("a serial number");
     Ok((protocol, stream.ssl().version_str().to_owned(), serial))
 }
 
@@ -93,7 +114,11 @@ fn a_renewed_certificate_is_shown_without_a_restart() {
         let authority = TestAuthority::create().expect("an authority");
         let root = folder.path().join("root.pem");
         std::fs::write(&root, authority.certificate().expect("PEM")).expect("a file");
-        let (certificate, key) = authority.sign("localhost").expect("a certificate").write(folder.path(), "own").expect("files");
+        let (certificate, key) = authority
+            .sign("localhost")
+            .expect("a certificate")
+            .write(folder.path(), "own")
+            .expect("files");
         let tls = Some((certificate.display().to_string(), key.display().to_string()));
         let serving = Serving::start(Http { tls, ..Http::default() }).await;
         let address = serving.address;
@@ -105,10 +130,17 @@ fn a_renewed_certificate_is_shown_without_a_restart() {
         let plain = tokio::task::block_in_place(|| serving.get("/livez", ""));
         assert!(!plain.contains("200 ok"), "{plain}");
 
-        authority.sign("localhost").expect("a certificate").write(folder.path(), "own").expect("files");
+        authority
+            .sign("localhost")
+            .expect("a certificate")
+            .write(folder.path(), "own")
+            .expect("files");
         let began = Instant::now();
         while shown().expect("a handshake").2 == first {
-            assert!(began.elapsed() < Duration::from_secs(30), "the old certificate is still shown");
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "the old certificate is still shown"
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         // One that cannot be used leaves the one that can.
@@ -127,13 +159,20 @@ fn a_caller_beyond_its_rate_is_told_when_to_come_again() {
         tokio::task::block_in_place(|| {
             for left in ["2", "1", "0"] {
                 let told = serving.get("/limited", "");
-                assert!(told.starts_with("http/1.1 200") && told.contains(&format!("ratelimit-remaining: {left}")), "{told}");
+                assert!(
+                    told.starts_with("http/1.1 200")
+                        && told.contains(&format!("ratelimit-remaining: {left}")),
+                    "{told}"
+                );
             }
             let told = serving.get("/limited", "");
             assert!(told.starts_with("http/1.1 429") && told.contains("retry-after: 1"), "{told}");
             // Another route has a bucket of its own, and whether the process lives is always told.
-            let other = "POST /things HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1";
-            assert!(serving.told(other.as_bytes(), Duration::from_secs(20)).starts_with("http/1.1 200"));
+            let other = "POST /things HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: \
+                1\r\n\r\n1";
+            assert!(
+                serving.told(other.as_bytes(), Duration::from_secs(20)).starts_with("http/1.1 200")
+            );
             (0..10).for_each(|_| assert!(serving.get("/livez", "").starts_with("http/1.1 200")));
         });
         serving.end().await;
@@ -144,7 +183,8 @@ fn a_caller_beyond_its_rate_is_told_when_to_come_again() {
 fn slow_callers_are_cut_off() {
     wait_for(async {
         let timeouts = (Duration::from_millis(1000), Duration::from_millis(700));
-        let limits = Limits { request_timeout: timeouts.0, header_timeout: timeouts.1, ..Limits::default() };
+        let limits =
+            Limits { request_timeout: timeouts.0, header_timeout: timeouts.1, ..Limits::default() };
         let serving = Serving::start(Http { limits, ..Http::default() }).await;
         tokio::task::block_in_place(|| {
             let began = Instant::now();
@@ -152,14 +192,20 @@ fn slow_callers_are_cut_off() {
             serving.told(b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Slow: ", Duration::from_secs(20));
             assert!(began.elapsed() < Duration::from_secs(10), "the head: {:?}", began.elapsed());
             let began = Instant::now();
-            let body = b"POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nConnection: close\r\n\r\nstart";
+            let body = b"POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nConnection: \
+                close\r\n\r\nstart";
             let told = serving.told(body, Duration::from_secs(20));
-            assert!(began.elapsed() < Duration::from_secs(10) && told.starts_with("http/1.1 4"), "the body: {told}");
+            assert!(
+                began.elapsed() < Duration::from_secs(10) && told.starts_with("http/1.1 4"),
+                "the body: {told}"
+            );
             let told = serving.get("/slow", "");
             assert!(told.starts_with("http/1.1 408"), "{told}");
             // More than the route takes.
-            let much =
-                "POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\nConnection: close\r\n\r\n".to_owned() + &"x".repeat(5000);
+            let much = "POST /things HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\nConnection: \
+                    close\r\n\r\n"
+                .to_owned()
+                + &"x".repeat(5000);
             let told = serving.told(much.as_bytes(), Duration::from_secs(20));
             assert!(told.starts_with("http/1.1 413"), "{told}");
         });
@@ -170,19 +216,39 @@ fn slow_callers_are_cut_off() {
 #[test]
 fn pages_of_other_origins_ask_first() {
     wait_for(async {
-        let serving = Serving::start(Http { origins: vec!["https://shop.example".into()], ..Http::default() }).await;
+        let serving = Serving::start(Http {
+            origins: vec!["https://shop.example".into()],
+            ..Http::default()
+        })
+        .await;
         let closed = Serving::start(Http::default()).await;
         tokio::task::block_in_place(|| {
             let preflight = |serving: &Serving, origin: &str| {
-                let more = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,content-type\r\n";
-                let sent = format!("OPTIONS /things HTTP/1.1\r\nHost: a\r\nConnection: close\r\nOrigin: {origin}\r\n{more}\r\n");
+                let more = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: \
+                    authorization,content-type\r\n";
+                let sent = format!(
+                    "OPTIONS /things HTTP/1.1\r\nHost: a\r\nConnection: close\r\nOrigin: \
+                        {origin}\r\n{more}\r\n"
+                );
                 serving.told(sent.as_bytes(), Duration::from_secs(20))
             };
             let told = preflight(&serving, "https://shop.example");
-            assert!(told.starts_with("http/1.1 200") && told.contains("access-control-allow-origin: https://shop.example"), "{told}");
-            assert!(told.contains("authorization") && !told.contains("allow-credentials"), "{told}");
-            for other in ["https://evil.example", "https://shop.example.evil", "null", "http://shop.example"] {
-                assert!(!preflight(&serving, other).contains("access-control-allow-origin"), "{other}");
+            assert!(
+                told.starts_with("http/1.1 200")
+                    && told.contains("access-control-allow-origin: https://shop.example"),
+                "{told}"
+            );
+            assert!(
+                told.contains("authorization") && !told.contains("allow-credentials"),
+                "{told}"
+            );
+            for other in
+                ["https://evil.example", "https://shop.example.evil", "null", "http://shop.example"]
+            {
+                assert!(
+                    !preflight(&serving, other).contains("access-control-allow-origin"),
+                    "{other}"
+                );
             }
             assert!(!preflight(&closed, "https://shop.example").contains("access-control"));
             let told = closed.get("/limited", "");

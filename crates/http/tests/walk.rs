@@ -1,4 +1,5 @@
-//! Walks every route of every server: nobody comes by one without its role, and a new one cannot be forgotten.
+//! Walks every route of every server: nobody comes by one without its role, and a new one cannot be
+//! forgotten.
 
 use std::sync::Arc;
 
@@ -51,7 +52,10 @@ dashboard: { title: Walked, panels: [{ kind: number, title: Things, from: /api/t
 fn pipeline(database: &str) -> Pipeline {
     let hash = |key: &str| duto_definition::auth::written_hash(key);
     let file = FILE.replace("DATABASE", database);
-    let file = file.replace("READER", &hash("a reader")).replace("SENDER", &hash("a sender")).replace("OPERATOR", &hash("an operator"));
+    let file = file
+        .replace("READER", &hash("a reader"))
+        .replace("SENDER", &hash("a sender"))
+        .replace("OPERATOR", &hash("an operator"));
     parse("walked.yaml", &file, &|_| None).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
@@ -103,7 +107,8 @@ fn overlooked(pipeline: &Pipeline) -> Walked {
 async fn asked(router: &Router, route: &Route, key: Option<&str>) -> StatusCode {
     let path = route.path.replace("{*name}", "page.js").replace("{topic}", "walked");
     let path = path.replace("{partition}", "0").replace("{offset}", "0").replace("{id}", "1");
-    let mut request = Request::builder().method(&route.method).uri(path).header(header::HOST, "localhost:9030");
+    let mut request =
+        Request::builder().method(&route.method).uri(path).header(header::HOST, "localhost:9030");
     request = request.header(header::CONTENT_TYPE, "application/json");
     if let Some(key) = key {
         request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
@@ -130,15 +135,29 @@ async fn walk(walked: &Walked) {
                 assert!(["/livez", "/readyz"].contains(&route.path.as_str()), "{told} is open");
                 assert_ne!(without, StatusCode::UNAUTHORIZED, "{told}");
             }
-            Access::Unlocks => assert_eq!((without, route.path.as_str()), (StatusCode::UNAUTHORIZED, "/duto/sign-in")),
+            Access::Unlocks => assert_eq!(
+                (without, route.path.as_str()),
+                (StatusCode::UNAUTHORIZED, "/duto/sign-in")
+            ),
             Access::Needs(role) => {
                 assert_eq!(without, StatusCode::UNAUTHORIZED, "{told} without a key");
-                assert_eq!(asked(&walked.router, route, Some("a guess")).await, StatusCode::UNAUTHORIZED, "{told} with a wrong key");
+                assert_eq!(
+                    asked(&walked.router, route, Some("a guess")).await,
+                    StatusCode::UNAUTHORIZED,
+                    "{told} with a wrong key"
+                );
                 for other in Role::ALL.into_iter().filter(|other| *other != role) {
-                    assert_eq!(asked(&walked.router, route, Some(key_of(other))).await, StatusCode::FORBIDDEN, "{told} as {other:?}");
+                    assert_eq!(
+                        asked(&walked.router, route, Some(key_of(other))).await,
+                        StatusCode::FORBIDDEN,
+                        "{told} as {other:?}"
+                    );
                 }
                 let with = asked(&walked.router, route, Some(key_of(role))).await;
-                assert!(with != StatusCode::UNAUTHORIZED && with != StatusCode::FORBIDDEN, "{told} as {role:?}: {with}");
+                assert!(
+                    with != StatusCode::UNAUTHORIZED && with != StatusCode::FORBIDDEN,
+                    "{told} as {role:?}: {with}"
+                );
             }
         }
     }
@@ -146,7 +165,11 @@ async fn walk(walked: &Walked) {
 
 #[test]
 fn nobody_comes_by_a_route_without_its_role() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let database = TestDatabase::create("walk").expect("a database");
         let folder = ScratchFolder::create("walk").expect("a folder");
@@ -154,8 +177,21 @@ fn nobody_comes_by_a_route_without_its_role() {
         let pipeline = pipeline(&database.url());
         let of_pipeline = served(pipeline.clone(), log.clone());
         // All that the file declares, and all of ours.
-        for path in ["/", "/docs", "/metrics", "/openapi.json", "/duto/live", "/health", "/things", "/api/things/{id}", "/duto/session"] {
-            assert!(of_pipeline.routes.iter().any(|route| route.path == path), "{path} is not a route");
+        for path in [
+            "/",
+            "/docs",
+            "/metrics",
+            "/openapi.json",
+            "/duto/live",
+            "/health",
+            "/things",
+            "/api/things/{id}",
+            "/duto/session",
+        ] {
+            assert!(
+                of_pipeline.routes.iter().any(|route| route.path == path),
+                "{path} is not a route"
+            );
         }
         for walked in [of_pipeline, browser(&pipeline, log), overlooked(&pipeline)] {
             walk(&walked).await;
@@ -165,7 +201,11 @@ fn nobody_comes_by_a_route_without_its_role() {
 
 #[test]
 fn without_rules_everybody_is_let_in() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let database = TestDatabase::create("walk_open").expect("a database");
         let folder = ScratchFolder::create("walk_open").expect("a folder");
@@ -175,7 +215,12 @@ fn without_rules_everybody_is_let_in() {
         assert!(walked.routes.iter().all(|route| !route.path.starts_with("/duto/sign")));
         for route in &walked.routes {
             let status = asked(&walked.router, route, None).await;
-            assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN, "{} {}: {status}", route.method, route.path);
+            assert!(
+                status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN,
+                "{} {}: {status}",
+                route.method,
+                route.path
+            );
         }
     });
 }

@@ -1,4 +1,5 @@
-//! `duto.answer`: what requests that wait for their record are told, kept in the record's own transaction.
+//! `duto.answer`: what requests that wait for their record are told, kept in the record's own
+//! transaction.
 
 use tokio_postgres::types::ToSql;
 
@@ -10,12 +11,17 @@ use duto_stages::prepared::Prepared;
 
 const INSERT: &str = "INSERT INTO duto.answer (pipeline, idempotency_key, \"offset\", status, body)
      SELECT $1, a.key, a.\"offset\", a.status, a.body
-     FROM unnest($2::text[], $3::bigint[], $4::integer[], $5::bytea[]) WITH ORDINALITY AS a (key, \"offset\", status, body, place)
+     FROM unnest($2::text[], $3::bigint[], $4::integer[], $5::bytea[]) WITH ORDINALITY AS a (key,
+     \"offset\", status, body, place)
      ORDER BY a.place ON CONFLICT (pipeline, idempotency_key) DO NOTHING RETURNING idempotency_key";
 
-/// Keeps the answers. A record whose key has one already is a repeat, whatever it holds: [`Failure::Resolved`] names it, and the batch
-/// is prepared again without it.
-pub(super) async fn write(on: &Connection, target: &Target, batch: &Prepared) -> Result<(), Failure> {
+/// Keeps the answers. A record whose key has one already is a repeat, whatever it holds:
+/// [`Failure::Resolved`] names it, and the batch is prepared again without it.
+pub(super) async fn write(
+    on: &Connection,
+    target: &Target,
+    batch: &Prepared,
+) -> Result<(), Failure> {
     if batch.answers.is_empty() {
         return Ok(());
     }
@@ -25,11 +31,16 @@ pub(super) async fn write(on: &Connection, target: &Target, batch: &Prepared) ->
     let statuses: Vec<i32> = batch.answers.iter().map(|answer| answer.status).collect();
     let bodies: Vec<&[u8]> = batch.answers.iter().map(|answer| answer.body.as_bytes()).collect();
     let values: [&(dyn ToSql + Sync); 5] = [&target.pipeline, &keys, &offsets, &statuses, &bodies];
-    let kept = on.within(async { on.client.query(&on.prepared(INSERT).await?, &values).await }).await?;
+    let kept =
+        on.within(async { on.client.query(&on.prepared(INSERT).await?, &values).await }).await?;
     if kept.len() == keys.len() {
         return Ok(());
     }
     let kept: std::collections::HashSet<&str> = kept.iter().map(|row| row.get(0)).collect();
     let repeated = batch.answers.iter().filter(|answer| !kept.contains(answer.key.as_str()));
-    Err(Failure::Resolved(repeated.map(|answer| (head(answer.record).partition, head(answer.record).offset)).collect()))
+    Err(Failure::Resolved(
+        repeated
+            .map(|answer| (head(answer.record).partition, head(answer.record).offset))
+            .collect(),
+    ))
 }

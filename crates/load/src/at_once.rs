@@ -1,8 +1,10 @@
 //! The exactly-once transaction of a few rows as one statement.
 //!
-//! A transaction is a dozen messages. Of a few rows these are the cost, with the processes that each of them wakes on either side. Where
-//! nothing that is written depends on an answer of the database, one statement does all of it: it moves the positions, writes the rows and
-//! the ledger, and fails as a whole unless every one of them is as it must be. That is a transaction by itself, and commits with its end.
+//! A transaction is a dozen messages. Of a few rows these are the cost, with the processes that
+//! each of them wakes on either side. Where nothing that is written depends on an answer of the
+//! database, one statement does all of it: it moves the positions, writes the rows and the ledger,
+//! and fails as a whole unless every one of them is as it must be. That is a transaction by itself,
+//! and commits with its end.
 
 use std::collections::HashMap;
 
@@ -22,7 +24,8 @@ use duto_stages::prepared::{Outcome, Prepared};
 /// How the statement begins, by which it is known among others.
 pub const BEGINNING: &str = "WITH moved AS";
 
-/// The statement and the types of its parameters: [`OWN`], and an array for each column of each table.
+/// The statement and the types of its parameters: [`OWN`], and an array for each column of each
+/// table.
 #[derive(Debug, Clone)]
 pub struct AtOnce {
     sql: String,
@@ -44,7 +47,8 @@ const OWN: [Type; 9] = [
 
 /// Every record was stored: any other outcome goes another way.
 const LEDGER: &str = "ledger AS (
-     INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered, not_stored,
+     INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, \
+    stored, repeated, rejected, filtered, not_stored,
        outcomes, worker)
      SELECT $1, $2, partition, 'load', low, high, records, records, 0, 0, 0, '{}', '', $8
      FROM unnest($3, $4, $5, $9) AS r (partition, low, high, records) RETURNING 1)";
@@ -63,10 +67,12 @@ impl AtOnce {
             let (insert, arrays) = few::insert_of(table, &columns, first);
             types.extend(arrays);
             writes += &format!("stored_{index} AS ({insert} RETURNING 1),\n");
-            checks += &format!("AND (SELECT count(*) FROM stored_{index}) = cardinality(${first})\n");
+            checks +=
+                &format!("AND (SELECT count(*) FROM stored_{index}) = cardinality(${first})\n");
         }
-        // CASE looks at one condition after the other, and what WITH names is done when it is first looked at: positions first. A division
-        // by zero ends the statement, where no row would let it commit.
+        // CASE looks at one condition after the other, and what WITH names is done when it is first
+        // looked at: positions first. A division by zero ends the statement, where no row would let
+        // it commit.
         let sql = format!(
             "{BEGINNING} ({ADVANCE} RETURNING 1),
              {writes}{LEDGER}
@@ -89,7 +95,8 @@ pub enum Shortcut {
 /// Loads a connection's batches at once where that will do.
 #[derive(Debug, Default)]
 pub struct AtOnceLoader {
-    /// Below which offset a partition may have rejects on record, and under which fence that was asked: only who holds it adds any.
+    /// Below which offset a partition may have rejects on record, and under which fence that was
+    /// asked: only who holds it adds any.
     rejects_below: HashMap<i32, (Uuid, i64)>,
 }
 
@@ -115,35 +122,67 @@ impl AtOnceLoader {
         load(on, target, batch, &moves).await
     }
 
-    async fn rejects_below(&mut self, on: &Connection, target: &Target, partition: i32, fence: Uuid) -> Result<i64, Failure> {
-        if let Some((_, below)) = self.rejects_below.get(&partition).filter(|(asked_under, _)| *asked_under == fence) {
+    async fn rejects_below(
+        &mut self,
+        on: &Connection,
+        target: &Target,
+        partition: i32,
+        fence: Uuid,
+    ) -> Result<i64, Failure> {
+        if let Some((_, below)) =
+            self.rejects_below.get(&partition).filter(|(asked_under, _)| *asked_under == fence)
+        {
             return Ok(*below);
         }
         let Target { pipeline, topic, cluster_id, topic_id, .. } = target;
-        let row = on.within(on.client.query_one(BEHIND_REJECTS, &[pipeline, cluster_id, topic, topic_id, &partition])).await?;
+        let row = on
+            .within(
+                on.client.query_one(
+                    BEHIND_REJECTS,
+                    &[pipeline, cluster_id, topic, topic_id, &partition],
+                ),
+            )
+            .await?;
         self.rejects_below.insert(partition, (fence, row.get(0)));
         Ok(row.get(0))
     }
 }
 
-async fn load(on: &Connection, target: &Target, batch: &Prepared, moves: &Moves) -> Result<Shortcut, Failure> {
-    let records_of = |partition: &i32| batch.batch.records.iter().filter(|head| head.partition == *partition).count() as i32;
+async fn load(
+    on: &Connection,
+    target: &Target,
+    batch: &Prepared,
+    moves: &Moves,
+) -> Result<Shortcut, Failure> {
+    let records_of = |partition: &i32| {
+        batch.batch.records.iter().filter(|head| head.partition == *partition).count() as i32
+    };
     let records: Vec<i32> = moves.partitions.iter().map(records_of).collect();
-    let columns: Vec<Column<'_>> = batch.tables.iter().flat_map(|table| Column::all_of(&table.columns, &table.rows)).collect();
+    let columns: Vec<Column<'_>> =
+        batch.tables.iter().flat_map(|table| Column::all_of(&table.columns, &table.rows)).collect();
     let AtOnce { sql, types } = &target.at_once;
     let mut values = [&moves.values(target)[..], &[&target.worker, &records]].concat();
     values.extend(columns.iter().map(|column| column as &(dyn ToSql + Sync)));
-    let done = on.within_scope(Scope::Data, async { on.client.execute(&on.prepared_typed(sql, types).await?, &values).await }).await;
+    let done = on
+        .within_scope(Scope::Data, async {
+            on.client.execute(&on.prepared_typed(sql, types).await?, &values).await
+        })
+        .await;
     match done {
         Ok(_) => {
             let stored = batch.tables.iter().map(|table| table.rows.clone()).collect();
             Ok(Shortcut::Taken(Committed { outcomes: batch.outcomes.clone(), stored }))
         }
-        Err(failure @ (Failure::Lost(_) | Failure::Locked(_) | Failure::Again(_) | Failure::Slow(_) | Failure::Serialization(_))) => {
-            Err(failure)
-        }
+        Err(
+            failure @ (Failure::Lost(_)
+            | Failure::Locked(_)
+            | Failure::Again(_)
+            | Failure::Slow(_)
+            | Failure::Serialization(_)),
+        ) => Err(failure),
         Err(Failure::Poison(refusal)) if refusal.has_code("23505") => {
-            let table = target.tables.iter().position(|table| refusal.table.as_ref() == Some(&table.name));
+            let table =
+                target.tables.iter().position(|table| refusal.table.as_ref() == Some(&table.name));
             table.map_or(Ok(Shortcut::NotTaken), |table| Err(Failure::Repeat(table)))
         }
         Err(failure) => {
@@ -153,8 +192,9 @@ async fn load(on: &Connection, target: &Target, batch: &Prepared, moves: &Moves)
     }
 }
 
-/// Whether what is written is known before anything is. Rows of several tables are not: within one statement a function of a trigger, a
-/// constraint or a default does not see the rows of the tables before, as it does within the transaction.
+/// Whether what is written is known before anything is. Rows of several tables are not: within one
+/// statement a function of a trigger, a constraint or a default does not see the rows of the tables
+/// before, as it does within the transaction.
 fn fits(target: &Target, batch: &Prepared, paths: &[Path]) -> bool {
     target.rollups.rollups.is_empty()
         && target.publish.is_empty()

@@ -15,7 +15,10 @@ use super::failure::{Failure, Scope};
 use super::tls;
 use duto_definition::{Database, Pipeline, SslMode};
 
-type Socket = tokio_postgres::Connection<tokio_postgres::Socket, postgres_openssl::TlsStream<tokio_postgres::Socket>>;
+type Socket = tokio_postgres::Connection<
+    tokio_postgres::Socket,
+    postgres_openssl::TlsStream<tokio_postgres::Socket>,
+>;
 
 /// Every connection's `application_name` begins with it.
 const APPLICATION_NAME_PREFIX: &str = "duto:";
@@ -36,7 +39,8 @@ pub struct Connector {
     session: String,
 }
 
-/// A connection, and the task that serves its socket. Dropping it closes the socket at once, also in the middle of a statement.
+/// A connection, and the task that serves its socket. Dropping it closes the socket at once, also
+/// in the middle of a statement.
 pub struct Connection {
     pub client: Client,
     /// Every single wait ends after so long, whatever the server does.
@@ -59,23 +63,38 @@ impl Connection {
     }
 
     /// The same, with the types of its parameters where the server could not know them.
-    pub async fn prepared_typed(&self, sql: &str, types: &[Type]) -> Result<Statement, tokio_postgres::Error> {
+    pub async fn prepared_typed(
+        &self,
+        sql: &str,
+        types: &[Type],
+    ) -> Result<Statement, tokio_postgres::Error> {
         let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(sql).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
         let statement = self.client.prepare_typed(sql, types).await?;
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(sql.to_owned(), statement.clone());
+        self.prepared
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
 
-    /// Waits for the server, but not for ever: a connection that is silent for longer counts as lost.
-    pub async fn within<T>(&self, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+    /// Waits for the server, but not for ever: a connection that is silent for longer counts as
+    /// lost.
+    pub async fn within<T>(
+        &self,
+        wait: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
         self.within_scope(Scope::Own, wait).await
     }
 
     /// The same, for a statement on a table of the pipeline's.
-    pub async fn within_scope<T>(&self, scope: Scope, wait: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+    pub async fn within_scope<T>(
+        &self,
+        scope: Scope,
+        wait: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, Failure> {
         match tokio::time::timeout(self.wait_timeout, wait).await {
             Ok(answer) => answer.map_err(|error| Failure::of(&error, scope)),
             Err(_) => Err(Failure::Lost(format!("no answer within {:?}", self.wait_timeout))),
@@ -84,14 +103,21 @@ impl Connection {
 }
 
 impl Connector {
-    /// Reads the settings. `purpose` stands in `application_name` behind the prefix: a word, this process and a pipeline.
+    /// Reads the settings. `purpose` stands in `application_name` behind the prefix: a word, this
+    /// process and a pipeline.
     pub fn new(database: &Database, purpose: &str) -> anyhow::Result<Self> {
         let mut config = match &database.url {
-            Some(url) => url.parse::<Config>().context("database.url is not a PostgreSQL connection URL")?,
+            Some(url) => {
+                url.parse::<Config>().context("database.url is not a PostgreSQL connection URL")?
+            }
             None => Config::new(),
         };
         if database.url.is_none() {
-            config.host(&database.host).port(database.port).dbname(&database.name).user(&database.user);
+            config
+                .host(&database.host)
+                .port(database.port)
+                .dbname(&database.name)
+                .user(&database.user);
             if !database.password.is_empty() {
                 config.password(&database.password);
             }
@@ -113,13 +139,15 @@ impl Connector {
         let wait_timeout = database.statement_timeout + database.lock_timeout;
         let (mode, tls) = (database.tls.mode, tls::connector(&database.tls)?);
         let application_name = database.application_name.clone();
-        let connector = Self { config, mode, tls, application_name, wait_timeout, session: String::new() };
+        let connector =
+            Self { config, mode, tls, application_name, wait_timeout, session: String::new() };
         Ok(connector.named(purpose))
     }
 
     /// The same, with another purpose.
     fn named(mut self, purpose: &str) -> Self {
-        let of_file = self.application_name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
+        let of_file =
+            self.application_name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
         self.config.application_name(application_name(&format!("{purpose}{of_file}")));
         self
     }
@@ -136,28 +164,37 @@ impl Connector {
         other
     }
 
-    /// The same, for those who only read: PostgreSQL refuses anything else, and no query runs longer than an answer may take.
+    /// The same, for those who only read: PostgreSQL refuses anything else, and no query runs
+    /// longer than an answer may take.
     pub fn read_only(&self) -> Self {
         let mut other = self.clone();
-        other.session = "; SET default_transaction_read_only = on; SET statement_timeout = '15s'".to_owned();
+        other.session =
+            "; SET default_transaction_read_only = on; SET statement_timeout = '15s'".to_owned();
         other
     }
 
-    /// The same, where the server ends a statement, or the wait for a lock, after so long, also when nobody waits for its answer any more.
+    /// The same, where the server ends a statement, or the wait for a lock, after so long, also
+    /// when nobody waits for its answer any more.
     pub fn bounded(&self, timeout: Duration) -> Self {
         let mut other = self.clone();
         let milliseconds = timeout.as_millis();
-        other.session = format!("{}; SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}", self.session);
+        other.session = format!(
+            "{}; SET statement_timeout = {milliseconds}; SET lock_timeout = {milliseconds}",
+            self.session
+        );
         other
     }
 
-    /// The same, for those who load: the timeouts hold outside of their transactions too, and the statements that come with every batch are
-    /// planned once. A claim may end such a connection, see [`load_application_name`], and no other.
+    /// The same, for those who load: the timeouts hold outside of their transactions too, and the
+    /// statements that come with every batch are planned once. A claim may end such a connection,
+    /// see [`load_application_name`], and no other.
     pub fn for_loads(&self, pipeline: &Pipeline) -> Self {
         let database = &pipeline.database;
-        let mut other = self.clone().named(&format!("{LOADS} {} {}", pipeline.name, std::process::id()));
+        let mut other =
+            self.clone().named(&format!("{LOADS} {} {}", pipeline.name, std::process::id()));
         other.session = format!(
-            "; SET lock_timeout = {}; SET statement_timeout = {}; SET plan_cache_mode = force_generic_plan",
+            "; SET lock_timeout = {}; SET statement_timeout = {}; SET plan_cache_mode = \
+                force_generic_plan",
             database.lock_timeout.as_millis(),
             database.statement_timeout.as_millis(),
         );
@@ -171,7 +208,11 @@ impl Connector {
             Some(tokio_postgres::config::Host::Unix(folder)) => folder.display().to_string(),
             None => "localhost".to_owned(),
         };
-        format!("{host}:{}/{}", self.config.get_ports().first().unwrap_or(&5432), self.database_name())
+        format!(
+            "{host}:{}/{}",
+            self.config.get_ports().first().unwrap_or(&5432),
+            self.database_name()
+        )
     }
 
     async fn connect_by(&self, mode: ClientMode) -> Result<(Client, Socket), Failure> {
@@ -180,10 +221,13 @@ impl Connector {
         let patience = config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
         let connecting = config.connect(self.tls.clone());
         let answer = tokio::time::timeout(patience, connecting).await;
-        let answer = answer.map_err(|_| Failure::Lost(format!("{} gave no answer within {patience:?}", self.target())))?;
+        let answer = answer.map_err(|_| {
+            Failure::Lost(format!("{} gave no answer within {patience:?}", self.target()))
+        })?;
         answer.map_err(|error| match Failure::of(&error, Scope::Own) {
             Failure::Lost(reason) => {
-                let advice = tls::advice(&error).map_or_else(String::new, |advice| format!("; {advice}"));
+                let advice =
+                    tls::advice(&error).map_or_else(String::new, |advice| format!("; {advice}"));
                 Failure::Lost(format!("{}: {reason}{advice}", self.target()))
             }
             other => other,
@@ -200,15 +244,26 @@ impl Connector {
                 Err(refused) => self.connect_by(ClientMode::Require).await.map_err(|_| refused)?,
             },
             SslMode::Prefer => self.connect_by(ClientMode::Prefer).await?,
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.connect_by(ClientMode::Require).await?,
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+                self.connect_by(ClientMode::Require).await?
+            }
         };
         let socket = tokio::spawn(async move {
             // An error here reaches whoever waits on the client: there is nothing to add.
             let _ = connection.await;
         });
-        let connection = Connection { client, wait_timeout: self.wait_timeout, socket, prepared: Mutex::default() };
-        let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET client_min_messages = warning";
-        connection.within(connection.client.batch_execute(&format!("{session}{}", self.session))).await?;
+        let connection = Connection {
+            client,
+            wait_timeout: self.wait_timeout,
+            socket,
+            prepared: Mutex::default(),
+        };
+        let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; \
+            SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET \
+            client_min_messages = warning";
+        connection
+            .within(connection.client.batch_execute(&format!("{session}{}", self.session)))
+            .await?;
         Ok(connection)
     }
 }
@@ -216,17 +271,22 @@ impl Connector {
 /// How a connection that loads says what it is: the first word of its purpose.
 const LOADS: &str = "load";
 
-/// With what the `application_name` of every connection begins that loads this pipeline, whichever process has it.
+/// With what the `application_name` of every connection begins that loads this pipeline, whichever
+/// process has it.
 pub fn load_application_name(pipeline: &str) -> String {
     application_name(&format!("{LOADS} {pipeline} "))
 }
 
 fn application_name(purpose: &str) -> String {
-    format!("{APPLICATION_NAME_PREFIX}{purpose}").chars().take(APPLICATION_NAME_CHARACTERS).collect()
+    format!("{APPLICATION_NAME_PREFIX}{purpose}")
+        .chars()
+        .take(APPLICATION_NAME_CHARACTERS)
+        .collect()
 }
 
 /// Whether the URL has a parameter of this name, or one whose name begins so.
 fn says(database: &Database, parameter: &str) -> bool {
-    let query = database.url.as_deref().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
+    let query =
+        database.url.as_deref().and_then(|url| url.split_once('?')).map_or("", |(_, query)| query);
     query.split('&').any(|given| given.starts_with(parameter))
 }

@@ -1,18 +1,27 @@
-//! The SQL of a pipeline's tables: what `duto ddl` prints and what a worker runs when a table is missing.
+//! The SQL of a pipeline's tables: what `duto ddl` prints and what a worker runs when a table is
+//! missing.
 
 use super::time_partition::Keeper;
 use duto_definition::{Column, Index, Pipeline, Table, TimePartition};
 use duto_ground::quoting::{literal, own_name, quote};
 
-/// The pipeline's tables as a script that a person can run, where this keeps tables in pieces of time.
+/// The pipeline's tables as a script that a person can run, where this keeps tables in pieces of
+/// time.
 pub fn script(pipeline: &Pipeline, keeper: Keeper) -> String {
     let statements = |table: &Table| {
-        let indexes = table.indexes.iter().map(|index| create_index(table, index) + ";\n").collect::<String>();
+        let indexes = table
+            .indexes
+            .iter()
+            .map(|index| create_index(table, index) + ";\n")
+            .collect::<String>();
         let table = match (&table.time_partition, keeper) {
             (None, _) => create_table(table) + ";\n",
-            (Some(time), Keeper::TimescaleDb) => format!("{};\n{};\n", create_table(table), create_hypertable(table, time)),
+            (Some(time), Keeper::TimescaleDb) => {
+                format!("{};\n{};\n", create_table(table), create_hypertable(table, time))
+            }
             (Some(time), Keeper::PostgreSql) => format!(
-                "-- In pieces of a {}, which duto makes ahead of the data; for TimescaleDB: duto ddl --timescaledb\n{};\n{};\n",
+                "-- In pieces of a {}, which duto makes ahead of the data; for TimescaleDB: duto \
+                    ddl --timescaledb\n{};\n{};\n",
                 time.interval.as_str(),
                 create_partitioned(table, time),
                 create_default_partition(table)
@@ -26,15 +35,29 @@ pub fn script(pipeline: &Pipeline, keeper: Keeper) -> String {
 /// `CREATE INDEX IF NOT EXISTS ...`.
 pub fn create_index(table: &Table, index: &Index) -> String {
     let columns: Vec<String> = index.columns.iter().map(|column| name(column)).collect();
-    format!("CREATE INDEX IF NOT EXISTS {} ON {} ({})", name(&index.name), name(&table.name), columns.join(", "))
+    format!(
+        "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
+        name(&index.name),
+        name(&table.name),
+        columns.join(", ")
+    )
 }
 
 /// `CREATE TABLE IF NOT EXISTS ...`, one column a line.
 pub fn create_table(table: &Table) -> String {
     let composite = table.columns.iter().filter(|column| column.primary_key).count() > 1;
-    let mut lines: Vec<String> = table.columns.iter().map(|column| format!("    {}", column_line(column, !composite))).collect();
+    let mut lines: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("    {}", column_line(column, !composite)))
+        .collect();
     if composite {
-        let key: Vec<String> = table.columns.iter().filter(|column| column.primary_key).map(|column| name(&column.name)).collect();
+        let key: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|column| column.primary_key)
+            .map(|column| name(&column.name))
+            .collect();
         lines.push(format!("    PRIMARY KEY ({})", key.join(", ")));
     }
     format!("CREATE TABLE IF NOT EXISTS {} (\n{}\n)", name(&table.name), lines.join(",\n"))
@@ -48,13 +71,19 @@ pub fn create_partitioned(table: &Table, time: &TimePartition) -> String {
 /// The partition of what is in no other.
 pub fn create_default_partition(table: &Table) -> String {
     let default = own_name(&[&table.name, "default"]);
-    format!("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} DEFAULT", name(&default), name(&table.name))
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} PARTITION OF {} DEFAULT",
+        name(&default),
+        name(&table.name)
+    )
 }
 
-/// Makes a hypertable of a table. TimescaleDB's index by time alone is left out: the pieces are one already.
+/// Makes a hypertable of a table. TimescaleDB's index by time alone is left out: the pieces are one
+/// already.
 pub fn create_hypertable(table: &Table, time: &TimePartition) -> String {
     format!(
-        "SELECT create_hypertable({}, by_range({}, INTERVAL '1 {}'), create_default_indexes => FALSE, if_not_exists => TRUE)",
+        "SELECT create_hypertable({}, by_range({}, INTERVAL '1 {}'), create_default_indexes =>
+            FALSE, if_not_exists => TRUE)",
         literal(&name(&table.name)),
         literal(&time.column),
         time.interval.as_str()
@@ -85,7 +114,9 @@ pub fn column_line(column: &Column, with_primary_key: bool) -> String {
 /// Quoted only where it must be, so that the script reads as a person would write it.
 fn name(identifier: &str) -> String {
     let plain = identifier.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && identifier.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_')
+        && identifier
+            .chars()
+            .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '_')
         && !RESERVED.contains(&identifier);
     if plain { identifier.to_owned() } else { quote(identifier) }
 }

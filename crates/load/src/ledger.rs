@@ -48,20 +48,37 @@ pub fn of_load(batch: &Prepared, outcomes: &[Outcome]) -> Vec<LedgerRow> {
 /// The ledger's row of a replay of one partition's rejects: its range is that of their offsets.
 pub fn of_replay(batch: &Prepared, outcomes: &[Outcome]) -> Vec<LedgerRow> {
     let offsets = || batch.batch.records.iter().map(|head| head.offset);
-    let (Some(first), Some(from), Some(last)) = (batch.batch.records.first(), offsets().min(), offsets().max()) else { return Vec::new() };
-    vec![LedgerRow { kind: "replay", partition: first.partition, from, to: last + 1, counts: count(batch, first.partition, outcomes) }]
+    let (Some(first), Some(from), Some(last)) =
+        (batch.batch.records.first(), offsets().min(), offsets().max())
+    else {
+        return Vec::new();
+    };
+    vec![LedgerRow {
+        kind: "replay",
+        partition: first.partition,
+        from,
+        to: last + 1,
+        counts: count(batch, first.partition, outcomes),
+    }]
 }
 
 const INSERT: &str =
-    "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records, stored, repeated, rejected, filtered,
-     not_stored, outcomes, worker) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    "INSERT INTO duto.batch (pipeline, topic, partition, kind, from_offset, to_offset, records,
+     stored, repeated, rejected, filtered,
+     not_stored, outcomes, worker)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 /// Asks the constraints that a table's maker deferred to the end of the transaction.
 pub(super) const CHECK_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 
-/// Writes the rows and commits, in one round trip. Deferred constraints are asked first: what they refuse is a row's fault, which COMMIT would
-/// not tell from our own. SELECT fails in a transaction that failed, where COMMIT alone would answer Ok and roll back.
-pub async fn write_and_commit(on: &Connection, target: &Target, rows: &[LedgerRow]) -> Result<(), Failure> {
+/// Writes the rows and commits, in one round trip. Deferred constraints are asked first: what they
+/// refuse is a row's fault, which COMMIT would not tell from our own. SELECT fails in a transaction
+/// that failed, where COMMIT alone would answer Ok and roll back.
+pub async fn write_and_commit(
+    on: &Connection,
+    target: &Target,
+    rows: &[LedgerRow],
+) -> Result<(), Failure> {
     let checked = on
         .within(async {
             let insert = &on.prepared(INSERT).await?;
@@ -71,13 +88,17 @@ pub async fn write_and_commit(on: &Connection, target: &Target, rows: &[LedgerRo
                 let Counts { stored, repeated, rejected, filtered, not_stored, letters } = counts;
                 let Target { pipeline, topic, worker, .. } = target;
                 let values: [&(dyn ToSql + Sync); 14] = [
-                    pipeline, topic, partition, kind, from, to, &records, stored, repeated, rejected, filtered, not_stored, letters, worker,
+                    pipeline, topic, partition, kind, from, to, &records, stored, repeated,
+                    rejected, filtered, not_stored, letters, worker,
                 ];
                 on.client.execute(insert, &values).await
             });
             // The first poll of each sends it, so they leave in this order.
-            let (checked, inserted, committed) =
-                join!(on.client.batch_execute(CHECK_DEFERRED), join_all(inserts), on.client.simple_query("SELECT 1; COMMIT"));
+            let (checked, inserted, committed) = join!(
+                on.client.batch_execute(CHECK_DEFERRED),
+                join_all(inserts),
+                on.client.simple_query("SELECT 1; COMMIT")
+            );
             if checked.is_ok() {
                 inserted.into_iter().collect::<Result<Vec<u64>, _>>()?;
                 committed?;
@@ -89,17 +110,32 @@ pub async fn write_and_commit(on: &Connection, target: &Target, rows: &[LedgerRo
 }
 
 /// The outcomes of a batch that turned out to be committed after its connection was lost.
-pub async fn read_outcomes(on: &Connection, target: &Target, batch: &Prepared) -> Result<Vec<Outcome>, Failure> {
+pub async fn read_outcomes(
+    on: &Connection,
+    target: &Target,
+    batch: &Prepared,
+) -> Result<Vec<Outcome>, Failure> {
     let statement = "SELECT not_stored, outcomes FROM duto.batch
-         WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND from_offset = $4 AND to_offset = $5 AND kind = 'load' ORDER BY id DESC LIMIT 1";
+         WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND from_offset = $4
+         AND to_offset = $5 AND kind = 'load' ORDER BY id DESC LIMIT 1";
     let mut outcomes = vec![Outcome::Stored; batch.batch.len()];
     for range in &batch.ranges {
-        let row =
-            on.within(on.client.query_opt(statement, &[&target.pipeline, &target.topic, &range.partition, &range.from, &range.to])).await?;
+        let row = on
+            .within(on.client.query_opt(
+                statement,
+                &[&target.pipeline, &target.topic, &range.partition, &range.from, &range.to],
+            ))
+            .await?;
         let Some(row) = row else { continue };
         let (offsets, letters): (Vec<i64>, String) = (row.get(0), row.get(1));
         let known: HashMap<i64, char> = offsets.into_iter().zip(letters.chars()).collect();
-        for (head, outcome) in batch.batch.records.iter().zip(&mut outcomes).filter(|(head, _)| head.partition == range.partition) {
+        for (head, outcome) in batch
+            .batch
+            .records
+            .iter()
+            .zip(&mut outcomes)
+            .filter(|(head, _)| head.partition == range.partition)
+        {
             *outcome = match known.get(&head.offset) {
                 None => Outcome::Stored,
                 Some('r') => Outcome::Rejected,
@@ -113,7 +149,9 @@ pub async fn read_outcomes(on: &Connection, target: &Target, batch: &Prepared) -
 
 fn count(batch: &Prepared, partition: i32, outcomes: &[Outcome]) -> Counts {
     let mut counts = Counts::default();
-    for (head, outcome) in batch.batch.records.iter().zip(outcomes).filter(|(head, _)| head.partition == partition) {
+    for (head, outcome) in
+        batch.batch.records.iter().zip(outcomes).filter(|(head, _)| head.partition == partition)
+    {
         let (counter, letter) = match outcome {
             Outcome::Stored => {
                 counts.stored += 1;

@@ -1,8 +1,10 @@
-//! Pieces of a partitioned table, made ahead of the data: the stretch of now and the next ones, and every stretch that a batch has rows
-//! in, within a window around now. What lies beyond the window stays in the default partition, so that a wrong date makes no piece.
+//! Pieces of a partitioned table, made ahead of the data: the stretch of now and the next ones, and
+//! every stretch that a batch has rows in, within a window around now. What lies beyond the window
+//! stays in the default partition, so that a wrong date makes no piece.
 //!
-//! Each piece is made in a transaction of its own, before the batch's, under a short lock timeout: a piece that cannot be made now (a
-//! backup reads the table) keeps no row waiting. Its rows go to the default partition meanwhile, and move when it is made.
+//! Each piece is made in a transaction of its own, before the batch's, under a short lock timeout:
+//! a piece that cannot be made now (a backup reads the table) keeps no row waiting. Its rows go to
+//! the default partition meanwhile, and move when it is made.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
@@ -23,7 +25,8 @@ use duto_stages::prepared::{Prepared, PreparedTable};
 const AHEAD: i64 = 2;
 /// The window around now in which a piece is made for a row, in pieces back and ahead.
 const WINDOW: (i64, i64) = (120, 12);
-/// More rows of a piece than this in the default partition stay there: to move them would keep the loads waiting.
+/// More rows of a piece than this in the default partition stay there: to move them would keep the
+/// loads waiting.
 const MOST_MOVED: i64 = 100_000;
 const LOCK_TIMEOUT: &str = "2s";
 /// After a lock timeout a piece is tried again so much later.
@@ -42,11 +45,13 @@ struct PartitionedTable {
     place: usize,
     name: String,
     time: TimePartition,
-    /// Where among the columns that the rows hold the time stands; None where the database fills it.
+    /// Where among the columns that the rows hold the time stands; None where the database fills
+    /// it.
     column: Option<(usize, ColumnType)>,
     /// Tables that it references: a piece takes a lock on them.
     references: Vec<String>,
-    /// The default partition, quoted. None until the catalogue was asked; Some(None) where there are no native partitions.
+    /// The default partition, quoted. None until the catalogue was asked; Some(None) where there
+    /// are no native partitions.
     default: Option<Option<String>>,
     /// Stretches of which nothing more is to be done.
     settled: HashSet<i64>,
@@ -71,10 +76,23 @@ impl Partitions {
             let Some(time) = table.time_partition.clone() else { continue };
             let found = written.iter().position(|index| table.columns[*index].name == time.column);
             let column = found.map(|at| (at, table.columns[written[at]].column_type));
-            let references = table.columns.iter().filter_map(|column| column.references.as_ref()).map(|(name, _)| name.clone());
+            let references = table
+                .columns
+                .iter()
+                .filter_map(|column| column.references.as_ref())
+                .map(|(name, _)| name.clone());
             let references = references.filter(|name| *name != table.name).collect();
             let name = table.name.clone();
-            tables.push(PartitionedTable { place, name, time, column, references, default: None, settled: HashSet::new(), again_at: None });
+            tables.push(PartitionedTable {
+                place,
+                name,
+                time,
+                column,
+                references,
+                default: None,
+                settled: HashSet::new(),
+                again_at: None,
+            });
         }
         Self { tables }
     }
@@ -93,14 +111,15 @@ impl PartitionedTable {
         if self.default == Some(None) || self.again_at.is_some_and(|at| Instant::now() < at) {
             return Ok(());
         }
-        let wanted: Vec<i64> = self.wanted(rows).into_iter().filter(|number| !self.settled.contains(number)).collect();
+        let wanted: Vec<i64> =
+            self.wanted(rows).into_iter().filter(|number| !self.settled.contains(number)).collect();
         if wanted.is_empty() {
             return Ok(());
         }
         if self.default.is_none() {
             // A hypertable makes its own.
-            let statement =
-                "SELECT partdefid::regclass::text FROM pg_partitioned_table WHERE partrelid = to_regclass($1) AND partdefid <> 0";
+            let statement = "SELECT partdefid::regclass::text FROM pg_partitioned_table
+                WHERE partrelid = to_regclass($1) AND partdefid <> 0";
             let row = on.within(on.client.query_opt(statement, &[&quote(&self.name)])).await?;
             self.default = Some(row.map(|row| row.get(0)));
         }
@@ -109,7 +128,11 @@ impl PartitionedTable {
             match self.make(on, &default, number).await? {
                 Made::There(moved) => {
                     if moved > 0 {
-                        tracing::info!(table = self.name, rows = moved, "rows moved from the default partition to the one of their time");
+                        tracing::info!(
+                            table = self.name,
+                            rows = moved,
+                            "rows moved from the default partition to the one of their time"
+                        );
                     }
                     self.settled.insert(number);
                 }
@@ -118,7 +141,8 @@ impl PartitionedTable {
                     tracing::warn!(
                         table = self.name,
                         from = day,
-                        "the default partition holds more than {MOST_MOVED} rows of this time: no partition is made of them, move them by hand or leave them"
+                        "the default partition holds more than {MOST_MOVED} rows of this time: no \
+                            partition is made of them, move them by hand or leave them"
                     );
                     self.settled.insert(number);
                 }
@@ -126,7 +150,8 @@ impl PartitionedTable {
                     tracing::warn!(
                         table = self.name,
                         reason,
-                        "a partition cannot be made now; its rows go to the default partition, and move when it is made"
+                        "a partition cannot be made now; its rows go to the default partition, and \
+                            move when it is made"
                     );
                     self.again_at = Some(Instant::now() + AGAIN_AFTER);
                     return Ok(());
@@ -140,10 +165,17 @@ impl PartitionedTable {
     /// The stretches that must be there, in order.
     fn wanted(&self, rows: &PreparedTable) -> BTreeSet<i64> {
         let interval = self.time.interval;
-        let Some(now) = interval.number_of(Utc::now().timestamp().div_euclid(86_400)) else { return BTreeSet::new() };
+        let Some(now) = interval.number_of(Utc::now().timestamp().div_euclid(86_400)) else {
+            return BTreeSet::new();
+        };
         let mut wanted: BTreeSet<i64> = (now..=now + AHEAD).collect();
         let window = now - WINDOW.0..=now + WINDOW.1;
-        wanted.extend(self.days(rows).into_iter().filter_map(|day| interval.number_of(day)).filter(|number| window.contains(number)));
+        wanted.extend(
+            self.days(rows)
+                .into_iter()
+                .filter_map(|day| interval.number_of(day))
+                .filter(|number| window.contains(number)),
+        );
         wanted
     }
 
@@ -155,8 +187,13 @@ impl PartitionedTable {
         let mut last = None;
         for &row in &rows.rows {
             let day = match column_type {
-                ColumnType::Date => i64::from(array.as_primitive::<Date32Type>().value(row.place())),
-                _ => array.as_primitive::<TimestampMicrosecondType>().value(row.place()).div_euclid(MICROS_A_DAY),
+                ColumnType::Date => {
+                    i64::from(array.as_primitive::<Date32Type>().value(row.place()))
+                }
+                _ => array
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .value(row.place())
+                    .div_euclid(MICROS_A_DAY),
             };
             if last != Some(day) {
                 days.insert(day);
@@ -182,7 +219,11 @@ impl PartitionedTable {
         if error.code() == Some(&SqlState::INVALID_OBJECT_DEFINITION) {
             return Ok(Made::There(0));
         }
-        Ok(Made::Later(error.as_db_error().map_or_else(|| error.to_string(), |refused| refused.message().to_owned())))
+        Ok(Made::Later(
+            error
+                .as_db_error()
+                .map_or_else(|| error.to_string(), |refused| refused.message().to_owned()),
+        ))
     }
 }
 
@@ -194,7 +235,8 @@ struct Piece {
     create: String,
     /// What is in the default partition instead of it.
     count: String,
-    /// Its answer goes into `move_rows`: the columns that a row is made of. The others are computed from them.
+    /// Its answer goes into `move_rows`: the columns that a row is made of. The others are computed
+    /// from them.
     columns: String,
     within: String,
     piece: String,
@@ -210,35 +252,51 @@ impl Piece {
         let name = own_name(&[&table.name, &interval.suffix(interval.start(number)?)]);
         let (parent, piece, column) = (quote(&table.name), quote(&name), quote(&table.time.column));
         // Those that it references first: so the loads take their locks, too.
-        let locks: String =
-            table.references.iter().map(|name| format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; ", quote(name))).collect();
+        let locks: String = table
+            .references
+            .iter()
+            .map(|name| format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE; ", quote(name)))
+            .collect();
         let begin = format!(
-            "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SELECT pg_advisory_xact_lock({ADVISORY_LOCK}); {locks}LOCK TABLE ONLY {default} IN ACCESS EXCLUSIVE MODE"
+            "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; SELECT \
+                pg_advisory_xact_lock({ADVISORY_LOCK}); {locks}LOCK TABLE ONLY {default} IN ACCESS \
+                EXCLUSIVE MODE"
         );
         let within = format!("FROM ONLY {default} WHERE {column} >= {from} AND {column} < {to}");
         Some(Self {
             name,
             begin,
             create: format!(
-                "CREATE TABLE {piece} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE)"
+                "CREATE TABLE {piece} (LIKE {parent} INCLUDING DEFAULTS INCLUDING CONSTRAINTS
+                    INCLUDING GENERATED INCLUDING STORAGE)"
             ),
-            count: format!("SELECT count(*) FROM (SELECT 1 {within} LIMIT {}) rows", MOST_MOVED + 1),
+            count: format!(
+                "SELECT count(*) FROM (SELECT 1 {within}
+                LIMIT {}) rows",
+                MOST_MOVED + 1
+            ),
             columns: format!(
                 "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
-                 WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+                 WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped
+                 AND attgenerated = ''",
                 literal(default)
             ),
-            attach: format!("ALTER TABLE {parent} ATTACH PARTITION {piece} FOR VALUES FROM ({from}) TO ({to}); COMMIT"),
+            attach: format!(
+                "ALTER TABLE {parent} ATTACH PARTITION {piece} FOR VALUES
+                FROM ({from}) TO ({to}); COMMIT"
+            ),
             within,
             piece,
         })
     }
 
-    /// By name, for the columns of the two may stand in another order; a value that the database gave stays.
+    /// By name, for the columns of the two may stand in another order; a value that the database
+    /// gave stays.
     fn move_rows(&self, columns: &str) -> String {
         let Self { within, piece, .. } = self;
         format!(
-            "WITH moved AS (DELETE {within} RETURNING {columns}) INSERT INTO {piece} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM moved"
+            "WITH moved AS (DELETE {within} RETURNING {columns}) INSERT INTO {piece} ({columns})
+                OVERRIDING SYSTEM VALUE SELECT {columns} FROM moved"
         )
     }
 

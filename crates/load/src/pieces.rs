@@ -5,7 +5,8 @@ use std::ops::Range;
 /// A piece ends with the element that brings it above so many bytes.
 const PIECE_BYTES: usize = 16 << 20;
 
-/// Divides elements of these sizes, in bytes. No piece is empty, and none has more than [`PIECE_BYTES`] beside its last element.
+/// Divides elements of these sizes, in bytes. No piece is empty, and none has more than
+/// [`PIECE_BYTES`] beside its last element.
 pub(super) fn pieces(bytes: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let (mut pieces, mut piece, mut filled) = (Vec::new(), 0..0, 0);
     for bytes in bytes {
@@ -28,7 +29,9 @@ mod tests {
 
     #[test]
     fn a_piece_ends_where_it_is_full() {
-        let ends = |bytes: &[usize]| pieces(bytes.iter().copied()).iter().map(|piece| piece.end).collect::<Vec<_>>();
+        let ends = |bytes: &[usize]| {
+            pieces(bytes.iter().copied()).iter().map(|piece| piece.end).collect::<Vec<_>>()
+        };
         assert!(ends(&[]).is_empty());
         assert_eq!(ends(&[1, 2, 3]), [3]);
         assert_eq!(ends(&[PIECE_BYTES, 1, 1]), [2, 3]);

@@ -1,8 +1,11 @@
-//! Finds the records whose rows PostgreSQL refuses. Only they become rejects; their neighbours are stored.
+//! Finds the records whose rows PostgreSQL refuses. Only they become rejects; their neighbours are
+//! stored.
 //!
-//! The records are tried in pieces, in their order, inside a transaction that is rolled back whatever comes: a piece that passes stays for those
-//! that follow, one that is refused is made smaller until the record is alone. A piece is about as long as the stretch between two refused
-//! records was so far, so that the number of rows that are written grows with the batch, however many of them are refused.
+//! The records are tried in pieces, in their order, inside a transaction that is rolled back
+//! whatever comes: a piece that passes stays for those that follow, one that is refused is made
+//! smaller until the record is alone. A piece is about as long as the stretch between two refused
+//! records was so far, so that the number of rows that are written grows with the batch, however
+//! many of them are refused.
 
 use std::time::{Duration, Instant};
 
@@ -20,20 +23,23 @@ use duto_ground::reject::{Reject, Stage};
 use duto_stages::prepared::Prepared;
 use duto_stages::rollup::Rollups;
 
-/// So many records behind the batch are tried where none of the batch says whether a row or the table is at fault.
+/// So many records behind the batch are tried where none of the batch says whether a row or the
+/// table is at fault.
 pub const MOST_NEIGHBOURS: usize = 200;
 /// Shorter stretches between refused records than this are not worth a piece of several records.
 const SHORTEST_PIECE: usize = 4;
 /// A search that lasts says how far it is this often.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// What becomes of a row that was refused by a code that does not tell, where its table takes no other row.
+/// What becomes of a row that was refused by a code that does not tell, where its table takes no
+/// other row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
     /// The load pauses.
     Waits,
-    /// The load pauses if the table refuses another row too, here or behind the batch. A row that stood alone for long is a reject, or it would
-    /// hold up all others until its table gets a row again.
+    /// The load pauses if the table refuses another row too, here or behind the batch. A row that
+    /// stood alone for long is a reject, or it would hold up all others until its table gets a row
+    /// again.
     WaitsForOthers,
     /// It is a reject: rejects that come again stay what they are.
     Rejects,
@@ -62,8 +68,9 @@ struct Found {
 }
 
 impl Search<'_> {
-    /// Returns the rejects, one a record, in the records' order. Without any everything passes by the way that always works: a shortcut
-    /// failed, or what was in the way is gone. [`Failure::Pause`] where no record is at fault.
+    /// Returns the rejects, one a record, in the records' order. Without any everything passes by
+    /// the way that always works: a shortcut failed, or what was in the way is gone.
+    /// [`Failure::Pause`] where no record is at fault.
     pub async fn find(&self, batch: &Prepared) -> Result<Vec<Reject>, Failure> {
         let Self { on, target, .. } = *self;
         on.within(on.client.batch_execute(&target.begin)).await?;
@@ -74,7 +81,8 @@ impl Search<'_> {
         }
         let refused = found?.refused;
         let alike = |one: &Refusal, other: &Refusal| {
-            (&one.sqlstate, &one.table, &one.column, &one.constraint) == (&other.sqlstate, &other.table, &other.column, &other.constraint)
+            (&one.sqlstate, &one.table, &one.column, &one.constraint)
+                == (&other.sqlstate, &other.table, &other.column, &other.constraint)
         };
         let mut asked: Vec<&Refusal> = Vec::new();
         for (_, refusal) in &refused {
@@ -116,7 +124,10 @@ impl Search<'_> {
         };
         match found.first_unjudged().filter(waits) {
             None => Ok(found),
-            Some(refusal) => Err(Failure::Pause(format!("{}; no other row passes, so the record is not at fault", refusal.said()))),
+            Some(refusal) => Err(Failure::Pause(format!(
+                "{}; no other row passes, so the record is not at fault",
+                refusal.said()
+            ))),
         }
     }
 }
@@ -139,7 +150,11 @@ impl Found {
 
     /// Whether no other row of its table was refused.
     fn is_alone(&self, refusal: &Refusal) -> bool {
-        let others = self.refused.iter().map(|(_, other)| other.into).chain(self.refused_behind.iter().copied());
+        let others = self
+            .refused
+            .iter()
+            .map(|(_, other)| other.into)
+            .chain(self.refused_behind.iter().copied());
         others.filter(|into| *into == refusal.into).count() == 1
     }
 
@@ -157,7 +172,8 @@ impl Found {
 struct Probe<'a> {
     search: &'a Search<'a>,
     counters: Option<&'a Rollups>,
-    /// Puts the constraints back as the tables' makers want them at the beginning of a transaction; None where none can be deferred.
+    /// Puts the constraints back as the tables' makers want them at the beginning of a transaction;
+    /// None where none can be deferred.
     defer_again: Option<String>,
     /// Sent before the next piece: the end of the one before.
     ending: String,
@@ -166,13 +182,18 @@ struct Probe<'a> {
 impl<'a> Probe<'a> {
     async fn begin(search: &'a Search<'a>, counters: Option<&'a Rollups>) -> Result<Self, Failure> {
         let statement = "SELECT format('%I.%I', n.nspname, c.conname), c.condeferred
-             FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable AND has_schema_privilege(n.oid, 'USAGE')";
+             FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+             WHERE c.condeferrable AND has_schema_privilege(n.oid, 'USAGE')";
         let deferrable = search.on.within(search.on.client.query(statement, &[])).await?;
-        let immediate: Vec<String> = deferrable.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
+        let immediate: Vec<String> =
+            deferrable.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
         let defer_again = match (deferrable.is_empty(), immediate.is_empty()) {
             (true, _) => None,
             (false, true) => Some("; SET CONSTRAINTS ALL DEFERRED".to_owned()),
-            (false, false) => Some(format!("; SET CONSTRAINTS ALL DEFERRED; SET CONSTRAINTS {} IMMEDIATE", immediate.join(", "))),
+            (false, false) => Some(format!(
+                "; SET CONSTRAINTS ALL DEFERRED; SET CONSTRAINTS {} IMMEDIATE",
+                immediate.join(", ")
+            )),
         };
         Ok(Self { search, counters, defer_again, ending: String::new() })
     }
@@ -202,19 +223,30 @@ impl<'a> Probe<'a> {
             if told_at.elapsed() > TOLD_EVERY {
                 told_at = Instant::now();
                 let (records, refused) = (records.len(), found.refused.len());
-                tracing::info!(pipeline, records, looked_at = at, refused, "looking for the records that PostgreSQL refuses");
+                tracing::info!(
+                    pipeline,
+                    records,
+                    looked_at = at,
+                    refused,
+                    "looking for the records that PostgreSQL refuses"
+                );
             }
         }
         Ok(found)
     }
 
-    /// Writes what these records, which stand together, write. Their rows stay for the pieces that follow, if all of them pass; then for each table
-    /// whether it took one is returned.
-    async fn write(&mut self, batch: &Prepared, records: &[RecordIndex]) -> Result<Vec<bool>, Failure> {
+    /// Writes what these records, which stand together, write. Their rows stay for the pieces that
+    /// follow, if all of them pass; then for each table whether it took one is returned.
+    async fn write(
+        &mut self,
+        batch: &Prepared,
+        records: &[RecordIndex],
+    ) -> Result<Vec<bool>, Failure> {
         let Search { on, .. } = *self.search;
         let begin = format!("{}SAVEPOINT duto_probe", std::mem::take(&mut self.ending));
         // The first poll of each sends it, so they leave in this order.
-        let (begun, written) = join!(on.within(on.client.batch_execute(&begin)), self.write_rows(batch, records));
+        let (begun, written) =
+            join!(on.within(on.client.batch_execute(&begin)), self.write_rows(batch, records));
         begun?;
         match written {
             Ok(took) => {
@@ -223,19 +255,28 @@ impl<'a> Probe<'a> {
             }
             Err(Failure::Lost(reason)) => Err(Failure::Lost(reason)),
             Err(failure) => {
-                self.ending = "ROLLBACK TO SAVEPOINT duto_probe; RELEASE SAVEPOINT duto_probe; ".to_owned();
+                self.ending =
+                    "ROLLBACK TO SAVEPOINT duto_probe; RELEASE SAVEPOINT duto_probe; ".to_owned();
                 Err(failure)
             }
         }
     }
 
-    async fn write_rows(&self, batch: &Prepared, records: &[RecordIndex]) -> Result<Vec<bool>, Failure> {
+    async fn write_rows(
+        &self,
+        batch: &Prepared,
+        records: &[RecordIndex],
+    ) -> Result<Vec<bool>, Failure> {
         let Search { on, target, .. } = *self.search;
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(Vec::new()) };
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(Vec::new());
+        };
         let mut stored: StoredRows = Vec::with_capacity(batch.tables.len());
         for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
             let chosen = match stored.first() {
-                Some(in_first) if target.has_once => rows.rows_of_range(*first..=*last, batch.admitted_by(in_first)),
+                Some(in_first) if target.has_once => {
+                    rows.rows_of_range(*first..=*last, batch.admitted_by(in_first))
+                }
                 _ => rows.rows_of_range(*first..=*last, |_| true),
             };
             if chosen.is_empty() {
@@ -243,11 +284,19 @@ impl<'a> Probe<'a> {
                 continue;
             }
             let sent = chosen.len();
-            stored.push(rows::store(on, table, rows, chosen).await.map_err(|failure| rows::into_table(failure, index))?);
+            stored.push(
+                rows::store(on, table, rows, chosen)
+                    .await
+                    .map_err(|failure| rows::into_table(failure, index))?,
+            );
             rows::clear_stage(on, table, rows, sent).await?;
         }
         if let Some(defer_again) = &self.defer_again {
-            on.within_scope(Scope::Data, on.client.batch_execute(&format!("{CHECK_DEFERRED}{defer_again}"))).await?;
+            on.within_scope(
+                Scope::Data,
+                on.client.batch_execute(&format!("{CHECK_DEFERRED}{defer_again}")),
+            )
+            .await?;
         }
         if let Some(counters) = self.counters {
             rollups::write(on, target, counters, batch, &stored).await?;
@@ -256,55 +305,74 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// 23502 and 23505 are the data's only if every column of the constraint is declared, and none that the rows leave to the database is fed by a
-/// sequence: a sequence behind its table, or what a trigger does to the operator's own columns or tables, would otherwise reject every record.
+/// 23502 and 23505 are the data's only if every column of the constraint is declared, and none that
+/// the rows leave to the database is fed by a sequence: a sequence behind its table, or what a
+/// trigger does to the operator's own columns or tables, would otherwise reject every record.
 async fn owned_by_data(on: &Connection, target: &Target, refusal: &Refusal) -> Result<(), Failure> {
     let Some(table) = &refusal.table else { return Ok(()) };
     let relation = match &refusal.schema {
         Some(schema) => format!("{}.{}", quote(schema), quote(table)),
         None => quote(table),
     };
-    let columns: Vec<String> = match (refusal.sqlstate.as_deref(), &refusal.constraint, &refusal.column) {
-        (Some("23505"), Some(constraint), _) => {
-            let statement = "SELECT a.attname::text FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
+    let columns: Vec<String> =
+        match (refusal.sqlstate.as_deref(), &refusal.constraint, &refusal.column) {
+            (Some("23505"), Some(constraint), _) => {
+                let statement =
+                    "SELECT a.attname::text FROM pg_class i JOIN pg_index x ON x.indexrelid = i.oid
                  JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY(x.indkey)
                  WHERE i.relname = $1 AND x.indrelid = to_regclass($2)";
-            on.within(on.client.query(statement, &[constraint, &relation])).await?.iter().map(|row| row.get(0)).collect()
-        }
-        (Some("23502"), _, Some(column)) => vec![column.clone()],
-        _ => return Ok(()),
-    };
+                on.within(on.client.query(statement, &[constraint, &relation]))
+                    .await?
+                    .iter()
+                    .map(|row| row.get(0))
+                    .collect()
+            }
+            (Some("23502"), _, Some(column)) => vec![column.clone()],
+            _ => return Ok(()),
+        };
     // Of a partitioned table the error names the partition, the pipeline the whole.
-    let statement = "SELECT coalesce((SELECT relname::text FROM pg_class WHERE oid = pg_partition_root(to_regclass($1))), $2),
-         ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = ANY($3)
+    let statement = "SELECT coalesce((SELECT relname::text FROM pg_class
+         WHERE oid = pg_partition_root(to_regclass($1))), $2),
+         ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1)
+         AND attname = ANY($3)
             AND (attidentity <> '' OR pg_get_serial_sequence($1, attname) IS NOT NULL))";
     let row = on.within(on.client.query_one(statement, &[&relation, table, &columns])).await?;
     let (table, fed_by_sequence): (String, Vec<String>) = (row.get(0), row.get(1));
     let table = whole_of_chunk(on, target, table).await?;
     let known = target.tables.iter().find(|known| known.name == table);
-    let (declared, written) = known.map_or((&[][..], &[][..]), |known| (&known.declared, &known.written));
+    let (declared, written) =
+        known.map_or((&[][..], &[][..]), |known| (&known.declared, &known.written));
     if fed_by_sequence.iter().any(|column| !written.contains(column)) {
         return Err(Failure::Pause(format!(
-            "{}: the column is fed by a sequence, which is behind its table: set it forward with setval",
+            "{}: the column is fed by a sequence, which is behind its table: set it forward with \
+                setval",
             refusal.reason
         )));
     }
     match columns.iter().find(|column| !declared.contains(column)) {
         None => Ok(()),
         Some(column) => Err(Failure::Pause(format!(
-            "{}: column {column} of table {table} is not declared in the pipeline file, so the record is not at fault",
+            "{}: column {column} of table {table} is not declared in the pipeline file, so the \
+                record is not at fault",
             refusal.reason
         ))),
     }
 }
 
 /// Of a hypertable the error names a chunk.
-async fn whole_of_chunk(on: &Connection, target: &Target, table: String) -> Result<String, Failure> {
+async fn whole_of_chunk(
+    on: &Connection,
+    target: &Target,
+    table: String,
+) -> Result<String, Failure> {
     let has_chunks = "SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL";
-    if target.tables.iter().any(|known| known.name == table) || !on.within(on.client.query_one(has_chunks, &[])).await?.get::<_, bool>(0) {
+    if target.tables.iter().any(|known| known.name == table)
+        || !on.within(on.client.query_one(has_chunks, &[])).await?.get::<_, bool>(0)
+    {
         return Ok(table);
     }
-    let statement = "SELECT hypertable_name::text FROM timescaledb_information.chunks WHERE chunk_name = $1::text::name";
+    let statement = "SELECT hypertable_name::text FROM timescaledb_information.chunks
+        WHERE chunk_name = $1::text::name";
     Ok(on.within(on.client.query_opt(statement, &[&table])).await?.map_or(table, |row| row.get(0)))
 }
 

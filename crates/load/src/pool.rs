@@ -1,4 +1,5 @@
-//! Connections for those who ask the database now and then: health, metrics, endpoints. The lanes have theirs for good.
+//! Connections for those who ask the database now and then: health, metrics, endpoints. The lanes
+//! have theirs for good.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use duto_definition::Pipeline;
 
 /// How long to wait for a free connection.
 const WAIT: Duration = Duration::from_secs(3);
-/// The lanes' connections have company: the reader's, and the one that looks for the goal of `--until-caught-up`.
+/// The lanes' connections have company: the reader's, and the one that looks for the goal of
+/// `--until-caught-up`.
 const OTHERS: usize = 2;
 /// For health, metrics and positions.
 const OWN: usize = 2;
@@ -34,11 +36,19 @@ impl Pool {
         Self::of_size(connector, OWN)
     }
 
-    /// For endpoints: what `database.max_connections` leaves beside all others, but at least one. They only read.
-    pub fn of_readers(pipeline: &Pipeline, connector: Connector, has_worker: bool) -> anyhow::Result<Self> {
+    /// For endpoints: what `database.max_connections` leaves beside all others, but at least one.
+    /// They only read.
+    pub fn of_readers(
+        pipeline: &Pipeline,
+        connector: Connector,
+        has_worker: bool,
+    ) -> anyhow::Result<Self> {
         let relays = if pipeline.publishes() { RELAYS } else { 0 };
         let taken = OWN + if has_worker { pipeline.batch.workers + OTHERS + relays } else { 0 };
-        Self::of_size(connector.read_only(), pipeline.database.max_connections.saturating_sub(taken).max(1))
+        Self::of_size(
+            connector.read_only(),
+            pipeline.database.max_connections.saturating_sub(taken).max(1),
+        )
     }
 
     /// For the relays of a worker, which share them.
@@ -75,6 +85,9 @@ impl managed::Manager for Maker {
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<Failure> {
-        connection.within(connection.client.batch_execute("SELECT 1")).await.map_err(RecycleError::Backend)
+        connection
+            .within(connection.client.batch_execute("SELECT 1"))
+            .await
+            .map_err(RecycleError::Backend)
     }
 }

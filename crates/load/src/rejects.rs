@@ -1,4 +1,5 @@
-//! `duto.reject`: the records that were not stored, as the bytes they came as, beside their reasons.
+//! `duto.reject`: the records that were not stored, as the bytes they came as, beside their
+//! reasons.
 
 use std::collections::HashMap;
 
@@ -27,19 +28,26 @@ WHERE known.status = 'open'"#;
 
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
 pub async fn write(on: &Connection, target: &Target, batch: &Prepared) -> Result<(), Failure> {
-    let bytes_of = |reject: &Reject| batch.batch.get(reject.record.place()).payload.map_or(0, <[u8]>::len);
+    let bytes_of =
+        |reject: &Reject| batch.batch.get(reject.record.place()).payload.map_or(0, <[u8]>::len);
     for piece in pieces(batch.rejects.iter().map(bytes_of)) {
         write_piece(on, target, batch, &batch.rejects[piece]).await?;
     }
     Ok(())
 }
 
-async fn write_piece(on: &Connection, target: &Target, batch: &Prepared, rejects: &[Reject]) -> Result<(), Failure> {
+async fn write_piece(
+    on: &Connection,
+    target: &Target,
+    batch: &Prepared,
+    rejects: &[Reject],
+) -> Result<(), Failure> {
     let mut partitions = Vec::new();
     let mut offsets = Vec::new();
     let (mut keys, mut payloads, mut headers) = (Vec::new(), Vec::new(), Vec::new());
     let (mut lengths, mut digests) = (Vec::new(), Vec::new());
-    let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for reject in rejects {
         let record = batch.batch.get(reject.record.place());
         partitions.push(record.head.partition);
@@ -48,7 +56,11 @@ async fn write_piece(on: &Connection, target: &Target, batch: &Prepared, rejects
         headers.push(record.headers);
         let payload = record.payload.unwrap_or_default();
         let cut = payload.len() > KEPT_PAYLOAD_BYTES && reject.rule == "size";
-        payloads.push(record.payload.map(|payload| if cut { &payload[..KEPT_PAYLOAD_BYTES] } else { payload }));
+        payloads.push(
+            record
+                .payload
+                .map(|payload| if cut { &payload[..KEPT_PAYLOAD_BYTES] } else { payload }),
+        );
         lengths.push(cut.then_some(payload.len() as i64));
         digests.push(cut.then(|| Sha256::digest(payload).to_vec()));
         stages.push(reject.stage.as_str());
@@ -83,10 +95,14 @@ async fn write_piece(on: &Connection, target: &Target, batch: &Prepared, rejects
     if written == rejects.len() as u64 {
         return Ok(());
     }
-    Err(Failure::Pause(format!("{} rejects were sent but {written} were written: something changes duto.reject", rejects.len())))
+    Err(Failure::Pause(format!(
+        "{} rejects were sent but {written} were written: something changes duto.reject",
+        rejects.len()
+    )))
 }
 
-/// The rejects that an earlier reading of these ranges left behind: usually none. $5 to $7 are the ranges.
+/// The rejects that an earlier reading of these ranges left behind: usually none. $5 to $7 are the
+/// ranges.
 pub const SELECT_KNOWN: &str = r#"SELECT r.id, r.partition, r."offset", r.status = 'open'
      FROM unnest($5::integer[], $6::bigint[], $7::bigint[]) AS range (partition, low, high)
      JOIN duto.reject r ON r.partition = range.partition AND r."offset" >= range.low AND r."offset" < range.high
@@ -115,11 +131,16 @@ impl KnownRejects {
         known
     }
 
-    /// Fails when the batch still holds a record whose reject was resolved meanwhile: it must count as repeated.
+    /// Fails when the batch still holds a record whose reject was resolved meanwhile: it must count
+    /// as repeated.
     pub fn are_left_out_of(&self, batch: &Prepared) -> Result<(), Failure> {
         let included = |(partition, offset): &&(i32, i64)| {
             let mut records = batch.batch.records.iter().zip(&batch.outcomes);
-            records.any(|(head, outcome)| head.partition == *partition && head.offset == *offset && *outcome != Outcome::Repeated)
+            records.any(|(head, outcome)| {
+                head.partition == *partition
+                    && head.offset == *offset
+                    && *outcome != Outcome::Repeated
+            })
         };
         let included: Vec<(i32, i64)> = self.resolved.iter().filter(included).copied().collect();
         if included.is_empty() { Ok(()) } else { Err(Failure::Resolved(included)) }
@@ -127,7 +148,12 @@ impl KnownRejects {
 }
 
 /// A record that was an open reject and passes now closes it.
-pub async fn close_passed(on: &Connection, open: &HashMap<(i32, i64), i64>, batch: &Prepared, outcomes: &[Outcome]) -> Result<(), Failure> {
+pub async fn close_passed(
+    on: &Connection,
+    open: &HashMap<(i32, i64), i64>,
+    batch: &Prepared,
+    outcomes: &[Outcome],
+) -> Result<(), Failure> {
     if open.is_empty() {
         return Ok(());
     }
@@ -142,14 +168,20 @@ pub async fn close_passed(on: &Connection, open: &HashMap<(i32, i64), i64>, batc
     if passed.is_empty() {
         return Ok(());
     }
-    let close =
-        "WITH closed AS (UPDATE duto.reject SET status = 'replayed', last_at = now() WHERE id = ANY($1) AND status = 'open' RETURNING id)
-         INSERT INTO duto.replay (reject_id, outcome, reason) SELECT id, 'stored', 'the record was read again and passed' FROM closed";
+    let close = "WITH closed AS (UPDATE duto.reject SET status = 'replayed', last_at = now()
+         WHERE id = ANY($1) AND status = 'open' RETURNING id)
+         INSERT INTO duto.replay (reject_id, outcome, reason) SELECT id, 'stored',
+         'the record was read again and passed' FROM closed";
     on.within(on.client.execute(close, &[&passed])).await.map(|_| ())
 }
 
-/// After a replay: what is in the tables now, or belongs in none, is closed; the rest stays open. Each try is on record.
-pub async fn close_replayed(on: &Connection, ids: &[i64], outcomes: &[Outcome]) -> Result<(), Failure> {
+/// After a replay: what is in the tables now, or belongs in none, is closed; the rest stays open.
+/// Each try is on record.
+pub async fn close_replayed(
+    on: &Connection,
+    ids: &[i64],
+    outcomes: &[Outcome],
+) -> Result<(), Failure> {
     let words: Vec<&str> = outcomes
         .iter()
         .map(|outcome| match outcome {
@@ -160,9 +192,11 @@ pub async fn close_replayed(on: &Connection, ids: &[i64], outcomes: &[Outcome]) 
         })
         .collect();
     let close = "WITH tried AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS t (id, outcome)),
-         closed AS (UPDATE duto.reject r SET status = 'replayed', last_at = now() FROM tried WHERE r.id = tried.id AND tried.outcome <> 'rejected' RETURNING r.id)
+         closed AS (UPDATE duto.reject r SET status = 'replayed', last_at = now() FROM tried
+         WHERE r.id = tried.id AND tried.outcome <> 'rejected' RETURNING r.id)
          INSERT INTO duto.replay (reject_id, outcome, reason)
-         SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END FROM tried JOIN duto.reject r ON r.id = tried.id";
+         SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END
+         FROM tried JOIN duto.reject r ON r.id = tried.id";
     on.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
 }
 

@@ -1,9 +1,10 @@
 //! The statements of rollups, and writing what a batch adds to them in its own transaction.
 //!
-//! A rollup is a table `duto.rollup_<name>` with a row for each group and shard. A shard is a source partition: its position's lock is
-//! held while it is written, so no two writers ever meet at one counter. A distinct count has a table `duto.set_<name>_<measure>` with
-//! each value once, whichever partition brought it, and counts what was new. The view of the rollup's name adds the shards up. A rollup with
-//! windows has such rows for each bucket of time too, see [`windows`].
+//! A rollup is a table `duto.rollup_<name>` with a row for each group and shard. A shard is a
+//! source partition: its position's lock is held while it is written, so no two writers ever meet
+//! at one counter. A distinct count has a table `duto.set_<name>_<measure>` with each value once,
+//! whichever partition brought it, and counts what was new. The view of the rollup's name adds the
+//! shards up. A rollup with windows has such rows for each bucket of time too, see [`windows`].
 
 use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
@@ -41,17 +42,29 @@ impl RollupTargets {
     }
 }
 
-/// Adds what the stored rows count. The statements leave in one round trip, in one order for all writers.
-pub async fn write(on: &Connection, target: &Target, rollups: &Rollups, batch: &Prepared, stored: &[Vec<RowIndex>]) -> Result<(), Failure> {
+/// Adds what the stored rows count. The statements leave in one round trip, in one order for all
+/// writers.
+pub async fn write(
+    on: &Connection,
+    target: &Target,
+    rollups: &Rollups,
+    batch: &Prepared,
+    stored: &[Vec<RowIndex>],
+) -> Result<(), Failure> {
     let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
     let mut statements: Vec<(&str, Columns)> = Vec::new();
-    for ((plan, evaluated), rollup) in rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups) {
-        let delta =
-            plan.delta(evaluated, &stored[plan.table]).map_err(|error| Failure::Pause(format!("rollup {}: {error}", plan.rollup.name)))?;
+    for ((plan, evaluated), rollup) in
+        rollups.plans.iter().zip(&batch.rollups).zip(&target.rollups.rollups)
+    {
+        let delta = plan
+            .delta(evaluated, &stored[plan.table])
+            .map_err(|error| Failure::Pause(format!("rollup {}: {error}", plan.rollup.name)))?;
         let Some(delta) = delta else { continue };
         statements.push((&rollup.upsert, delta.counters));
         let sets = rollup.sets.iter().map(|set| set.insert.as_str()).zip(delta.sets);
-        statements.extend(sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())));
+        statements.extend(
+            sets.filter(|(_, values)| values.first().is_some_and(|column| !column.is_empty())),
+        );
     }
     on.within_scope(Scope::Counters, async {
         let mut prepared = Vec::with_capacity(statements.len());
@@ -59,8 +72,9 @@ pub async fn write(on: &Connection, target: &Target, rollups: &Rollups, batch: &
             prepared.push(on.prepared(statement).await?);
         }
         let sent = prepared.iter().zip(&statements).map(|(statement, (_, columns))| async move {
-            let values: Vec<&(dyn ToSql + Sync)> =
-                std::iter::once(&shard as &(dyn ToSql + Sync)).chain(columns.iter().map(|column| column as &(dyn ToSql + Sync))).collect();
+            let values: Vec<&(dyn ToSql + Sync)> = std::iter::once(&shard as &(dyn ToSql + Sync))
+                .chain(columns.iter().map(|column| column as &(dyn ToSql + Sync)))
+                .collect();
             on.client.execute(statement, &values).await
         });
         // The first poll of each sends it, so they leave in this order.

@@ -16,21 +16,30 @@ use duto_stages::prepared::{Prepared, PreparedTable};
 /// How rows get into a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
-    /// COPY, or INSERT of a few rows, straight into the table: fails with [`Failure::Repeat`] when a key is there already.
+    /// COPY, or INSERT of a few rows, straight into the table: fails with [`Failure::Repeat`] when
+    /// a key is there already.
     Direct,
     /// COPY into a temporary table, and from there what is not there yet.
     Staged,
 }
 
-/// For each table, the rows of [`PreparedTable`] that are in it now and were not before, or took the place of another.
+/// For each table, the rows of [`PreparedTable`] that are in it now and were not before, or took
+/// the place of another.
 pub type StoredRows = Vec<Vec<RowIndex>>;
 
-/// COPY data is sent in pieces of this size: PostgreSQL ends a connection that sends a message of 1 GiB (its `MaxAllocSize`).
+/// COPY data is sent in pieces of this size: PostgreSQL ends a connection that sends a message of 1
+/// GiB (its `MaxAllocSize`).
 const COPY_PIECE_BYTES: usize = 1 << 20;
 
-/// Writes all tables in their order. `paths` has one path a table. Where the pipeline has a `once` table, which stands first, the records
-/// whose row there is a repeat write nothing into the others.
-pub async fn write(on: &Connection, target: &Target, batch: &Prepared, paths: &[Path]) -> Result<StoredRows, Failure> {
+/// Writes all tables in their order. `paths` has one path a table. Where the pipeline has a `once`
+/// table, which stands first, the records whose row there is a repeat write nothing into the
+/// others.
+pub async fn write(
+    on: &Connection,
+    target: &Target,
+    batch: &Prepared,
+    paths: &[Path],
+) -> Result<StoredRows, Failure> {
     let mut stored: StoredRows = Vec::with_capacity(batch.tables.len());
     for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
         let chosen = match stored.first() {
@@ -50,7 +59,9 @@ pub async fn write(on: &Connection, target: &Target, batch: &Prepared, paths: &[
 /// Says of a refusal whose rows were written.
 pub(super) fn into_table(failure: Failure, index: usize) -> Failure {
     match failure {
-        Failure::Poison(refusal) => Failure::Poison(Box::new(Refusal { into: Some(index), ..*refusal })),
+        Failure::Poison(refusal) => {
+            Failure::Poison(Box::new(Refusal { into: Some(index), ..*refusal }))
+        }
         other => other,
     }
 }
@@ -75,8 +86,9 @@ async fn write_direct(
     Ok(chosen)
 }
 
-/// Stores what is not there yet, by the way that always works. Returns the rows that were stored. An attempt that fails leaves nothing in the
-/// stage once its transaction or savepoint is rolled back; one that passes leaves the rows there, see [`clear_stage`].
+/// Stores what is not there yet, by the way that always works. Returns the rows that were stored.
+/// An attempt that fails leaves nothing in the stage once its transaction or savepoint is rolled
+/// back; one that passes leaves the rows there, see [`clear_stage`].
 pub(super) async fn store(
     on: &Connection,
     table: &TableTarget,
@@ -95,14 +107,18 @@ pub(super) async fn store(
     if stored.len() == chosen.len() {
         return Ok(chosen);
     }
-    let stored: HashSet<RowIndex> = stored.iter().map(|row| RowIndex::new(row.get::<_, i32>(0) as u32)).collect();
+    let stored: HashSet<RowIndex> =
+        stored.iter().map(|row| RowIndex::new(row.get::<_, i32>(0) as u32)).collect();
     let swallowed: i64 = if is_few {
-        few::query(on, &table.swallowed_few, rows, &chosen).await?.first().map_or(0, |row| row.get(0))
+        few::query(on, &table.swallowed_few, rows, &chosen)
+            .await?
+            .first()
+            .map_or(0, |row| row.get(0))
     } else {
         on.within(on.client.query_one(&table.swallowed, &[])).await?.get(0)
     };
-    // A row of an update table that was not written, and whose key is there, was held back by a trigger that lets nothing older or equal
-    // through: a repeat.
+    // A row of an update table that was not written, and whose key is there, was held back by a
+    // trigger that lets nothing older or equal through: a repeat.
     if swallowed > 0 || table.repeat == Repeat::Append {
         expect_rows(table, stored.len() as u64, chosen.len() as u64)?;
     }
@@ -110,7 +126,12 @@ pub(super) async fn store(
 }
 
 /// Empties the stage after [`store`] of these rows, for the next ones of the same transaction.
-pub(super) async fn clear_stage(on: &Connection, table: &TableTarget, rows: &PreparedTable, sent: usize) -> Result<(), Failure> {
+pub(super) async fn clear_stage(
+    on: &Connection,
+    table: &TableTarget,
+    rows: &PreparedTable,
+    sent: usize,
+) -> Result<(), Failure> {
     if is_few(rows, sent) {
         return Ok(());
     }
@@ -145,7 +166,8 @@ fn expect_rows(table: &TableTarget, written: u64, sent: u64) -> Result<(), Failu
         table: Some(table.name.clone()),
         column: None,
         reason: format!(
-            "table {}: {sent} rows were sent but {written} were written: a trigger or a rule of the table swallows rows; remove it, or let it raise an error",
+            "table {}: {sent} rows were sent but {written} were written: a trigger or a rule of \
+                the table swallows rows; remove it, or let it raise an error",
             table.name
         ),
     })))

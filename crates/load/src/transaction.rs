@@ -24,9 +24,10 @@ pub struct Committed {
     pub stored: StoredRows,
 }
 
-/// Loads one batch. The fence is compared and the position moved first, in the same transaction as everything that follows, so that a
-/// worker that lost its partitions writes nothing. After [`Failure::Lost`] the outcome is unknown: ask [`resolve`](super::position::resolve).
-/// After any other failure nothing was written and the connection is ready for the next transaction.
+/// Loads one batch. The fence is compared and the position moved first, in the same transaction as
+/// everything that follows, so that a worker that lost its partitions writes nothing. After
+/// [`Failure::Lost`] the outcome is unknown: ask [`resolve`](super::position::resolve). After any
+/// other failure nothing was written and the connection is ready for the next transaction.
 pub async fn load(
     on: &mut Connection,
 
@@ -56,8 +57,9 @@ pub async fn load(
     }
 }
 
-/// BEGIN, then every position forward if it is where we left it and still ours. One round trip: the move is sent behind BEGIN without waiting
-/// for it, and does nothing where BEGIN was cancelled and did not set `duto.batch`. COMMIT is never sent before its row count is in.
+/// BEGIN, then every position forward if it is where we left it and still ours. One round trip: the
+/// move is sent behind BEGIN without waiting for it, and does nothing where BEGIN was cancelled and
+/// did not set `duto.batch`. COMMIT is never sent before its row count is in.
 async fn begin_at_position(
     on: &Connection,
 
@@ -70,11 +72,13 @@ async fn begin_at_position(
     let begin = format!("{} SET LOCAL duto.batch = '{mark}'", target.begin);
     let advance = format!("{ADVANCE} AND current_setting('duto.batch', true) = $8");
     let Target { pipeline, topic, cluster_id, topic_id, .. } = target;
-    let select_values: [&(dyn ToSql + Sync); 7] = [pipeline, cluster_id, topic, topic_id, &moves.partitions, &moves.lows, &moves.highs];
+    let select_values: [&(dyn ToSql + Sync); 7] =
+        [pipeline, cluster_id, topic, topic_id, &moves.partitions, &moves.lows, &moves.highs];
     let advance_values = [&moves.values(target)[..], &[&mark]].concat();
     let (moved, known) = on
         .within(async {
-            let (advance, select_known) = (on.prepared(&advance).await?, on.prepared(rejects::SELECT_KNOWN).await?);
+            let (advance, select_known) =
+                (on.prepared(&advance).await?, on.prepared(rejects::SELECT_KNOWN).await?);
             // The first poll of each sends it, so they leave in this order.
             let (begun, moved, known) = join!(
                 on.client.batch_execute(&begin),
@@ -86,9 +90,14 @@ async fn begin_at_position(
         })
         .await
         .map_err(|failure| match failure {
-            // REPEATABLE READ as the database's default answers so where READ COMMITTED answers no row.
+            // REPEATABLE READ as the database's default answers so where READ COMMITTED answers no
+            // row.
             Failure::Serialization(_) => Failure::Fenced,
             other => other,
         })?;
-    if moved == batch.ranges.len() as u64 { Ok(KnownRejects::read(&known)) } else { Err(Failure::Fenced) }
+    if moved == batch.ranges.len() as u64 {
+        Ok(KnownRejects::read(&known))
+    } else {
+        Err(Failure::Fenced)
+    }
 }

@@ -1,5 +1,6 @@
-//! The views of rollups and of the file. Each is made by itself: one that PostgreSQL refuses is kept on record with the reason, in
-//! `duto.view`, and tried again now and then; the others, and the load, go on without it.
+//! The views of rollups and of the file. Each is made by itself: one that PostgreSQL refuses is
+//! kept on record with the reason, in `duto.view`, and tried again now and then; the others, and
+//! the load, go on without it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,31 +33,53 @@ struct View {
 
 /// The pipeline's views, those of rollups first.
 fn views(pipeline: &Pipeline, declared: &RollupTargets) -> Vec<View> {
-    let of_rollups = declared.rollups.iter().map(|rollup| View { name: rollup.name.clone(), create: rollup.view.clone() });
-    let of_file = pipeline
-        .views
+    let of_rollups = declared
+        .rollups
         .iter()
-        .map(|view| View { name: view.name.clone(), create: format!("CREATE VIEW {} AS {}", quote(&view.name), view.select.text) });
+        .map(|rollup| View { name: rollup.name.clone(), create: rollup.view.clone() });
+    let of_file = pipeline.views.iter().map(|view| View {
+        name: view.name.clone(),
+        create: format!("CREATE VIEW {} AS {}", quote(&view.name), view.select.text),
+    });
     of_rollups.chain(of_file).collect()
 }
 
 /// The views as a script that a person can run.
 pub fn views_script(pipeline: &Pipeline) -> String {
-    let view = |(name, select): (&str, &str)| format!("CREATE VIEW {} AS\n{};\n", quote(name), select.trim().trim_end_matches(';'));
-    pipeline.views.iter().map(|declared| view((&declared.name, &declared.select.text))).collect::<Vec<_>>().join("\n")
+    let view = |(name, select): (&str, &str)| {
+        format!("CREATE VIEW {} AS\n{};\n", quote(name), select.trim().trim_end_matches(';'))
+    };
+    pipeline
+        .views
+        .iter()
+        .map(|declared| view((&declared.name, &declared.select.text)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 pub(super) fn digest(pipeline: &Pipeline, declared: &RollupTargets) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
-    views(pipeline, declared).iter().for_each(|view| hash.update(format!("{}\0{}\0", view.name, view.create)));
+    views(pipeline, declared)
+        .iter()
+        .for_each(|view| hash.update(format!("{}\0{}\0", view.name, view.create)));
     hex::encode(hash.finalize())
 }
 
-/// Drops the views that were made before, the last one first. Answers those that stay, because something else is built on them.
-pub(super) async fn drop_all(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyhow::Result<BTreeMap<String, String>> {
-    let rows = transaction.query("DELETE FROM duto.view WHERE pipeline = $1 RETURNING name, place, made", &[&pipeline.name]).await?;
-    let mut names: Vec<(i32, String)> = rows.iter().filter(|row| row.get(2)).map(|row| (row.get(1), row.get(0))).collect();
+/// Drops the views that were made before, the last one first. Answers those that stay, because
+/// something else is built on them.
+pub(super) async fn drop_all(
+    transaction: &Transaction<'_>,
+    pipeline: &Pipeline,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let rows = transaction
+        .query(
+            "DELETE FROM duto.view WHERE pipeline = $1 RETURNING name, place, made",
+            &[&pipeline.name],
+        )
+        .await?;
+    let mut names: Vec<(i32, String)> =
+        rows.iter().filter(|row| row.get(2)).map(|row| (row.get(1), row.get(0))).collect();
     names.sort();
     let mut kept = BTreeMap::new();
     for (_, name) in names.into_iter().rev() {
@@ -78,22 +101,35 @@ pub(super) async fn make_all(
     let mut refused: BTreeMap<String, String> = BTreeMap::new();
     for (place, view) in (0i32..).zip(&views) {
         let reason = match kept.get(&view.name) {
-            Some(reason) => Some(format!("it is to change, but something else is built on it: {reason}")),
-            None => attempt(transaction, &view.create).await?.map(|reason| because(pipeline, &view.name, reason, &refused)),
+            Some(reason) => {
+                Some(format!("it is to change, but something else is built on it: {reason}"))
+            }
+            None => attempt(transaction, &view.create)
+                .await?
+                .map(|reason| because(pipeline, &view.name, reason, &refused)),
         };
         let made = reason.is_none() || kept.contains_key(&view.name);
         record(transaction, pipeline, &view.name, place, reason.as_deref(), made).await?;
         refused.extend(reason.map(|reason| (view.name.clone(), reason)));
     }
-    for (name, reason) in kept.iter().filter(|(name, _)| views.iter().all(|view| view.name != **name)) {
-        let reason = format!("it is no longer declared, but something else is built on it: {reason}");
+    for (name, reason) in
+        kept.iter().filter(|(name, _)| views.iter().all(|view| view.name != **name))
+    {
+        let reason =
+            format!("it is no longer declared, but something else is built on it: {reason}");
         record(transaction, pipeline, name, NOT_DECLARED, Some(&reason), true).await?;
     }
     Ok(())
 }
 
-/// Tells what is refused, once, and tries it again until it can be made. What fails here is tried again the next time.
-pub async fn keep(by: &Connector, pipeline: &Pipeline, declared: &RollupTargets, stop: &AtomicBool) {
+/// Tells what is refused, once, and tries it again until it can be made. What fails here is tried
+/// again the next time.
+pub async fn keep(
+    by: &Connector,
+    pipeline: &Pipeline,
+    declared: &RollupTargets,
+    stop: &AtomicBool,
+) {
     let mut told: BTreeMap<String, String> = BTreeMap::new();
     let (mut due, mut tries) = (Instant::now(), 0u32);
     while !stop.load(Ordering::Relaxed) {
@@ -105,28 +141,47 @@ pub async fn keep(by: &Connector, pipeline: &Pipeline, declared: &RollupTargets,
                     tell(pipeline, &told, &refused);
                     told = refused;
                 }
-                Err(error) => tracing::debug!(pipeline = pipeline.name, error = %format!("{error:#}"), "the views cannot be looked at"),
+                Err(error) => {
+                    tracing::debug!(pipeline = pipeline.name, error = %format!("{error:#}"), "the \
+                        views cannot be looked at")
+                }
             }
         }
         tokio::time::sleep(STOP_LOOK).await;
     }
 }
 
-fn tell(pipeline: &Pipeline, before: &BTreeMap<String, String>, refused: &BTreeMap<String, String>) {
-    for (view, reason) in refused.iter().filter(|(view, reason)| before.get(*view) != Some(reason)) {
-        tracing::error!(pipeline = pipeline.name, view, reason, "a view cannot be made; everything else goes on, and it is tried again");
+fn tell(
+    pipeline: &Pipeline,
+    before: &BTreeMap<String, String>,
+    refused: &BTreeMap<String, String>,
+) {
+    for (view, reason) in refused.iter().filter(|(view, reason)| before.get(*view) != Some(reason))
+    {
+        tracing::error!(
+            pipeline = pipeline.name,
+            view,
+            reason,
+            "a view cannot be made; everything else goes on, and it is tried again"
+        );
     }
     for view in before.keys().filter(|view| !refused.contains_key(*view)) {
         tracing::info!(pipeline = pipeline.name, view, "the view is made");
     }
 }
 
-/// Makes what was refused, or `anew` all views, which alone changes one that others are built on. Answers what
-/// is still refused.
-async fn try_again(by: &Connector, pipeline: &Pipeline, declared: &RollupTargets, anew: bool) -> anyhow::Result<BTreeMap<String, String>> {
+/// Makes what was refused, or `anew` all views, which alone changes one that others are built on.
+/// Answers what is still refused.
+async fn try_again(
+    by: &Connector,
+    pipeline: &Pipeline,
+    declared: &RollupTargets,
+    anew: bool,
+) -> anyhow::Result<BTreeMap<String, String>> {
     let mut connection = by.connect().await?;
     let statement = "SELECT 1 FROM duto.view WHERE pipeline = $1 AND refused IS NOT NULL LIMIT 1";
-    if connection.within(connection.client.query_opt(statement, &[&pipeline.name])).await?.is_none() {
+    if connection.within(connection.client.query_opt(statement, &[&pipeline.name])).await?.is_none()
+    {
         return Ok(BTreeMap::new());
     }
     let transaction = connection.client.transaction().await?;
@@ -134,7 +189,8 @@ async fn try_again(by: &Connector, pipeline: &Pipeline, declared: &RollupTargets
     transaction.batch_execute("SET LOCAL lock_timeout = '5s'").await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
     let same = "SELECT EXISTS (SELECT 1 FROM duto.pipeline WHERE pipeline = $1 AND views = $2)";
-    let is_ours: bool = transaction.query_one(same, &[&pipeline.name, &digest(pipeline, declared)]).await?.get(0);
+    let is_ours: bool =
+        transaction.query_one(same, &[&pipeline.name, &digest(pipeline, declared)]).await?.get(0);
     if !is_ours {
         // Another worker has another file, and looks after its views.
         return Ok(BTreeMap::new());
@@ -151,28 +207,49 @@ async fn try_again(by: &Connector, pipeline: &Pipeline, declared: &RollupTargets
 }
 
 /// Makes what is not there.
-async fn make_missing(transaction: &Transaction<'_>, pipeline: &Pipeline, declared: &RollupTargets) -> anyhow::Result<()> {
+async fn make_missing(
+    transaction: &Transaction<'_>,
+    pipeline: &Pipeline,
+    declared: &RollupTargets,
+) -> anyhow::Result<()> {
     let mut refused = read_refused(transaction, pipeline).await?;
-    let statement =
-        "SELECT name FROM duto.view WHERE pipeline = $1 AND (NOT made OR refused IS NOT NULL AND to_regclass(quote_ident(name)) IS NULL)";
-    let missing: Vec<String> = transaction.query(statement, &[&pipeline.name]).await?.iter().map(|row| row.get(0)).collect();
-    for (place, view) in (0i32..).zip(views(pipeline, declared)).filter(|(_, view)| missing.contains(&view.name)) {
+    let statement = "SELECT name FROM duto.view WHERE pipeline = $1 AND (NOT made
+        OR refused IS NOT NULL AND to_regclass(quote_ident(name)) IS NULL)";
+    let missing: Vec<String> = transaction
+        .query(statement, &[&pipeline.name])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    for (place, view) in
+        (0i32..).zip(views(pipeline, declared)).filter(|(_, view)| missing.contains(&view.name))
+    {
         refused.remove(&view.name);
-        let reason = attempt(transaction, &view.create).await?.map(|reason| because(pipeline, &view.name, reason, &refused));
-        record(transaction, pipeline, &view.name, place, reason.as_deref(), reason.is_none()).await?;
+        let reason = attempt(transaction, &view.create)
+            .await?
+            .map(|reason| because(pipeline, &view.name, reason, &refused));
+        record(transaction, pipeline, &view.name, place, reason.as_deref(), reason.is_none())
+            .await?;
         refused.extend(reason.map(|reason| (view.name, reason)));
     }
     Ok(())
 }
 
-async fn read_refused(transaction: &Transaction<'_>, pipeline: &Pipeline) -> anyhow::Result<BTreeMap<String, String>> {
-    let statement = "SELECT name, refused FROM duto.view WHERE pipeline = $1 AND refused IS NOT NULL";
+async fn read_refused(
+    transaction: &Transaction<'_>,
+    pipeline: &Pipeline,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let statement =
+        "SELECT name, refused FROM duto.view WHERE pipeline = $1 AND refused IS NOT NULL";
     let rows = transaction.query(statement, &[&pipeline.name]).await?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Runs statements of which the transaction may go without; answers why PostgreSQL refused them.
-async fn attempt(transaction: &Transaction<'_>, statements: &str) -> anyhow::Result<Option<String>> {
+async fn attempt(
+    transaction: &Transaction<'_>,
+    statements: &str,
+) -> anyhow::Result<Option<String>> {
     transaction.batch_execute("SAVEPOINT duto_view").await?;
     match transaction.batch_execute(statements).await {
         Ok(()) => {
@@ -181,7 +258,9 @@ async fn attempt(transaction: &Transaction<'_>, statements: &str) -> anyhow::Res
         }
         Err(error) => match refusal(&error) {
             Some(reason) => {
-                transaction.batch_execute("ROLLBACK TO SAVEPOINT duto_view; RELEASE SAVEPOINT duto_view").await?;
+                transaction
+                    .batch_execute("ROLLBACK TO SAVEPOINT duto_view; RELEASE SAVEPOINT duto_view")
+                    .await?;
                 Ok(Some(reason))
             }
             None => Err(error).context(format!("running {statements}")),
@@ -189,16 +268,23 @@ async fn attempt(transaction: &Transaction<'_>, statements: &str) -> anyhow::Res
     }
 }
 
-/// Why PostgreSQL refuses a statement as such; None for what passes by itself or is about the server: connections, locks, disks.
+/// Why PostgreSQL refuses a statement as such; None for what passes by itself or is about the
+/// server: connections, locks, disks.
 pub fn refusal(error: &tokio_postgres::Error) -> Option<String> {
     let refused = error.as_db_error()?;
     let code = refused.code().code();
-    let passes = ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
+    let passes =
+        ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
     (!passes).then(|| format!("{} (SQLSTATE {code})", refused.message()))
 }
 
 /// The reason, where another view is the cause with its name.
-fn because(pipeline: &Pipeline, view: &str, reason: String, refused: &BTreeMap<String, String>) -> String {
+fn because(
+    pipeline: &Pipeline,
+    view: &str,
+    reason: String,
+    refused: &BTreeMap<String, String>,
+) -> String {
     let read = views_read(pipeline, view);
     match read.iter().find(|other| refused.contains_key(*other)) {
         Some(other) => format!("it reads the view {other}, which cannot be made: {reason}"),
@@ -219,7 +305,8 @@ async fn record(
     refused: Option<&str>,
     made: bool,
 ) -> anyhow::Result<()> {
-    let statement = "INSERT INTO duto.view (pipeline, name, place, refused, made) VALUES ($1, $2, $3, $4, $5)
+    let statement =
+        "INSERT INTO duto.view (pipeline, name, place, refused, made) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (pipeline, name) DO UPDATE SET place = $3, refused = $4, made = $5";
     transaction.execute(statement, &[&pipeline.name, &name, &place, &refused, &made]).await?;
     Ok(())

@@ -7,7 +7,8 @@ use duto_servers::{Postgres, PostgresSettings, ScratchFolder, TestAuthority, pos
 
 use super::rollups::wait_for;
 
-/// Who comes by which role: with TLS alone, without it alone, with a certificate alone, and anybody else as always.
+/// Who comes by which role: with TLS alone, without it alone, with a certificate alone, and anybody
+/// else as always.
 const RULES: &str = "
 local   all all               trust
 hostssl all only_tls all      trust
@@ -28,8 +29,11 @@ impl Server {
     /// Without TLS.
     fn start() -> Self {
         let folder = ScratchFolder::create("tls").expect("a folder");
-        let postgres = Postgres::start(&folder.path().join("cluster"), PostgresSettings::for_tests()).expect("PostgreSQL");
-        let roles = "CREATE ROLE only_tls LOGIN; CREATE ROLE only_clear LOGIN; CREATE ROLE known_by_certificate LOGIN";
+        let postgres =
+            Postgres::start(&folder.path().join("cluster"), PostgresSettings::for_tests())
+                .expect("PostgreSQL");
+        let roles = "CREATE ROLE only_tls LOGIN; CREATE ROLE only_clear LOGIN; CREATE ROLE
+            known_by_certificate LOGIN";
         postgres::execute(&postgres.url("postgres"), roles).expect("the roles");
         postgres.put_file("pg_hba.conf", RULES.as_bytes()).expect("the rules");
         Self { postgres, folder, authority: TestAuthority::create().expect("an authority") }
@@ -40,15 +44,22 @@ impl Server {
         let signed = self.authority.sign_for_days(name, days).expect("a certificate");
         self.postgres.put_file("server.crt", &signed.certificate).expect("the certificate");
         self.postgres.put_file("server.key", &signed.key).expect("the key");
-        self.postgres.put_file("root.crt", &self.authority.certificate().expect("PEM")).expect("the authority");
+        self.postgres
+            .put_file("root.crt", &self.authority.certificate().expect("PEM"))
+            .expect("the authority");
         for setting in ["ssl_ca_file = 'root.crt'", "ssl = on"] {
-            postgres::execute(&self.postgres.url("postgres"), &format!("ALTER SYSTEM SET {setting}")).expect("a setting");
+            postgres::execute(
+                &self.postgres.url("postgres"),
+                &format!("ALTER SYSTEM SET {setting}"),
+            )
+            .expect("a setting");
         }
         self.reload();
     }
 
     fn reload(&self) {
-        postgres::execute(&self.postgres.url("postgres"), "SELECT pg_reload_conf()").expect("a reload");
+        postgres::execute(&self.postgres.url("postgres"), "SELECT pg_reload_conf()")
+            .expect("a reload");
         // The server reads its files a moment later.
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
@@ -68,10 +79,13 @@ impl Server {
 
 fn read(database: &str) -> Database {
     let file = format!(
-        "pipeline: p\nsource: {{ topic: t }}\ndatabase: {database}\nrecord: {{ id: BIGINT }}\ntables:\n  t:\n    columns: {{ id: BIGINT PRIMARY KEY }}\n    \
+        "pipeline: p\nsource: {{ topic: t }}\ndatabase: {database}\nrecord: {{ id: BIGINT \
+            }}\ntables:\n  t:\n    columns: {{ id: BIGINT PRIMARY KEY }}\n    \
          repeat: ignore\n    select: SELECT id FROM record\n"
     );
-    parse("pipeline.yaml", &file, &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")).database
+    parse("pipeline.yaml", &file, &|_| None)
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .database
 }
 
 async fn connect(database: &Database) -> Result<Connection, String> {
@@ -85,7 +99,10 @@ async fn connect(database: &Database) -> Result<Connection, String> {
 /// Whether the connection is encrypted, as the server sees it.
 async fn is_encrypted(database: &Database) -> Result<bool, String> {
     let connection = connect(database).await?;
-    let row = connection.client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await;
+    let row = connection
+        .client
+        .query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[])
+        .await;
     Ok(row.expect("an answer").get(0))
 }
 
@@ -100,7 +117,8 @@ fn a_connection_is_as_secure_as_was_written() {
         };
         // A server without TLS.
         assert_eq!(encrypted("postgres", "127.0.0.1", "sslmode: prefer").await, Ok(false));
-        let refused = encrypted("postgres", "127.0.0.1", "sslmode: require").await.expect_err("no TLS");
+        let refused =
+            encrypted("postgres", "127.0.0.1", "sslmode: require").await.expect_err("no TLS");
         assert!(refused.contains("the server has no TLS"), "{refused}");
 
         server.show("localhost", (-1, 1));
@@ -113,27 +131,55 @@ fn a_connection_is_as_secure_as_was_written() {
             ("postgres", "require", Ok(true)),
             ("only_clear", "disable", Ok(false)),
         ] {
-            assert_eq!(encrypted(role, "127.0.0.1", &format!("sslmode: {mode}")).await, expected, "{role} {mode}");
+            assert_eq!(
+                encrypted(role, "127.0.0.1", &format!("sslmode: {mode}")).await,
+                expected,
+                "{role} {mode}"
+            );
         }
         assert!(encrypted("only_tls", "127.0.0.1", "sslmode: disable").await.is_err());
-        assert_eq!(encrypted("postgres", "localhost", &format!("sslmode: verify-full, {root}")).await, Ok(true));
-        assert_eq!(encrypted("postgres", "127.0.0.1", &format!("sslmode: verify-ca, {root}")).await, Ok(true));
+        assert_eq!(
+            encrypted("postgres", "localhost", &format!("sslmode: verify-full, {root}")).await,
+            Ok(true)
+        );
+        assert_eq!(
+            encrypted("postgres", "127.0.0.1", &format!("sslmode: verify-ca, {root}")).await,
+            Ok(true)
+        );
 
-        let wrong_name = encrypted("postgres", "127.0.0.1", &format!("sslmode: verify-full, {root}")).await.expect_err("a wrong name");
+        let wrong_name =
+            encrypted("postgres", "127.0.0.1", &format!("sslmode: verify-full, {root}"))
+                .await
+                .expect_err("a wrong name");
         assert!(wrong_name.contains("the certificate is for another"), "{wrong_name}");
-        let nobody_vouches = encrypted("postgres", "localhost", "sslmode: verify-full").await.expect_err("nobody vouches");
-        assert!(nobody_vouches.contains("database.sslrootcert has to name the authority"), "{nobody_vouches}");
+        let nobody_vouches = encrypted("postgres", "localhost", "sslmode: verify-full")
+            .await
+            .expect_err("nobody vouches");
+        assert!(
+            nobody_vouches.contains("database.sslrootcert has to name the authority"),
+            "{nobody_vouches}"
+        );
         let stranger = server.folder.path().join("stranger.pem");
-        std::fs::write(&stranger, TestAuthority::create().expect("another").certificate().expect("PEM")).expect("a file");
+        std::fs::write(
+            &stranger,
+            TestAuthority::create().expect("another").certificate().expect("PEM"),
+        )
+        .expect("a file");
         // As libpq: who names an authority wants it to be looked at.
         for mode in ["require", "verify-ca", "verify-full"] {
             let more = format!("sslmode: {mode}, sslrootcert: \"{}\"", stranger.display());
-            let wrong_authority = encrypted("postgres", "localhost", &more).await.expect_err("a wrong authority");
-            assert!(wrong_authority.contains("certificate verify failed"), "{mode}: {wrong_authority}");
+            let wrong_authority =
+                encrypted("postgres", "localhost", &more).await.expect_err("a wrong authority");
+            assert!(
+                wrong_authority.contains("certificate verify failed"),
+                "{mode}: {wrong_authority}"
+            );
         }
 
         server.show("localhost", (-3, -2));
-        let expired = encrypted("postgres", "localhost", &format!("sslmode: verify-full, {root}")).await.expect_err("expired");
+        let expired = encrypted("postgres", "localhost", &format!("sslmode: verify-full, {root}"))
+            .await
+            .expect_err("expired");
         assert!(expired.contains("has to be renewed"), "{expired}");
     });
 }
@@ -151,26 +197,34 @@ fn a_server_knows_us_by_a_certificate_of_ours() {
         key.display()
     );
     wait_for(async {
-        assert_eq!(is_encrypted(&server.database("known_by_certificate", "localhost", &more)).await, Ok(true));
+        assert_eq!(
+            is_encrypted(&server.database("known_by_certificate", "localhost", &more)).await,
+            Ok(true)
+        );
         let without = server.database("known_by_certificate", "localhost", "sslmode: require");
         let refused = connect(&without).await.err().expect("no certificate");
         assert!(refused.contains("certificate"), "{refused}");
         // The same by the URL's parameters.
         let port = server.postgres.port();
-        let (root, certificate, key) = (server.authority_file(), certificate.display(), key.display());
+        let (root, certificate, key) =
+            (server.authority_file(), certificate.display(), key.display());
         let url = format!(
-            "{{ url: \"postgresql://known_by_certificate@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={root}&sslcert={certificate}\
+            "{{ \
+                url: \"postgresql://known_by_certificate@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={root}&sslcert={certificate}\
              &sslkey={key}&application_name=ours\" }}"
         );
         let connection = connect(&read(&url)).await.expect("a connection");
-        let row = connection
-            .client
-            .query_one("SELECT ssl, current_setting('application_name') FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]);
+        let row = connection.client.query_one(
+            "SELECT ssl, current_setting('application_name') FROM pg_stat_ssl
+                WHERE pid = pg_backend_pid()",
+            &[],
+        );
         let row = row.await.expect("an answer");
         assert_eq!((row.get::<_, bool>(0), row.get::<_, &str>(1)), (true, "duto:test ours"));
 
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(key.to_string(), std::fs::Permissions::from_mode(0o644)).expect("permissions");
+        std::fs::set_permissions(key.to_string(), std::fs::Permissions::from_mode(0o644))
+            .expect("permissions");
         let refused = connect(&read(&url)).await.err().expect("others may read the key");
         assert!(refused.contains("chmod 0600"), "{refused}");
     });
@@ -180,8 +234,13 @@ fn a_server_knows_us_by_a_certificate_of_ours() {
 fn of_several_servers_the_one_that_is_written_to_is_taken() {
     let folder = ScratchFolder::create("several").expect("a folder");
     let server = |name: &str, read_only: &str| {
-        let configuration = vec![("default_transaction_read_only".to_owned(), read_only.to_owned())];
-        Postgres::start(&folder.path().join(name), PostgresSettings { configuration, ..PostgresSettings::for_tests() }).expect("PostgreSQL")
+        let configuration =
+            vec![("default_transaction_read_only".to_owned(), read_only.to_owned())];
+        Postgres::start(
+            &folder.path().join(name),
+            PostgresSettings { configuration, ..PostgresSettings::for_tests() },
+        )
+        .expect("PostgreSQL")
     };
     let (standby, primary) = (server("standby", "on"), server("primary", "off"));
     for server in [&standby, &primary] {
@@ -192,9 +251,17 @@ fn of_several_servers_the_one_that_is_written_to_is_taken() {
     let (first, second) = (standby.port(), primary.port());
     wait_for(async {
         for more in ["", "?target_session_attrs=primary", "?target_session_attrs=read-write"] {
-            let url = format!("{{ url: \"postgresql://postgres@127.0.0.1:{first},127.0.0.1:{second}/postgres{more}\" }}");
+            let url = format!(
+                "{{ \
+                    url: \"postgresql://postgres@127.0.0.1:{first},127.0.0.1:{second}/postgres{more}\" }}"
+            );
             let connection = connect(&read(&url)).await.expect("a connection");
-            let port: i32 = connection.client.query_one("SELECT inet_server_port()", &[]).await.expect("an answer").get(0);
+            let port: i32 = connection
+                .client
+                .query_one("SELECT inet_server_port()", &[])
+                .await
+                .expect("an answer")
+                .get(0);
             assert_eq!(port, i32::from(second), "{more}");
         }
     });

@@ -1,4 +1,5 @@
-//! Looking at a log without being anybody: no group is joined, nothing is committed, and no worker notices.
+//! Looking at a log without being anybody: no group is joined, nothing is committed, and no worker
+//! notices.
 
 use std::time::Duration;
 
@@ -27,11 +28,19 @@ pub struct Span {
     pub to: i64,
 }
 
-/// Reads runs of records, as a worker would get them: those of aborted transactions are left out. Not shared; it may be kept for the
-/// next question, of any topic.
+/// Reads runs of records, as a worker would get them: those of aborted transactions are left out.
+/// Not shared; it may be kept for the next question, of any topic.
 pub trait Look: Send {
-    /// Appends the records of the spans, those of a partition in the order of their offsets, until all are there, `into` holds `most_bytes`,
-    /// or nothing comes for so long. Answers for each span the offset up to which it is read: its `to` when it is done. Of each partition
-    /// there is at most one span. What retention deleted meanwhile is passed over.
-    fn read(&mut self, topic: &str, spans: &[Span], into: &mut Batch, most_bytes: usize, patience: Duration) -> Result<Vec<i64>, LogError>;
+    /// Appends the records of the spans, those of a partition in the order of their offsets, until
+    /// all are there, `into` holds `most_bytes`, or nothing comes for so long. Answers for each
+    /// span the offset up to which it is read: its `to` when it is done. Of each partition there is
+    /// at most one span. What retention deleted meanwhile is passed over.
+    fn read(
+        &mut self,
+        topic: &str,
+        spans: &[Span],
+        into: &mut Batch,
+        most_bytes: usize,
+        patience: Duration,
+    ) -> Result<Vec<i64>, LogError>;
 }

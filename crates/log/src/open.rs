@@ -7,9 +7,10 @@ use super::embedded::EmbeddedLog;
 use super::kafka::KafkaLog;
 use super::{Log, LogError};
 
-/// Opens the log. With bootstrap servers nothing connects yet; without them the folder is made, and its file opened.
-/// `kafka_settings` are the pairs of `source.kafka`; those that would break the promise are refused in either case, so that a file does
-/// not begin to fail only when it meets Kafka.
+/// Opens the log. With bootstrap servers nothing connects yet; without them the folder is made, and
+/// its file opened. `kafka_settings` are the pairs of `source.kafka`; those that would break the
+/// promise are refused in either case, so that a file does not begin to fail only when it meets
+/// Kafka.
 pub fn open(
     kafka_bootstrap_servers: Option<&str>,
     kafka_settings: &[(String, String)],

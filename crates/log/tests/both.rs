@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, new_topic, on_both, send, send_numbers, settings, unique};
+use super::fixture::{
+    Folder, Reader, TIMEOUT, first, kafka, new_topic, on_both, send, send_numbers, settings, unique,
+};
 use duto_ground::batch::decode_headers;
 use duto_log::{Log, NewTopic, OutgoingRecord, Start};
 
@@ -25,7 +27,11 @@ fn records_come_back_as_they_were_sent(log: &Arc<dyn Log>) {
     let producer = log.producer().expect("a producer");
     type Case<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'a [(&'a str, &'a [u8])]);
     let cases: &[Case<'_>] = &[
-        (Some(b"key"), Some(b"payload"), &[("trace", b"1"), ("empty", b""), ("trace", b"\x00\xff")]),
+        (
+            Some(b"key"),
+            Some(b"payload"),
+            &[("trace", b"1"), ("empty", b""), ("trace", b"\x00\xff")],
+        ),
         (None, Some(b"no key"), &[]),
         (Some(b""), Some(b""), &[]),
         (Some(b"tombstone"), None, &[("why", b"deleted")]),
@@ -33,7 +39,16 @@ fn records_come_back_as_they_were_sent(log: &Arc<dyn Log>) {
     ];
     let before_ms = now_ms();
     for (key, payload, headers) in cases {
-        let sent = send(producer.as_ref(), OutgoingRecord { topic: &topic, partition: None, key: *key, payload: *payload, headers });
+        let sent = send(
+            producer.as_ref(),
+            OutgoingRecord {
+                topic: &topic,
+                partition: None,
+                key: *key,
+                payload: *payload,
+                headers,
+            },
+        );
         assert_eq!(sent.expect("sent").partition, 0);
     }
     let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group")));
@@ -41,12 +56,18 @@ fn records_come_back_as_they_were_sent(log: &Arc<dyn Log>) {
     for (index, (record, (key, payload, headers))) in reader.batch.iter().zip(cases).enumerate() {
         assert_eq!((record.key, record.payload), (*key, *payload), "record {index}");
         assert_eq!(record.head.offset, index as i64);
-        let expected: Vec<(String, Option<Vec<u8>>)> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.to_vec()))).collect();
+        let expected: Vec<(String, Option<Vec<u8>>)> = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Some(value.to_vec())))
+            .collect();
         assert_eq!(record.headers.is_some(), !headers.is_empty(), "record {index}");
         assert_eq!(decode_headers(record.headers.unwrap_or_default()), expected, "record {index}");
         let range = before_ms - 1000..=now_ms() + 1000;
-        assert!(range.contains(&record.head.timestamp_ms), "record {index}: {} in {range:?}", record.head.timestamp_ms);
+        assert!(
+            range.contains(&record.head.timestamp_ms),
+            "record {index}: {} in {range:?}",
+            record.head.timestamp_ms
+        );
     }
     reader.consumer.close();
 }
@@ -55,7 +76,8 @@ fn a_topic_is_made_once_and_keeps_its_id(log: &Arc<dyn Log>) {
     assert_eq!(log.topic(&unique("missing"), TIMEOUT), Ok(None));
     let name = unique("topic");
     for partitions in [3, 5] {
-        let topic = NewTopic { name: name.clone(), partitions, retention: Some(Duration::from_secs(3600)) };
+        let topic =
+            NewTopic { name: name.clone(), partitions, retention: Some(Duration::from_secs(3600)) };
         log.create_topic(&topic, TIMEOUT).expect("made, or there already");
     }
     let described = log.topic(&name, TIMEOUT).expect("described").expect("there");
@@ -71,7 +93,9 @@ fn ends_are_told_and_watermarks_agree(log: &Arc<dyn Log>) {
     let topic = new_topic(log.as_ref(), 2);
     let producer = log.producer().expect("a producer");
     let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group")));
-    reader.poll_until("the ends of an empty topic", |reader| reader.ended_at(0, 0) && reader.ended_at(1, 0));
+    reader.poll_until("the ends of an empty topic", |reader| {
+        reader.ended_at(0, 0) && reader.ended_at(1, 0)
+    });
     assert_eq!(send_numbers(producer.as_ref(), &topic, 1, 0..5), [0, 1, 2, 3, 4]);
     reader.poll_until("the end behind five records", |reader| reader.ended_at(1, 5));
     assert_eq!(reader.offsets(1), [0, 1, 2, 3, 4]);
@@ -87,16 +111,24 @@ fn reading_starts_where_it_is_told_and_seeks_both_ways(log: &Arc<dyn Log>) {
     let topic = new_topic(log.as_ref(), 1);
     send_numbers(log.producer().expect("a producer").as_ref(), &topic, 0, 0..1000);
     let middle = Start { partition: 0, offset: 400, leader_epoch: -1 };
-    let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(middle);
+    let mut reader =
+        Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(middle);
     reader.read(600);
     assert_eq!(reader.offsets(0), (400..1000).collect::<Vec<i64>>());
     for start in [0, 990, 7] {
         reader.batch = Default::default();
-        reader.consumer.seek(Start { partition: 0, offset: start, leader_epoch: -1 }).expect("seek");
+        reader
+            .consumer
+            .seek(Start { partition: 0, offset: start, leader_epoch: -1 })
+            .expect("seek");
         reader.poll(3, TIMEOUT);
         let left = usize::try_from(1000 - start).expect("a count");
         reader.read(left);
-        assert_eq!(reader.offsets(0), (start..1000).collect::<Vec<i64>>(), "after a seek to {start}");
+        assert_eq!(
+            reader.offsets(0),
+            (start..1000).collect::<Vec<i64>>(),
+            "after a seek to {start}"
+        );
     }
     reader.consumer.close();
 }
@@ -107,7 +139,8 @@ fn a_position_outside_the_log_is_told_and_mended_by_a_seek(log: &Arc<dyn Log>) {
     send_numbers(producer.as_ref(), &topic, 0, 0..10);
     send_numbers(producer.as_ref(), &topic, 1, 0..10);
     let beyond = Start { partition: 0, offset: 99, leader_epoch: -1 };
-    let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(beyond);
+    let mut reader =
+        Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(beyond);
     reader.poll_until("partition 0 outside", |reader| reader.out_of_range(0).is_some());
     reader.poll_until("partition 1 read", |reader| reader.ended_at(1, 10));
     assert_eq!((reader.offsets(0), reader.offsets(1)), (vec![], (0..10).collect()));
@@ -171,7 +204,11 @@ fn a_poll_for_no_records_takes_none_and_loses_none(log: &Arc<dyn Log>) {
         most = (most * 3).min(700);
     }
     for partition in 0..3 {
-        assert_eq!(reader.offsets(partition), (0..1000).collect::<Vec<i64>>(), "partition {partition}");
+        assert_eq!(
+            reader.offsets(partition),
+            (0..1000).collect::<Vec<i64>>(),
+            "partition {partition}"
+        );
     }
     reader.consumer.close();
 }
@@ -201,7 +238,11 @@ fn a_lone_record_is_answered_at_once(log: &Arc<dyn Log>) {
         waits.push(acknowledged);
     }
     waits.sort();
-    assert!(waits[10] < Duration::from_millis(20), "from acknowledged to answered, the median: {:?}", waits[10]);
+    assert!(
+        waits[10] < Duration::from_millis(20),
+        "from acknowledged to answered, the median: {:?}",
+        waits[10]
+    );
     reader.consumer.close();
 }
 
@@ -209,14 +250,26 @@ fn an_unknown_topic_cannot_be_sent_to(log: &Arc<dyn Log>) {
     let topic = unique("missing");
     if log.kind() == "embedded" {
         let producer = log.producer().expect("a producer");
-        let record = OutgoingRecord { topic: &topic, partition: None, key: None, payload: Some(b"x"), headers: &[] };
+        let record = OutgoingRecord {
+            topic: &topic,
+            partition: None,
+            key: None,
+            payload: Some(b"x"),
+            headers: &[],
+        };
         let error = send(producer.as_ref(), record).expect_err("there is no such topic");
         assert!(error.to_string().contains("there is no topic"), "{error}");
         return;
     }
     let topic = new_topic(log.as_ref(), 2);
     let producer = log.producer().expect("a producer");
-    let record = OutgoingRecord { topic: &topic, partition: Some(7), key: None, payload: Some(b"x"), headers: &[] };
+    let record = OutgoingRecord {
+        topic: &topic,
+        partition: Some(7),
+        key: None,
+        payload: Some(b"x"),
+        headers: &[],
+    };
     let error = send(producer.as_ref(), record).expect_err("there is no partition 7");
     assert!(error.to_string().to_lowercase().contains("partition"), "{error}");
 }
@@ -228,7 +281,9 @@ fn many_threads_send_and_every_offset_is_used_once(log: &Arc<dyn Log>) {
     let producer = log.producer().expect("a producer");
     let mut offsets: Vec<i64> = std::thread::scope(|scope| {
         let (producer, topic) = (producer.as_ref(), topic.as_str());
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(move || send_numbers(producer, topic, 1, 0..EACH))).collect();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| scope.spawn(move || send_numbers(producer, topic, 1, 0..EACH)))
+            .collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a sender")).collect()
     });
     offsets.sort_unstable();
@@ -245,7 +300,13 @@ fn a_key_goes_to_the_same_partition_in_both() {
         let producer = log.producer().expect("a producer");
         let partition = |number: u32| {
             let key = format!("USER{number:03}");
-            let record = OutgoingRecord { topic: &topic, partition: None, key: Some(key.as_bytes()), payload: None, headers: &[] };
+            let record = OutgoingRecord {
+                topic: &topic,
+                partition: None,
+                key: Some(key.as_bytes()),
+                payload: None,
+                headers: &[],
+            };
             send(producer.as_ref(), record).expect("sent").partition
         };
         (0..60).map(partition).collect::<Vec<i32>>()

@@ -1,4 +1,5 @@
-//! What only the embedded log has: its file, its lock, retention, a full disk, several processes, and kills.
+//! What only the embedded log has: its file, its lock, retention, a full disk, several processes,
+//! and kills.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -13,7 +14,8 @@ use duto_log::{LogError, NewTopic, OutgoingRecord, Start};
 
 const TOPIC: &str = "killed";
 
-/// Names the folder for [`a_sender_prints_what_was_acknowledged`] when it runs as a process of its own.
+/// Names the folder for [`a_sender_prints_what_was_acknowledged`] when it runs as a process of its
+/// own.
 const ROLE: &str = "DUTO_TEST_SENDER";
 
 fn make_topic(folder: &Path, partitions: i32) {
@@ -38,9 +40,14 @@ fn what_was_acknowledged_outlives_kills_and_no_offset_is_used_twice() {
             let output = BufReader::new(sender.stdout.take().expect("its output"));
             for line in output.lines().map_while(Result::ok) {
                 // A line that the kill cut is not an acknowledgement that anybody got.
-                let [word, partition, offset, payload, "."] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+                let [word, partition, offset, payload, "."] =
+                    line.split(' ').collect::<Vec<_>>()[..]
+                else {
+                    continue;
+                };
                 assert_eq!(word, "acknowledged");
-                let place: (i32, i64) = (partition.parse().expect("a partition"), offset.parse().expect("an offset"));
+                let place: (i32, i64) =
+                    (partition.parse().expect("a partition"), offset.parse().expect("an offset"));
                 assert!(acknowledged.insert((place, payload.to_owned())), "{line}: twice");
             }
             sender.wait().expect("waited for");
@@ -52,37 +59,63 @@ fn what_was_acknowledged_outlives_kills_and_no_offset_is_used_twice() {
 
     let log = folder.log();
     let mut reader = Reader::new(log.as_ref(), &settings(TOPIC, "check"));
-    let ends: Vec<i64> = (0..3).map(|partition| log.watermarks(TOPIC, partition, TIMEOUT).expect("the ends").high).collect();
-    reader.poll_until("all partitions' ends", |reader| (0..3).all(|partition| reader.ended_at(partition, ends[partition as usize])));
+    let ends: Vec<i64> = (0..3)
+        .map(|partition| log.watermarks(TOPIC, partition, TIMEOUT).expect("the ends").high)
+        .collect();
+    reader.poll_until("all partitions' ends", |reader| {
+        (0..3).all(|partition| reader.ended_at(partition, ends[partition as usize]))
+    });
     let mut kept = BTreeSet::new();
     for (record, payload) in reader.batch.iter().zip(reader.payloads()) {
         kept.insert(((record.head.partition, record.head.offset), payload));
     }
     for partition in 0..3 {
-        assert_eq!(reader.offsets(partition), (0..ends[partition as usize]).collect::<Vec<i64>>(), "partition {partition}");
+        assert_eq!(
+            reader.offsets(partition),
+            (0..ends[partition as usize]).collect::<Vec<i64>>(),
+            "partition {partition}"
+        );
     }
     let lost: Vec<_> = acknowledged.difference(&kept).collect();
-    assert!(lost.is_empty(), "{} of {} acknowledged records are lost: {:?}", lost.len(), acknowledged.len(), lost.first());
+    assert!(
+        lost.is_empty(),
+        "{} of {} acknowledged records are lost: {:?}",
+        lost.len(),
+        acknowledged.len(),
+        lost.first()
+    );
     let check = rusqlite::Connection::open(folder.0.join("log.db")).expect("opens");
-    let answer: String = check.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checked");
+    let answer: String =
+        check.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checked");
     assert_eq!(answer, "ok");
 }
 
 fn start_sender(folder: &Path) -> std::process::Child {
     Command::new(std::env::current_exe().expect("this test's file"))
-        .args(["--exact", "embedded::a_sender_prints_what_was_acknowledged", "--nocapture", "--test-threads", "1"])
+        .args([
+            "--exact",
+            "embedded::a_sender_prints_what_was_acknowledged",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ])
         .env(ROLE, folder)
         .stdout(Stdio::piped())
         .spawn()
         .expect("a process")
 }
 
-/// As a process of its own it sends until it is killed; else it sends a little and looks at what it would print.
+/// As a process of its own it sends until it is killed; else it sends a little and looks at what it
+/// would print.
 #[test]
 fn a_sender_prints_what_was_acknowledged() {
     let role = std::env::var_os(ROLE);
     let own = role.is_none().then(Folder::new);
-    let folder = own.as_ref().map(|own| own.0.clone()).or(role.clone().map(Into::into)).expect("one of both");
+    let folder = own
+        .as_ref()
+        .map(|own| own.0.clone())
+        .or(role.clone().map(Into::into))
+        .expect("one of both");
     make_topic(&folder, 3);
     let log = duto_log::open(None, &[], &folder).expect("open");
     let producer = log.producer().expect("a producer");
@@ -90,8 +123,15 @@ fn a_sender_prints_what_was_acknowledged() {
     let deadline = Instant::now() + Duration::from_secs(60);
     let (mut number, mut printed) = (0_u64, 0);
     while Instant::now() < deadline && (role.is_some() || number < 100) {
-        let payload = format!("{}-{number}-{}", std::process::id(), "x".repeat(number as usize * 7 % 300));
-        let record = OutgoingRecord { topic: TOPIC, partition: None, key: None, payload: Some(payload.as_bytes()), headers: &[] };
+        let payload =
+            format!("{}-{number}-{}", std::process::id(), "x".repeat(number as usize * 7 % 300));
+        let record = OutgoingRecord {
+            topic: TOPIC,
+            partition: None,
+            key: None,
+            payload: Some(payload.as_bytes()),
+            headers: &[],
+        };
         let (tell, said) = (tell.clone(), payload.clone());
         let outcome = move |outcome: Result<duto_log::Sent, LogError>| {
             let sent = outcome.expect("sent");
@@ -122,8 +162,12 @@ fn one_reader_a_group_and_the_next_is_told_who_it_is() {
     let error = log.consumer(&settings(&topic, "group")).err().expect("the second is refused");
     assert!(matches!(&error, LogError::Locked(_)), "{error:?}");
     let (text, pid) = (error.to_string(), format!("process {}", std::process::id()));
-    assert!(text.contains(&pid) && text.contains("KAFKA_BOOTSTRAP_SERVERS") && text.contains(&topic), "{text}");
-    let mut another_group = log.consumer(&settings(&topic, "another group")).expect("another group");
+    assert!(
+        text.contains(&pid) && text.contains("KAFKA_BOOTSTRAP_SERVERS") && text.contains(&topic),
+        "{text}"
+    );
+    let mut another_group =
+        log.consumer(&settings(&topic, "another group")).expect("another group");
     let mut another_topic = log.consumer(&settings(&other_topic, "group")).expect("another topic");
     holder.close();
     let mut next = log.consumer(&settings(&topic, "group")).expect("free again");
@@ -137,7 +181,11 @@ fn one_reader_a_group_and_the_next_is_told_who_it_is() {
 fn retention_deletes_the_oldest_and_never_gives_their_offsets_again() {
     let folder = Folder::new();
     let log = folder.log();
-    let topic = NewTopic { name: "short".to_owned(), partitions: 2, retention: Some(Duration::from_millis(300)) };
+    let topic = NewTopic {
+        name: "short".to_owned(),
+        partitions: 2,
+        retention: Some(Duration::from_millis(300)),
+    };
     log.create_topic(&topic, TIMEOUT).expect("made");
     let producer = log.producer().expect("a producer");
     assert_eq!(send_numbers(producer.as_ref(), "short", 0, 0..2500).last(), Some(&2499));
@@ -151,7 +199,8 @@ fn retention_deletes_the_oldest_and_never_gives_their_offsets_again() {
     assert_eq!(send_numbers(producer.as_ref(), "short", 0, 0..3), [2500, 2501, 2502]);
 
     let mut reader = Reader::new(log.as_ref(), &settings("short", "late")).starting_at(first(0));
-    reader.poll_until("records are missing below the log", |reader| reader.out_of_range(0).is_some());
+    reader
+        .poll_until("records are missing below the log", |reader| reader.out_of_range(0).is_some());
     assert!(reader.offsets(0).is_empty(), "what is left is not read over the gap");
     let reason = reader.out_of_range(0).unwrap_or_default();
     assert!(reason.contains("the position is 0"), "{reason}");
@@ -170,7 +219,10 @@ fn a_log_opened_again_goes_on_where_it_was() {
     };
     let log = folder.log();
     assert_eq!((log.cluster_id(TIMEOUT), log.topic(TOPIC, TIMEOUT)), (id.clone(), topic_id));
-    assert_eq!(send_numbers(log.producer().expect("a producer").as_ref(), TOPIC, 1, 10..12), [10, 11]);
+    assert_eq!(
+        send_numbers(log.producer().expect("a producer").as_ref(), TOPIC, 1, 10..12),
+        [10, 11]
+    );
     let after = Start { partition: 1, offset: 9, leader_epoch: -1 };
     let mut reader = Reader::new(log.as_ref(), &settings(TOPIC, "group")).starting_at(after);
     reader.read(3);
@@ -190,16 +242,28 @@ fn a_topic_made_anew_has_another_id_and_its_senders_follow() {
     reader.read(5);
     let before = log.topic(TOPIC, TIMEOUT).expect("described").expect("there");
     let by_hand = rusqlite::Connection::open(folder.0.join("log.db")).expect("opens");
-    by_hand.execute_batch("BEGIN IMMEDIATE; DELETE FROM topic; DELETE FROM partition; DELETE FROM record; COMMIT").expect("deleted");
+    by_hand
+        .execute_batch(
+            "BEGIN IMMEDIATE; DELETE FROM topic; DELETE FROM partition; DELETE FROM record; COMMIT",
+        )
+        .expect("deleted");
     make_topic(&folder.0, 1);
     let after = log.topic(TOPIC, TIMEOUT).expect("described").expect("there");
     assert_ne!(before.id, after.id);
-    let record = OutgoingRecord { topic: TOPIC, partition: None, key: None, payload: Some(b"x"), headers: &[] };
+    let record = OutgoingRecord {
+        topic: TOPIC,
+        partition: None,
+        key: None,
+        payload: Some(b"x"),
+        headers: &[],
+    };
     let first_error = send(producer.as_ref(), record).expect_err("the topic that it knew is gone");
     assert!(first_error.to_string().contains("deleted"), "{first_error}");
     assert_eq!(send(producer.as_ref(), record).expect("sent to the new one").offset, 0);
     reader.poll_until("told that its topic is gone", |reader| {
-        reader.events.iter().any(|event| matches!(event, duto_log::Event::Fatal(reason) if reason.contains("deleted")))
+        reader.events.iter().any(
+            |event| matches!(event, duto_log::Event::Fatal(reason) if reason.contains("deleted")),
+        )
     });
     reader.consumer.close();
 }
@@ -215,7 +279,13 @@ fn the_write_ahead_log_stays_bounded() {
     let payload = vec![b'x'; 20_000];
     let (mut sent, mut largest) = (0, 0);
     while sent < 15_000 {
-        let record = OutgoingRecord { topic: TOPIC, partition: None, key: None, payload: Some(&payload), headers: &[] };
+        let record = OutgoingRecord {
+            topic: TOPIC,
+            partition: None,
+            key: None,
+            payload: Some(&payload),
+            headers: &[],
+        };
         match producer.send(record, Box::new(|outcome| assert!(outcome.is_ok()))) {
             Ok(()) => sent += 1,
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
@@ -223,7 +293,8 @@ fn the_write_ahead_log_stays_bounded() {
         if sent % 100 == 0 {
             reader.poll(200, Duration::ZERO);
             reader.batch = Default::default();
-            largest = largest.max(std::fs::metadata(folder.0.join("log.db-wal")).map_or(0, |file| file.len()));
+            largest = largest
+                .max(std::fs::metadata(folder.0.join("log.db-wal")).map_or(0, |file| file.len()));
         }
     }
     producer.flush(TIMEOUT * 3).expect("flushed");
@@ -239,13 +310,25 @@ fn a_full_disk_is_told_and_forgotten_when_there_is_room() {
         return fill_and_empty(Path::new(&folder));
     }
     let folder = Folder::new();
-    let mount = format!("mount -t tmpfs -o size=6m none '{}' && exec \"$0\" \"$@\"", folder.0.display());
+    let mount =
+        format!("mount -t tmpfs -o size=6m none '{}' && exec \"$0\" \"$@\"", folder.0.display());
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount]);
     command.arg(std::env::current_exe().expect("this test's file"));
-    command.args(["--exact", "embedded::a_full_disk_is_told_and_forgotten_when_there_is_room", "--nocapture", "--test-threads", "1"]);
-    let output = command.env(FOLDER, &folder.0).process_group(0).output().expect("unshare makes a small file system");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    command.args([
+        "--exact",
+        "embedded::a_full_disk_is_told_and_forgotten_when_there_is_room",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ]);
+    let output = command
+        .env(FOLDER, &folder.0)
+        .process_group(0)
+        .output()
+        .expect("unshare makes a small file system");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
@@ -256,7 +339,13 @@ fn fill_and_empty(folder: &Path) {
     let log = duto_log::open(None, &[], folder).expect("open");
     let producer = log.producer().expect("a producer");
     let payload = vec![b'x'; 50_000];
-    let record = OutgoingRecord { topic: TOPIC, partition: None, key: None, payload: Some(&payload), headers: &[] };
+    let record = OutgoingRecord {
+        topic: TOPIC,
+        partition: None,
+        key: None,
+        payload: Some(&payload),
+        headers: &[],
+    };
     let mut stored = Vec::new();
     let error = loop {
         match send(producer.as_ref(), record) {

@@ -1,4 +1,5 @@
-//! What the tests of the logs share: a log of either kind, topics of their own, and reading until something happened.
+//! What the tests of the logs share: a log of either kind, topics of their own, and reading until
+//! something happened.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +9,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use duto_ground::batch::Batch;
-use duto_log::{Consumer, ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Producer, Sent, Start, open};
+use duto_log::{
+    Consumer, ConsumerSettings, Event, Log, LogError, NewTopic, OutgoingRecord, Producer, Sent,
+    Start, open,
+};
 
 /// Each case runs on both logs; whoever uses it has `Folder` and `kafka` in scope.
 macro_rules! on_both {
@@ -27,8 +31,10 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The broker of these tests. They are not skipped without one.
 pub fn kafka_servers() -> String {
-    std::env::var("DUTO_TEST_KAFKA")
-        .expect("DUTO_TEST_KAFKA must name a running Kafka broker as host:port: `make test` starts one and sets it")
+    std::env::var("DUTO_TEST_KAFKA").expect(
+        "DUTO_TEST_KAFKA must name a running Kafka broker as host:port: `make test` starts \
+            one and sets it",
+    )
 }
 
 pub fn kafka() -> Arc<dyn Log> {
@@ -59,13 +65,21 @@ impl Drop for Folder {
 /// A name that no other test, and no earlier run, has.
 pub fn unique(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
-    format!("{prefix}-{}-{}-{}", std::process::id(), now.as_nanos(), COUNT.fetch_add(1, Ordering::Relaxed))
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a clock after 1970");
+    format!(
+        "{prefix}-{}-{}-{}",
+        std::process::id(),
+        now.as_nanos(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 pub fn new_topic(log: &dyn Log, partitions: i32) -> String {
     let name = unique("topic");
-    log.create_topic(&NewTopic { name: name.clone(), partitions, retention: None }, TIMEOUT).expect("make a topic");
+    log.create_topic(&NewTopic { name: name.clone(), partitions, retention: None }, TIMEOUT)
+        .expect("make a topic");
     name
 }
 
@@ -88,16 +102,28 @@ pub fn send(producer: &dyn Producer, record: OutgoingRecord<'_>) -> Result<Sent,
 }
 
 /// Sends `payload 0`, `payload 1`, ... to one partition; answers their offsets.
-pub fn send_numbers(producer: &dyn Producer, topic: &str, partition: i32, numbers: std::ops::Range<usize>) -> Vec<i64> {
+pub fn send_numbers(
+    producer: &dyn Producer,
+    topic: &str,
+    partition: i32,
+    numbers: std::ops::Range<usize>,
+) -> Vec<i64> {
     let (tell, told) = mpsc::channel();
     let count = numbers.len();
     for number in numbers {
         let payload = format!("payload {number}");
-        let record = OutgoingRecord { topic, partition: Some(partition), key: None, payload: Some(payload.as_bytes()), headers: &[] };
+        let record = OutgoingRecord {
+            topic,
+            partition: Some(partition),
+            key: None,
+            payload: Some(payload.as_bytes()),
+            headers: &[],
+        };
         let tell = tell.clone();
         producer.send(record, Box::new(move |outcome| drop(tell.send(outcome)))).expect("queued");
     }
-    let outcomes = (0..count).map(|_| told.recv_timeout(TIMEOUT).expect("an outcome").expect("sent").offset);
+    let outcomes =
+        (0..count).map(|_| told.recv_timeout(TIMEOUT).expect("an outcome").expect("sent").offset);
     let mut offsets: Vec<i64> = outcomes.collect();
     offsets.sort_unstable();
     offsets
@@ -116,7 +142,13 @@ pub struct Reader {
 impl Reader {
     pub fn new(log: &dyn Log, settings: &ConsumerSettings) -> Reader {
         let consumer = log.consumer(settings).expect("a consumer");
-        Reader { consumer, batch: Batch::default(), events: Vec::new(), positions: BTreeMap::new(), owned: Vec::new() }
+        Reader {
+            consumer,
+            batch: Batch::default(),
+            events: Vec::new(),
+            positions: BTreeMap::new(),
+            owned: Vec::new(),
+        }
     }
 
     pub fn starting_at(mut self, start: Start) -> Reader {
@@ -130,7 +162,11 @@ impl Reader {
             match &event {
                 Event::Assigned(partitions) => {
                     let start = |partition: &i32| {
-                        self.positions.get(partition).copied().unwrap_or(Start { partition: *partition, offset: 0, leader_epoch: -1 })
+                        self.positions.get(partition).copied().unwrap_or(Start {
+                            partition: *partition,
+                            offset: 0,
+                            leader_epoch: -1,
+                        })
                     };
                     let starts: Vec<Start> = partitions.iter().map(start).collect();
                     self.consumer.assign(&starts).expect("assign");
@@ -146,7 +182,11 @@ impl Reader {
         }
         assert!(self.batch.len() - before <= max_records, "more records than were asked for");
         for head in &self.batch.records[before..] {
-            let next = Start { partition: head.partition, offset: head.offset + 1, leader_epoch: head.leader_epoch };
+            let next = Start {
+                partition: head.partition,
+                offset: head.offset + 1,
+                leader_epoch: head.leader_epoch,
+            };
             self.positions.insert(head.partition, next);
         }
     }
@@ -156,7 +196,12 @@ impl Reader {
     pub fn poll_until(&mut self, what: &str, reached: impl Fn(&Reader) -> bool) {
         let deadline = Instant::now() + TIMEOUT * 2;
         while !reached(self) {
-            assert!(Instant::now() < deadline, "{what}: not reached with {} records and {:?}", self.batch.len(), self.events);
+            assert!(
+                Instant::now() < deadline,
+                "{what}: not reached with {} records and {:?}",
+                self.batch.len(),
+                self.events
+            );
             self.poll(10_000, Duration::from_millis(200));
         }
     }
@@ -168,11 +213,19 @@ impl Reader {
 
     /// What the records of a partition are, in the order in which they came.
     pub fn offsets(&self, partition: i32) -> Vec<i64> {
-        self.batch.records.iter().filter(|head| head.partition == partition).map(|head| head.offset).collect()
+        self.batch
+            .records
+            .iter()
+            .filter(|head| head.partition == partition)
+            .map(|head| head.offset)
+            .collect()
     }
 
     pub fn payloads(&self) -> Vec<String> {
-        self.batch.iter().map(|record| String::from_utf8_lossy(record.payload.unwrap_or_default()).into_owned()).collect()
+        self.batch
+            .iter()
+            .map(|record| String::from_utf8_lossy(record.payload.unwrap_or_default()).into_owned())
+            .collect()
     }
 
     pub fn ended_at(&self, partition: i32, offset: i64) -> bool {
@@ -186,7 +239,9 @@ impl Reader {
 
     pub fn out_of_range(&self, partition: i32) -> Option<&str> {
         self.events.iter().find_map(|event| match event {
-            Event::OutOfRange { partition: of, reason } if *of == partition => Some(reason.as_str()),
+            Event::OutOfRange { partition: of, reason } if *of == partition => {
+                Some(reason.as_str())
+            }
             _ => None,
         })
     }

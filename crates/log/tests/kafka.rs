@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::fixture::{Folder, Reader, TIMEOUT, first, kafka, kafka_servers, new_topic, send, send_numbers, settings, unique};
+use super::fixture::{
+    Folder, Reader, TIMEOUT, first, kafka, kafka_servers, new_topic, send, send_numbers, settings,
+    unique,
+};
 use duto_log::{Event, LogError, OutgoingRecord, Start, open};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
@@ -18,7 +21,11 @@ fn admin() -> AdminClient<DefaultClientContext> {
 }
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 fn transactional() -> BaseProducer {
@@ -35,7 +42,9 @@ fn send_in_transaction(producer: &BaseProducer, topic: &str, count: usize) {
     producer.begin_transaction().expect("begin");
     for number in 0..count {
         let payload = format!("in a transaction {number}");
-        producer.send(BaseRecord::<(), str>::to(topic).partition(0).payload(&payload)).expect("queued");
+        producer
+            .send(BaseRecord::<(), str>::to(topic).partition(0).payload(&payload))
+            .expect("queued");
     }
     producer.flush(TIMEOUT).expect("flush");
 }
@@ -52,26 +61,44 @@ fn two_members_share_and_hand_over_without_loss_or_repeat() {
     };
     send_round(0);
     let mut old = Reader::new(log.as_ref(), &settings(&topic, &group));
-    old.poll_until("all to their ends", |reader| (0..4).all(|partition| reader.ended_at(partition, 50)));
+    old.poll_until("all to their ends", |reader| {
+        (0..4).all(|partition| reader.ended_at(partition, 50))
+    });
     assert_eq!(old.owned, [0, 1, 2, 3]);
 
     let mut new = Reader::new(log.as_ref(), &settings(&topic, &group));
     let deadline = Instant::now() + TIMEOUT * 2;
     while new.owned.len() < 2 {
-        assert!(Instant::now() < deadline, "the new member got nothing: {:?} {:?}", old.events, new.events);
+        assert!(
+            Instant::now() < deadline,
+            "the new member got nothing: {:?} {:?}",
+            old.events,
+            new.events
+        );
         old.poll(1000, SHORT);
         // As the database's position does: the new member starts where the old one stopped.
         new.positions.clone_from(&old.positions);
         new.poll(1000, SHORT);
     }
-    assert!(old.events.iter().any(|event| matches!(event, Event::Revoked(partitions) if partitions.len() == 2)), "{:?}", old.events);
+    assert!(
+        old.events
+            .iter()
+            .any(|event| matches!(event, Event::Revoked(partitions) if partitions.len() == 2)),
+        "{:?}",
+        old.events
+    );
     assert!(!old.events.iter().any(|event| matches!(event, Event::Lost(_))), "{:?}", old.events);
     assert_eq!(old.owned.len(), 2);
 
     send_round(1);
     let deadline = Instant::now() + TIMEOUT * 2;
     while old.batch.len() + new.batch.len() < 400 {
-        assert!(Instant::now() < deadline, "{} and {} records of 400", old.batch.len(), new.batch.len());
+        assert!(
+            Instant::now() < deadline,
+            "{} and {} records of 400",
+            old.batch.len(),
+            new.batch.len()
+        );
         old.poll(1000, SHORT);
         new.poll(1000, SHORT);
     }
@@ -83,20 +110,24 @@ fn two_members_share_and_hand_over_without_loss_or_repeat() {
     // The member that leaves is not waited for.
     let left = Instant::now();
     old.consumer.close();
-    new.positions.extend(old.positions.clone().into_iter().filter(|(partition, _)| old.owned.contains(partition)));
+    new.positions.extend(
+        old.positions.clone().into_iter().filter(|(partition, _)| old.owned.contains(partition)),
+    );
     new.poll_until("all four", |reader| reader.owned.len() == 4);
     assert!(left.elapsed() < Duration::from_secs(5), "it took {:?}", left.elapsed());
     send_round(2);
     let before = new.batch.len();
     new.read(before + 200);
     for partition in 0..4 {
-        let last: Vec<i64> = new.offsets(partition).into_iter().filter(|offset| *offset >= 100).collect();
+        let last: Vec<i64> =
+            new.offsets(partition).into_iter().filter(|offset| *offset >= 100).collect();
         assert_eq!(last, (100..150).collect::<Vec<i64>>(), "partition {partition}");
     }
     new.consumer.close();
 }
 
-/// Each rebalance pauses what a member keeps. A record that comes right after the end of a partition was told must not be skipped.
+/// Each rebalance pauses what a member keeps. A record that comes right after the end of a
+/// partition was told must not be skipped.
 #[test]
 fn a_rebalance_at_a_partitions_end_skips_nothing() {
     let log = kafka();
@@ -118,7 +149,9 @@ fn a_rebalance_at_a_partitions_end_skips_nothing() {
         send_numbers(producer.as_ref(), &topic, kept, 0..1);
         sent += 1;
         joins.consumer.close();
-        stays.poll_until("both again, and the record", |reader| reader.owned.len() == 2 && reader.batch.len() >= sent);
+        stays.poll_until("both again, and the record", |reader| {
+            reader.owned.len() == 2 && reader.batch.len() >= sent
+        });
         assert_eq!(stays.batch.len(), sent, "no repeat: {:?}", stays.batch.records);
     }
     stays.consumer.close();
@@ -146,7 +179,10 @@ fn the_membership_outlives_a_slow_answer() {
     let answered = Instant::now() + Duration::from_secs(8);
     while Instant::now() < answered {
         let events = old.consumer.poll(&mut old.batch, 0, SHORT);
-        assert!(events.iter().all(|event| matches!(event, Event::End { .. } | Event::Trouble(_))), "{events:?}");
+        assert!(
+            events.iter().all(|event| matches!(event, Event::End { .. } | Event::Trouble(_))),
+            "{events:?}"
+        );
         new.poll(0, SHORT);
         assert!(new.owned.is_empty(), "the partition still belongs to the old member");
     }
@@ -168,7 +204,11 @@ fn closing_in_the_middle_of_a_rebalance_does_not_hang() {
     let mut unanswered = log.consumer(&settings(&topic, &group)).expect("a consumer");
     let mut batch = Default::default();
     let deadline = Instant::now() + TIMEOUT;
-    while !unanswered.poll(&mut batch, 0, SHORT).iter().any(|event| matches!(event, Event::Assigned(_))) {
+    while !unanswered
+        .poll(&mut batch, 0, SHORT)
+        .iter()
+        .any(|event| matches!(event, Event::Assigned(_)))
+    {
         assert!(Instant::now() < deadline, "nothing was assigned");
     }
     let started = Instant::now();
@@ -176,7 +216,10 @@ fn closing_in_the_middle_of_a_rebalance_does_not_hang() {
     assert!(started.elapsed() < Duration::from_secs(3), "it took {:?}", started.elapsed());
     let mut next = Reader::new(log.as_ref(), &settings(&topic, &group));
     next.poll_until("both partitions", |reader| reader.owned.len() == 2);
-    assert!(started.elapsed() < Duration::from_secs(5), "the group had to wait for the session's timeout");
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "the group had to wait for the session's timeout"
+    );
     next.consumer.close();
 }
 
@@ -196,7 +239,11 @@ fn aborted_transactions_are_not_read_and_their_markers_move_the_end() {
 
     send_in_transaction(&producer, &topic, 5);
     let ends = log.watermarks(&topic, 0, TIMEOUT).expect("the ends");
-    assert_eq!((ends.low, ends.high, ends.last_stable), (0, 14, 9), "an open transaction holds the stable end back");
+    assert_eq!(
+        (ends.low, ends.high, ends.last_stable),
+        (0, 14, 9),
+        "an open transaction holds the stable end back"
+    );
     reader.poll(100, Duration::from_millis(500));
     assert_eq!(reader.batch.len(), 3, "nothing of an open transaction");
     producer.commit_transaction(TIMEOUT).expect("commit");
@@ -218,7 +265,11 @@ fn a_topic_made_anew_has_another_id() {
         assert!(Instant::now() < deadline, "it is still there");
         std::thread::sleep(SHORT);
     }
-    let again = duto_log::NewTopic { name: topic.clone(), partitions: 3, retention: Some(Duration::from_secs(60)) };
+    let again = duto_log::NewTopic {
+        name: topic.clone(),
+        partitions: 3,
+        retention: Some(Duration::from_secs(60)),
+    };
     log.create_topic(&again, TIMEOUT).expect("made anew");
     let after = log.topic(&topic, TIMEOUT).expect("described").expect("there");
     assert_ne!(before.id, after.id);
@@ -234,7 +285,8 @@ fn partitions_that_are_added_are_assigned_too() {
     let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group")));
     reader.poll_until("two partitions", |reader| reader.owned.len() == 2);
     send_numbers(producer.as_ref(), &topic, 0, 0..5);
-    wait_for(admin().create_partitions(&[NewPartitions::new(&topic, 4)], &AdminOptions::new())).expect("added");
+    wait_for(admin().create_partitions(&[NewPartitions::new(&topic, 4)], &AdminOptions::new()))
+        .expect("added");
     reader.poll_until("four partitions", |reader| reader.owned.len() == 4);
     send_numbers(producer.as_ref(), &topic, 0, 5..10);
     send_numbers(producer.as_ref(), &topic, 3, 0..7);
@@ -252,7 +304,8 @@ fn records_that_were_deleted_below_the_position_are_told() {
     below.add_partition_offset(&topic, 0, Offset::Offset(12)).expect("an offset");
     wait_for(admin().delete_records(&below, &AdminOptions::new())).expect("deleted");
     assert_eq!(log.watermarks(&topic, 0, TIMEOUT).expect("the ends").low, 12);
-    let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(first(0));
+    let mut reader =
+        Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(first(0));
     reader.poll_until("the gap", |reader| reader.out_of_range(0).is_some());
     assert!(reader.batch.is_empty());
     reader.consumer.seek(Start { partition: 0, offset: 12, leader_epoch: -1 }).expect("seek");
@@ -261,7 +314,8 @@ fn records_that_were_deleted_below_the_position_are_told() {
     reader.consumer.close();
 }
 
-/// A log that was cut and grew again looks whole by its offsets; the epoch of the last record tells.
+/// A log that was cut and grew again looks whole by its offsets; the epoch of the last record
+/// tells.
 #[test]
 fn a_start_is_validated_by_its_leader_epoch() {
     let log = kafka();
@@ -274,13 +328,15 @@ fn a_start_is_validated_by_its_leader_epoch() {
     reader.consumer.close();
 
     let known = Start { partition: 0, offset: 5, leader_epoch: epoch };
-    let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(known);
+    let mut reader =
+        Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(known);
     reader.read(5);
     assert_eq!(reader.offsets(0), [5, 6, 7, 8, 9]);
     reader.consumer.close();
 
     let of_another_history = Start { partition: 0, offset: 5, leader_epoch: epoch + 1000 };
-    let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group"))).starting_at(of_another_history);
+    let mut reader = Reader::new(log.as_ref(), &settings(&topic, &unique("group")))
+        .starting_at(of_another_history);
     reader.poll_until("the truncation", |reader| reader.out_of_range(0).is_some());
     assert!(reader.batch.is_empty(), "nothing is read before the epoch is validated");
     reader.consumer.close();
@@ -313,7 +369,10 @@ fn a_static_member_comes_back_without_a_rebalance() {
         two.poll(0, SHORT);
     }
     assert_eq!(two.owned, owned);
-    let since: Vec<&Event> = one.events[events_before..].iter().filter(|event| !matches!(event, Event::End { .. })).collect();
+    let since: Vec<&Event> = one.events[events_before..]
+        .iter()
+        .filter(|event| !matches!(event, Event::End { .. }))
+        .collect();
     assert!(since.is_empty(), "the other member was left alone: {since:?}");
 
     // A second process with the same name: the first one is told that it is finished.
@@ -337,8 +396,11 @@ fn the_groups_copy_of_the_position_is_there_for_lag_tools() {
     send_numbers(log.producer().expect("a producer").as_ref(), &topic, 0, 0..10);
     let mut reader = Reader::new(log.as_ref(), &settings(&topic, &group));
     reader.read(10);
-    let outsider: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", kafka_servers()).set("group.id", &group).create().expect("a consumer");
+    let outsider: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka_servers())
+        .set("group.id", &group)
+        .create()
+        .expect("a consumer");
     let mut asked = TopicPartitionList::new();
     asked.add_partition(&topic, 0);
     let deadline = Instant::now() + TIMEOUT;
@@ -359,7 +421,8 @@ fn a_cluster_that_is_away_is_told_in_time() {
     let nowhere = open(Some("127.0.0.1:1"), &[], &Folder::new().0).expect("nothing connects yet");
     let started = Instant::now();
     let timeout = Duration::from_secs(1);
-    let unreachable = |error: LogError| assert!(matches!(error, LogError::Unreachable { .. }), "{error:?}");
+    let unreachable =
+        |error: LogError| assert!(matches!(error, LogError::Unreachable { .. }), "{error:?}");
     unreachable(nowhere.cluster_id(timeout).expect_err("nobody there"));
     unreachable(nowhere.topic("sales", timeout).expect_err("nobody there"));
     unreachable(nowhere.watermarks("sales", 0, timeout).expect_err("nobody there"));
@@ -372,10 +435,14 @@ fn settings_that_would_break_the_promise_are_refused_with_either_log() {
     let bad = [("auto.offset.reset".to_owned(), "latest".to_owned())];
     for servers in [None, Some("127.0.0.1:1")] {
         let error = open(servers, &bad, &folder.0).err().expect("refused").to_string();
-        assert!(error.contains("auto.offset.reset") && error.contains("must stop the partition"), "{error}");
+        assert!(
+            error.contains("auto.offset.reset") && error.contains("must stop the partition"),
+            "{error}"
+        );
     }
     let unknown = [("no.such.setting".to_owned(), "1".to_owned())];
-    let log = open(Some("127.0.0.1:1"), &unknown, &folder.0).expect("not looked at before a client starts");
+    let log = open(Some("127.0.0.1:1"), &unknown, &folder.0)
+        .expect("not looked at before a client starts");
     let error = log.producer().err().expect("refused").to_string();
     assert!(error.contains("no.such.setting"), "{error}");
 }
@@ -383,9 +450,16 @@ fn settings_that_would_break_the_promise_are_refused_with_either_log() {
 #[test]
 fn a_send_that_cannot_be_delivered_is_told() {
     let settings = [("message.timeout.ms".to_owned(), "1500".to_owned())];
-    let nowhere = open(Some("127.0.0.1:1"), &settings, &Folder::new().0).expect("nothing connects yet");
+    let nowhere =
+        open(Some("127.0.0.1:1"), &settings, &Folder::new().0).expect("nothing connects yet");
     let producer = nowhere.producer().expect("a producer");
-    let record = OutgoingRecord { topic: "sales", partition: Some(0), key: None, payload: Some(b"x"), headers: &[] };
+    let record = OutgoingRecord {
+        topic: "sales",
+        partition: Some(0),
+        key: None,
+        payload: Some(b"x"),
+        headers: &[],
+    };
     let error = send(producer.as_ref(), record).expect_err("nobody there");
     assert!(matches!(error, LogError::Unreachable { .. }), "{error:?}");
 }

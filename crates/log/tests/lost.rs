@@ -1,4 +1,5 @@
-//! A member that was silent for longer than the session's timeout learns, when it wakes, that its partitions are gone.
+//! A member that was silent for longer than the session's timeout learns, when it wakes, that its
+//! partitions are gone.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::fixture::{Reader, kafka, new_topic, settings, unique};
 use duto_log::Event;
 
-/// Names the topic and the group for [`a_member_says_what_it_is_assigned`] when it runs as a process of its own.
+/// Names the topic and the group for [`a_member_says_what_it_is_assigned`] when it runs as a
+/// process of its own.
 const ROLE: &str = "DUTO_TEST_MEMBER";
 
 #[test]
@@ -16,16 +18,25 @@ fn a_member_that_was_stopped_has_lost_its_partitions() {
     let log = kafka();
     let (topic, group) = (new_topic(log.as_ref(), 2), unique("group"));
     let mut member = Member::start(&topic, &group);
-    assert!(member.waits_for("assigned", Duration::from_secs(30)), "the member was assigned nothing");
+    assert!(
+        member.waits_for("assigned", Duration::from_secs(30)),
+        "the member was assigned nothing"
+    );
     member.signal(libc::SIGSTOP);
     let mut other = Reader::new(log.as_ref(), &settings(&topic, &group));
-    other.poll_until("both partitions, after the session's timeout", |reader| reader.owned.len() == 2);
+    other.poll_until("both partitions, after the session's timeout", |reader| {
+        reader.owned.len() == 2
+    });
     member.signal(libc::SIGCONT);
-    assert!(member.waits_for("lost", Duration::from_secs(30)), "the member was not told of its loss");
+    assert!(
+        member.waits_for("lost", Duration::from_secs(30)),
+        "the member was not told of its loss"
+    );
     other.consumer.close();
 }
 
-/// As a process of its own it runs until it is killed; else it shows that it would be assigned something.
+/// As a process of its own it runs until it is killed; else it shows that it would be assigned
+/// something.
 #[test]
 fn a_member_says_what_it_is_assigned() {
     let role = std::env::var(ROLE).ok();
@@ -61,20 +72,31 @@ struct Member {
 impl Member {
     fn start(topic: &str, group: &str) -> Member {
         let mut child = Command::new(std::env::current_exe().expect("this test's file"))
-            .args(["--exact", "lost::a_member_says_what_it_is_assigned", "--nocapture", "--test-threads", "1"])
+            .args([
+                "--exact",
+                "lost::a_member_says_what_it_is_assigned",
+                "--nocapture",
+                "--test-threads",
+                "1",
+            ])
             .env(ROLE, format!("{topic} {group}"))
             .stdout(Stdio::piped())
             .spawn()
             .expect("a process");
         let (tell, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().expect("its output"));
-        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+        });
         Member { child, lines }
     }
 
     fn waits_for(&self, expected: &str, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        std::iter::from_fn(|| self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()).any(|line| line == expected)
+        std::iter::from_fn(|| {
+            self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+        })
+        .any(|line| line == expected)
     }
 
     fn signal(&mut self, signal: libc::c_int) {

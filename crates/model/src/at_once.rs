@@ -1,4 +1,5 @@
-//! A batch as one statement that is a transaction by itself. It asks for fence and place when it lands, which may be long after its worker went.
+//! A batch as one statement that is a transaction by itself. It asks for fence and place when it
+//! lands, which may be long after its worker went.
 
 use crate::bounds::{Bounds, WORKERS};
 use crate::load::Successors;
@@ -12,7 +13,11 @@ pub fn send(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors
     if !bounds.at_once || me.lane != Lane::Prepared {
         return;
     }
-    let mut statement = Transaction { phase: Phase::Sent, counts_rollup: me.knows_rollup, ..Transaction::default() };
+    let mut statement = Transaction {
+        phase: Phase::Sent,
+        counts_rollup: me.knows_rollup,
+        ..Transaction::default()
+    };
     for partition in (0..bounds.partitions).filter(|p| me.batch & 1 << p != 0) {
         let held = &me.held[partition];
         let is_other_topic = held.topic != state.log.topic && !state.log.is_empty;
@@ -23,10 +28,14 @@ pub fn send(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors
         statement.fences[partition] = held.fence;
         statement.ranges[partition] = (held.expected, held.batch.1);
         let in_batch = |offset: u8| held.batch.0 <= offset && offset < held.batch.1;
-        for (offset, _, is_poison) in bounds.records(me.batch_topic, partition).filter(|(offset, ..)| in_batch(*offset)) {
+        for (offset, _, is_poison) in
+            bounds.records(me.batch_topic, partition).filter(|(offset, ..)| in_batch(*offset))
+        {
             let slot = bounds.slot(me.batch_topic, partition, offset);
-            // Rejects of an earlier reading were asked for under this fence, and only its holder adds any.
-            let has_reject = state.database.rejects.get(slot) != 0 && !bounds.is(Mutation::AtOnceBesideRejects);
+            // Rejects of an earlier reading were asked for under this fence, and only its holder
+            // adds any.
+            let has_reject =
+                state.database.rejects.get(slot) != 0 && !bounds.is(Mutation::AtOnceBesideRejects);
             if is_poison && !state.fixed || has_reject {
                 return;
             }
@@ -47,7 +56,8 @@ pub fn land(bounds: &Bounds, state: &State, into: &mut Successors) {
             if lands(bounds, state, session) {
                 into.add(Step::Commit { worker }, state, |next| {
                     next.database.apply(bounds, session);
-                    next.sessions[worker] = Transaction { phase: Phase::Committed, ..Transaction::default() };
+                    next.sessions[worker] =
+                        Transaction { phase: Phase::Committed, ..Transaction::default() };
                 });
             } else {
                 // The transaction of several statements says why, or has another way.
@@ -64,20 +74,25 @@ pub fn land(bounds: &Bounds, state: &State, into: &mut Successors) {
                     next.database.apply(bounds, orphan);
                 });
             }
-            into.add(Step::CommitNeverLands { worker }, state, |next| next.orphans[worker] = Transaction::default());
+            into.add(Step::CommitNeverLands { worker }, state, |next| {
+                next.orphans[worker] = Transaction::default()
+            });
         }
     }
 }
 
 fn is_locked(bounds: &Bounds, state: &State, statement: &Transaction) -> bool {
-    (0..bounds.partitions).any(|partition| statement.moves & 1 << partition != 0 && state.is_locked(partition))
+    (0..bounds.partitions)
+        .any(|partition| statement.moves & 1 << partition != 0 && state.is_locked(partition))
 }
 
 fn lands(bounds: &Bounds, state: &State, statement: &Transaction) -> bool {
     let is_at_place = |partition: usize| {
         let position = &state.database.positions[partition];
-        let is_mine = statement.fences[partition] == position.fence || bounds.is(Mutation::UpdateIgnoresFence);
-        let is_here = statement.ranges[partition].0 == position.next || bounds.is(Mutation::UpdateIgnoresNext);
+        let is_mine = statement.fences[partition] == position.fence
+            || bounds.is(Mutation::UpdateIgnoresFence);
+        let is_here = statement.ranges[partition].0 == position.next
+            || bounds.is(Mutation::UpdateIgnoresNext);
         is_mine && is_here
     };
     let mut before = Transaction::default().outcomes;
@@ -89,5 +104,6 @@ fn lands(bounds: &Bounds, state: &State, statement: &Transaction) -> bool {
             before.set(slot, STORED);
         }
     }
-    has_no_repeat && (0..bounds.partitions).filter(|p| statement.moves & 1 << p != 0).all(is_at_place)
+    has_no_repeat
+        && (0..bounds.partitions).filter(|p| statement.moves & 1 << p != 0).all(is_at_place)
 }

@@ -1,4 +1,5 @@
-//! What a run of the model contains: the records, the faults that may happen, the wrong step if any.
+//! What a run of the model contains: the records, the faults that may happen, the wrong step if
+//! any.
 
 use crate::mutation::Mutation;
 
@@ -32,7 +33,8 @@ pub enum Repeat {
     Append,
 }
 
-/// Bounds of one exploration. A fault that is switched on may happen at any moment, any number of times.
+/// Bounds of one exploration. A fault that is switched on may happen at any moment, any number of
+/// times.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// The entries of each partition; with `topic_anew`, of the one partition before and after.
@@ -57,28 +59,37 @@ pub struct Bounds {
     pub discards: bool,
     pub restored_backup: bool,
     pub topic_anew: bool,
-    /// Whether a worker whose last answer about the topic's id is old (it was stopped, say) asks again before BEGIN. A restored backup brings back
-    /// old fences, so that a zombie's may be valid again: then only this keeps it from storing what it read of the new topic.
+    /// Whether a worker whose last answer about the topic's id is old (it was stopped, say) asks
+    /// again before BEGIN. A restored backup brings back old fences, so that a zombie's may be
+    /// valid again: then only this keeps it from storing what it read of the new topic.
     pub topic_lease: bool,
     pub backfill: bool,
-    /// A batch of which every record will be stored may go as one statement, which is a transaction by itself.
+    /// A batch of which every record will be stored may go as one statement, which is a transaction
+    /// by itself.
     pub at_once: bool,
-    /// The two workers are lanes of one process, which moves partitions between them under the fence that it has.
+    /// The two workers are lanes of one process, which moves partitions between them under the
+    /// fence that it has.
     pub hand_over: bool,
     pub mutation: Option<Mutation>,
 }
 
 /// Two partitions: one has a gap and a poison record, the other a repeat.
-const TWO_PARTITIONS: &[&[Entry]] = &[&[Record { key: 1 }, Gap, Poison { key: 2 }], &[Record { key: 3 }, Record { key: 3 }]];
+const TWO_PARTITIONS: &[&[Entry]] =
+    &[&[Record { key: 1 }, Gap, Poison { key: 2 }], &[Record { key: 3 }, Record { key: 3 }]];
 
 /// One partition with a repeat, a poison record and a trailing gap.
-const ONE_PARTITION: &[&[Entry]] = &[&[Record { key: 1 }, Poison { key: 2 }, Record { key: 1 }, Gap]];
+const ONE_PARTITION: &[&[Entry]] =
+    &[&[Record { key: 1 }, Poison { key: 2 }, Record { key: 1 }, Gap]];
 
 /// The same topic twice: the second is refilled past the first one's end.
-const MADE_ANEW: &[&[Entry]] = &[&[Record { key: 1 }, Record { key: 2 }], &[Record { key: 3 }, Record { key: 4 }, Record { key: 5 }]];
+const MADE_ANEW: &[&[Entry]] = &[
+    &[Record { key: 1 }, Record { key: 2 }],
+    &[Record { key: 3 }, Record { key: 4 }, Record { key: 5 }],
+];
 
 impl Bounds {
-    /// Nothing but two workers, a group that moves partitions between them, crashes and lost connections.
+    /// Nothing but two workers, a group that moves partitions between them, crashes and lost
+    /// connections.
     pub const fn one_partition() -> Self {
         Self {
             logs: ONE_PARTITION,
@@ -141,9 +152,11 @@ impl Bounds {
 
     /// Every record of every topic there ever is: topic, partition, offset, key, poison.
     pub fn all_records(&self) -> impl Iterator<Item = (u8, usize, u8, u8, bool)> {
-        let places = (0..self.logs.len()).map(|log| if self.topic_anew { (log as u8, 0) } else { (0, log) });
+        let places =
+            (0..self.logs.len()).map(|log| if self.topic_anew { (log as u8, 0) } else { (0, log) });
         places.flat_map(|(topic, partition)| {
-            self.records(topic, partition).map(move |(offset, key, poison)| (topic, partition, offset, key, poison))
+            self.records(topic, partition)
+                .map(move |(offset, key, poison)| (topic, partition, offset, key, poison))
         })
     }
 }

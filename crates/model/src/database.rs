@@ -13,8 +13,13 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
                 let session = next.sessions[worker];
                 next.database.apply(bounds, &session);
                 // The answer is on its way; only a mutation still needs to know what was written.
-                let outcomes = if bounds.is(Mutation::RejectsApart) { session.outcomes } else { Default::default() };
-                next.sessions[worker] = Transaction { phase: Phase::Committed, outcomes, ..Transaction::default() };
+                let outcomes = if bounds.is(Mutation::RejectsApart) {
+                    session.outcomes
+                } else {
+                    Default::default()
+                };
+                next.sessions[worker] =
+                    Transaction { phase: Phase::Committed, outcomes, ..Transaction::default() };
             });
         }
         if state.orphans[worker].phase == Phase::CommitSent {
@@ -22,7 +27,9 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
                 let orphan = std::mem::take(&mut next.orphans[worker]);
                 next.database.apply(bounds, &orphan);
             });
-            into.add(Step::CommitNeverLands { worker }, state, |next| next.orphans[worker] = Transaction::default());
+            into.add(Step::CommitNeverLands { worker }, state, |next| {
+                next.orphans[worker] = Transaction::default()
+            });
         }
     }
 }
@@ -31,7 +38,9 @@ impl Database {
     /// Commits: position, rows, rejects, rollup and ledger in one.
     pub fn apply(&mut self, bounds: &Bounds, transaction: &Transaction) {
         let is_load = transaction.ranges.iter().any(|range| range.1 > 0);
-        for (partition, &(from, to)) in transaction.ranges.iter().enumerate().filter(|(_, range)| range.1 > 0) {
+        for (partition, &(from, to)) in
+            transaction.ranges.iter().enumerate().filter(|(_, range)| range.1 > 0)
+        {
             let position = &mut self.positions[partition];
             self.ledger_is_torn |= position.ledger_end != from;
             position.ledger_end = to;

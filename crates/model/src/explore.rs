@@ -1,8 +1,10 @@
-//! Visits every state that a model can reach, breadth first, and answers either how many there are or the shortest way to a wrong one.
+//! Visits every state that a model can reach, breadth first, and answers either how many there are
+//! or the shortest way to a wrong one.
 //!
-//! An explorer of our own rather than stateright: the liveness check below ("once the faults stop, everything gets stored") is what finds a
-//! worker that is stuck, and stateright's `eventually` does not look through cycles, of which this protocol is made (fenced, claim, again).
-//! It is also this one file, without a dependency.
+//! An explorer of our own rather than stateright: the liveness check below ("once the faults stop,
+//! everything gets stored") is what finds a worker that is stuck, and stateright's `eventually`
+//! does not look through cycles, of which this protocol is made (fenced, claim, again). It is also
+//! this one file, without a dependency.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,13 +20,15 @@ pub trait Model {
     /// Adds every step that is possible in `state`, with the state behind it.
     fn steps(&self, state: &Self::State, into: &mut Vec<(Self::Step, Self::State)>);
 
-    /// Whether a step is a fault or somebody's decision. The others are progress: they need no more than time.
+    /// Whether a step is a fault or somebody's decision. The others are progress: they need no more
+    /// than time.
     fn is_fault(&self, step: &Self::Step) -> bool;
 
     /// What is wrong with a state, in words.
     fn violation(&self, state: &Self::State) -> Option<&'static str>;
 
-    /// Whether everything that was accepted is where it belongs. Such a state must be within reach of progress alone, from everywhere.
+    /// Whether everything that was accepted is where it belongs. Such a state must be within reach
+    /// of progress alone, from everywhere.
     fn is_complete(&self, state: &Self::State) -> bool;
 }
 
@@ -55,7 +59,8 @@ pub struct Counterexample {
     pub states: usize,
 }
 
-/// Explores at most `max_states` states. Exact: a state is known again by comparison, not by its hash alone.
+/// Explores at most `max_states` states. Exact: a state is known again by comparison, not by its
+/// hash alone.
 pub fn explore<M: Model>(model: &M, max_states: usize) -> Outcome {
     let started = Instant::now();
     let mut graph = Graph::new(model.initial());
@@ -84,23 +89,46 @@ pub fn explore<M: Model>(model: &M, max_states: usize) -> Outcome {
     }
     let completes = graph.completes(model);
     if let Some(stuck) = completes.iter().position(|completes| !completes) {
-        return Outcome::Fails(graph.counterexample(model, stuck, "liveness: from here progress alone never stores everything"));
+        return Outcome::Fails(graph.counterexample(
+            model,
+            stuck,
+            "liveness: from here progress alone never stores everything",
+        ));
     }
     let complete_states = graph.states.iter().filter(|state| model.is_complete(state)).count();
-    Outcome::Holds(Explored { states: graph.states.len(), steps, depth, complete_states, elapsed: started.elapsed() })
+    Outcome::Holds(Explored {
+        states: graph.states.len(),
+        steps,
+        depth,
+        complete_states,
+        elapsed: started.elapsed(),
+    })
 }
 
 impl fmt::Display for Explored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { states, steps, depth, complete_states, elapsed } = self;
-        write!(f, "{states} states, {steps} steps, depth {depth}, {complete_states} complete, {:.2} s", elapsed.as_secs_f64())
+        write!(
+            f,
+            "{states} states, {steps} steps, depth {depth}, {complete_states} complete, {:.2} s",
+            elapsed.as_secs_f64()
+        )
     }
 }
 
 impl fmt::Display for Counterexample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} (after {} steps, {} states seen)", self.broken, self.steps.len(), self.states)?;
-        self.steps.iter().enumerate().try_for_each(|(index, step)| writeln!(f, "{:4}. {step}", index + 1))
+        writeln!(
+            f,
+            "{} (after {} steps, {} states seen)",
+            self.broken,
+            self.steps.len(),
+            self.states
+        )?;
+        self.steps
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, step)| writeln!(f, "{:4}. {step}", index + 1))
     }
 }
 
@@ -117,8 +145,13 @@ struct Graph<S> {
 
 impl<S: Copy + Eq + Hash> Graph<S> {
     fn new(initial: S) -> Self {
-        let mut graph =
-            Self { states: Vec::new(), parents: Vec::new(), table: vec![(0, 0); 1 << 16], progress: Vec::new(), progress_ends: Vec::new() };
+        let mut graph = Self {
+            states: Vec::new(),
+            parents: Vec::new(),
+            table: vec![(0, 0); 1 << 16],
+            progress: Vec::new(),
+            progress_ends: Vec::new(),
+        };
         graph.find_or_add(initial, 0);
         graph
     }
@@ -132,7 +165,9 @@ impl<S: Copy + Eq + Hash> Graph<S> {
         loop {
             match self.table[slot] {
                 (_, 0) => break,
-                (same, number) if same == hash && self.states[number as usize - 1] == state => return number - 1,
+                (same, number) if same == hash && self.states[number as usize - 1] == state => {
+                    return number - 1;
+                }
                 _ => slot = self.slot_of(slot as u32 + 1),
             }
         }
@@ -144,7 +179,10 @@ impl<S: Copy + Eq + Hash> Graph<S> {
 
     fn grow(&mut self) {
         let doubled = vec![(0, 0); self.table.len() * 2];
-        for (hash, number) in std::mem::replace(&mut self.table, doubled).into_iter().filter(|(_, number)| *number > 0) {
+        for (hash, number) in std::mem::replace(&mut self.table, doubled)
+            .into_iter()
+            .filter(|(_, number)| *number > 0)
+        {
             let mut slot = self.slot_of(hash);
             while self.table[slot].1 != 0 {
                 slot = self.slot_of(slot as u32 + 1);
@@ -157,12 +195,14 @@ impl<S: Copy + Eq + Hash> Graph<S> {
         hash as usize & (self.table.len() - 1)
     }
 
-    /// For each state, whether progress alone can lead to a complete one: backwards from those along the steps.
+    /// For each state, whether progress alone can lead to a complete one: backwards from those
+    /// along the steps.
     fn completes<M: Model<State = S>>(&self, model: &M) -> Vec<bool> {
         let mut starts = vec![0u32; self.states.len() + 1];
         self.progress.iter().for_each(|&to| starts[to as usize + 1] += 1);
         (1..starts.len()).for_each(|index| starts[index] += starts[index - 1]);
-        let (mut fill, mut sources, mut begin) = (starts.clone(), vec![0u32; self.progress.len()], 0);
+        let (mut fill, mut sources, mut begin) =
+            (starts.clone(), vec![0u32; self.progress.len()], 0);
         for (from, &end) in self.progress_ends.iter().enumerate() {
             for &to in &self.progress[begin..end] {
                 sources[fill[to as usize] as usize] = from as u32;
@@ -170,8 +210,10 @@ impl<S: Copy + Eq + Hash> Graph<S> {
             }
             begin = end;
         }
-        let mut completes: Vec<bool> = self.states.iter().map(|state| model.is_complete(state)).collect();
-        let mut waiting: Vec<usize> = (0..completes.len()).filter(|&index| completes[index]).collect();
+        let mut completes: Vec<bool> =
+            self.states.iter().map(|state| model.is_complete(state)).collect();
+        let mut waiting: Vec<usize> =
+            (0..completes.len()).filter(|&index| completes[index]).collect();
         while let Some(to) = waiting.pop() {
             for &from in &sources[starts[to] as usize..starts[to + 1] as usize] {
                 if !std::mem::replace(&mut completes[from as usize], true) {
@@ -182,13 +224,23 @@ impl<S: Copy + Eq + Hash> Graph<S> {
         completes
     }
 
-    fn counterexample<M: Model<State = S>>(&self, model: &M, wrong: usize, broken: &'static str) -> Counterexample {
+    fn counterexample<M: Model<State = S>>(
+        &self,
+        model: &M,
+        wrong: usize,
+        broken: &'static str,
+    ) -> Counterexample {
         let (mut steps, mut to) = (Vec::new(), wrong);
         while to != 0 {
             let from = self.parents[to] as usize;
             let mut successors = Vec::new();
             model.steps(&self.states[from], &mut successors);
-            steps.extend(successors.iter().find(|(_, state)| *state == self.states[to]).map(|(step, _)| step.to_string()));
+            steps.extend(
+                successors
+                    .iter()
+                    .find(|(_, state)| *state == self.states[to])
+                    .map(|(step, _)| step.to_string()),
+            );
             to = from;
         }
         steps.reverse();
@@ -202,7 +254,8 @@ fn hash_of(state: &impl Hash) -> u32 {
     (mixer.finish() >> 32) as u32
 }
 
-/// Mixes a state's bytes, quickly; the table compares whole states, so that quality only costs time.
+/// Mixes a state's bytes, quickly; the table compares whole states, so that quality only costs
+/// time.
 #[derive(Default)]
 struct Mixer(u64);
 

@@ -1,4 +1,5 @@
-//! Two lanes of one process: a partition goes from one to the other, under the fence that the process drew, with what was read of it.
+//! Two lanes of one process: a partition goes from one to the other, under the fence that the
+//! process drew, with what was read of it.
 
 use crate::bounds::{Bounds, WORKERS};
 use crate::load::Successors;
@@ -6,7 +7,8 @@ use crate::mutation::Mutation;
 use crate::state::{Held, Lane, NO_FENCE, State};
 use crate::step::Step;
 
-/// A lane gives a partition away when none of its batches is on its way: a partition must never have two.
+/// A lane gives a partition away when none of its batches is on its way: a partition must never
+/// have two.
 pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
     if !bounds.hand_over {
         return;
@@ -14,7 +16,8 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
     for partition in 0..bounds.partitions {
         let from = state.owner[partition] as usize;
         let me = &state.workers[from];
-        let is_held = me.assigned & !me.halted & 1 << partition != 0 && me.held[partition].fence != NO_FENCE;
+        let is_held =
+            me.assigned & !me.halted & 1 << partition != 0 && me.held[partition].fence != NO_FENCE;
         let is_settled = me.lane == Lane::Idle || bounds.is(Mutation::HandedOverInFlight);
         if !is_held || !is_settled {
             continue;
@@ -22,14 +25,18 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
         for to_worker in (0..WORKERS).filter(|worker| *worker != from) {
             let other = &state.workers[to_worker];
             let has_queue = other.held.iter().any(|held| held.queue.0 != held.queue.1);
-            if has_queue && other.queue_topic != me.queue_topic || other.knows_rollup != me.knows_rollup {
+            if has_queue && other.queue_topic != me.queue_topic
+                || other.knows_rollup != me.knows_rollup
+            {
                 continue;
             }
             into.add(Step::HandOver { partition, to_worker }, state, |next| {
                 let held = next.workers[from].held[partition];
                 let in_flight = next.workers[from].batch & 1 << partition != 0;
                 let behind = if in_flight { held.batch.1 } else { held.expected };
-                let (expected, queue) = match bounds.is(Mutation::HandedOverWithoutQueue) && held.queue.0 != held.queue.1 {
+                let (expected, queue) = match bounds.is(Mutation::HandedOverWithoutQueue)
+                    && held.queue.0 != held.queue.1
+                {
                     true => (held.queue.1, (0, 0)),
                     false => (behind, held.queue),
                 };

@@ -1,17 +1,23 @@
-//! The protocol that loads a log into PostgreSQL exactly once, as a model that is explored exhaustively within bounds.
+//! The protocol that loads a log into PostgreSQL exactly once, as a model that is explored
+//! exhaustively within bounds.
 //!
-//! Two models share one explorer. [`load`] is claim, fence, load transaction, ambiguous COMMIT, rebalance, rewind, skip, replay of rejects,
-//! back-fill of a rollup, topic made anew and restored backup, each a switch of [`bounds::Bounds`]; its tests compose them, because all at
-//! once are too many states. [`relay`] is the way out: outbox to Kafka in transactions, two relays, and a restored backup.
+//! Two models share one explorer. [`load`] is claim, fence, load transaction, ambiguous COMMIT,
+//! rebalance, rewind, skip, replay of rejects, back-fill of a rollup, topic made anew and restored
+//! backup, each a switch of [`bounds::Bounds`]; its tests compose them, because all at once are too
+//! many states. [`relay`] is the way out: outbox to Kafka in transactions, two relays, and a
+//! restored backup.
 //!
-//! A crash is a step like any other, possible between any two. A zombie is a worker that takes no step for a while, which every order of
-//! steps contains; so are a slow network, a lock that is waited for, and a rebalance in the middle of a transaction.
-//! [`mutation`] holds the single wrong steps that the exploration must find.
+//! A crash is a step like any other, possible between any two. A zombie is a worker that takes no
+//! step for a while, which every order of steps contains; so are a slow network, a lock that is
+//! waited for, and a rebalance in the middle of a transaction. [`mutation`] holds the single wrong
+//! steps that the exploration must find.
 //!
-//! That it is a model of this program is shown by `crates/runtime/tests/traces`: the real load walks random ways through it, on PostgreSQL.
+//! That it is a model of this program is shown by `crates/runtime/tests/traces`: the real load
+//! walks random ways through it, on PostgreSQL.
 //!
-//! Not in it: time, leader epochs, retention, two COMMITs of one worker that are both still under way, deadlocks over
-//! the users' rows, and what a failing row does to its batch (a poison record is known before BEGIN here).
+//! Not in it: time, leader epochs, retention, two COMMITs of one worker that are both still under
+//! way, deadlocks over the users' rows, and what a failing row does to its batch (a poison record
+//! is known before BEGIN here).
 
 pub mod explore; // every reachable state, or the shortest way to a wrong one
 pub mod mutation; // the single wrong steps

@@ -4,7 +4,9 @@ use crate::bounds::Bounds;
 use crate::explore::Model;
 use crate::state::State;
 use crate::step::Step;
-use crate::{at_once, database, group, hand_over, invariants, operator, reconnect, surroundings, worker};
+use crate::{
+    at_once, database, group, hand_over, invariants, operator, reconnect, surroundings, worker,
+};
 
 /// The load within bounds.
 pub struct Load(pub Bounds);

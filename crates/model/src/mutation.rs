@@ -1,9 +1,11 @@
-//! Single wrong steps. Each makes the exploration fail within the bounds that its test names: the model is as strict as it claims.
+//! Single wrong steps. Each makes the exploration fail within the bounds that its test names: the
+//! model is as strict as it claims.
 
 /// A step of the load that is done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {
-    /// The position's update matched no row, and the transaction goes on. Sending COMMIT before that answer is in comes to the same.
+    /// The position's update matched no row, and the transaction goes on. Sending COMMIT before
+    /// that answer is in comes to the same.
     RowCountIgnored,
     /// `UPDATE position ... WHERE next = $from`, without the fence.
     UpdateIgnoresFence,
@@ -11,7 +13,8 @@ pub enum Mutation {
     UpdateIgnoresNext,
     /// A claim reads the position and its fence, and draws no new one.
     ClaimKeepsFence,
-    /// After a lost connection the position is claimed anew and the same batch sent again, without a look at `next`.
+    /// After a lost connection the position is claimed anew and the same batch sent again, without
+    /// a look at `next`.
     RetryWithoutReading,
     /// After a lost connection the batch counts as stored, because its COMMIT was sent.
     LostAnswerTakenAsStored,
@@ -37,13 +40,16 @@ pub enum Mutation {
     HaltWithoutClaim,
     /// The back-fill of a rollup draws no new fences.
     BackfillKeepsFences,
-    /// A worker claims although it has a rollup that the database does not: a restored backup forgot it.
+    /// A worker claims although it has a rollup that the database does not: a restored backup
+    /// forgot it.
     UnknownRollupClaimed,
-    /// A batch goes as one statement without a look whether rejects of an earlier reading are on record.
+    /// A batch goes as one statement without a look whether rejects of an earlier reading are on
+    /// record.
     AtOnceBesideRejects,
     /// A partition goes to another lane while a batch of it is on its way.
     HandedOverInFlight,
-    /// What was read of a partition is left behind when it goes to another lane, which reads on behind it.
+    /// What was read of a partition is left behind when it goes to another lane, which reads on
+    /// behind it.
     HandedOverWithoutQueue,
 }
 
@@ -52,11 +58,13 @@ pub enum Mutation {
 pub enum RelayMutation {
     /// The progress is written to PostgreSQL after Kafka's commit.
     ProgressInDatabase,
-    /// `init_transactions` does not fence the one before, because each relay has a transactional id of its own.
+    /// `init_transactions` does not fence the one before, because each relay has a transactional id
+    /// of its own.
     OwnTransactionalId,
     /// The progress is read, then `init_transactions` called.
     ProgressReadBeforeFencing,
-    /// The progress partition is read up to its last stable offset only, which another producer's open transaction holds back.
+    /// The progress partition is read up to its last stable offset only, which another producer's
+    /// open transaction holds back.
     ProgressReadToLastStable,
     /// A row that has the id of the last one sent is taken for that one.
     TokenIgnored,

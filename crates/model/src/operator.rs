@@ -1,9 +1,12 @@
-//! What a person decides: to rewind, to skip, to replay or discard rejects, to define a rollup. Each is one transaction under the position's lock.
+//! What a person decides: to rewind, to skip, to replay or discard rejects, to define a rollup.
+//! Each is one transaction under the position's lock.
 
 use crate::bounds::{Bounds, OFFSETS};
 use crate::load::Successors;
 use crate::mutation::Mutation;
-use crate::state::{DISCARDED, Database, FRESH_FENCE, OPEN, Phase, REPEATED, STORED, Slots, State, Transaction};
+use crate::state::{
+    DISCARDED, Database, FRESH_FENCE, OPEN, Phase, REPEATED, STORED, Slots, State, Transaction,
+};
 use crate::step::Step;
 
 pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
@@ -15,7 +18,10 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
         into.add(Step::FixDefinition, state, |next| next.fixed = true);
     }
     (0..bounds.replays).for_each(|replay| replay_rejects(bounds, state, replay, into));
-    if bounds.backfill && !state.database.has_rollup && !(0..bounds.partitions).any(|partition| state.is_locked(partition)) {
+    if bounds.backfill
+        && !state.database.has_rollup
+        && !(0..bounds.partitions).any(|partition| state.is_locked(partition))
+    {
         into.add(Step::Backfill, state, |next| {
             next.database.has_rollup = true;
             // The sums enter a shard of their own, beside what workers have counted.
@@ -23,7 +29,10 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
                 next.database.rollup.count(slot);
             }
             if !bounds.is(Mutation::BackfillKeepsFences) {
-                next.database.positions.iter_mut().for_each(|position| position.fence = FRESH_FENCE);
+                next.database
+                    .positions
+                    .iter_mut()
+                    .for_each(|position| position.fence = FRESH_FENCE);
             }
         });
     }
@@ -58,10 +67,15 @@ fn move_position(bounds: &Bounds, state: &State, partition: usize, into: &mut Su
 }
 
 fn discard(bounds: &Bounds, state: &State, partition: usize, into: &mut Successors) {
-    for (offset, ..) in bounds.records(state.database.positions[partition].topic, partition).filter(|_| bounds.discards) {
+    for (offset, ..) in bounds
+        .records(state.database.positions[partition].topic, partition)
+        .filter(|_| bounds.discards)
+    {
         let slot = bounds.slot(state.database.positions[partition].topic, partition, offset);
         if state.database.rejects.get(slot) == OPEN {
-            into.add(Step::Discard { partition, offset }, state, |next| next.database.rejects.set(slot, DISCARDED));
+            into.add(Step::Discard { partition, offset }, state, |next| {
+                next.database.rejects.set(slot, DISCARDED)
+            });
         }
     }
 }
@@ -78,7 +92,9 @@ fn replay_rejects(bounds: &Bounds, state: &State, replay: usize, into: &mut Succ
         }
         return;
     }
-    into.add(Step::ReplayDies { replay }, state, |next| next.replays[replay] = Transaction::default());
+    into.add(Step::ReplayDies { replay }, state, |next| {
+        next.replays[replay] = Transaction::default()
+    });
     let needs_lock = transaction.locks == 0 && !bounds.is(Mutation::ReplayWithoutLocks);
     if transaction.outcomes != Slots::default() && !needs_lock {
         return into.add(Step::ReplayCommits { replay }, state, |next| {
@@ -86,7 +102,9 @@ fn replay_rejects(bounds: &Bounds, state: &State, replay: usize, into: &mut Succ
             next.database.apply(bounds, &transaction);
         });
     }
-    let read_before = (0..8).find(|&slot| transaction.outcomes.get(slot) != 0).map(|slot| (slot / OFFSETS) as usize);
+    let read_before = (0..8)
+        .find(|&slot| transaction.outcomes.get(slot) != 0)
+        .map(|slot| (slot / OFFSETS) as usize);
     let partition = read_before.unwrap_or(transaction.locks.trailing_zeros() as usize);
     if needs_lock && state.is_locked(partition) {
         return;
@@ -104,7 +122,14 @@ fn replay_rejects(bounds: &Bounds, state: &State, replay: usize, into: &mut Succ
     });
 }
 
-fn begin_replay(bounds: &Bounds, state: &State, replay: usize, partition: usize, outcomes: Slots, into: &mut Successors) {
+fn begin_replay(
+    bounds: &Bounds,
+    state: &State,
+    replay: usize,
+    partition: usize,
+    outcomes: Slots,
+    into: &mut Successors,
+) {
     let begin = |locks, outcomes| Transaction {
         phase: Phase::Open,
         locks,
@@ -117,7 +142,9 @@ fn begin_replay(bounds: &Bounds, state: &State, replay: usize, partition: usize,
         _ if state.is_locked(partition) => return,
         _ => begin(1 << partition, Slots::default()),
     };
-    into.add(Step::ReplayBegins { replay, partition }, state, |next| next.replays[replay] = transaction);
+    into.add(Step::ReplayBegins { replay, partition }, state, |next| {
+        next.replays[replay] = transaction
+    });
 }
 
 /// What a replay makes of a partition's open rejects.
@@ -126,7 +153,8 @@ fn replayed(bounds: &Bounds, state: &State, partition: usize) -> Slots {
     for (offset, key, _) in bounds.records(topic, partition) {
         let slot = bounds.slot(topic, partition, offset);
         if state.database.rejects.get(slot) == OPEN {
-            outcomes.set(slot, if state.has_key(bounds, key, outcomes) { REPEATED } else { STORED });
+            outcomes
+                .set(slot, if state.has_key(bounds, key, outcomes) { REPEATED } else { STORED });
         }
     }
     outcomes
@@ -143,7 +171,10 @@ impl Database {
 
     /// The ledger has a rewind on record: what lies behind it may be loaded once more.
     fn forget_loads(&mut self, bounds: &Bounds, partition: usize, from: u8) {
-        for (offset, ..) in bounds.records(self.positions[partition].topic, partition).filter(|&(offset, ..)| offset >= from) {
+        for (offset, ..) in bounds
+            .records(self.positions[partition].topic, partition)
+            .filter(|&(offset, ..)| offset >= from)
+        {
             let slot = bounds.slot(self.positions[partition].topic, partition, offset);
             self.ledger_loads.set(slot, 0);
             self.skipped &= !(1 << slot);

@@ -16,12 +16,15 @@ pub fn steps(bounds: &Bounds, state: &State, into: &mut Successors) {
         }
         let me = &state.workers[worker];
         if state.database.has_rollup && !me.knows_rollup && me.lane == Lane::Idle {
-            into.add(Step::Upgrade { worker }, state, |next| next.workers[worker] = Worker { knows_rollup: true, ..Worker::default() });
+            into.add(Step::Upgrade { worker }, state, |next| {
+                next.workers[worker] = Worker { knows_rollup: true, ..Worker::default() }
+            });
         }
     }
 }
 
-/// A lost connection (a network that breaks, a backend that is terminated, a server that stops) or a killed process.
+/// A lost connection (a network that breaks, a backend that is terminated, a server that stops) or
+/// a killed process.
 fn faults(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors) {
     let me = &state.workers[worker];
     if matches!(me.lane, Lane::Moving | Lane::Written | Lane::CommitSent) {
@@ -43,7 +46,8 @@ fn faults(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors) 
     }
 }
 
-/// `SELECT next, fence ... FOR UPDATE` over the batch's positions: it waits for a COMMIT that may still land.
+/// `SELECT next, fence ... FOR UPDATE` over the batch's positions: it waits for a COMMIT that may
+/// still land.
 fn find_out(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors) {
     let me = &state.workers[worker];
     let batch = || (0..bounds.partitions).filter(|p| me.batch & 1 << p != 0);
@@ -55,13 +59,17 @@ fn find_out(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors
             for partition in batch() {
                 next.database.positions[partition].fence = FRESH_FENCE;
                 let held = &mut next.workers[worker].held[partition];
-                (held.fence, held.expected) = (FRESH_FENCE, next.database.positions[partition].next);
+                (held.fence, held.expected) =
+                    (FRESH_FENCE, next.database.positions[partition].next);
             }
             next.workers[worker].lane = Lane::Prepared;
         });
     }
     let is_at = |to: fn(&crate::state::Held) -> u8| {
-        batch().all(|p| state.database.positions[p].fence == me.held[p].fence && state.database.positions[p].next == to(&me.held[p]))
+        batch().all(|p| {
+            state.database.positions[p].fence == me.held[p].fence
+                && state.database.positions[p].next == to(&me.held[p])
+        })
     };
     if is_at(|held| held.batch.1) {
         into.add(Step::FindStored { worker }, state, |next| {
@@ -69,7 +77,9 @@ fn find_out(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors
             next.finish_batch(bounds, worker);
         });
     } else if is_at(|held| held.expected) {
-        into.add(Step::FindNotStored { worker }, state, |next| next.workers[worker].lane = Lane::Prepared);
+        into.add(Step::FindNotStored { worker }, state, |next| {
+            next.workers[worker].lane = Lane::Prepared
+        });
     } else {
         into.add(Step::FindFenced { worker }, state, |next| next.throw_batch_away(worker));
     }
@@ -81,7 +91,8 @@ impl State {
         !self.sessions[worker].may_land() || self.orphans[worker].phase == Phase::None
     }
 
-    /// The worker is no longer at the other end of its transaction: without COMMIT that is its end, with it anything may come.
+    /// The worker is no longer at the other end of its transaction: without COMMIT that is its end,
+    /// with it anything may come.
     pub fn leave_transaction(&mut self, worker: usize) {
         let session = std::mem::take(&mut self.sessions[worker]);
         if session.may_land() {
@@ -89,15 +100,20 @@ impl State {
         }
     }
 
-    /// Whether every record of the batch is where a worker says it is when it calls the batch stored.
+    /// Whether every record of the batch is where a worker says it is when it calls the batch
+    /// stored.
     fn is_batch_stored(&self, bounds: &Bounds, worker: usize) -> bool {
         let me = &self.workers[worker];
         let in_batch = |partition: usize, offset: u8| {
-            me.batch & 1 << partition != 0 && (me.held[partition].batch.0..me.held[partition].batch.1).contains(&offset)
+            me.batch & 1 << partition != 0
+                && (me.held[partition].batch.0..me.held[partition].batch.1).contains(&offset)
         };
-        let mut records =
-            bounds.all_records().filter(|&(topic, partition, offset, ..)| topic == me.batch_topic && in_batch(partition, offset));
-        records.all(|(topic, partition, offset, key, _)| self.is_accounted(bounds, bounds.slot(topic, partition, offset), key))
+        let mut records = bounds.all_records().filter(|&(topic, partition, offset, ..)| {
+            topic == me.batch_topic && in_batch(partition, offset)
+        });
+        records.all(|(topic, partition, offset, key, _)| {
+            self.is_accounted(bounds, bounds.slot(topic, partition, offset), key)
+        })
     }
 
     /// Whether a record is in the table (or another one of its key) or among the rejects.

@@ -13,7 +13,8 @@ pub struct State {
     pub workers: [Worker; WORKERS],
     /// Each worker's own connection.
     pub sessions: [Transaction; WORKERS],
-    /// A connection whose worker is gone, with a COMMIT that may still land. (One without is aborted at once: until then it could only make others wait.)
+    /// A connection whose worker is gone, with a COMMIT that may still land. (One without is
+    /// aborted at once: until then it could only make others wait.)
     pub orphans: [Transaction; WORKERS],
     pub replays: [Transaction; 2],
     /// The definition was fixed, so that poison passes.
@@ -66,7 +67,8 @@ pub struct Position {
     pub ledger_end: u8,
 }
 
-/// A random value is only ever compared with the committed one, or after a restore with the backup's: [`State::forget_fences`] keeps just that.
+/// A random value is only ever compared with the committed one, or after a restore with the
+/// backup's: [`State::forget_fences`] keeps just that.
 pub const NO_FENCE: u8 = 0;
 pub const FRESH_FENCE: u8 = 7;
 
@@ -97,7 +99,8 @@ pub struct Held {
     pub topic: u8,
     /// The position's `next` as this worker knows it: a batch's `from`.
     pub expected: u8,
-    /// Records read and not yet in a batch: these offsets, the end excluded; nothing if both are equal.
+    /// Records read and not yet in a batch: these offsets, the end excluded; nothing if both are
+    /// equal.
     pub queue: (u8, u8),
     /// The first record of the batch, and its `to`.
     pub batch: (u8, u8),
@@ -121,7 +124,8 @@ pub enum Lane {
 pub enum Phase {
     #[default]
     None,
-    /// One statement that is a transaction by itself is on its way to the server: it holds nothing yet.
+    /// One statement that is a transaction by itself is on its way to the server: it holds nothing
+    /// yet.
     Sent,
     Open,
     CommitSent,
@@ -142,7 +146,8 @@ pub struct Transaction {
     /// What becomes of each record.
     pub outcomes: Slots,
     pub counts_rollup: bool,
-    /// Of one statement alone: the fence that it asks for at each of its positions. The others ask before they lock.
+    /// Of one statement alone: the fence that it asks for at each of its positions. The others ask
+    /// before they lock.
     pub fences: [u8; PARTITIONS],
 }
 
@@ -210,7 +215,8 @@ impl State {
             })
     }
 
-    /// Names fences by what they can still be equal to: 1 the committed one, 2 the backup's if it is another, 3 neither, ever again.
+    /// Names fences by what they can still be equal to: 1 the committed one, 2 the backup's if it
+    /// is another, 3 neither, ever again.
     pub fn forget_fences(&mut self) {
         for partition in 0..PARTITIONS {
             let current = self.database.positions[partition].fence;
@@ -224,9 +230,14 @@ impl State {
                 }
             };
             self.workers.iter_mut().for_each(|worker| rename(&mut worker.held[partition].fence));
-            self.sessions.iter_mut().chain(&mut self.orphans).for_each(|transaction| rename(&mut transaction.fences[partition]));
+            self.sessions
+                .iter_mut()
+                .chain(&mut self.orphans)
+                .for_each(|transaction| rename(&mut transaction.fences[partition]));
             rename(&mut self.database.positions[partition].fence);
-            self.backup.iter_mut().for_each(|backup| rename(&mut backup.positions[partition].fence));
+            self.backup
+                .iter_mut()
+                .for_each(|backup| rename(&mut backup.positions[partition].fence));
         }
     }
 }

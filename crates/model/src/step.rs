@@ -58,10 +58,18 @@ impl Step {
     pub fn is_fault(&self) -> bool {
         use Step::*;
         match self {
-            Move { .. } | HandOver { .. } | ClaimLandsUnheard { .. } | LoseConnection { .. } | Crash { .. } | ReplayDies { .. } => true,
-            Rewind { .. } | Skip { .. } | FixDefinition | Discard { .. } | ReplayBegins { .. } => true,
+            Move { .. }
+            | HandOver { .. }
+            | ClaimLandsUnheard { .. }
+            | LoseConnection { .. }
+            | Crash { .. }
+            | ReplayDies { .. } => true,
+            Rewind { .. } | Skip { .. } | FixDefinition | Discard { .. } | ReplayBegins { .. } => {
+                true
+            }
             Backup | Restore | TopicMadeAnew => true,
-            // A halted partition waits for its operator, so that a reset counts as progress; so does a new definition's back-fill.
+            // A halted partition waits for its operator, so that a reset counts as progress; so
+            // does a new definition's back-fill.
             _ => false,
         }
     }
@@ -71,41 +79,94 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use Step::*;
         match self {
-            Move { partition, to_worker } => write!(f, "group      gives partition {partition} to worker {to_worker}"),
-            LearnAssigned { worker, partition } => write!(f, "worker {worker}   learns that partition {partition} is its own"),
-            LearnLost { worker, partition } => {
-                write!(f, "worker {worker}   learns that partition {partition} is not its own, and throws it away")
+            Move { partition, to_worker } => {
+                write!(f, "group      gives partition {partition} to worker {to_worker}")
             }
-            Claim { worker, partition } => write!(f, "worker {worker}   claims partition {partition}"),
-            ClaimLandsUnheard { worker, partition } => write!(f, "worker {worker}   claims partition {partition}, the answer is lost"),
-            SeeMovedPosition { worker, partition } => write!(f, "worker {worker}   sees that the position of partition {partition} moved"),
-            SeeOtherTopicId { worker, partition } => write!(f, "worker {worker}   sees another topic id, and halts partition {partition}"),
-            Fetch { worker, partition, to } => write!(f, "worker {worker}   fetches partition {partition} up to {to}"),
+            LearnAssigned { worker, partition } => {
+                write!(f, "worker {worker}   learns that partition {partition} is its own")
+            }
+            LearnLost { worker, partition } => {
+                write!(
+                    f,
+                    "worker {worker}   learns that partition {partition} is not its own, and \
+                        throws it away"
+                )
+            }
+            Claim { worker, partition } => {
+                write!(f, "worker {worker}   claims partition {partition}")
+            }
+            ClaimLandsUnheard { worker, partition } => {
+                write!(f, "worker {worker}   claims partition {partition}, the answer is lost")
+            }
+            SeeMovedPosition { worker, partition } => {
+                write!(f, "worker {worker}   sees that the position of partition {partition} moved")
+            }
+            SeeOtherTopicId { worker, partition } => write!(
+                f,
+                "worker {worker}   sees another topic id, and halts partition {partition}"
+            ),
+            Fetch { worker, partition, to } => {
+                write!(f, "worker {worker}   fetches partition {partition} up to {to}")
+            }
             Prepare { worker } => write!(f, "worker {worker}   prepares a batch"),
-            MovePosition { worker, partition } => write!(f, "worker {worker}   moves the position of partition {partition}, not committed"),
-            Fenced { worker, partition } => write!(f, "worker {worker}   finds itself fenced on partition {partition}"),
-            Write { worker } => write!(f, "worker {worker}   writes rows, rejects and ledger, not committed"),
+            MovePosition { worker, partition } => write!(
+                f,
+                "worker {worker}   moves the position of partition {partition}, not committed"
+            ),
+            Fenced { worker, partition } => {
+                write!(f, "worker {worker}   finds itself fenced on partition {partition}")
+            }
+            Write { worker } => {
+                write!(f, "worker {worker}   writes rows, rejects and ledger, not committed")
+            }
             SendCommit { worker } => write!(f, "worker {worker}   sends COMMIT"),
-            SendAtOnce { worker } => write!(f, "worker {worker}   sends the batch as one statement"),
-            HandOver { partition, to_worker } => write!(f, "lane       gives partition {partition} to lane {to_worker}"),
-            HearCommitted { worker } => write!(f, "worker {worker}   hears that the batch is committed"),
+            SendAtOnce { worker } => {
+                write!(f, "worker {worker}   sends the batch as one statement")
+            }
+            HandOver { partition, to_worker } => {
+                write!(f, "lane       gives partition {partition} to lane {to_worker}")
+            }
+            HearCommitted { worker } => {
+                write!(f, "worker {worker}   hears that the batch is committed")
+            }
             LoseConnection { worker } => write!(f, "worker {worker}   loses its connection"),
             Crash { worker } => write!(f, "worker {worker}   is killed and started again"),
             FindStored { worker } => write!(f, "worker {worker}   concludes: stored"),
             FindNotStored { worker } => write!(f, "worker {worker}   concludes: not stored, again"),
             FindFenced { worker } => write!(f, "worker {worker}   concludes: fenced"),
-            Upgrade { worker } => write!(f, "worker {worker}   is started with the definition that has the rollup"),
+            Upgrade { worker } => {
+                write!(f, "worker {worker}   is started with the definition that has the rollup")
+            }
             Commit { worker } => write!(f, "database   commits worker {worker}'s transaction"),
-            AtOnceRefused { worker } => write!(f, "database   refuses worker {worker}'s one statement"),
-            CommitLandsLate { worker } => write!(f, "database   commits what worker {worker} sent before it lost its connection"),
-            CommitNeverLands { worker } => write!(f, "database   aborts what worker {worker} left behind"),
-            Rewind { partition, to } => write!(f, "operator   rewinds partition {partition} to {to}"),
-            Skip { partition, to } => write!(f, "operator   skips to {to} in partition {partition}"),
-            ResetToNewTopic { partition } => write!(f, "operator   resets partition {partition} to the new topic's start"),
+            AtOnceRefused { worker } => {
+                write!(f, "database   refuses worker {worker}'s one statement")
+            }
+            CommitLandsLate { worker } => write!(
+                f,
+                "database   commits what worker {worker} sent before it lost its connection"
+            ),
+            CommitNeverLands { worker } => {
+                write!(f, "database   aborts what worker {worker} left behind")
+            }
+            Rewind { partition, to } => {
+                write!(f, "operator   rewinds partition {partition} to {to}")
+            }
+            Skip { partition, to } => {
+                write!(f, "operator   skips to {to} in partition {partition}")
+            }
+            ResetToNewTopic { partition } => {
+                write!(f, "operator   resets partition {partition} to the new topic's start")
+            }
             FixDefinition => write!(f, "operator   fixes the definition: poison passes"),
-            Discard { partition, offset } => write!(f, "operator   discards the reject {partition}:{offset}"),
-            ReplayBegins { replay, partition } => write!(f, "replay {replay}   begins on partition {partition}"),
-            ReplayWrites { replay } => write!(f, "replay {replay}   writes its rows, not committed"),
+            Discard { partition, offset } => {
+                write!(f, "operator   discards the reject {partition}:{offset}")
+            }
+            ReplayBegins { replay, partition } => {
+                write!(f, "replay {replay}   begins on partition {partition}")
+            }
+            ReplayWrites { replay } => {
+                write!(f, "replay {replay}   writes its rows, not committed")
+            }
             ReplayCommits { replay } => write!(f, "replay {replay}   commits"),
             ReplayDies { replay } => write!(f, "replay {replay}   is killed"),
             Backfill => write!(f, "operator   defines a rollup and fills it"),

@@ -4,7 +4,10 @@ use crate::at_once;
 use crate::bounds::Bounds;
 use crate::load::Successors;
 use crate::mutation::Mutation;
-use crate::state::{DISCARDED, Held, Lane, NO_FENCE, OPEN, Phase, REJECTED, REPEATED, REPLAYED, STORED, Slots, State, Transaction};
+use crate::state::{
+    DISCARDED, Held, Lane, NO_FENCE, OPEN, Phase, REJECTED, REPEATED, REPLAYED, STORED, Slots,
+    State, Transaction,
+};
 use crate::step::Step;
 
 /// The next step of a worker's batch.
@@ -20,21 +23,26 @@ pub fn steps(bounds: &Bounds, state: &State, worker: usize, into: &mut Successor
             next.workers[worker].lane = Lane::CommitSent;
             next.sessions[worker].phase = Phase::CommitSent;
         }),
-        Lane::CommitSent if state.sessions[worker].phase == Phase::Committed => into.add(Step::HearCommitted { worker }, state, |next| {
-            if bounds.is(Mutation::RejectsApart) {
-                next.write_rejects(bounds, worker);
-            }
-            next.sessions[worker] = Transaction::default();
-            next.finish_batch(bounds, worker);
-        }),
+        Lane::CommitSent if state.sessions[worker].phase == Phase::Committed => {
+            into.add(Step::HearCommitted { worker }, state, |next| {
+                if bounds.is(Mutation::RejectsApart) {
+                    next.write_rejects(bounds, worker);
+                }
+                next.sessions[worker] = Transaction::default();
+                next.finish_batch(bounds, worker);
+            })
+        }
         Lane::CommitSent | Lane::Unknown => {}
     }
 }
 
 /// Makes one batch of everything that was read, and drops what lies below the expected offset.
 fn prepare(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors) {
-    let ready = |held: &Held| held.fence != NO_FENCE && held.queue.1 > held.queue.0.max(held.expected);
-    let batch = (0..bounds.partitions).filter(|&p| ready(&state.workers[worker].held[p])).fold(0, |batch, p| batch | 1 << p);
+    let ready =
+        |held: &Held| held.fence != NO_FENCE && held.queue.1 > held.queue.0.max(held.expected);
+    let batch = (0..bounds.partitions)
+        .filter(|&p| ready(&state.workers[worker].held[p]))
+        .fold(0, |batch, p| batch | 1 << p);
     if batch == 0 {
         return;
     }
@@ -46,16 +54,20 @@ fn prepare(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors)
             held.queue = (0, 0);
         }
         if bounds.is(Mutation::RejectsReadWhenDecoding) {
-            let resolved = |slot: &u8| matches!(state.database.rejects.get(*slot), REPLAYED | DISCARDED);
-            me.resolved_when_decoding = (0..8).filter(resolved).fold(0, |bits, slot| bits | 1 << slot);
+            let resolved =
+                |slot: &u8| matches!(state.database.rejects.get(*slot), REPLAYED | DISCARDED);
+            me.resolved_when_decoding =
+                (0..8).filter(resolved).fold(0, |bits, slot| bits | 1 << slot);
         }
     });
 }
 
-/// In partition order, `UPDATE position SET next = to WHERE fence = mine AND next = from`, each as soon as the row is not locked; then everything else.
+/// In partition order, `UPDATE position SET next = to WHERE fence = mine AND next = from`, each as
+/// soon as the row is not locked; then everything else.
 fn move_positions(bounds: &Bounds, state: &State, worker: usize, into: &mut Successors) {
     let (me, session) = (&state.workers[worker], &state.sessions[worker]);
-    let Some(partition) = (0..bounds.partitions).find(|p| me.batch & !session.locks & 1 << p != 0) else {
+    let Some(partition) = (0..bounds.partitions).find(|p| me.batch & !session.locks & 1 << p != 0)
+    else {
         return into.add(Step::Write { worker }, state, |next| {
             next.sessions[worker].outcomes = outcomes(bounds, state, worker);
             next.sessions[worker].counts_rollup = state.workers[worker].knows_rollup;
@@ -64,7 +76,9 @@ fn move_positions(bounds: &Bounds, state: &State, worker: usize, into: &mut Succ
     };
     let is_other_topic = me.held[partition].topic != state.log.topic && !state.log.is_empty;
     if bounds.topic_lease && me.lane == Lane::Prepared && is_other_topic {
-        return into.add(Step::SeeOtherTopicId { worker, partition }, state, |next| next.throw_batch_away(worker));
+        return into.add(Step::SeeOtherTopicId { worker, partition }, state, |next| {
+            next.throw_batch_away(worker)
+        });
     }
     if state.is_locked(partition) {
         return;
@@ -93,7 +107,10 @@ fn outcomes(bounds: &Bounds, state: &State, worker: usize) -> Slots {
     let (me, mut outcomes) = (&state.workers[worker], Slots::default());
     for partition in (0..bounds.partitions).filter(|p| me.batch & 1 << p != 0) {
         let (first, to) = me.held[partition].batch;
-        for (offset, key, is_poison) in bounds.records(me.batch_topic, partition).filter(|&(offset, ..)| first <= offset && offset < to) {
+        for (offset, key, is_poison) in bounds
+            .records(me.batch_topic, partition)
+            .filter(|&(offset, ..)| first <= offset && offset < to)
+        {
             let slot = bounds.slot(me.batch_topic, partition, offset);
             let is_resolved = match bounds.is(Mutation::RejectsReadWhenDecoding) {
                 true => me.resolved_when_decoding & 1 << slot != 0,

@@ -31,32 +31,53 @@ const CASES: &[(Mutation, Bounds, &str)] = &[
     (UpdateIgnoresNext, BACKUP, "C: a load's range does not begin where the one before it ended"),
     (ClaimKeepsFence, ANEW, "A: the position passed a record that is nowhere"),
     (RetryWithoutReading, LEAN, "C: a record is in two load ranges"),
-    (RetryWithoutReading, Bounds { repeat: Repeat::Append, ..LEAN }, "B: a record is in the table twice"),
+    (
+        RetryWithoutReading,
+        Bounds { repeat: Repeat::Append, ..LEAN },
+        "B: a record is in the table twice",
+    ),
     (LostAnswerTakenAsStored, LEAN, "A: a worker calls a batch stored that is not"),
     (StartAtCommittedCopy, LEAN, "liveness"),
     (RejectsApart, LEAN, "A: the position passed a record that is nowhere"),
     (ReplayWithoutLocks, TWO_REPLAYS, "B: a record is in the table twice"),
     (ReplayReadsBeforeLocks, TWO_REPLAYS, "B: a record is in the table twice"),
-    (RejectsReadWhenDecoding, DISCARDS, "B: a record is in the table and also an open or discarded reject"),
+    (
+        RejectsReadWhenDecoding,
+        DISCARDS,
+        "B: a record is in the table and also an open or discarded reject",
+    ),
     (MoveKeepsFence, SKIPS, "A: a worker calls a batch stored that is not"),
     (MoveKeepsFence, ANEW, "A: the position passed a record that is nowhere"),
     (PositionNotReread, BACKUP, "liveness"),
     (RevokedRecordsKept, REWINDS, "C: the position passed a record that no load range contains"),
-    (RevokedRecordsKept, Bounds { prefetch: true, ..BACKUP }, "A: the position passed a record that is nowhere"),
+    (
+        RevokedRecordsKept,
+        Bounds { prefetch: true, ..BACKUP },
+        "A: the position passed a record that is nowhere",
+    ),
     (TopicIdIgnored, ANEW, "A: the position passed a record that is nowhere"),
     (HaltWithoutClaim, ANEW, "A: the position passed a record that is nowhere"),
     (BackfillKeepsFences, BACKFILL, "E: the rollup is not what its table says"),
-    (UpdateIgnoresNext, AT_ONCE_APPEND, "C: a load's range does not begin where the one before it ended"),
+    (
+        UpdateIgnoresNext,
+        AT_ONCE_APPEND,
+        "C: a load's range does not begin where the one before it ended",
+    ),
     (UpdateIgnoresFence, AT_ONCE_BACKFILL, "E: the rollup is not what its table says"),
     (RetryWithoutReading, AT_ONCE_APPEND, "B: a record is in the table twice"),
     (LostAnswerTakenAsStored, AT_ONCE, "A: a worker calls a batch stored that is not"),
-    (AtOnceBesideRejects, AT_ONCE_DISCARDS, "B: a record is in the table and also an open or discarded reject"),
+    (
+        AtOnceBesideRejects,
+        AT_ONCE_DISCARDS,
+        "B: a record is in the table and also an open or discarded reject",
+    ),
     (HandedOverInFlight, LANES, "A: the position passed a record that is nowhere"),
     (UnknownRollupClaimed, BACKFILL_AND_BACKUP, "E: the rollup is not what its table says"),
 ];
 
-/// Where fence and offset make up for each other. While the log and the definition stay the same, `next = $from` alone keeps every record from being
-/// loaded twice; the fence is there for a topic made anew, a new definition, and the answer after a skip.
+/// Where fence and offset make up for each other. While the log and the definition stay the same,
+/// `next = $from` alone keeps every record from being loaded twice; the fence is there for a topic
+/// made anew, a new definition, and the answer after a skip.
 const MADE_UP_FOR: &[(Mutation, Bounds)] = &[
     (UpdateIgnoresFence, REWINDS),
     (ClaimKeepsFence, REWINDS),
@@ -67,14 +88,21 @@ const MADE_UP_FOR: &[(Mutation, Bounds)] = &[
 
 #[test]
 fn every_wrong_step_is_found() {
-    CASES.iter().for_each(|&(mutation, bounds, expected)| fails(&format!("{mutation:?}"), bounds.with(mutation), expected));
+    CASES.iter().for_each(|&(mutation, bounds, expected)| {
+        fails(&format!("{mutation:?}"), bounds.with(mutation), expected)
+    });
 }
 
-/// A restored backup brings back old fences, and with them zombies. Over a topic made anew that is too much for the fence alone: see `topic_lease`.
+/// A restored backup brings back old fences, and with them zombies. Over a topic made anew that is
+/// too much for the fence alone: see `topic_lease`.
 #[test]
 fn an_old_fence_comes_back_with_a_backup() {
     let bounds = Bounds { restored_backup: true, ..ANEW };
-    fails("topic made anew and restored backup, without a topic lease", bounds, "A: the position passed a record that is nowhere");
+    fails(
+        "topic made anew and restored backup, without a topic lease",
+        bounds,
+        "A: the position passed a record that is nowhere",
+    );
 }
 
 #[test]
@@ -92,7 +120,10 @@ fn fails(name: &str, bounds: Bounds, expected: &str) {
     match explore(&Load(bounds), MAX_STATES) {
         Outcome::Fails(counterexample) => {
             println!("{name}: {counterexample}");
-            assert!(counterexample.broken.starts_with(expected), "{name} broke something else: {counterexample}");
+            assert!(
+                counterexample.broken.starts_with(expected),
+                "{name} broke something else: {counterexample}"
+            );
         }
         Outcome::Holds(explored) => panic!("{name} goes unnoticed: {explored}"),
         Outcome::TooLarge { states } => panic!("{name}: more than {states} states"),

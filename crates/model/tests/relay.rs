@@ -28,10 +28,16 @@ fn a_wrong_step_is_found() {
         (PruneWithoutToken, 1, "D: messages are published again"),
     ];
     for &(mutation, restores, expected) in cases {
-        match explore(&Relay { restores, other_transactions: restores == 0, mutation: Some(mutation) }, MAX_STATES) {
+        match explore(
+            &Relay { restores, other_transactions: restores == 0, mutation: Some(mutation) },
+            MAX_STATES,
+        ) {
             Outcome::Fails(counterexample) => {
                 println!("{mutation:?}: {counterexample}");
-                assert!(counterexample.broken.starts_with(expected), "{mutation:?} broke something else: {counterexample}");
+                assert!(
+                    counterexample.broken.starts_with(expected),
+                    "{mutation:?} broke something else: {counterexample}"
+                );
             }
             Outcome::Holds(explored) => panic!("{mutation:?} goes unnoticed: {explored}"),
             Outcome::TooLarge { states } => panic!("{mutation:?}: more than {states} states"),

@@ -5,19 +5,26 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-/// The pause that an answer asks for (RFC 9110, 10.2.3), in seconds or as a date, but none longer than `most`.
+/// The pause that an answer asks for (RFC 9110, 10.2.3), in seconds or as a date, but none longer
+/// than `most`.
 pub fn retry_after(headers: &HeaderMap, most: Duration) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc) - Utc::now()).to_std().unwrap_or_default(),
+        Err(_) => (DateTime::parse_from_rfc2822(text).ok()?.with_timezone(&Utc) - Utc::now())
+            .to_std()
+            .unwrap_or_default(),
     };
     Some(pause.min(most))
 }
 
 /// What went wrong, with its causes and without the address, which may hold a secret.
 pub fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { "the request failed".to_owned() };
+    let mut text = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else {
+        "the request failed".to_owned()
+    };
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         text = format!("{text}: {inner}");

@@ -1,5 +1,5 @@
-//! What runs: everything that reads, calls, loads and sends, and what it says about itself. The modules stand in the order in which a record
-//! meets them.
+//! What runs: everything that reads, calls, loads and sends, and what it says about itself. The
+//! modules stand in the order in which a record meets them.
 
 pub mod ingest; // HTTP endpoints that take records
 pub mod pull; // HTTP endpoints that are read

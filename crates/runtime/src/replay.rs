@@ -1,5 +1,6 @@
-//! Rejects come again: after the pipeline file, the table or the data around them was mended. In one transaction under the position's
-//! lock, so that the partition's load, a rewind and a second replay wait for each other.
+//! Rejects come again: after the pipeline file, the table or the data around them was mended. In
+//! one transaction under the position's lock, so that the partition's load, a rewind and a second
+//! replay wait for each other.
 
 use std::time::Duration;
 
@@ -48,16 +49,19 @@ pub struct Replayed {
     pub last: Option<i64>,
 }
 
-/// A pipeline for replays: a key that is already in a `repeat: update` table stays, for it may be younger, unless it is forced.
+/// A pipeline for replays: a key that is already in a `repeat: update` table stays, for it may be
+/// younger, unless it is forced.
 pub fn for_replay(pipeline: &Pipeline, force: bool) -> Pipeline {
     let mut pipeline = pipeline.clone();
-    for table in pipeline.tables.iter_mut().filter(|table| !force && table.repeat == Repeat::Update) {
+    for table in pipeline.tables.iter_mut().filter(|table| !force && table.repeat == Repeat::Update)
+    {
         table.repeat = Repeat::Keep;
     }
     pipeline
 }
 
-/// Replays open rejects of one partition. After [`Failure::Lost`] nobody knows whether it happened: the rejects' status tells, and the same again is safe.
+/// Replays open rejects of one partition. After [`Failure::Lost`] nobody knows whether it happened:
+/// the rejects' status tells, and the same again is safe.
 pub async fn replay(
     on: &mut Connection,
 
@@ -72,8 +76,16 @@ pub async fn replay(
             Err((Failure::Lost(reason), _)) => return Err(Failure::Lost(reason)),
             Err((failure, batch)) => {
                 on.within(on.client.batch_execute("ROLLBACK")).await?;
-                let (Failure::Poison(_), Some(batch)) = (&failure, batch) else { return Err(failure) };
-                let search = Search { on, target, counters: stages.rollups(), doubt: Doubt::Rejects, neighbours: &|| None };
+                let (Failure::Poison(_), Some(batch)) = (&failure, batch) else {
+                    return Err(failure);
+                };
+                let search = Search {
+                    on,
+                    target,
+                    counters: stages.rollups(),
+                    doubt: Doubt::Rejects,
+                    neighbours: &|| None,
+                };
                 let found = search.find(&batch).await?;
                 if found.is_empty() {
                     return Err(failure);
@@ -99,7 +111,11 @@ async fn attempt(
     position::registered(on, target, partition).await.map_err(early)?;
     let rows = read_open(on, target, partition, choice).await.map_err(early)?;
     let whole: Vec<&Row> = rows.iter().filter(|row| !row.get::<_, bool>(5)).collect();
-    let mut replayed = Replayed { cut: rows.len() - whole.len(), last: rows.last().map(|row| row.get(0)), ..Replayed::default() };
+    let mut replayed = Replayed {
+        cut: rows.len() - whole.len(),
+        last: rows.last().map(|row| row.get(0)),
+        ..Replayed::default()
+    };
     if whole.is_empty() {
         on.within(on.client.batch_execute("ROLLBACK")).await.map_err(early)?;
         return Ok(replayed);
@@ -110,20 +126,31 @@ async fn attempt(
         batch.push(place, row.get(2), row.get(3), row.get(4));
         ids.push(row.get::<_, i64>(0));
     }
-    let (mut prepared, _) = tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
+    let (mut prepared, _) =
+        tokio::task::block_in_place(|| stages.prepare(batch, Vec::new(), verdicts));
     if !prepared.calls.is_empty() {
         let progress = Progress::default();
-        let calls = tokio::time::timeout(CALLS_WITHIN, deliverer.deliver(target, &prepared, &progress));
+        let calls =
+            tokio::time::timeout(CALLS_WITHIN, deliverer.deliver(target, &prepared, &progress));
         let unanswered = |_| {
-            let reasons: Vec<String> =
-                progress.condition().deliveries.into_iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
-            early(Failure::Pause(format!("calls are not answered, so nothing is replayed: {}", reasons.join("; "))))
+            let reasons: Vec<String> = progress
+                .condition()
+                .deliveries
+                .into_iter()
+                .map(|(name, reason)| format!("{name}: {reason}"))
+                .collect();
+            early(Failure::Pause(format!(
+                "calls are not answered, so nothing is replayed: {}",
+                reasons.join("; ")
+            )))
         };
         let refused = calls.await.map_err(unanswered)?;
         if !refused.is_empty() {
             let mut verdicts = verdicts.clone();
             verdicts.rejects.extend(refused);
-            (prepared, _) = tokio::task::block_in_place(|| stages.prepare(prepared.batch, Vec::new(), &verdicts));
+            (prepared, _) = tokio::task::block_in_place(|| {
+                stages.prepare(prepared.batch, Vec::new(), &verdicts)
+            });
         }
     }
     let outcomes = match write_all(on, target, stages, &prepared, &ids).await {
@@ -141,7 +168,13 @@ async fn attempt(
     Ok(replayed)
 }
 
-async fn write_all(on: &Connection, target: &Target, stages: &Stages, batch: &Prepared, ids: &[i64]) -> Result<Vec<Outcome>, Failure> {
+async fn write_all(
+    on: &Connection,
+    target: &Target,
+    stages: &Stages,
+    batch: &Prepared,
+    ids: &[i64],
+) -> Result<Vec<Outcome>, Failure> {
     let stored = rows::write(on, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
     let outcomes = batch.outcomes_of(&stored);
     rollups::write(on, target, stages.rollups(), batch, &stored).await?;
@@ -152,10 +185,12 @@ async fn write_all(on: &Connection, target: &Target, stages: &Stages, batch: &Pr
     Ok(outcomes)
 }
 
-/// The position's row first: `next` stays, but nobody else may load, rewind or replay the partition meanwhile.
+/// The position's row first: `next` stays, but nobody else may load, rewind or replay the partition
+/// meanwhile.
 fn lock_statements(target: &Target, partition: i32) -> String {
     format!(
-        "{} UPDATE duto.position SET updated_at = clock_timestamp() WHERE pipeline = {} AND topic = {} AND partition = {partition};",
+        "{} UPDATE duto.position SET updated_at = clock_timestamp() WHERE pipeline = {} AND topic \
+            = {} AND partition = {partition};",
         target.begin,
         literal(&target.pipeline),
         literal(&target.topic),
@@ -163,11 +198,28 @@ fn lock_statements(target: &Target, partition: i32) -> String {
 }
 
 /// The open rejects, locked: they are listed only now that nobody else can resolve them.
-async fn read_open(on: &Connection, target: &Target, partition: i32, choice: &Choice) -> Result<Vec<Row>, Failure> {
+async fn read_open(
+    on: &Connection,
+    target: &Target,
+    partition: i32,
+    choice: &Choice,
+) -> Result<Vec<Row>, Failure> {
     let statement = r#"SELECT id, "offset", key, payload, headers, payload_bytes IS NOT NULL FROM duto.reject
          WHERE pipeline = $1 AND cluster_id = $2 AND topic = $3 AND topic_id = $4 AND partition = $5 AND status = 'open'
            AND id > $6 AND (cardinality($7::bigint[]) = 0 OR id = ANY($7)) ORDER BY id LIMIT $8 FOR UPDATE"#;
     let Target { pipeline, cluster_id, topic, topic_id, .. } = target;
-    on.within(on.client.query(statement, &[pipeline, cluster_id, topic, topic_id, &partition, &choice.after, &choice.ids, &choice.limit]))
-        .await
+    on.within(on.client.query(
+        statement,
+        &[
+            pipeline,
+            cluster_id,
+            topic,
+            topic_id,
+            &partition,
+            &choice.after,
+            &choice.ids,
+            &choice.limit,
+        ],
+    ))
+    .await
 }

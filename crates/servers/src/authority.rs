@@ -72,7 +72,8 @@ impl Signed {
     /// Puts both into a folder, the key for its owner alone; answers where they are.
     pub fn write(&self, folder: &Path, name: &str) -> Result<(PathBuf, PathBuf)> {
         use std::os::unix::fs::PermissionsExt;
-        let (certificate, key) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+        let (certificate, key) =
+            (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
         std::fs::write(&certificate, &self.certificate).context("writing a certificate")?;
         std::fs::write(&key, &self.key).context("writing a key")?;
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600))?;
@@ -90,7 +91,8 @@ fn begin(name: &str, key: &PKey<Private>, (from, until): (i64, i64)) -> Result<X
     let subject = builder_name(name)?;
     builder.set_subject_name(&subject)?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs() as i64;
-    let (not_before, not_after) = (Asn1Time::from_unix(now + from * DAY_S)?, Asn1Time::from_unix(now + until * DAY_S)?);
+    let (not_before, not_after) =
+        (Asn1Time::from_unix(now + from * DAY_S)?, Asn1Time::from_unix(now + until * DAY_S)?);
     builder.set_not_before(&not_before)?;
     builder.set_not_after(&not_after)?;
     builder.set_pubkey(key)?;

@@ -12,15 +12,17 @@ struct Request {
     answer: Sender<io::Result<Child>>,
 }
 
-/// The thread that starts every bound child. Linux sends the death signal when the *thread* that forked ends, not the process:
-/// a child started by a test's or a blocking pool's thread would die with that thread.
+/// The thread that starts every bound child. Linux sends the death signal when the *thread* that
+/// forked ends, not the process: a child started by a test's or a blocking pool's thread would die
+/// with that thread.
 static SPAWNER: LazyLock<Mutex<Sender<Request>>> = LazyLock::new(|| {
     let (requests, incoming) = channel::<Request>();
     std::thread::Builder::new()
         .name("spawner".into())
         .spawn(move || {
             for Request { mut command, answer } in incoming {
-                // A requester that is gone has nobody to hand the child to; the send cannot fail otherwise.
+                // A requester that is gone has nobody to hand the child to; the send cannot fail
+                // otherwise.
                 if let Err(unsent) = answer.send(command.spawn())
                     && let Ok(mut child) = unsent.0
                 {
@@ -33,16 +35,17 @@ static SPAWNER: LazyLock<Mutex<Sender<Request>>> = LazyLock::new(|| {
     Mutex::new(requests)
 });
 
-/// Starts the command in a process group of its own (a Ctrl-C at the terminal is this process's affair, and the server must outlast
-/// the work that is being finished) and has the kernel send it `death_signal` when this process ends. On systems other than Linux
-/// only the owner's `Drop` ends it.
+/// Starts the command in a process group of its own (a Ctrl-C at the terminal is this process's
+/// affair, and the server must outlast the work that is being finished) and has the kernel send it
+/// `death_signal` when this process ends. On systems other than Linux only the owner's `Drop` ends
+/// it.
 pub fn spawn_bound(mut command: Command, death_signal: libc::c_int) -> io::Result<Child> {
     command.process_group(0);
     #[cfg(target_os = "linux")]
     {
         let parent_pid = std::process::id();
-        // SAFETY: prctl and getppid are async-signal-safe and allocate nothing. The closure runs after setuid, which would clear
-        // the death signal.
+        // SAFETY: prctl and getppid are async-signal-safe and allocate nothing. The closure runs
+        // after setuid, which would clear the death signal.
         unsafe {
             command.pre_exec(move || {
                 if libc::prctl(libc::PR_SET_PDEATHSIG, death_signal as libc::c_ulong) != 0 {
@@ -61,7 +64,11 @@ pub fn spawn_bound(mut command: Command, death_signal: libc::c_int) -> io::Resul
 
     let (answer, spawned) = channel();
     let gone = || io::Error::other("the spawner thread is gone");
-    SPAWNER.lock().unwrap_or_else(PoisonError::into_inner).send(Request { command, answer }).map_err(|_| gone())?;
+    SPAWNER
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .send(Request { command, answer })
+        .map_err(|_| gone())?;
     spawned.recv().map_err(|_| gone())?
 }
 
@@ -98,7 +105,8 @@ mod tests {
 
     #[test]
     fn a_child_outlives_the_thread_that_asked_for_it() {
-        let mut child = std::thread::spawn(|| spawn_bound(sleeper(), libc::SIGKILL)).join().unwrap().unwrap();
+        let mut child =
+            std::thread::spawn(|| spawn_bound(sleeper(), libc::SIGKILL)).join().unwrap().unwrap();
         std::thread::sleep(Duration::from_millis(50));
         assert!(child.try_wait().unwrap().is_none(), "the child died with the asking thread");
         signal(&child, libc::SIGTERM).unwrap();
@@ -107,7 +115,10 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_an_error() {
-        assert_eq!(spawn_bound(Command::new("no-such-program-here"), libc::SIGKILL).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            spawn_bound(Command::new("no-such-program-here"), libc::SIGKILL).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 
     #[test]

@@ -6,15 +6,17 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 
-/// Below Linux's ephemeral ports (32768 and up): an outgoing connection of anybody cannot take the port between two starts of a server.
+/// Below Linux's ephemeral ports (32768 and up): an outgoing connection of anybody cannot take the
+/// port between two starts of a server.
 const FIRST_PORT: u16 = 20_000;
 const LAST_PORT: u16 = 32_000;
 
-/// Ports already handed out by this process: two servers that start at once must not get the same one.
+/// Ports already handed out by this process: two servers that start at once must not get the same
+/// one.
 static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Default::default);
 
-/// A TCP port on which nobody listens now, never given twice by this process. Another process may still take it first: a server
-/// whose port is not prescribed tries again with another one.
+/// A TCP port on which nobody listens now, never given twice by this process. Another process may
+/// still take it first: a server whose port is not prescribed tries again with another one.
 pub fn free_port() -> Result<u16> {
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let count = LAST_PORT - FIRST_PORT;
@@ -32,7 +34,8 @@ pub fn free_port() -> Result<u16> {
 
 /// Whether a server could bind the port on 127.0.0.1 and on all addresses.
 fn is_free(port: u16) -> bool {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! The servers that the demo, the tests and the bench start for themselves, and a proxy that makes faults between them and duto.
+//! The servers that the demo, the tests and the bench start for themselves, and a proxy that makes
+//! faults between them and duto.
 //!
-//! Everything here is private to the process that starts it: free ports, folders of its own, and no server outlives the process.
+//! Everything here is private to the process that starts it: free ports, folders of its own, and no
+//! server outlives the process.
 
 mod authority; // certificates that nobody else believes
 mod bound_child; // a child process that ends with this one

@@ -8,15 +8,16 @@ use anyhow::{Context, Result};
 
 const PREFIX: &str = "duto-scratch-";
 
-/// A folder below the system's temp directory that goes away with this value. Those of processes that ended without cleaning up go
-/// away when the next one is made.
+/// A folder below the system's temp directory that goes away with this value. Those of processes
+/// that ended without cleaning up go away when the next one is made.
 #[derive(Debug)]
 pub struct ScratchFolder {
     path: PathBuf,
 }
 
 impl ScratchFolder {
-    /// Makes an empty folder. `purpose` is part of its name, for whoever looks at the temp directory.
+    /// Makes an empty folder. `purpose` is part of its name, for whoever looks at the temp
+    /// directory.
     pub fn create(purpose: &str) -> Result<ScratchFolder> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = std::env::temp_dir();
@@ -25,7 +26,8 @@ impl ScratchFolder {
         let path = parent.join(format!("{PREFIX}{}-{number}-{purpose}", std::process::id()));
         // A folder of that name is left from an earlier process with the same id.
         let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        fs::create_dir(&path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
         Ok(ScratchFolder { path })
     }
 
@@ -41,13 +43,19 @@ impl Drop for ScratchFolder {
     }
 }
 
-/// Removes scratch folders whose process is gone. Failures do not matter: the folder may be another user's.
+/// Removes scratch folders whose process is gone. Failures do not matter: the folder may be another
+/// user's.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let maker = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|rest| rest.split('-').next());
-        let Some(pid) = maker.and_then(|digits| digits.parse::<libc::pid_t>().ok()) else { continue };
+        let maker = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(PREFIX))
+            .and_then(|rest| rest.split('-').next());
+        let Some(pid) = maker.and_then(|digits| digits.parse::<libc::pid_t>().ok()) else {
+            continue;
+        };
         if pid > 0 && !is_running(pid) {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -56,7 +64,10 @@ fn remove_abandoned(parent: &Path) {
 
 fn is_running(pid: libc::pid_t) -> bool {
     // SAFETY: signal 0 only asks.
-    unsafe { libc::kill(pid, 0) == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM) }
+    unsafe {
+        libc::kill(pid, 0) == 0
+            || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! The servers that a whole test run shares. `duto-test-servers` starts them once and names them in the environment; a test process
-//! that finds nothing there starts its own. Nothing is ever skipped for want of a server.
+//! The servers that a whole test run shares. `duto-test-servers` starts them once and names them in
+//! the environment; a test process that finds nothing there starts its own. Nothing is ever skipped
+//! for want of a server.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -15,19 +16,22 @@ pub const KAFKA_VARIABLE: &str = "DUTO_TEST_KAFKA";
 /// The URL of the shared PostgreSQL, as its superuser, with the database `postgres`.
 pub const POSTGRES_VARIABLE: &str = "DUTO_TEST_POSTGRES";
 
-/// The shared broker. Topics and groups need names of their own, see [`unique_name`]. A test that kills its broker starts a
-/// [`Kafka`] of its own.
+/// The shared broker. Topics and groups need names of their own, see [`unique_name`]. A test that
+/// kills its broker starts a [`Kafka`] of its own.
 pub fn kafka_bootstrap_servers() -> Result<String> {
     static OWN: OnceLock<Result<(Kafka, ScratchFolder), String>> = OnceLock::new();
     if let Some(servers) = variable(KAFKA_VARIABLE) {
         return Ok(servers);
     }
-    // A static is never dropped: the kernel ends the broker with this process, and a later one removes the folder.
+    // A static is never dropped: the kernel ends the broker with this process, and a later one
+    // removes the folder.
     let own = OWN.get_or_init(|| {
         let folder = ScratchFolder::create("kafka").map_err(|problem| format!("{problem:#}"))?;
         Ok((Kafka::start(folder.path()).map_err(|problem| format!("{problem:#}"))?, folder))
     });
-    own.as_ref().map(|(kafka, _)| kafka.bootstrap_servers()).map_err(|problem| anyhow::anyhow!("{problem}"))
+    own.as_ref()
+        .map(|(kafka, _)| kafka.bootstrap_servers())
+        .map_err(|problem| anyhow::anyhow!("{problem}"))
 }
 
 /// The shared PostgreSQL, as its superuser, with the database `postgres`.
@@ -41,12 +45,17 @@ pub fn postgres_url() -> Result<String> {
         let postgres = start_postgres(folder.path()).map_err(|problem| format!("{problem:#}"))?;
         Ok((postgres, folder))
     });
-    own.as_ref().map(|(postgres, _)| postgres.url("postgres")).map_err(|problem| anyhow::anyhow!("{problem}"))
+    own.as_ref()
+        .map(|(postgres, _)| postgres.url("postgres"))
+        .map_err(|problem| anyhow::anyhow!("{problem}"))
 }
 
 /// The server that a test run shares: nothing synced, room for many connections.
 pub fn start_postgres(folder: &Path) -> Result<Postgres> {
-    Postgres::start(&folder.join("cluster"), PostgresSettings { max_connections: 400, ..PostgresSettings::for_tests() })
+    Postgres::start(
+        &folder.join("cluster"),
+        PostgresSettings { max_connections: 400, ..PostgresSettings::for_tests() },
+    )
 }
 
 /// An empty database of the shared PostgreSQL, dropped with this value.
@@ -58,8 +67,12 @@ pub struct TestDatabase {
 
 impl TestDatabase {
     pub fn create(purpose: &str) -> Result<TestDatabase> {
-        let database = TestDatabase { server_url: postgres_url()?, name: unique_name(purpose).replace('-', "_") };
-        postgres::create_database(&database.server_url, &database.name).context("cannot make a database for a test")?;
+        let database = TestDatabase {
+            server_url: postgres_url()?,
+            name: unique_name(purpose).replace('-', "_"),
+        };
+        postgres::create_database(&database.server_url, &database.name)
+            .context("cannot make a database for a test")?;
         Ok(database)
     }
 
@@ -79,7 +92,8 @@ impl Drop for TestDatabase {
     }
 }
 
-/// `purpose` with a suffix that no other call, test or process gets: for topics, groups and databases.
+/// `purpose` with a suffix that no other call, test or process gets: for topics, groups and
+/// databases.
 pub fn unique_name(purpose: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

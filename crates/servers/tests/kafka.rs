@@ -20,7 +20,11 @@ fn a_broker_through_its_life() {
 
     let proxy = Proxy::start_on(proxy_port, kafka.behind_proxy(), Protocol::Opaque).unwrap();
     assert_eq!(create_topic(proxy.address(), "kept").unwrap(), TOPIC_ALREADY_EXISTS);
-    assert_eq!(advertised_port(proxy.address()).unwrap(), proxy_port, "who comes through the proxy is told to stay");
+    assert_eq!(
+        advertised_port(proxy.address()).unwrap(),
+        proxy_port,
+        "who comes through the proxy is told to stay"
+    );
     assert_eq!(advertised_port(kafka.address()).unwrap(), kafka.address().port());
 
     kafka.pause().unwrap();
@@ -61,7 +65,8 @@ fn create_topic(broker: SocketAddr, name: &str) -> std::io::Result<i16> {
 /// The port under which the broker says that it can be reached (Metadata, version 4).
 fn advertised_port(broker: SocketAddr) -> std::io::Result<u16> {
     let answer = ask(broker, METADATA, 4, &[0; 5])?;
-    // Throttle time, number of brokers, node id, the host's length and the host stand before the port.
+    // Throttle time, number of brokers, node id, the host's length and the host stand before the
+    // port.
     let host_bytes = u16::from_be_bytes(answer[12..14].try_into().unwrap()) as usize;
     let port_at = 14 + host_bytes;
     Ok(i32::from_be_bytes(answer[port_at..port_at + 4].try_into().unwrap()) as u16)

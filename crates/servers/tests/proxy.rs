@@ -24,7 +24,9 @@ impl Bench {
     async fn start(purpose: &str) -> Bench {
         let database = TestDatabase::create(purpose).unwrap();
         let config: tokio_postgres::Config = database.url().parse().unwrap();
-        let proxy = Proxy::start(([127, 0, 0, 1], config.get_ports()[0]).into(), Protocol::Postgres).unwrap();
+        let proxy =
+            Proxy::start(([127, 0, 0, 1], config.get_ports()[0]).into(), Protocol::Postgres)
+                .unwrap();
         let handle = proxy.handle();
         let bench = Bench { database, proxy, handle };
         bench.straight().await.batch_execute("CREATE TABLE kept (id int)").await.unwrap();
@@ -38,7 +40,8 @@ impl Bench {
     async fn through(&self) -> Result<Client, tokio_postgres::Error> {
         let url = self.database.url();
         let (before, after) = url.rsplit_once(':').unwrap();
-        connect(&format!("{before}:{}/{}", self.proxy.port(), after.split_once('/').unwrap().1)).await
+        connect(&format!("{before}:{}/{}", self.proxy.port(), after.split_once('/').unwrap().1))
+            .await
     }
 
     async fn kept_rows(&self) -> i64 {
@@ -79,7 +82,10 @@ async fn a_trap_at_the_commit_and_one_at_its_answer_differ_in_what_is_stored() {
     client.batch_execute(INSERT).await.unwrap();
     client.batch_execute("COMMIT").await.expect("every trap has sprung");
     let counters = bench.handle.counters();
-    assert_eq!((counters.sprung_traps, counters.reset_connections, counters.accepted_connections), (4, 4, 5));
+    assert_eq!(
+        (counters.sprung_traps, counters.reset_connections, counters.accepted_connections),
+        (4, 4, 5)
+    );
 }
 
 #[tokio::test]
@@ -91,7 +97,14 @@ async fn traps_work_in_single_bytes_too() {
     client.batch_execute(INSERT).await.unwrap();
     assert!(client.batch_execute("COMMIT").await.is_err());
     assert_eq!(bench.kept_rows().await, 1);
-    let text: String = bench.through().await.unwrap().query_one("SELECT repeat('x', 20000)", &[]).await.unwrap().get(0);
+    let text: String = bench
+        .through()
+        .await
+        .unwrap()
+        .query_one("SELECT repeat('x', 20000)", &[])
+        .await
+        .unwrap()
+        .get(0);
     assert_eq!(text.len(), 20_000);
 }
 
@@ -99,7 +112,8 @@ async fn traps_work_in_single_bytes_too() {
 async fn a_trap_at_an_execution_and_one_at_its_answer_differ_in_what_is_stored() {
     let bench = Bench::start("execution").await;
     let part = || "into KEPT".to_owned();
-    for (point, rows_after) in [(Point::Execution(part()), 0), (Point::ExecutionAnswer(part()), 1)] {
+    for (point, rows_after) in [(Point::Execution(part()), 0), (Point::ExecutionAnswer(part()), 1)]
+    {
         let client = bench.through().await.unwrap();
         let insert = client.prepare("INSERT INTO kept VALUES (1)").await.unwrap();
         bench.trap(point.clone(), Action::Reset, 1);
@@ -152,10 +166,15 @@ async fn copy_rows(client: &Client, rows: usize) -> Result<u64, tokio_postgres::
 async fn one_way_silence_withholds_the_answer_not_the_work() {
     let bench = Bench::start("silence").await;
     let client = bench.through().await.unwrap();
-    for (direction, rows_while_silent, rows_after) in [(Direction::ToClient, 1, 1), (Direction::ToServer, 1, 2)] {
+    for (direction, rows_while_silent, rows_after) in
+        [(Direction::ToClient, 1, 1), (Direction::ToServer, 1, 2)]
+    {
         bench.handle.silence(direction, true);
         let mut insert = Box::pin(client.batch_execute("INSERT INTO kept VALUES (1)"));
-        assert!(tokio::time::timeout(SHORT, &mut insert).await.is_err(), "{direction:?} is not silent");
+        assert!(
+            tokio::time::timeout(SHORT, &mut insert).await.is_err(),
+            "{direction:?} is not silent"
+        );
         assert_eq!(bench.kept_rows().await, rows_while_silent, "{direction:?}");
         bench.handle.silence(direction, false);
         tokio::time::timeout(LONG, insert).await.expect("no longer silent").unwrap();
@@ -203,7 +222,13 @@ async fn resets_delays_and_refusals() {
 
     bench.handle.reset_all();
     assert!(client.batch_execute("SELECT 1").await.is_err());
-    bench.through().await.unwrap().batch_execute("SELECT 1").await.expect("only those that were open");
+    bench
+        .through()
+        .await
+        .unwrap()
+        .batch_execute("SELECT 1")
+        .await
+        .expect("only those that were open");
     let counters = bench.handle.counters();
     assert_eq!((counters.refused_connections, counters.accepted_connections), (1, 3));
 }
@@ -240,7 +265,10 @@ fn opaque_bytes_and_half_closes_pass() {
     assert!(received == sent, "{} bytes came back", received.len());
     echo.join().unwrap();
     let counters = proxy.handle().counters();
-    assert_eq!((counters.to_server_bytes, counters.to_client_bytes, counters.reset_connections), (3_000_000, 3_000_000, 0));
+    assert_eq!(
+        (counters.to_server_bytes, counters.to_client_bytes, counters.reset_connections),
+        (3_000_000, 3_000_000, 0)
+    );
 }
 
 #[test]

@@ -8,7 +8,10 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 fn run(script: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_duto-test-servers")).args(["--", "sh", "-c", script]).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_duto-test-servers"))
+        .args(["--", "sh", "-c", script])
+        .output()
+        .unwrap()
 }
 
 /// The two addresses that the script printed.

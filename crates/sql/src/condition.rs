@@ -31,14 +31,19 @@ impl Condition {
         self.0.uses(place)
     }
 
-    /// The condition of every row; `clock_micros` is what now() answers, in microseconds since 1970 UTC.
+    /// The condition of every row; `clock_micros` is what now() answers, in microseconds since 1970
+    /// UTC.
     pub fn run(&self, records: &RecordBatch, clock_micros: i64) -> ConditionOutput {
         let output = self.0.run(records, clock_micros);
         let Some(column) = output.columns.first().and_then(|column| column.as_boolean_opt()) else {
             // A condition that is NULL whatever the record passes none.
-            return ConditionOutput { passed: BooleanArray::from(vec![false; records.num_rows()]), failed: output.failed };
+            return ConditionOutput {
+                passed: BooleanArray::from(vec![false; records.num_rows()]),
+                failed: output.failed,
+            };
         };
-        let column = if column.null_count() > 0 { prep_null_mask_filter(column) } else { column.clone() };
+        let column =
+            if column.null_count() > 0 { prep_null_mask_filter(column) } else { column.clone() };
         if output.failed.is_empty() {
             return ConditionOutput { passed: column, failed: output.failed };
         }

@@ -7,7 +7,8 @@ const PADDED_SCALE: i8 = 18;
 /// The digits that every i256 holds.
 const MAX_DIGITS: usize = 76;
 
-/// What stands in the text, rounded to so many places; None when it is no number or has too many digits for an i256.
+/// What stands in the text, rounded to so many places; None when it is no number or has too many
+/// digits for an i256.
 pub(crate) fn parse_decimal(text: &str, scale: i8) -> Option<i256> {
     let text = text.trim();
     let (negative, unsigned) = match text.as_bytes().first()? {
@@ -26,7 +27,8 @@ pub(crate) fn parse_decimal(text: &str, scale: i8) -> Option<i256> {
     }
     let digits = format!("{whole}{fraction}");
     let digits = digits.trim_start_matches('0');
-    let shift = i32::from(scale).checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let shift =
+        i32::from(scale).checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
     let magnitude = shift_digits(digits, shift)?;
     if negative { magnitude.checked_neg() } else { Some(magnitude) }
 }
@@ -52,7 +54,8 @@ fn shift_digits(digits: &str, shift: i32) -> Option<i256> {
     if round_up { kept.checked_add(i256::ONE) } else { Some(kept) }
 }
 
-/// The decimal as PostgreSQL prints it. What was held with more places than anybody wrote loses its trailing zeros.
+/// The decimal as PostgreSQL prints it. What was held with more places than anybody wrote loses its
+/// trailing zeros.
 pub(crate) fn format_decimal(digits: &str, scale: i8) -> String {
     let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
     let places = usize::try_from(scale).unwrap_or(0);
@@ -71,12 +74,15 @@ pub(crate) fn decimal_to_float(mut value: i256, mut scale: i8) -> f64 {
         scale -= 1;
     }
     match value.to_i128() {
-        Some(small) if small.unsigned_abs() < 1 << 53 && (0..=22).contains(&scale) => small as f64 / 10f64.powi(i32::from(scale)),
+        Some(small) if small.unsigned_abs() < 1 << 53 && (0..=22).contains(&scale) => {
+            small as f64 / 10f64.powi(i32::from(scale))
+        }
         _ => format!("{value}e-{scale}").parse().unwrap_or(f64::NAN),
     }
 }
 
-/// A float in so many significant digits, as PostgreSQL makes a NUMERIC of it: what it shows, not its binary tail.
+/// A float in so many significant digits, as PostgreSQL makes a NUMERIC of it: what it shows, not
+/// its binary tail.
 pub(crate) fn float_to_decimal(value: f64, significant_digits: usize, scale: i8) -> Option<i256> {
     if !value.is_finite() {
         return None;
@@ -92,10 +98,12 @@ pub(crate) fn format_float(value: f64, shortest_exponential: &str, exponent_from
     if value.is_infinite() {
         return if value > 0.0 { "Infinity".into() } else { "-Infinity".into() };
     }
-    let (mantissa, exponent) = shortest_exponential.split_once('e').unwrap_or((shortest_exponential, "0"));
+    let (mantissa, exponent) =
+        shortest_exponential.split_once('e').unwrap_or((shortest_exponential, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..exponent_from).contains(&exponent) {
-        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+        let (sign, mantissa) =
+            mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
         let digits = mantissa.replace('.', "");
         let whole = exponent + 1;
         return if whole <= 0 {
@@ -141,7 +149,13 @@ mod tests {
 
     #[test]
     fn decimals_print_as_in_postgresql() {
-        let cases = [("1235", 2, "12.35"), ("-5", 2, "-0.05"), ("0", 2, "0.00"), ("50000000000000000000", 18, "50"), ("7", 0, "7")];
+        let cases = [
+            ("1235", 2, "12.35"),
+            ("-5", 2, "-0.05"),
+            ("0", 2, "0.00"),
+            ("50000000000000000000", 18, "50"),
+            ("7", 0, "7"),
+        ];
         for (digits, scale, expected) in cases {
             assert_eq!(format_decimal(digits, scale), expected);
         }
@@ -167,9 +181,15 @@ mod tests {
 
     #[test]
     fn floats_and_decimals_meet_without_a_binary_tail() {
-        assert_eq!(float_to_decimal(0.1 + 0.2, 15, 18), Some(i256::from_i128(300_000_000_000_000_000)));
+        assert_eq!(
+            float_to_decimal(0.1 + 0.2, 15, 18),
+            Some(i256::from_i128(300_000_000_000_000_000))
+        );
         assert_eq!(float_to_decimal(f64::NAN, 15, 2), None);
         assert_eq!(decimal_to_float(i256::from_i128(1_100_000_000_000_000_000), 18), 1.1);
-        assert_eq!(decimal_to_float(i256::from_i128(12_345_678_901_234_567_890_123), 18), 12_345.678_901_234_567);
+        assert_eq!(
+            decimal_to_float(i256::from_i128(12_345_678_901_234_567_890_123), 18),
+            12_345.678_901_234_567
+        );
     }
 }

@@ -6,8 +6,9 @@ use sqlparser::ast::Expr;
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::parser::{Parser, ParserError};
 
-/// PostgreSQL's dialect in which `x -> ...` is a lambda. Its operators that end in another's sign are left out, so that `3*-1` is a
-/// product, and so are its geometric types, so that `path` and `point` are plain names.
+/// PostgreSQL's dialect in which `x -> ...` is a lambda. Its operators that end in another's sign
+/// are left out, so that `3*-1` is a product, and so are its geometric types, so that `path` and
+/// `point` are plain names.
 #[derive(Debug)]
 pub(crate) struct RecordDialect;
 

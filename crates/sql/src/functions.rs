@@ -1,4 +1,5 @@
-//! DataFusion's functions that answer as PostgreSQL's do. Whatever is not here, or among our own, is an unknown function.
+//! DataFusion's functions that answer as PostgreSQL's do. Whatever is not here, or among our own,
+//! is an unknown function.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -39,10 +40,21 @@ const TEXT: &[&str] = &[
     "upper",
 ];
 /// On DOUBLE PRECISION.
-const MATH: &[&str] =
-    &["acos", "asin", "atan", "atan2", "cbrt", "cos", "degrees", "exp", "ln", "log10", "pi", "power", "radians", "sin", "sqrt", "tan"];
+const MATH: &[&str] = &[
+    "acos", "asin", "atan", "atan2", "cbrt", "cos", "degrees", "exp", "ln", "log10", "pi", "power",
+    "radians", "sin", "sqrt", "tan",
+];
 /// Of any type.
-const OTHER: &[&str] = &["array_contains", "array_position", "array_to_string", "coalesce", "greatest", "least", "make_date", "nullif"];
+const OTHER: &[&str] = &[
+    "array_contains",
+    "array_position",
+    "array_to_string",
+    "coalesce",
+    "greatest",
+    "least",
+    "make_date",
+    "nullif",
+];
 /// Other names by which PostgreSQL knows them.
 const SYNONYMS: &[(&str, &str)] = &[
     ("char_length", "character_length"),
@@ -124,16 +136,22 @@ pub(crate) enum Arguments {
 }
 
 static FUNCTIONS: LazyLock<HashMap<&'static str, Arc<ScalarUDF>>> = LazyLock::new(|| {
-    let all = datafusion_functions::all_default_functions().into_iter().chain(datafusion_functions_nested::all_default_nested_functions());
+    let all = datafusion_functions::all_default_functions()
+        .into_iter()
+        .chain(datafusion_functions_nested::all_default_nested_functions());
     let by_name: HashMap<String, Arc<ScalarUDF>> = all
         .flat_map(|function| {
-            let names: Vec<_> =
-                std::iter::once(function.name()).chain(function.aliases().iter().map(String::as_str)).map(str::to_owned).collect();
+            let names: Vec<_> = std::iter::once(function.name())
+                .chain(function.aliases().iter().map(String::as_str))
+                .map(str::to_owned)
+                .collect();
             names.into_iter().map(move |name| (name, Arc::clone(&function)))
         })
         .collect();
     let wanted = TEXT.iter().chain(MATH).chain(OTHER);
-    wanted.filter_map(|name| by_name.get(*name).map(|function| (*name, Arc::clone(function)))).collect()
+    wanted
+        .filter_map(|name| by_name.get(*name).map(|function| (*name, Arc::clone(function))))
+        .collect()
 });
 
 /// The function of that name, and how it wants its arguments.
@@ -156,7 +174,11 @@ pub(crate) fn is_aggregate(name: &str) -> bool {
 
 /// Every name that can be called, in no order.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.keys().copied().chain(SYNONYMS.iter().map(|(synonym, _)| *synonym)).chain(OURS.iter().copied())
+    FUNCTIONS
+        .keys()
+        .copied()
+        .chain(SYNONYMS.iter().map(|(synonym, _)| *synonym))
+        .chain(OURS.iter().copied())
 }
 
 #[cfg(test)]
@@ -165,7 +187,8 @@ mod tests {
 
     #[test]
     fn every_listed_function_is_there() {
-        let missing: Vec<_> = TEXT.iter().chain(MATH).chain(OTHER).filter(|name| find(name).is_none()).collect();
+        let missing: Vec<_> =
+            TEXT.iter().chain(MATH).chain(OTHER).filter(|name| find(name).is_none()).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -1,5 +1,6 @@
-//! Evaluating in halves. A batch either works as a whole or holds rows that fail; those are found by trying again in halves, so that
-//! each costs a number of evaluations that grows with the logarithm of the batch.
+//! Evaluating in halves. A batch either works as a whole or holds rows that fail; those are found
+//! by trying again in halves, so that each costs a number of evaluations that grows with the
+//! logarithm of the batch.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +13,12 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The results for the ranges of rows that work, in order, and the rows that do not. A panic is a failure like any other.
-pub fn run_in_halves<T>(rows: usize, run: impl Fn(Range<usize>) -> Result<T, Failure>) -> (Vec<T>, Vec<(u32, Failure)>) {
+/// The results for the ranges of rows that work, in order, and the rows that do not. A panic is a
+/// failure like any other.
+pub fn run_in_halves<T>(
+    rows: usize,
+    run: impl Fn(Range<usize>) -> Result<T, Failure>,
+) -> (Vec<T>, Vec<(u32, Failure)>) {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     if rows == 0 {
         // An empty batch still has types to answer.
@@ -35,10 +40,19 @@ pub fn run_in_halves<T>(rows: usize, run: impl Fn(Range<usize>) -> Result<T, Fai
     (done, failed)
 }
 
-fn guarded<T>(range: Range<usize>, run: &impl Fn(Range<usize>) -> Result<T, Failure>) -> Result<T, Failure> {
+fn guarded<T>(
+    range: Range<usize>,
+    run: &impl Fn(Range<usize>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(|| run(range))).unwrap_or_else(|panic| {
-        let told = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(Failure { name: String::new(), message: format!("the expression broke off: {}", told.unwrap_or("a panic")) })
+        let told = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(Failure {
+            name: String::new(),
+            message: format!("the expression broke off: {}", told.unwrap_or("a panic")),
+        })
     })
 }
 
@@ -47,7 +61,10 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    fn failing_at<'a>(bad: &'a [usize], calls: &'a Cell<u32>) -> impl Fn(Range<usize>) -> Result<usize, Failure> + 'a {
+    fn failing_at<'a>(
+        bad: &'a [usize],
+        calls: &'a Cell<u32>,
+    ) -> impl Fn(Range<usize>) -> Result<usize, Failure> + 'a {
         move |range| {
             calls.set(calls.get() + 1);
             match bad.iter().find(|row| range.contains(row)) {
@@ -78,6 +95,15 @@ mod tests {
     fn a_panic_is_a_failed_row() {
         let calls = Cell::new(0);
         let (_, failed) = run_in_halves(16, failing_at(&[7], &calls));
-        assert_eq!(failed, [(7, Failure { name: String::new(), message: "the expression broke off: row seven".into() })]);
+        assert_eq!(
+            failed,
+            [(
+                7,
+                Failure {
+                    name: String::new(),
+                    message: "the expression broke off: row seven".into()
+                }
+            )]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Values as JSON, in the forms that most clients read: exact numbers, ISO 8601 for moments, `\x...` for bytes as PostgreSQL has it.
+//! Values as JSON, in the forms that most clients read: exact numbers, ISO 8601 for moments,
+//! `\x...` for bytes as PostgreSQL has it.
 
 use std::sync::Arc;
 
@@ -43,18 +44,33 @@ impl Writer {
             DataType::LargeUtf8 => Self::Json(values.as_string::<i64>().clone()),
             DataType::Struct(fields) => {
                 let columns = values.as_struct().columns();
-                let keys = fields.iter().zip(columns).map(|(field, column)| Ok((format!("{}:", quoted(field.name())), Self::of(column)?)));
+                let keys = fields.iter().zip(columns).map(|(field, column)| {
+                    Ok((format!("{}:", quoted(field.name())), Self::of(column)?))
+                });
                 Self::Object(Arc::clone(values), keys.collect::<Result<_, String>>()?)
             }
-            DataType::List(_) => Self::List(Arc::clone(values), Box::new(Self::of(values.as_list::<i32>().values())?)),
+            DataType::List(_) => Self::List(
+                Arc::clone(values),
+                Box::new(Self::of(values.as_list::<i32>().values())?),
+            ),
             DataType::Timestamp(_, zone) => {
                 let micros = arrow_cast(values, &timestamp()).map_err(|error| error.to_string())?;
-                let print = |micros| format_iso(micros, zone.is_some()).ok_or_else(|| "timestamp out of range".to_owned());
-                let texts = micros.as_primitive::<TimestampMicrosecondType>().iter().map(|micros| micros.map(print).transpose());
+                let print = |micros| {
+                    format_iso(micros, zone.is_some())
+                        .ok_or_else(|| "timestamp out of range".to_owned())
+                };
+                let texts = micros
+                    .as_primitive::<TimestampMicrosecondType>()
+                    .iter()
+                    .map(|micros| micros.map(print).transpose());
                 Self::Quoted(texts.collect::<Result<_, String>>()?)
             }
-            number if number.is_numeric() || number == &DataType::Boolean => Self::Plain(texts(values)?),
-            DataType::Utf8 | DataType::Utf8View | DataType::Date32 | DataType::Binary => Self::Quoted(texts(values)?),
+            number if number.is_numeric() || number == &DataType::Boolean => {
+                Self::Plain(texts(values)?)
+            }
+            DataType::Utf8 | DataType::Utf8View | DataType::Date32 | DataType::Binary => {
+                Self::Quoted(texts(values)?)
+            }
             other => return Err(format!("{} has no form in JSON", type_name(other))),
         })
     }
@@ -102,7 +118,9 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float64Array, ListArray, NullArray, StructArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        Decimal128Array, Float64Array, ListArray, NullArray, StructArray, TimestampMicrosecondArray,
+    };
     use arrow::datatypes::{Field, Int32Type};
 
     use super::*;
@@ -114,12 +132,20 @@ mod tests {
 
     #[test]
     fn scalars_have_the_form_of_their_type() {
-        let price = Decimal128Array::from(vec![10_000, -5]).with_precision_and_scale(12, 2).expect("a decimal");
+        let price = Decimal128Array::from(vec![10_000, -5])
+            .with_precision_and_scale(12, 2)
+            .expect("a decimal");
         assert_eq!(written(Arc::new(price)), ["100.00", "-0.05"]);
         assert_eq!(written(Arc::new(Float64Array::from(vec![1.5, f64::NAN]))), ["1.5", "\"NaN\""]);
-        assert_eq!(written(Arc::new(StringArray::from(vec![Some("a \"b\"\n\u{1}é"), None]))), ["\"a \\\"b\\\"\\n\\u0001é\"", "NULL"]);
+        assert_eq!(
+            written(Arc::new(StringArray::from(vec![Some("a \"b\"\n\u{1}é"), None]))),
+            ["\"a \\\"b\\\"\\n\\u0001é\"", "NULL"]
+        );
         let at = TimestampMicrosecondArray::from(vec![1_716_199_200_500_000]);
-        assert_eq!(written(Arc::new(at.clone().with_timezone("UTC"))), ["\"2024-05-20T10:00:00.5Z\""]);
+        assert_eq!(
+            written(Arc::new(at.clone().with_timezone("UTC"))),
+            ["\"2024-05-20T10:00:00.5Z\""]
+        );
         assert_eq!(written(Arc::new(at)), ["\"2024-05-20T10:00:00.5\""]);
         assert_eq!(written(Arc::new(LargeStringArray::from(vec!["{\"a\": 1}"]))), ["{\"a\": 1}"]);
         assert_eq!(written(Arc::new(NullArray::new(1))), ["NULL"]);
@@ -127,10 +153,23 @@ mod tests {
 
     #[test]
     fn objects_and_lists_nest() {
-        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
-        let fields = vec![Field::new("tags", list.data_type().clone(), true), Field::new("n", DataType::Null, true)];
-        let object =
-            StructArray::new(fields.into(), vec![Arc::new(list), Arc::new(NullArray::new(3))], Some(vec![true, true, false].into()));
-        assert_eq!(written(Arc::new(object)), ["{\"tags\":[1,null],\"n\":null}", "{\"tags\":null,\"n\":null}", "NULL"]);
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+        ]);
+        let fields = vec![
+            Field::new("tags", list.data_type().clone(), true),
+            Field::new("n", DataType::Null, true),
+        ];
+        let object = StructArray::new(
+            fields.into(),
+            vec![Arc::new(list), Arc::new(NullArray::new(3))],
+            Some(vec![true, true, false].into()),
+        );
+        assert_eq!(
+            written(Arc::new(object)),
+            ["{\"tags\":[1,null],\"n\":null}", "{\"tags\":null,\"n\":null}", "NULL"]
+        );
     }
 }

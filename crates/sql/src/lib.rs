@@ -1,8 +1,10 @@
-//! A pipeline's SQL: expressions over one record, planned once against the record's Arrow schema and evaluated batch by batch.
+//! A pipeline's SQL: expressions over one record, planned once against the record's Arrow schema
+//! and evaluated batch by batch.
 //!
-//! This crate is everything that knows DataFusion. DataFusion gives the comparisons, the logic and the text functions; where its answers
-//! differ from PostgreSQL's (arithmetic, casts, rounding, the clock, lists) the kernels are ours. The modules stand in the order in
-//! which a statement meets them.
+//! This crate is everything that knows DataFusion. DataFusion gives the comparisons, the logic and
+//! the text functions; where its answers differ from PostgreSQL's (arithmetic, casts, rounding, the
+//! clock, lists) the kernels are ours. The modules stand in the order in which a statement meets
+//! them.
 
 mod dialect; // what may be written
 mod problem; // what is wrong with it, and where
@@ -35,9 +37,15 @@ pub use halves::{Failure, run_in_halves};
 pub use json::to_json;
 pub use names::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType};
 pub use plan::Recomputed;
-pub use postgres::{FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, numbered_parameter, with_parameters};
+pub use postgres::{
+    FunctionCall, ParameterPlace, PostgresQuery, Relation, analyse_postgres, numbered_parameter,
+    with_parameters,
+};
 pub use problem::SqlProblem;
-pub use select::{FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from, recompute};
+pub use select::{
+    FailedRow, OutputColumn, Select, SelectOutput, plan_expression, plan_select, plan_select_from,
+    recompute,
+};
 pub use statement::select_names;
 pub use type_name::type_name;
 

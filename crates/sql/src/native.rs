@@ -10,12 +10,14 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{DataFusionError, Result, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
 };
 
 type Kernel = dyn Fn(&[ColumnarValue], usize) -> Result<ColumnarValue, String> + Send + Sync;
 
-/// One call of a kernel, its types already settled. Two calls are never the same function, so that nothing is merged by name.
+/// One call of a kernel, its types already settled. Two calls are never the same function, so that
+/// nothing is merged by name.
 struct Native {
     name: String,
     data_type: DataType,
@@ -42,7 +44,10 @@ pub(crate) fn call(
         signature: Signature::new(TypeSignature::UserDefined, Volatility::Immutable),
         number: CALLS.fetch_add(1, Ordering::Relaxed),
     };
-    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(ScalarUDF::new_from_impl(native)), arguments))
+    Expr::ScalarFunction(ScalarFunction::new_udf(
+        Arc::new(ScalarUDF::new_from_impl(native)),
+        arguments,
+    ))
 }
 
 /// The call of a kernel over whole arrays. Constants alone are evaluated once, as one row.
@@ -59,7 +64,9 @@ pub(crate) fn call_arrays(
         let arrays: Result<Vec<_>> = values.iter().map(|value| value.to_array(length)).collect();
         let result = kernel(&arrays.map_err(|error| error.to_string())?)?;
         if constant {
-            return ScalarValue::try_from_array(&result, 0).map(ColumnarValue::Scalar).map_err(|error| error.to_string());
+            return ScalarValue::try_from_array(&result, 0)
+                .map(ColumnarValue::Scalar)
+                .map_err(|error| error.to_string());
         }
         Ok(ColumnarValue::Array(result))
     })
@@ -93,7 +100,10 @@ impl ScalarUDFImpl for Native {
 
 impl fmt::Debug for Native {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Native").field("name", &self.name).field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Native")
+            .field("name", &self.name)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 

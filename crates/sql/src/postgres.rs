@@ -1,9 +1,13 @@
-//! PostgreSQL's own SQL, as endpoints and views have it. It is not planned here, only looked at: that it is one SELECT that changes
-//! nothing, which tables it reads, whether it reads the clock, and where its parameters stand.
+//! PostgreSQL's own SQL, as endpoints and views have it. It is not planned here, only looked at:
+//! that it is one SELECT that changes nothing, which tables it reads, whether it reads the clock,
+//! and where its parameters stand.
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Expr, FunctionArguments, Ident, ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, FunctionArguments, Ident, ObjectName, Query, SetExpr, Statement, TableFactor, Visit,
+    Visitor,
+};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 
@@ -86,14 +90,27 @@ pub fn analyse_postgres(
     // A parameter becomes a number of the same length, so that places stay as they are.
     let mut plain = sql.to_owned();
     for place in &parameters {
-        plain.replace_range(place.start..place.end, &format!("{:0width$}", 0, width = place.end - place.start));
+        plain.replace_range(
+            place.start..place.end,
+            &format!("{:0width$}", 0, width = place.end - place.start),
+        );
     }
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, &plain).map_err(|error| vec![text.syntax_problem(&error.to_string())])?;
+    let statements = Parser::parse_sql(&PostgreSqlDialect {}, &plain)
+        .map_err(|error| vec![text.syntax_problem(&error.to_string())])?;
     let [Statement::Query(query)] = statements.as_slice() else {
-        let message = if statements.len() > 1 { "this is more than one statement" } else { "this is not a SELECT" };
-        return Err(vec![text.problem("sql.statement.unsupported", &At(sqlparser::tokenizer::Span::empty()), message)]);
+        let message = if statements.len() > 1 {
+            "this is more than one statement"
+        } else {
+            "this is not a SELECT"
+        };
+        return Err(vec![text.problem(
+            "sql.statement.unsupported",
+            &At(sqlparser::tokenizer::Span::empty()),
+            message,
+        )]);
     };
-    let mut looked = Looked { text, functions: Vec::new(), reads_clock: false, problems: Vec::new() };
+    let mut looked =
+        Looked { text, functions: Vec::new(), reads_clock: false, problems: Vec::new() };
     let _ = query.visit(&mut looked);
     let types = parameters.iter().map(|place| (place.start, parameter_type(&place.name))).collect();
     let resolved = resolve(query, text, catalog, &types);
@@ -102,7 +119,13 @@ pub fn analyse_postgres(
         return Err(problems);
     }
     let (functions, reads_clock) = (looked.functions, looked.reads_clock);
-    Ok(PostgresQuery { relations: resolved.relations, functions, reads_clock, columns: resolved.columns, parameters })
+    Ok(PostgresQuery {
+        relations: resolved.relations,
+        functions,
+        reads_clock,
+        columns: resolved.columns,
+        parameters,
+    })
 }
 
 struct Looked<'t> {
@@ -145,7 +168,9 @@ impl Visitor for Looked<'_> {
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) => {
                 self.refuse(&nowhere, "this changes rows, and it may only read them")
             }
-            SetExpr::Select(select) if select.into.is_some() => self.refuse(&nowhere, "SELECT INTO makes a table, and this may only read"),
+            SetExpr::Select(select) if select.into.is_some() => {
+                self.refuse(&nowhere, "SELECT INTO makes a table, and this may only read")
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -154,7 +179,9 @@ impl Visitor for Looked<'_> {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         match factor {
             TableFactor::Function { name, args, .. } => self.call(name, args.len(), true),
-            TableFactor::Table { name, args: Some(arguments), .. } => self.call(name, arguments.args.len(), true),
+            TableFactor::Table { name, args: Some(arguments), .. } => {
+                self.call(name, arguments.args.len(), true)
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -169,8 +196,15 @@ impl Visitor for Looked<'_> {
             self.call(&function.name, arguments, false);
         }
         let name = match expr {
-            Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.to_lowercase()),
-            Expr::Identifier(ident) if ident.quote_style.is_none() => Some(ident.value.to_lowercase()),
+            Expr::Function(function) => function
+                .name
+                .0
+                .last()
+                .and_then(|part| part.as_ident())
+                .map(|ident| ident.value.to_lowercase()),
+            Expr::Identifier(ident) if ident.quote_style.is_none() => {
+                Some(ident.value.to_lowercase())
+            }
             _ => None,
         };
         self.reads_clock |= name.is_some_and(|name| CLOCK.contains(&name.as_str()));
@@ -179,7 +213,11 @@ impl Visitor for Looked<'_> {
 }
 
 /// The SQL with every `:name` replaced by what `write` answers for it.
-pub fn with_parameters(sql: &str, places: &[ParameterPlace], write: impl Fn(&str) -> String) -> String {
+pub fn with_parameters(
+    sql: &str,
+    places: &[ParameterPlace],
+    write: impl Fn(&str) -> String,
+) -> String {
     let mut written = String::with_capacity(sql.len() + 16 * places.len());
     let mut from = 0;
     for place in places {
@@ -201,12 +239,18 @@ fn parameters(sql: &str) -> Vec<ParameterPlace> {
             at = skipped.end;
             continue;
         }
-        let begins_name = bytes.get(at + 1).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+        let begins_name =
+            bytes.get(at + 1).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
         // `::` is a cast, and `a[1:n]` an array's slice.
-        let after_value = at > 0 && (bytes[at - 1] == b':' || is_name(&bytes[at - 1]) || bytes[at - 1] == b']');
+        let after_value =
+            at > 0 && (bytes[at - 1] == b':' || is_name(&bytes[at - 1]) || bytes[at - 1] == b']');
         if bytes[at] == b':' && begins_name && !after_value {
             let length = bytes[at + 1..].iter().take_while(|byte| is_name(byte)).count();
-            places.push(ParameterPlace { name: sql[at + 1..at + 1 + length].to_owned(), start: at, end: at + 1 + length });
+            places.push(ParameterPlace {
+                name: sql[at + 1..at + 1 + length].to_owned(),
+                start: at,
+                end: at + 1 + length,
+            });
             at += 1 + length;
         } else {
             at += 1;
@@ -223,7 +267,10 @@ pub fn numbered_parameter(sql: &str) -> Option<Range<usize>> {
     while at < bytes.len() {
         if let Some(skipped) = skipped(sql, at) {
             at = skipped.end;
-        } else if bytes[at] == b'$' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && (at == 0 || !is_name(&bytes[at - 1])) {
+        } else if bytes[at] == b'$'
+            && bytes.get(at + 1).is_some_and(u8::is_ascii_digit)
+            && (at == 0 || !is_name(&bytes[at - 1]))
+        {
             let digits = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
             return Some(at..at + 1 + digits);
         } else {
@@ -248,9 +295,9 @@ fn skipped(sql: &str, at: usize) -> Option<Range<usize>> {
         [b'/', b'*', ..] => until("*/", 2).or(to_the_end),
         [b'$', ..] => {
             let tag = rest[1..].iter().position(|byte| *byte == b'$')?;
-            let tag = std::str::from_utf8(&rest[..tag + 2])
-                .ok()
-                .filter(|tag| tag[1..tag.len() - 1].chars().all(|c| c.is_alphanumeric() || c == '_'))?;
+            let tag = std::str::from_utf8(&rest[..tag + 2]).ok().filter(|tag| {
+                tag[1..tag.len() - 1].chars().all(|c| c.is_alphanumeric() || c == '_')
+            })?;
             until(tag, tag.len()).or(to_the_end)
         }
         _ => None,
@@ -264,39 +311,71 @@ mod tests {
     /// Relations of which nothing but the names is known.
     fn analyse(sql: &str) -> Result<PostgresQuery, Vec<SqlProblem>> {
         let mut catalog = Catalog::default();
-        ["t", "a", "b", "c", "D"].into_iter().for_each(|name| catalog.add_table(name, Columns::unknown()));
+        ["t", "a", "b", "c", "D"]
+            .into_iter()
+            .for_each(|name| catalog.add_table(name, Columns::unknown()));
         analyse_postgres(sql, &catalog, &|_| ParameterType::default())
     }
 
     fn names(sql: &str) -> Vec<String> {
-        analyse(sql).expect("it is a SELECT").relations.into_iter().map(|relation| relation.name).collect()
+        analyse(sql)
+            .expect("it is a SELECT")
+            .relations
+            .into_iter()
+            .map(|relation| relation.name)
+            .collect()
     }
 
     #[test]
     fn relations_are_found_wherever_they_stand() {
         assert_eq!(
-            names("SELECT (SELECT count(*) FROM a) FROM b JOIN public.c USING (id) WHERE EXISTS (SELECT 1 FROM \"D\")"),
+            names(
+                "SELECT (SELECT count(*) FROM a) FROM b JOIN public.c USING (id)
+                    WHERE EXISTS (SELECT 1 FROM \"D\")"
+            ),
             ["a", "b", "c", "D"]
         );
-        assert_eq!(names("SELECT * FROM generate_series(1, 3) AS g (n) JOIN t ON t.n = g.n"), ["t"]);
+        assert_eq!(
+            names("SELECT * FROM generate_series(1, 3) AS g (n) JOIN t ON t.n = g.n"),
+            ["t"]
+        );
         assert_eq!(names("WITH w AS (SELECT * FROM a) SELECT * FROM w, a"), ["a"]);
         // The name of a WITH query ends with its query.
-        assert_eq!(names("SELECT (WITH b AS (SELECT 1 AS x) SELECT x FROM b) FROM a, b"), ["a", "b"]);
+        assert_eq!(
+            names("SELECT (WITH b AS (SELECT 1 AS x) SELECT x FROM b) FROM a, b"),
+            ["a", "b"]
+        );
     }
 
     #[test]
     fn functions_are_told_from_relations() {
-        let sql = "SELECT count(*), \"W\"(1, 2) AS n FROM totals(now() - interval '1 day', now()) AS w (n), LATERAL public.other(1), t";
+        let sql =
+            "SELECT count(*), \"W\"(1, 2) AS n FROM totals(now() - interval '1 day', now()) AS
+            w (n), LATERAL public.other(1), t";
         let query = analyse(sql).expect("it is a SELECT");
-        assert_eq!(query.relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>(), ["t"]);
-        let mut called: Vec<(&str, usize, bool)> =
-            query.functions.iter().map(|call| (call.name.as_str(), call.arguments, call.is_relation)).collect();
+        assert_eq!(
+            query.relations.iter().map(|relation| relation.name.as_str()).collect::<Vec<_>>(),
+            ["t"]
+        );
+        let mut called: Vec<(&str, usize, bool)> = query
+            .functions
+            .iter()
+            .map(|call| (call.name.as_str(), call.arguments, call.is_relation))
+            .collect();
         called.sort_unstable();
         assert_eq!(
             called,
-            [("W", 2, false), ("count", 1, false), ("now", 0, false), ("now", 0, false), ("other", 1, true), ("totals", 2, true)]
+            [
+                ("W", 2, false),
+                ("count", 1, false),
+                ("now", 0, false),
+                ("now", 0, false),
+                ("other", 1, true),
+                ("totals", 2, true)
+            ]
         );
-        let totals = query.functions.iter().find(|call| call.name == "totals").expect("it is called");
+        let totals =
+            query.functions.iter().find(|call| call.name == "totals").expect("it is called");
         assert_eq!(&sql[totals.start..totals.end], "totals");
     }
 
@@ -304,16 +383,22 @@ mod tests {
     fn parameters_are_told_from_casts_texts_and_comments() {
         let sql = "SELECT a::text, ':no', x[1:n] FROM t -- :no\nWHERE b = :yes AND c > :other_1";
         let query = analyse(sql).expect("it is a SELECT");
-        assert_eq!(query.parameters.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(), ["yes", "other_1"]);
+        assert_eq!(
+            query.parameters.iter().map(|place| place.name.as_str()).collect::<Vec<_>>(),
+            ["yes", "other_1"]
+        );
         let written = with_parameters(sql, &query.parameters, |name| format!("<{name}>"));
         assert!(written.ends_with("WHERE b = <yes> AND c > <other_1>"), "{written}");
     }
 
     #[test]
     fn the_clock_is_seen() {
-        for (sql, expected) in
-            [("SELECT now()", true), ("SELECT current_date", true), ("SELECT 'now()' FROM t", false), ("SELECT now FROM t", true)]
-        {
+        for (sql, expected) in [
+            ("SELECT now()", true),
+            ("SELECT current_date", true),
+            ("SELECT 'now()' FROM t", false),
+            ("SELECT now FROM t", true),
+        ] {
             assert_eq!(analyse(sql).expect("it is a SELECT").reads_clock, expected, "{sql}");
         }
     }

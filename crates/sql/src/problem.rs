@@ -36,24 +36,43 @@ pub(crate) struct SourceText<'a>(pub(crate) &'a str);
 
 impl SourceText<'_> {
     /// A problem that underlines this node; one without a place underlines the whole statement.
-    pub(crate) fn problem(&self, code: &'static str, node: &dyn HasSpan, message: impl Into<String>) -> SqlProblem {
+    pub(crate) fn problem(
+        &self,
+        code: &'static str,
+        node: &dyn HasSpan,
+        message: impl Into<String>,
+    ) -> SqlProblem {
         let (start, end) = self.range(node.place());
         SqlProblem { code, message: message.into(), start, end, help: None }
     }
 
-    /// A problem of the parser, whose place stands only in its message (`... at Line: 2, Column: 7`).
+    /// A problem of the parser, whose place stands only in its message (`... at Line: 2, Column:
+    /// 7`).
     pub(crate) fn syntax_problem(&self, message: &str) -> SqlProblem {
         let message = message.trim_start_matches("sql parser error: ");
         let (told, place) = message.rsplit_once(" at Line: ").unwrap_or((message, ""));
-        let mut numbers = place.split(", Column: ").map(|number| number.trim().parse::<u64>().unwrap_or(0));
+        let mut numbers =
+            place.split(", Column: ").map(|number| number.trim().parse::<u64>().unwrap_or(0));
         let (line, column) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        let start = if line == 0 { self.0.trim_end().len() } else { self.offset(Location { line, column }) };
-        let end = start + self.0[start..].chars().next().map_or(0, |first| self.word_length(start, first));
-        SqlProblem { code: "sql.syntax", message: told.replace("Expected: ", "expected "), start, end, help: None }
+        let start = if line == 0 {
+            self.0.trim_end().len()
+        } else {
+            self.offset(Location { line, column })
+        };
+        let end = start
+            + self.0[start..].chars().next().map_or(0, |first| self.word_length(start, first));
+        SqlProblem {
+            code: "sql.syntax",
+            message: told.replace("Expected: ", "expected "),
+            start,
+            end,
+            help: None,
+        }
     }
 
     fn word_length(&self, start: usize, first: char) -> usize {
-        let word = self.0[start..].find(|character: char| !character.is_alphanumeric() && character != '_');
+        let word = self.0[start..]
+            .find(|character: char| !character.is_alphanumeric() && character != '_');
         match word {
             Some(0) => first.len_utf8(),
             Some(length) => length,
@@ -73,9 +92,14 @@ impl SourceText<'_> {
     pub(crate) fn offset(&self, location: Location) -> usize {
         let line_start = match location.line {
             0 | 1 => 0,
-            line => self.0.match_indices('\n').nth(line as usize - 2).map_or(self.0.len(), |(newline, _)| newline + 1),
+            line => self
+                .0
+                .match_indices('\n')
+                .nth(line as usize - 2)
+                .map_or(self.0.len(), |(newline, _)| newline + 1),
         };
-        let within = self.0[line_start..].char_indices().nth((location.column as usize).saturating_sub(1));
+        let within =
+            self.0[line_start..].char_indices().nth((location.column as usize).saturating_sub(1));
         within.map_or(self.0.len(), |(offset, _)| line_start + offset)
     }
 }
@@ -106,8 +130,12 @@ pub(crate) fn at(name: &Ident) -> At {
 }
 
 /// Advice when a name is like one that exists.
-pub(crate) fn did_you_mean<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    let likeness = |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
+pub(crate) fn did_you_mean<'n>(
+    name: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Option<String> {
+    let likeness =
+        |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
     let best = known.into_iter().map(|other| (likeness(other), other)).min()?;
     (best.0 <= 1 + name.chars().count() / 4).then(|| format!("did you mean \"{}\"?", best.1))
 }

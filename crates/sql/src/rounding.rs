@@ -1,10 +1,12 @@
-//! round, trunc, ceil, floor, abs and sign, on integers, decimals and floats, as PostgreSQL has them.
+//! round, trunc, ceil, floor, abs and sign, on integers, decimals and floats, as PostgreSQL has
+//! them.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use arrow::datatypes::{
-    ArrowNativeType, DataType, Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    ArrowNativeType, DataType, Decimal128Type, Decimal256Type, DecimalType, Float32Type,
+    Float64Type, Int16Type, Int32Type, Int64Type,
 };
 use arrow::error::ArrowError;
 
@@ -54,12 +56,13 @@ pub(crate) fn round(values: &ArrayRef, rounding: Rounding, places: i8) -> Result
         }
         (DataType::Float32 | DataType::Float64, _) => {
             let doubles = cast(values, &DataType::Float64)?;
-            let rounded: PrimitiveArray<Float64Type> = doubles.as_primitive::<Float64Type>().unary(|value: f64| match rounding {
-                Rounding::Nearest => value.round_ties_even(),
-                Rounding::TowardsZero => value.trunc(),
-                Rounding::Up => value.ceil(),
-                Rounding::Down => value.floor(),
-            });
+            let rounded: PrimitiveArray<Float64Type> =
+                doubles.as_primitive::<Float64Type>().unary(|value: f64| match rounding {
+                    Rounding::Nearest => value.round_ties_even(),
+                    Rounding::TowardsZero => value.trunc(),
+                    Rounding::Up => value.ceil(),
+                    Rounding::Down => value.floor(),
+                });
             cast(&(Arc::new(rounded) as ArrayRef), &to)
         }
         _ if places < 0 => {
@@ -80,15 +83,23 @@ fn round_decimals<T: DecimalType>(
 where
     T::Native: ArrowNativeTypeOp,
 {
-    let power = |places: i16| T::Native::usize_as(10).pow_checked(u32::try_from(places).unwrap_or(0));
+    let power =
+        |places: i16| T::Native::usize_as(10).pow_checked(u32::try_from(places).unwrap_or(0));
     let cut = i16::from(from) - i16::from(places.min(from));
     // Beyond every digit that there is, all is cut.
-    let Ok(divisor) = power(cut) else { return cast(&zeros(values), &T::TYPE_CONSTRUCTOR(precision, scale)) };
-    let again = power(i16::from(scale) - i16::from(places.min(from))).map_err(|error| error.to_string())?;
-    let rounded: Result<PrimitiveArray<T>, ArrowError> =
-        values.as_primitive::<T>().try_unary(|value| round_one(value, divisor, rounding)?.mul_checked(again));
-    let rounded = rounded.map_err(|_| format!("a value does not fit {}", type_name(values.data_type())))?;
-    Ok(Arc::new(rounded.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?))
+    let Ok(divisor) = power(cut) else {
+        return cast(&zeros(values), &T::TYPE_CONSTRUCTOR(precision, scale));
+    };
+    let again =
+        power(i16::from(scale) - i16::from(places.min(from))).map_err(|error| error.to_string())?;
+    let rounded: Result<PrimitiveArray<T>, ArrowError> = values
+        .as_primitive::<T>()
+        .try_unary(|value| round_one(value, divisor, rounding)?.mul_checked(again));
+    let rounded =
+        rounded.map_err(|_| format!("a value does not fit {}", type_name(values.data_type())))?;
+    Ok(Arc::new(
+        rounded.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?,
+    ))
 }
 
 fn zeros(values: &ArrayRef) -> ArrayRef {
@@ -97,7 +108,11 @@ fn zeros(values: &ArrayRef) -> ArrayRef {
     Arc::new(arrow::array::Int64Array::new(numbers, values.nulls().cloned()))
 }
 
-fn round_one<N: ArrowNativeTypeOp>(value: N, divisor: N, rounding: Rounding) -> Result<N, ArrowError> {
+fn round_one<N: ArrowNativeTypeOp>(
+    value: N,
+    divisor: N,
+    rounding: Rounding,
+) -> Result<N, ArrowError> {
     let quotient = value.div_checked(divisor)?;
     let rest = value.mod_checked(divisor)?;
     let negative = value.is_lt(N::ZERO);
@@ -135,9 +150,14 @@ fn without_sign<T: ArrowPrimitiveType>(values: &ArrayRef) -> Result<ArrayRef, St
 where
     T::Native: ArrowNativeTypeOp,
 {
-    let positive = |value: T::Native| if value.is_lt(T::Native::ZERO) { value.neg_checked() } else { Ok(value) };
-    let result: Result<PrimitiveArray<T>, ArrowError> = values.as_primitive::<T>().try_unary(positive);
-    let result = result.map_err(|_| format!("the magnitude is out of range of {}", type_name(values.data_type())))?;
+    let positive = |value: T::Native| {
+        if value.is_lt(T::Native::ZERO) { value.neg_checked() } else { Ok(value) }
+    };
+    let result: Result<PrimitiveArray<T>, ArrowError> =
+        values.as_primitive::<T>().try_unary(positive);
+    let result = result.map_err(|_| {
+        format!("the magnitude is out of range of {}", type_name(values.data_type()))
+    })?;
     Ok(Arc::new(result.with_data_type(values.data_type().clone())))
 }
 
@@ -145,7 +165,9 @@ where
 pub(crate) fn sign(values: &ArrayRef) -> Result<ArrayRef, String> {
     let to = sign_type(values.data_type());
     let doubles = cast(values, &DataType::Float64)?;
-    let signs = doubles.as_primitive::<Float64Type>().unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() });
+    let signs = doubles
+        .as_primitive::<Float64Type>()
+        .unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() });
     let signs: PrimitiveArray<Float64Type> = signs;
     cast(&(Arc::new(signs) as ArrayRef), &to)
 }

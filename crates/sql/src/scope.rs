@@ -1,4 +1,5 @@
-//! The names that an expression sees. Identifiers fold as in PostgreSQL: unquoted ones are lower case.
+//! The names that an expression sees. Identifiers fold as in PostgreSQL: unquoted ones are lower
+//! case.
 
 use std::sync::Arc;
 
@@ -19,7 +20,8 @@ pub(crate) const ELEMENT_COLUMN: &str = "?element";
 pub(crate) struct Scope {
     /// Every column, those that no SQL can name among them.
     columns: Vec<Arc<Field>>,
-    /// From a name to a column's place; the last one wins, so that a lambda's parameter hides a key of the record.
+    /// From a name to a column's place; the last one wins, so that a lambda's parameter hides a key
+    /// of the record.
     names: Vec<(String, usize)>,
     schema: DFSchemaRef,
 }
@@ -28,7 +30,12 @@ impl Scope {
     pub(crate) fn of_record(record: &Schema) -> Self {
         let clock = Field::new(CLOCK_COLUMN, crate::moment::timestamptz(), false);
         let columns: Vec<_> = record.fields().iter().cloned().chain([Arc::new(clock)]).collect();
-        let names = record.fields().iter().enumerate().map(|(place, field)| (field.name().clone(), place)).collect();
+        let names = record
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(place, field)| (field.name().clone(), place))
+            .collect();
         let schema = as_df_schema(&columns);
         Self { columns, names, schema }
     }
@@ -52,7 +59,11 @@ impl Scope {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Field>> {
-        self.names.iter().rev().find(|(known, _)| known == name).map(|(_, place)| &self.columns[*place])
+        self.names
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, place)| &self.columns[*place])
     }
 
     /// How many columns there are; a number for the next hidden name.
@@ -72,10 +83,15 @@ pub(crate) fn fold(name: &Ident) -> String {
 }
 
 /// Advice for a name that is not among the known ones.
-pub(crate) fn advice<'n>(name: &Ident, known: impl Iterator<Item = &'n str> + Clone) -> Option<String> {
+pub(crate) fn advice<'n>(
+    name: &Ident,
+    known: impl Iterator<Item = &'n str> + Clone,
+) -> Option<String> {
     let by_case = known.clone().find(|known| known.to_lowercase() == name.value.to_lowercase());
     match by_case {
-        Some(known) => Some(format!("did you mean \"{known}\", with its quotes? A name without them is lower case")),
+        Some(known) => Some(format!(
+            "did you mean \"{known}\", with its quotes? A name without them is lower case"
+        )),
         None => did_you_mean(&name.value, known),
     }
 }
@@ -87,5 +103,8 @@ pub(crate) fn column_expr(name: &str) -> Expr {
 
 fn as_df_schema(columns: &[Arc<Field>]) -> DFSchemaRef {
     let schema = Schema::new(columns.to_vec());
-    Arc::new(DFSchema::from_unqualified_fields(schema.fields, Default::default()).unwrap_or_else(|_| DFSchema::empty()))
+    Arc::new(
+        DFSchema::from_unqualified_fields(schema.fields, Default::default())
+            .unwrap_or_else(|_| DFSchema::empty()),
+    )
 }

@@ -13,8 +13,12 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Float16 | DataType::Float32 => "REAL".into(),
         DataType::Float64 => "DOUBLE PRECISION".into(),
         DataType::Decimal128(38, 18) => "NUMERIC".into(),
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => format!("NUMERIC({precision},{scale})"),
-        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => format!("NUMERIC({precision},{scale})"),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            format!("NUMERIC({precision},{scale})")
+        }
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            format!("NUMERIC({precision},{scale})")
+        }
         DataType::Utf8 | DataType::Utf8View => "TEXT".into(),
         DataType::LargeUtf8 => "JSONB".into(),
         DataType::Date32 | DataType::Date64 => "DATE".into(),

@@ -1,4 +1,5 @@
-//! Answers that are given when a record is stored: which records of a batch wait for one, and what it is.
+//! Answers that are given when a record is stored: which records of a batch wait for one, and what
+//! it is.
 
 use std::collections::HashSet;
 
@@ -44,11 +45,18 @@ pub fn waiting(pipeline: &Pipeline, batch: &Batch) -> (Vec<Waiting>, HashSet<Rec
         let Some(headers) = headers else { continue };
         let headers = decode_headers(headers);
         let header = |wanted: &str| {
-            let value = headers.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| value.clone())?;
+            let value = headers
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .and_then(|(_, value)| value.clone())?;
             String::from_utf8(value).ok()
         };
         let Some((key, name)) = header(KEY_HEADER).zip(header(ENDPOINT_HEADER)) else { continue };
-        let Some(endpoint) = pipeline.ingest.iter().position(|endpoint| endpoint.stored && endpoint.name() == name) else { continue };
+        let Some(endpoint) =
+            pipeline.ingest.iter().position(|endpoint| endpoint.stored && endpoint.name() == name)
+        else {
+            continue;
+        };
         if keys.insert(key.clone()) {
             waiting.push(Waiting { record, key, endpoint });
         } else {
@@ -58,7 +66,8 @@ pub fn waiting(pipeline: &Pipeline, batch: &Batch) -> (Vec<Waiting>, HashSet<Rec
     (waiting, repeated)
 }
 
-/// The answers, in the order of their keys, against deadlocks. Records that are known to repeat a key have none.
+/// The answers, in the order of their keys, against deadlocks. Records that are known to repeat a
+/// key have none.
 pub fn answers(
     pipeline: &Pipeline,
     transform: &Transform,
@@ -74,7 +83,9 @@ pub fn answers(
         }
         let endpoint = &pipeline.ingest[endpoint];
         let (status, body) = match batch.rejects.iter().find(|reject| reject.record == record) {
-            Some(reject) if batch.outcomes.get(record.place()) == Some(&Outcome::Rejected) => (422, refusal(reject)),
+            Some(reject) if batch.outcomes.get(record.place()) == Some(&Outcome::Rejected) => {
+                (422, refusal(reject))
+            }
             _ => (i32::from(endpoint.status), acceptance(transform, endpoint, documents, record)),
         };
         answers.push(Answer { record, key, status, body });
@@ -83,9 +94,16 @@ pub fn answers(
     answers
 }
 
-fn acceptance(transform: &Transform, endpoint: &IngestEndpoint, documents: &[RecordDocuments], record: RecordIndex) -> String {
+fn acceptance(
+    transform: &Transform,
+    endpoint: &IngestEndpoint,
+    documents: &[RecordDocuments],
+    record: RecordIndex,
+) -> String {
     let documents = transform.answer_of(&endpoint.name()).and_then(|place| documents.get(place));
-    let text = documents.and_then(|documents| Some(&documents.texts[documents.record.binary_search(&record).ok()?]));
+    let text = documents.and_then(|documents| {
+        Some(&documents.texts[documents.record.binary_search(&record).ok()?])
+    });
     text.cloned().unwrap_or_else(|| json!({ "stored": 1 }).to_string())
 }
 

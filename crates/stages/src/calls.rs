@@ -42,7 +42,8 @@ mod tests {
             record: records.iter().copied().map(RecordIndex::new).collect(),
         };
         let made = calls(vec![documents(&[0, 2, 2]), documents(&[1, 2])]);
-        let places: Vec<_> = made.iter().map(|call| (call.record.number(), call.deliver, call.row)).collect();
+        let places: Vec<_> =
+            made.iter().map(|call| (call.record.number(), call.deliver, call.row)).collect();
         assert_eq!(places, [(0, 0, 0), (1, 1, 0), (2, 0, 0), (2, 0, 1), (2, 1, 0)]);
     }
 }

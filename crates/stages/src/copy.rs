@@ -1,9 +1,14 @@
-//! Arrow columns as PostgreSQL's binary COPY format (PostgreSQL manual, "COPY", section "Binary Format").
+//! Arrow columns as PostgreSQL's binary COPY format (PostgreSQL manual, "COPY", section "Binary
+//! Format").
 //!
-//! Our own encoder because the rows are columns already: the client's row-wise writer takes several times as long.
+//! Our own encoder because the rows are columns already: the client's row-wise writer takes several
+//! times as long.
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
+};
 
 use super::numeric::write_numeric;
 use duto_definition::ColumnType;
@@ -17,13 +22,19 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i32 = 10_957;
 
-/// Writes the given rows of the columns. `with_row` adds two INTEGER columns: the row's own number, by which it is known again, and its place
-/// among the rows, in whose order it is to be written.
+/// Writes the given rows of the columns. `with_row` adds two INTEGER columns: the row's own number,
+/// by which it is known again, and its place among the rows, in whose order it is to be written.
 /// The arrays have the types that [`ColumnType::arrow`] names.
-pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = RowIndex>, with_row: bool) -> Vec<u8> {
-    let fields: Vec<Column<'_>> = columns.iter().map(|(column_type, array)| Column::new(*column_type, array)).collect();
+pub fn encode(
+    columns: &[(ColumnType, ArrayRef)],
+    rows: impl Iterator<Item = RowIndex>,
+    with_row: bool,
+) -> Vec<u8> {
+    let fields: Vec<Column<'_>> =
+        columns.iter().map(|(column_type, array)| Column::new(*column_type, array)).collect();
     let field_count = (fields.len() + if with_row { 2 } else { 0 }) as i16;
-    let mut out = Vec::with_capacity(SIGNATURE.len() + rows.size_hint().0 * (fields.len() * 12 + 2) + 2);
+    let mut out =
+        Vec::with_capacity(SIGNATURE.len() + rows.size_hint().0 * (fields.len() * 12 + 2) + 2);
     out.extend_from_slice(SIGNATURE);
     for (place, row) in (0i32..).zip(rows) {
         out.extend_from_slice(&field_count.to_be_bytes());
@@ -40,7 +51,12 @@ pub fn encode(columns: &[(ColumnType, ArrayRef)], rows: impl Iterator<Item = Row
 }
 
 /// The given values of one column, one behind the other, as [`encode`] writes them.
-pub fn encode_column(column_type: ColumnType, array: &ArrayRef, rows: &[RowIndex], out: &mut Vec<u8>) {
+pub fn encode_column(
+    column_type: ColumnType,
+    array: &ArrayRef,
+    rows: &[RowIndex],
+    out: &mut Vec<u8>,
+) {
     let column = Column::new(column_type, array);
     rows.iter().for_each(|row| column.write(row.place(), out));
 }
@@ -52,8 +68,12 @@ pub fn key_bytes(columns: &[(ColumnType, ArrayRef)], row: RowIndex, out: &mut Ve
     for (column_type, array) in columns {
         match column_type {
             // As PostgreSQL compares: 0 and -0 are equal, and so is every NaN.
-            ColumnType::Real => plain_float(array.as_primitive::<Float32Type>().value(row).into(), out),
-            ColumnType::DoublePrecision => plain_float(array.as_primitive::<Float64Type>().value(row), out),
+            ColumnType::Real => {
+                plain_float(array.as_primitive::<Float32Type>().value(row).into(), out)
+            }
+            ColumnType::DoublePrecision => {
+                plain_float(array.as_primitive::<Float64Type>().value(row), out)
+            }
             _ => Column::new(*column_type, array).write(row, out),
         }
     }
@@ -101,7 +121,9 @@ impl<'a> Column<'a> {
             ValueKind::Integer => Values::Int32(array.as_primitive::<Int32Type>().values()),
             ValueKind::BigInt => Values::Int64(array.as_primitive::<Int64Type>().values()),
             ValueKind::Real => Values::Float32(array.as_primitive::<Float32Type>().values()),
-            ValueKind::DoublePrecision => Values::Float64(array.as_primitive::<Float64Type>().values()),
+            ValueKind::DoublePrecision => {
+                Values::Float64(array.as_primitive::<Float64Type>().values())
+            }
             ValueKind::Numeric(_) => {
                 let decimals = array.as_primitive::<Decimal128Type>();
                 Values::Decimal(decimals.values(), decimals.scale().unsigned_abs())
@@ -110,7 +132,9 @@ impl<'a> Column<'a> {
             ValueKind::Jsonb => Values::Jsonb(array.as_string()),
             ValueKind::Formed(form) => Values::Formed(array.as_string(), form),
             ValueKind::Date => Values::Date(array.as_primitive::<Date32Type>().values()),
-            ValueKind::Timestamp | ValueKind::Timestamptz => Values::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values()),
+            ValueKind::Timestamp | ValueKind::Timestamptz => {
+                Values::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values())
+            }
             ValueKind::Bytea => Values::Bytea(array.as_binary()),
         };
         Self { array, has_nulls: array.null_count() > 0, values }
@@ -144,7 +168,9 @@ impl<'a> Column<'a> {
                 out[start..start + 4].copy_from_slice(&length.to_be_bytes());
             }
             Values::Date(values) => write_sized(out, &(values[row] - EPOCH_DAYS).to_be_bytes()),
-            Values::Timestamp(values) => write_sized(out, &(values[row] - EPOCH_MICROS).to_be_bytes()),
+            Values::Timestamp(values) => {
+                write_sized(out, &(values[row] - EPOCH_MICROS).to_be_bytes())
+            }
             Values::Bytea(values) => write_sized(out, values.value(row)),
         }
     }
@@ -171,7 +197,10 @@ mod tests {
         ];
         let encoded = encode(&columns, [1, 0].map(RowIndex::new).into_iter(), true);
         let mut expected = SIGNATURE.to_vec();
-        expected.extend_from_slice(&[0, 4, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0]);
+        expected.extend_from_slice(&[
+            0, 4, 255, 255, 255, 255, 0, 0, 0, 2, b'b', b'c', 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 4,
+            0, 0, 0, 0,
+        ]);
         expected.extend_from_slice(&[0, 4, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, b'a']);
         expected.extend_from_slice(&[0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 1]);
         expected.extend_from_slice(&[255, 255]);
@@ -183,7 +212,12 @@ mod tests {
         let columns: Vec<(ColumnType, ArrayRef)> = vec![
             (ColumnType::Text, Arc::new(StringArray::from(vec!["ab", "a"]))),
             (ColumnType::Text, Arc::new(StringArray::from(vec!["c", "bc"]))),
-            (ColumnType::Numeric(Some((10, 2))), Arc::new(Decimal128Array::from(vec![100, 100]).with_precision_and_scale(10, 2).unwrap())),
+            (
+                ColumnType::Numeric(Some((10, 2))),
+                Arc::new(
+                    Decimal128Array::from(vec![100, 100]).with_precision_and_scale(10, 2).unwrap(),
+                ),
+            ),
         ];
         let (mut first, mut second) = (Vec::new(), Vec::new());
         key_bytes(&columns, RowIndex::new(0), &mut first);

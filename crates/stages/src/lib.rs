@@ -1,4 +1,5 @@
-//! The pure stages of a batch, one after the other: decode, check, transform. Planned once, run on any thread.
+//! The pure stages of a batch, one after the other: decode, check, transform. Planned once, run on
+//! any thread.
 
 pub mod decode; // bytes to columns
 pub mod check; // rules in SQL
@@ -51,8 +52,9 @@ pub struct Stages {
 /// What the stages made of a batch, the rejects before the transform, and the seconds until then.
 type Ran = (Transformed, Vec<Reject>, f64);
 
-/// The rows of lists' elements that one transaction takes, in bytes, unless one record has more. A batch is bounded by the bytes of its
-/// records, which a list of a thousand elements makes a thousandfold where each of its rows carries the record's text.
+/// The rows of lists' elements that one transaction takes, in bytes, unless one record has more. A
+/// batch is bounded by the bytes of its records, which a list of a thousand elements makes a
+/// thousandfold where each of its rows carries the record's text.
 const MOST_ROW_BYTES: u64 = 64 << 20;
 
 /// Records that did not fit.
@@ -82,15 +84,40 @@ impl Stages {
         }
         match (Checks::plan(pipeline), Transform::plan(pipeline), Queries::plan(pipeline)) {
             (Ok(checks), Ok(transform), Ok(queries)) if problems.is_empty() => {
-                let written: Vec<Vec<usize>> = (0..pipeline.tables.len()).map(|table| transform.written_columns(table).to_vec()).collect();
-                let (rollups, messages) = match (Rollups::plan(pipeline, &written), Messages::plan(pipeline, &written)) {
-                    (Ok(rollups), Ok(messages)) => (rollups, messages),
-                    (rollups, messages) => return Err(rollups.err().into_iter().chain(messages.err()).flatten().collect()),
-                };
-                Ok(Self { pipeline: pipeline.clone(), decoder, checks, transform, written, rollups, messages, intakes, queries })
+                let written: Vec<Vec<usize>> = (0..pipeline.tables.len())
+                    .map(|table| transform.written_columns(table).to_vec())
+                    .collect();
+                let (rollups, messages) =
+                    match (Rollups::plan(pipeline, &written), Messages::plan(pipeline, &written)) {
+                        (Ok(rollups), Ok(messages)) => (rollups, messages),
+                        (rollups, messages) => {
+                            return Err(rollups
+                                .err()
+                                .into_iter()
+                                .chain(messages.err())
+                                .flatten()
+                                .collect());
+                        }
+                    };
+                Ok(Self {
+                    pipeline: pipeline.clone(),
+                    decoder,
+                    checks,
+                    transform,
+                    written,
+                    rollups,
+                    messages,
+                    intakes,
+                    queries,
+                })
             }
             (checks, transform, queries) => {
-                let found = checks.err().into_iter().chain(transform.err()).chain([problems]).chain(queries.err());
+                let found = checks
+                    .err()
+                    .into_iter()
+                    .chain(transform.err())
+                    .chain([problems])
+                    .chain(queries.err());
                 Err(found.flatten().collect())
             }
         }
@@ -133,14 +160,24 @@ impl Stages {
     }
 
     /// Brings a batch as far as it comes without the database.
-    pub fn prepare(&self, batch: Batch, ranges: Vec<OffsetRange>, verdicts: &Verdicts) -> (Prepared, StageSeconds) {
+    pub fn prepare(
+        &self,
+        batch: Batch,
+        ranges: Vec<OffsetRange>,
+        verdicts: &Verdicts,
+    ) -> (Prepared, StageSeconds) {
         let started = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| self.run(&batch)));
         self.finish(batch, ranges, verdicts, ran, started)
     }
 
-    /// The same of as many of its first records as make rows that fit into one transaction, and the rest, which is a batch of its own.
-    pub fn prepare_fitting(&self, mut batch: Batch, mut ranges: Vec<OffsetRange>) -> (Prepared, StageSeconds, Option<Rest>) {
+    /// The same of as many of its first records as make rows that fit into one transaction, and the
+    /// rest, which is a batch of its own.
+    pub fn prepare_fitting(
+        &self,
+        mut batch: Batch,
+        mut ranges: Vec<OffsetRange>,
+    ) -> (Prepared, StageSeconds, Option<Rest>) {
         let started = Instant::now();
         let mut rest = None;
         let ran = catch_unwind(AssertUnwindSafe(|| self.run_within(&batch, MOST_ROW_BYTES)));
@@ -172,7 +209,8 @@ impl Stages {
             true => Cow::Borrowed(verdicts),
             false => Cow::Owned(verdicts.with_resolved(repeated)),
         };
-        let (mut transformed, rejects, decode) = ran.unwrap_or_else(|_| self.run_one_by_one(&batch));
+        let (mut transformed, rejects, decode) =
+            ran.unwrap_or_else(|_| self.run_one_by_one(&batch));
         let mut all = rejects;
         all.append(&mut transformed.rejects);
         let (rollups, uncountable) = self.rollups.evaluate(&transformed.tables, now_micros());
@@ -180,21 +218,31 @@ impl Stages {
         let (messages, untellable) = self.messages.evaluate(&transformed.tables, now_micros());
         all.extend(untellable);
         let documents = std::mem::take(&mut transformed.answers);
-        let mut prepared = Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed, all, verdicts);
+        let mut prepared =
+            Prepared::new(batch, ranges, &self.pipeline, &self.written, transformed, all, verdicts);
         (prepared.rollups, prepared.messages) = (rollups, messages);
         if !waiting.is_empty() {
-            prepared.answers = answers::answers(&self.pipeline, &self.transform, waiting, &documents, &prepared, &verdicts.resolved);
+            prepared.answers = answers::answers(
+                &self.pipeline,
+                &self.transform,
+                waiting,
+                &documents,
+                &prepared,
+                &verdicts.resolved,
+            );
         }
         (prepared, StageSeconds { decode, transform: started.elapsed().as_secs_f64() - decode })
     }
 
-    /// Runs the stages over a batch: what they make of it, the rejects before the transform, the seconds until then.
+    /// Runs the stages over a batch: what they make of it, the rejects before the transform, the
+    /// seconds until then.
     pub fn run(&self, batch: &Batch) -> Ran {
         let started = Instant::now();
         self.run_decoded(batch, self.decoder.decode(batch), started)
     }
 
-    /// The same unless the rows of a list's elements would have more bytes than this: then the number of records that fit, at least one.
+    /// The same unless the rows of a list's elements would have more bytes than this: then the
+    /// number of records that fit, at least one.
     fn run_within(&self, batch: &Batch, most_bytes: u64) -> Result<Ran, usize> {
         let started = Instant::now();
         let decoded = self.decoder.decode(batch);
@@ -221,7 +269,8 @@ impl Stages {
         (transformed, decoded.rejects, seconds)
     }
 
-    /// A stage panicked, which is a bug: find the records that it cannot take, so that they cost only themselves.
+    /// A stage panicked, which is a bug: find the records that it cannot take, so that they cost
+    /// only themselves.
     fn run_one_by_one(&self, batch: &Batch) -> Ran {
         let mut bad = HashSet::new();
         for index in RecordIndex::first(batch.len()) {
@@ -248,7 +297,8 @@ impl Stages {
             })
             .collect();
         let mut rest = Batch::default();
-        let kept: Vec<RecordIndex> = RecordIndex::first(batch.len()).filter(|index| !bad.contains(index)).collect();
+        let kept: Vec<RecordIndex> =
+            RecordIndex::first(batch.len()).filter(|index| !bad.contains(index)).collect();
         for index in &kept {
             rest.push_record(batch.get(index.place()));
         }
@@ -270,7 +320,12 @@ impl Stages {
     pub fn problems_of_each(&self, bodies: &[&[u8]]) -> Vec<Vec<Reject>> {
         let mut batch = Batch::default();
         for (offset, body) in (0..).zip(bodies) {
-            batch.push(Place { partition: 0, offset, leader_epoch: -1, timestamp_ms: -1 }, None, Some(body), None);
+            batch.push(
+                Place { partition: 0, offset, leader_epoch: -1, timestamp_ms: -1 },
+                None,
+                Some(body),
+                None,
+            );
         }
         let (prepared, _) = self.prepare(batch, Vec::new(), &Verdicts::default());
         let mut problems: Vec<Vec<Reject>> = bodies.iter().map(|_| Vec::new()).collect();
@@ -283,14 +338,20 @@ impl Stages {
         problems
     }
 
-    /// Every problem of one body: the decoder's, or, where it has none, the checks' and the transform's.
+    /// Every problem of one body: the decoder's, or, where it has none, the checks' and the
+    /// transform's.
     pub fn problems(&self, body: &[u8]) -> Vec<Reject> {
         let problems = self.decoder.problems(body);
         if !problems.is_empty() {
             return problems;
         }
         let mut alone = Batch::default();
-        alone.push(Place { partition: 0, offset: 0, leader_epoch: -1, timestamp_ms: -1 }, None, Some(body), None);
+        alone.push(
+            Place { partition: 0, offset: 0, leader_epoch: -1, timestamp_ms: -1 },
+            None,
+            Some(body),
+            None,
+        );
         let (prepared, _) = self.prepare(alone, Vec::new(), &Verdicts::default());
         prepared.rejects
     }

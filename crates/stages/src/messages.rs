@@ -1,8 +1,11 @@
-//! What is to be published of a batch: a message for each row of a table. Which rows are stored is known later; only their messages are written.
+//! What is to be published of a batch: a message for each row of a table. Which rows are stored is
+//! known later; only their messages are written.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array};
+use arrow::array::{
+    Array, AsArray, LargeStringArray, RecordBatch, RecordBatchOptions, StringArray, UInt32Array,
+};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema};
 use duto_sql::{Select, cast, plan_expression};
@@ -46,9 +49,18 @@ impl Messages {
     pub fn plan(pipeline: &Pipeline, written: &[Vec<usize>]) -> Result<Self, Vec<Problem>> {
         let (mut plans, mut problems) = (Vec::new(), Vec::new());
         for publish in &pipeline.publish {
-            let Some(table) = pipeline.tables.iter().position(|table| table.name == publish.from) else { continue };
-            let columns = written.get(table).into_iter().flatten().filter_map(|index| pipeline.tables[table].columns.get(*index));
-            let fields: Vec<Field> = columns.map(|column| Field::new(&column.name, column.column_type.arrow(), true)).collect();
+            let Some(table) = pipeline.tables.iter().position(|table| table.name == publish.from)
+            else {
+                continue;
+            };
+            let columns = written
+                .get(table)
+                .into_iter()
+                .flatten()
+                .filter_map(|index| pipeline.tables[table].columns.get(*index));
+            let fields: Vec<Field> = columns
+                .map(|column| Field::new(&column.name, column.column_type.arrow(), true))
+                .collect();
             match Plan::new(publish, table, Schema::new(fields)) {
                 Ok(plan) => plans.push(plan),
                 Err(found) => problems.extend(found),
@@ -58,10 +70,18 @@ impl Messages {
     }
 
     /// The messages of a batch's rows. A record for which one fails is a reject.
-    pub fn evaluate(&self, tables: &[TableRows], clock_micros: i64) -> (Vec<Evaluated>, Vec<Reject>) {
+    pub fn evaluate(
+        &self,
+        tables: &[TableRows],
+        clock_micros: i64,
+    ) -> (Vec<Evaluated>, Vec<Reject>) {
         let mut rejects = Vec::new();
         let plans = self.plans.iter().enumerate();
-        let evaluated = plans.map(|(place, plan)| plan.evaluate(place, &tables[plan.table], clock_micros, &mut rejects)).collect();
+        let evaluated = plans
+            .map(|(place, plan)| {
+                plan.evaluate(place, &tables[plan.table], clock_micros, &mut rejects)
+            })
+            .collect();
         (evaluated, rejects)
     }
 }
@@ -69,7 +89,8 @@ impl Messages {
 impl Plan {
     fn new(publish: &Publish, table: usize, schema: Schema) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let value = Document::plan(&publish.value, &publish.from, &schema).map_err(|found| problems.extend(found));
+        let value = Document::plan(&publish.value, &publish.from, &schema)
+            .map_err(|found| problems.extend(found));
         let key = match &publish.key {
             None => Ok(None),
             Some(sql) => match plan_expression(&sql.text, &schema) {
@@ -91,10 +112,20 @@ impl Plan {
         }
     }
 
-    fn evaluate(&self, place: usize, rows: &TableRows, clock_micros: i64, rejects: &mut Vec<Reject>) -> Evaluated {
+    fn evaluate(
+        &self,
+        place: usize,
+        rows: &TableRows,
+        clock_micros: i64,
+        rejects: &mut Vec<Reject>,
+    ) -> Evaluated {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.record.len()));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), rows.columns.clone(), &options)
-            .unwrap_or_else(|_| RecordBatch::new_empty(Arc::clone(&self.schema)));
+        let batch = RecordBatch::try_new_with_options(
+            Arc::clone(&self.schema),
+            rows.columns.clone(),
+            &options,
+        )
+        .unwrap_or_else(|_| RecordBatch::new_empty(Arc::clone(&self.schema)));
         let made = self.value.run(&batch, clock_micros);
         let mut refuse = |row: RowIndex, what: &str, message: &str| {
             rejects.push(Reject {
@@ -106,15 +137,26 @@ impl Plan {
                 sqlstate: None,
             });
         };
-        made.failed.iter().for_each(|failed| refuse(RowIndex::new(failed.row), "value", &failed.message));
+        made.failed
+            .iter()
+            .for_each(|failed| refuse(RowIndex::new(failed.row), "value", &failed.message));
         let keys = self.key.as_ref().map(|key| {
             let output = key.run(&batch, clock_micros);
-            output.failed.iter().for_each(|failed| refuse(RowIndex::new(failed.row), "key", &failed.message));
+            output
+                .failed
+                .iter()
+                .for_each(|failed| refuse(RowIndex::new(failed.row), "key", &failed.message));
             let mut places: Vec<Option<u32>> = vec![None; batch.num_rows()];
-            (0u32..).zip(&output.row_record).for_each(|(place, row)| places[*row as usize] = Some(place));
+            (0u32..)
+                .zip(&output.row_record)
+                .for_each(|(place, row)| places[*row as usize] = Some(place));
             let texts = output.columns.first().and_then(|keys| cast(keys, &DataType::Utf8).ok());
-            let by_row = texts.and_then(|texts| take(&texts, &UInt32Array::from(places), None).ok());
-            by_row.map_or_else(|| StringArray::new_null(batch.num_rows()), |keys| keys.as_string::<i32>().clone())
+            let by_row =
+                texts.and_then(|texts| take(&texts, &UInt32Array::from(places), None).ok());
+            by_row.map_or_else(
+                || StringArray::new_null(batch.num_rows()),
+                |keys| keys.as_string::<i32>().clone(),
+            )
         });
         let mut messages = vec![None; batch.num_rows()];
         (0u32..).zip(&made.row).for_each(|(place, row)| messages[*row as usize] = Some(place));
@@ -126,13 +168,26 @@ impl Evaluated {
     /// The key and the value of a row's message, if it has one.
     pub fn message(&self, row: RowIndex) -> Option<(Option<&str>, Option<&str>)> {
         let place = (*self.messages.get(row.place())?)? as usize;
-        let key = self.keys.as_ref().filter(|keys| keys.is_valid(row.place())).map(|keys| keys.value(row.place()));
+        let key = self
+            .keys
+            .as_ref()
+            .filter(|keys| keys.is_valid(row.place()))
+            .map(|keys| keys.value(row.place()));
         Some((key, self.values.is_valid(place).then(|| self.values.value(place))))
     }
 }
 
 fn unkeyable(sql: &duto_definition::SqlText, key: &Select) -> Option<Problem> {
     let data_type = &key.output().first()?.data_type;
-    let single = !matches!(data_type, DataType::Struct(_) | DataType::List(_) | DataType::LargeUtf8 | DataType::Binary);
-    (!single).then(|| Problem::new("publish.key.type", sql.span, "a message's key must be a single value".to_owned()))
+    let single = !matches!(
+        data_type,
+        DataType::Struct(_) | DataType::List(_) | DataType::LargeUtf8 | DataType::Binary
+    );
+    (!single).then(|| {
+        Problem::new(
+            "publish.key.type",
+            sql.span,
+            "a message's key must be a single value".to_owned(),
+        )
+    })
 }

@@ -1,8 +1,10 @@
-//! PostgreSQL's binary NUMERIC: groups of four decimal digits (`numeric_send` in PostgreSQL's numeric.c).
+//! PostgreSQL's binary NUMERIC: groups of four decimal digits (`numeric_send` in PostgreSQL's
+//! numeric.c).
 
 const NEGATIVE: u16 = 0x4000;
 
-/// Writes `value` x 10^-`scale` as a sized field: digit groups, weight of the first, sign, digits after the point, the groups.
+/// Writes `value` x 10^-`scale` as a sized field: digit groups, weight of the first, sign, digits
+/// after the point, the groups.
 pub fn write_numeric(out: &mut Vec<u8>, value: i128, scale: u8) {
     // 38 digits before the point and 38 after fill 20 groups.
     let mut groups = [0u16; 24];
@@ -26,7 +28,8 @@ pub fn write_numeric(out: &mut Vec<u8>, value: i128, scale: u8) {
     }
 }
 
-/// The groups before and after the point, and how many stand before it. One version a width: dividing 128 bits costs ten times as much.
+/// The groups before and after the point, and how many stand before it. One version a width:
+/// dividing 128 bits costs ten times as much.
 macro_rules! split {
     ($name:ident, $int:ty) => {
         fn $name(value: $int, scale: u32, groups: &mut [u16; 24]) -> (usize, usize) {
@@ -74,7 +77,9 @@ mod tests {
         let word = |at: usize| i16::from_be_bytes([field[at], field[at + 1]]);
         assert_eq!(i32::from_be_bytes(field[..4].try_into().unwrap()) as usize, field.len() - 4);
         let (count, weight, sign, scale) = (word(4), word(6), word(8) as u16, word(10) as usize);
-        let group = |place: i16| if (0..count).contains(&place) { word(12 + 2 * place as usize) } else { 0 };
+        let group = |place: i16| {
+            if (0..count).contains(&place) { word(12 + 2 * place as usize) } else { 0 }
+        };
         let mut whole = String::from("0");
         let mut fraction = String::new();
         for exponent in (0..=weight.max(0)).rev() {
@@ -102,9 +107,21 @@ mod tests {
             (9_999_999_999, 2, "99999999.99"),
             (123_456_789, 5, "1234.56789"),
             (1, 18, "0.000000000000000001"),
-            (-12_345_678_901_234_567_890_123_456_789_012_345_678, 18, "-12345678901234567890.123456789012345678"),
-            (99_999_999_999_999_999_999_999_999_999_999_999_999, 38, "0.99999999999999999999999999999999999999"),
-            (99_999_999_999_999_999_999_999_999_999_999_999_999, 0, "99999999999999999999999999999999999999"),
+            (
+                -12_345_678_901_234_567_890_123_456_789_012_345_678,
+                18,
+                "-12345678901234567890.123456789012345678",
+            ),
+            (
+                99_999_999_999_999_999_999_999_999_999_999_999_999,
+                38,
+                "0.99999999999999999999999999999999999999",
+            ),
+            (
+                99_999_999_999_999_999_999_999_999_999_999_999_999,
+                0,
+                "99999999999999999999999999999999999999",
+            ),
         ];
         for (value, scale, text) in cases {
             let mut field = Vec::new();

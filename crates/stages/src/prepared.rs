@@ -36,7 +36,8 @@ impl OffsetRange {
             let heads = || first.records.iter().filter(|head| head.partition == range.partition);
             let between = heads().map(|head| head.offset + 1).max().unwrap_or(range.from);
             if between > range.from {
-                let leader_epoch = heads().map(|head| head.leader_epoch).max().unwrap_or(range.leader_epoch);
+                let leader_epoch =
+                    heads().map(|head| head.leader_epoch).max().unwrap_or(range.leader_epoch);
                 of_first.push(Self { to: between, leader_epoch, ..range.clone() });
             }
             if between < range.to {
@@ -86,7 +87,8 @@ pub struct PreparedTable {
     pub repeat: Repeat,
     /// For each row of `columns`, its record.
     pub record: Vec<RecordIndex>,
-    /// The rows of records that may write, in their own order; a key may stand there more than once.
+    /// The rows of records that may write, in their own order; a key may stand there more than
+    /// once.
     candidates: Vec<RowIndex>,
     /// The rows to write, in key order, one row a key.
     pub rows: Vec<RowIndex>,
@@ -105,7 +107,8 @@ impl Verdicts {
     /// Those of so many first records, and those of the rest, which are counted from 0.
     pub fn divide(&self, first: u32) -> (Self, Self) {
         let (mut of_first, mut of_rest) = (Self::default(), Self::default());
-        let in_rest = |record: RecordIndex| record.number().checked_sub(first).map(RecordIndex::new);
+        let in_rest =
+            |record: RecordIndex| record.number().checked_sub(first).map(RecordIndex::new);
         for reject in &self.rejects {
             match in_rest(reject.record) {
                 None => of_first.rejects.push(reject.clone()),
@@ -130,8 +133,9 @@ impl Verdicts {
 }
 
 impl Prepared {
-    /// Sorts, drops repeats within the batch and settles each record's outcome. `written` names, for each table, the columns that the
-    /// rows hold, as indexes into the table's columns. `rejects` are those of all stages before, also of the transform.
+    /// Sorts, drops repeats within the batch and settles each record's outcome. `written` names,
+    /// for each table, the columns that the rows hold, as indexes into the table's columns.
+    /// `rejects` are those of all stages before, also of the transform.
     pub fn new(
         batch: Batch,
         ranges: Vec<OffsetRange>,
@@ -168,11 +172,13 @@ impl Prepared {
         }
         calls.retain(|call| outcomes[call.record.place()] != Outcome::Rejected);
         for table in &mut tables {
-            // Before repeats are dropped: a row that is refused must not stand in the way of one that is not.
+            // Before repeats are dropped: a row that is refused must not stand in the way of one
+            // that is not.
             let (record, rows) = (&table.record, &mut table.candidates);
             rows.retain(|row| {
                 let record = record[row.place()];
-                outcomes[record.place()] != Outcome::Rejected && !verdicts.resolved.contains(&record)
+                outcomes[record.place()] != Outcome::Rejected
+                    && !verdicts.resolved.contains(&record)
             });
         }
         for index in 0..tables.len() {
@@ -187,7 +193,17 @@ impl Prepared {
                 outcomes[table.record[row.place()].place()] = Outcome::Stored;
             }
         }
-        Self { batch, ranges, tables, rejects, rollups: Vec::new(), outcomes, calls, messages: Vec::new(), answers: Vec::new() }
+        Self {
+            batch,
+            ranges,
+            tables,
+            rejects,
+            rollups: Vec::new(),
+            outcomes,
+            calls,
+            messages: Vec::new(),
+            answers: Vec::new(),
+        }
     }
 
     /// The shard of its counters: a partition whose position the transaction holds.
@@ -195,19 +211,24 @@ impl Prepared {
         self.batch.records.iter().map(|head| head.partition).min()
     }
 
-    /// What became of each record, now that the stored rows are known: a record is stored if any of its rows was, or
-    /// if its call was made.
+    /// What became of each record, now that the stored rows are known: a record is stored if any of
+    /// its rows was, or if its call was made.
     pub fn outcomes_of(&self, stored: &[Vec<RowIndex>]) -> Vec<Outcome> {
         let mut outcomes = self.outcomes.clone();
-        outcomes.iter_mut().filter(|outcome| **outcome == Outcome::Stored).for_each(|outcome| *outcome = Outcome::Repeated);
+        outcomes
+            .iter_mut()
+            .filter(|outcome| **outcome == Outcome::Stored)
+            .for_each(|outcome| *outcome = Outcome::Repeated);
         for (table, rows) in self.tables.iter().zip(stored) {
-            rows.iter().for_each(|row| outcomes[table.record[row.place()].place()] = Outcome::Stored);
+            rows.iter()
+                .for_each(|row| outcomes[table.record[row.place()].place()] = Outcome::Stored);
         }
         self.calls.iter().for_each(|call| outcomes[call.record.place()] = Outcome::Stored);
         outcomes
     }
 
-    /// The rows of a table that records may write whose row of the first table, the `once` table, was stored, or that have none there.
+    /// The rows of a table that records may write whose row of the first table, the `once` table,
+    /// was stored, or that have none there.
     pub fn rows_of_admitted(&self, table: usize, stored_in_first: &[RowIndex]) -> Vec<RowIndex> {
         let (first, table) = (&self.tables[0], &self.tables[table]);
         if stored_in_first.len() == first.rows.len() {
@@ -218,9 +239,13 @@ impl Prepared {
     }
 
     /// The same of single records, as a question: may this one write?
-    pub fn admitted_by(&self, stored_in_first: &[RowIndex]) -> impl Fn(RecordIndex) -> bool + use<'_> {
+    pub fn admitted_by(
+        &self,
+        stored_in_first: &[RowIndex],
+    ) -> impl Fn(RecordIndex) -> bool + use<'_> {
         let first = &self.tables[0];
-        let stored: HashSet<RecordIndex> = stored_in_first.iter().map(|row| first.record[row.place()]).collect();
+        let stored: HashSet<RecordIndex> =
+            stored_in_first.iter().map(|row| first.record[row.place()]).collect();
         move |record| stored.contains(&record) || first.record.binary_search(&record).is_err()
     }
 
@@ -228,13 +253,20 @@ impl Prepared {
     pub fn writing_records(&self) -> Vec<RecordIndex> {
         let mut writes = vec![false; self.batch.len()];
         for table in &self.tables {
-            table.candidates.iter().for_each(|row| writes[table.record[row.place()].place()] = true);
+            table
+                .candidates
+                .iter()
+                .for_each(|row| writes[table.record[row.place()].place()] = true);
         }
-        RecordIndex::all().zip(writes).filter_map(|(record, writes)| writes.then_some(record)).collect()
+        RecordIndex::all()
+            .zip(writes)
+            .filter_map(|(record, writes)| writes.then_some(record))
+            .collect()
     }
 }
 
-/// Only a record whose row of the first table is to be written, or that has none there, writes anything into the others.
+/// Only a record whose row of the first table is to be written, or that has none there, writes
+/// anything into the others.
 fn keep_candidates_of_first(tables: &mut [PreparedTable], records: usize) {
     let Some((first, others)) = tables.split_first_mut() else { return };
     let admitted = first.admitted_by(&first.rows, records);
@@ -246,24 +278,43 @@ fn keep_candidates_of_first(tables: &mut [PreparedTable], records: usize) {
 
 impl PreparedTable {
     fn new(definition: &Table, written: &[usize], rows: TableRows) -> Self {
-        let columns: Vec<(ColumnType, ArrayRef)> =
-            written.iter().map(|index| definition.columns[*index].column_type).zip(rows.columns).collect();
+        let columns: Vec<(ColumnType, ArrayRef)> = written
+            .iter()
+            .map(|index| definition.columns[*index].column_type)
+            .zip(rows.columns)
+            .collect();
         let keys = definition
             .key()
             .iter()
-            .filter_map(|key| written.iter().position(|index| definition.columns[*index].name == key.name))
+            .filter_map(|key| {
+                written.iter().position(|index| definition.columns[*index].name == key.name)
+            })
             .collect();
         let candidates = RowIndex::first(rows.record.len()).collect();
-        Self { columns, keys, repeat: definition.repeat, record: rows.record, candidates, rows: Vec::new() }
+        Self {
+            columns,
+            keys,
+            repeat: definition.repeat,
+            record: rows.record,
+            candidates,
+            rows: Vec::new(),
+        }
     }
 
     /// The rows to write if only these records may.
     pub fn rows_of(&self, admitted: impl Fn(RecordIndex) -> bool) -> Vec<RowIndex> {
-        self.one_row_a_key(self.candidates.iter().copied().filter(|row| admitted(self.record[row.place()])).collect())
+        self.one_row_a_key(
+            self.candidates
+                .iter()
+                .copied()
+                .filter(|row| admitted(self.record[row.place()]))
+                .collect(),
+        )
     }
 
-    /// Of the `once` table: for each record of the batch, whether it may write into the others. A record is a repeat if it has rows here and
-    /// none of them is among these; one that has no row here, which a WHERE left out, is none.
+    /// Of the `once` table: for each record of the batch, whether it may write into the others. A
+    /// record is a repeat if it has rows here and none of them is among these; one that has no row
+    /// here, which a WHERE left out, is none.
     fn admitted_by(&self, rows: &[RowIndex], records: usize) -> Vec<bool> {
         let mut admitted = vec![true; records];
         self.record.iter().for_each(|record| admitted[record.place()] = false);
@@ -272,12 +323,22 @@ impl PreparedTable {
     }
 
     /// The rows to write if only these records may, and of them only those that are admitted.
-    pub fn rows_of_range(&self, records: RangeInclusive<RecordIndex>, admitted: impl Fn(RecordIndex) -> bool) -> Vec<RowIndex> {
+    pub fn rows_of_range(
+        &self,
+        records: RangeInclusive<RecordIndex>,
+        admitted: impl Fn(RecordIndex) -> bool,
+    ) -> Vec<RowIndex> {
         // Both rise: rows stand in the order of their records.
         let record_of = |row: &RowIndex| self.record[row.place()];
         let from = self.candidates.partition_point(|row| record_of(row) < *records.start());
         let to = self.candidates.partition_point(|row| record_of(row) <= *records.end());
-        self.one_row_a_key(self.candidates[from..to].iter().copied().filter(|row| admitted(record_of(row))).collect())
+        self.one_row_a_key(
+            self.candidates[from..to]
+                .iter()
+                .copied()
+                .filter(|row| admitted(record_of(row)))
+                .collect(),
+        )
     }
 
     /// A key that is NULL would never be found again, so the record could be stored twice.
@@ -287,14 +348,19 @@ impl PreparedTable {
             if array.null_count() == 0 {
                 continue;
             }
-            rejects.extend(self.candidates.iter().filter(|row| array.is_null(row.place())).map(|row| Reject {
-                record: self.record[row.place()],
-                stage: Stage::Transform,
-                path: column.name.clone(),
-                rule: "null".to_owned(),
-                reason: format!("{} is the key of table {} and must not be null", column.name, definition.name),
-                sqlstate: None,
-            }));
+            rejects.extend(self.candidates.iter().filter(|row| array.is_null(row.place())).map(
+                |row| Reject {
+                    record: self.record[row.place()],
+                    stage: Stage::Transform,
+                    path: column.name.clone(),
+                    rule: "null".to_owned(),
+                    reason: format!(
+                        "{} is the key of table {} and must not be null",
+                        column.name, definition.name
+                    ),
+                    sqlstate: None,
+                },
+            ));
         }
     }
 
@@ -315,7 +381,8 @@ impl PreparedTable {
             rows.dedup_by_key(|row| values[row.place()]);
             return rows;
         }
-        let key_columns: Vec<(ColumnType, ArrayRef)> = self.keys.iter().map(|key| self.columns[*key].clone()).collect();
+        let key_columns: Vec<(ColumnType, ArrayRef)> =
+            self.keys.iter().map(|key| self.columns[*key].clone()).collect();
         let mut keyed: Vec<(Vec<u8>, RowIndex)> = Vec::with_capacity(rows.len());
         let mut bytes = Vec::new();
         for row in rows {

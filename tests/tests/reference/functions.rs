@@ -1,9 +1,13 @@
-//! The functions that a record's SQL may call, each with an example that is evaluated, and whether it may stand in a rollup as well.
+//! The functions that a record's SQL may call, each with an example that is evaluated, and whether
+//! it may stand in a rollup as well.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Date32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Date32Array, Float64Array, Int32Array, Int64Array,
+    ListArray, RecordBatch,
+};
 use arrow::array::{StringArray, StructArray, TimestampMicrosecondArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
@@ -123,19 +127,40 @@ const CLOCK_MICROS: i64 = 1_790_000_000_000_000;
 
 pub fn written() -> String {
     let (missing, gone) = differing();
-    assert!(missing.is_empty() && gone.is_empty(), "without an example: {missing:?}; examples of what is no function: {gone:?}");
+    assert!(
+        missing.is_empty() && gone.is_empty(),
+        "without an example: {missing:?}; examples of what is no function: {gone:?}"
+    );
     let record = record();
-    let mut text = "## Functions\n\nTwo dialects of SQL stand in a file. In `checks`, `tables`, `deliver`, `publish` and `rollups` it is a record's: expressions over \
-        one record or row, evaluated by duto as PostgreSQL would, with what is listed here. In `views` and `endpoints` it is PostgreSQL's own, with all that \
-        your server knows.\n\nIn a rollup stands what was shown to have the same value in PostgreSQL to the last digit, because PostgreSQL computes it again when a \
-        rollup is filled or verified. The examples are over a record with `id` 7, `name` 'Amaro', `amount` 12.35, `ratio` 0.5, `day` 2026-09-21, `at` \
-        2026-09-21 14:13:20+00, `tags` ['a', 'b'] and `items` of `qty` and `price`.\n\n| | example | its value | in rollups |\n| --- | --- | --- | --- |\n"
+    let mut text = "## Functions\n\nTwo dialects of SQL stand in a file. In `checks`, `tables`, \
+        `deliver`, `publish` and `rollups` it is a record's: expressions over \
+        one record or row, evaluated by duto as PostgreSQL would, with what is listed here. In \
+        `views` and `endpoints` it is PostgreSQL's own, with all that \
+        your server knows.\n\nIn a rollup stands what was shown to have the same value in \
+        PostgreSQL to the last digit, because PostgreSQL computes it again when a \
+        rollup is filled or verified. The examples are over a record with `id` 7, `name` 'Amaro', \
+        `amount` 12.35, `ratio` 0.5, `day` 2026-09-21, `at` \
+        2026-09-21 14:13:20+00, `tags` ['a', 'b'] and `items` of `qty` and `price`.\n\n| | example \
+        | its value | in rollups |\n| --- | --- | --- | --- |\n"
         .to_owned();
     let named = CALLS.iter().map(|(name, call)| (format!("`{name}`"), *call));
     for (name, call) in OTHERS.iter().map(|(name, call)| ((*name).to_owned(), *call)).chain(named) {
-        let in_rollups = if !call.contains("now()") && recompute(call, &record.schema()).is_ok() { "yes" } else { "" };
-        let value = if call == "now()" { "the time at which the batch began".to_owned() } else { format!("`{}`", value(call, &record)) };
-        text.push_str(&format!("| {} | `{}` | {} | {in_rollups} |\n", cell(&name), cell(call), cell(&value)));
+        let in_rollups = if !call.contains("now()") && recompute(call, &record.schema()).is_ok() {
+            "yes"
+        } else {
+            ""
+        };
+        let value = if call == "now()" {
+            "the time at which the batch began".to_owned()
+        } else {
+            format!("`{}`", value(call, &record))
+        };
+        text.push_str(&format!(
+            "| {} | `{}` | {} | {in_rollups} |\n",
+            cell(&name),
+            cell(call),
+            cell(&value)
+        ));
     }
     text
 }
@@ -147,10 +172,12 @@ fn differing() -> (Vec<&'static str>, Vec<&'static str>) {
 }
 
 fn value(call: &str, record: &RecordBatch) -> String {
-    let planned = plan_expression(call, &record.schema()).unwrap_or_else(|problems| panic!("{call}: {problems:?}"));
+    let planned = plan_expression(call, &record.schema())
+        .unwrap_or_else(|problems| panic!("{call}: {problems:?}"));
     let output = planned.run(record, CLOCK_MICROS);
     assert!(output.failed.is_empty(), "{call}: {:?}", output.failed);
-    let texts = cast(&output.columns[0], &DataType::Utf8).unwrap_or_else(|error| panic!("{call}: {error}"));
+    let texts =
+        cast(&output.columns[0], &DataType::Utf8).unwrap_or_else(|error| panic!("{call}: {error}"));
     let texts = texts.as_string::<i32>();
     if texts.is_null(0) { "NULL".to_owned() } else { texts.value(0).to_owned() }
 }
@@ -160,9 +187,16 @@ fn record() -> RecordBatch {
         let text: ArrayRef = Arc::new(StringArray::from(vec![text]));
         cast(&text, &DataType::Decimal128(10, 2)).expect("a decimal")
     };
-    let price = cast(&(Arc::new(StringArray::from(vec!["10.00", "2.50"])) as ArrayRef), &DataType::Decimal128(10, 2)).expect("prices");
+    let price = cast(
+        &(Arc::new(StringArray::from(vec!["10.00", "2.50"])) as ArrayRef),
+        &DataType::Decimal128(10, 2),
+    )
+    .expect("prices");
     let item = vec![
-        (Arc::new(Field::new("qty", DataType::Int32, true)), Arc::new(Int32Array::from(vec![1, 3])) as ArrayRef),
+        (
+            Arc::new(Field::new("qty", DataType::Int32, true)),
+            Arc::new(Int32Array::from(vec![1, 3])) as ArrayRef,
+        ),
         (Arc::new(Field::new("price", price.data_type().clone(), true)), price),
     ];
     let of_two = |values: ArrayRef| -> ArrayRef {
@@ -181,6 +215,13 @@ fn record() -> RecordBatch {
         ("tags", of_two(Arc::new(StringArray::from(vec!["a", "b"])))),
         ("items", of_two(Arc::new(StructArray::from(item)))),
     ];
-    let fields: Vec<Field> = columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, column)| column).collect()).expect("a record")
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
+        .collect();
+    RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns.into_iter().map(|(_, column)| column).collect(),
+    )
+    .expect("a record")
 }

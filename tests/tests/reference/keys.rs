@@ -1,4 +1,5 @@
-//! The sections of a pipeline file and their keys, from the JSON Schema, which is made of the tables by which a file is read.
+//! The sections of a pipeline file and their keys, from the JSON Schema, which is made of the
+//! tables by which a file is read.
 
 use serde_json::Value as Json;
 
@@ -6,10 +7,12 @@ pub fn written(schema: &Json) -> String {
     let mut text = "## Sections and keys\n\n".to_owned();
     if let Some(types) = schema["description"].as_str() {
         text.push_str(&format!(
-            "{types}\n\n`NAME` stands for a name of your own, `[]` for each element of a list. Bold keys are required.\n\n"
+            "{types}\n\n`NAME` stands for a name of your own, `[]` for each element of a list. \
+                Bold keys are required.\n\n"
         ));
     }
-    let sections: Vec<(&String, &Json)> = schema["properties"].as_object().into_iter().flatten().collect();
+    let sections: Vec<(&String, &Json)> =
+        schema["properties"].as_object().into_iter().flatten().collect();
     for (name, section) in sections {
         text.push_str(&format!("### {name}\n\n{}.\n", sentence(about(section))));
         let mut rows = Vec::new();
@@ -23,13 +26,20 @@ pub fn written(schema: &Json) -> String {
     text
 }
 
-/// A row for each key of a mapping, those of inner mappings behind it. A field of a record may hold others: they are described once.
+/// A row for each key of a mapping, those of inner mappings behind it. A field of a record may hold
+/// others: they are described once.
 fn describe(schema: &Json, node: &Json, path: &str, depth: usize, rows: &mut Vec<String>) {
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    let required: Vec<&str> = node["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let join =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let required: Vec<&str> =
+        node["required"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
     for (name, inner) in node["properties"].as_object().into_iter().flatten() {
         let (key, resolved) = (join(name), resolved(schema, inner));
-        let shown = if required.contains(&name.as_str()) { format!("**`{key}`**") } else { format!("`{key}`") };
+        let shown = if required.contains(&name.as_str()) {
+            format!("**`{key}`**")
+        } else {
+            format!("`{key}`")
+        };
         let default = inner.get("default").map(plain).filter(|default| !default.is_empty());
         let default = default.map_or_else(String::new, |default| format!("`{default}`"));
         rows.push(format!("| {shown} | {} | {default} | {} |", kind(resolved), cell(about(inner))));
@@ -37,14 +47,19 @@ fn describe(schema: &Json, node: &Json, path: &str, depth: usize, rows: &mut Vec
             describe(schema, resolved, &key, depth + 1, rows);
         }
     }
-    for named in
-        [&node["additionalProperties"]].into_iter().chain(node["patternProperties"].as_object().into_iter().flat_map(|all| all.values()))
+    for named in [&node["additionalProperties"]]
+        .into_iter()
+        .chain(node["patternProperties"].as_object().into_iter().flat_map(|all| all.values()))
     {
         if named.is_object() && depth < 3 {
             let of = resolved(schema, named);
             describe(schema, of, &join("NAME"), depth + 1, rows);
             // A value that may be a word or a mapping.
-            let mappings = of["anyOf"].as_array().into_iter().flatten().filter(|one| one["properties"].is_object());
+            let mappings = of["anyOf"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|one| one["properties"].is_object());
             mappings.for_each(|one| describe(schema, one, &join("NAME"), depth + 2, rows));
         }
     }
@@ -67,7 +82,11 @@ fn kind(node: &Json) -> String {
         return if is_size { "size".to_owned() } else { kinds.join(" or ") };
     }
     if let Some(words) = node["enum"].as_array() {
-        return words.iter().map(|word| format!("`{}`", plain(word))).collect::<Vec<_>>().join(", ");
+        return words
+            .iter()
+            .map(|word| format!("`{}`", plain(word)))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     if let Some(word) = node.get("const") {
         return format!("`{}`", plain(word));
@@ -82,8 +101,12 @@ fn kind(node: &Json) -> String {
         (_, Some(pattern)) if pattern.contains("(ms|s|m|h|d)") => "duration".to_owned(),
         (_, Some(pattern)) if pattern.contains("[kKMG]") => "size".to_owned(),
         (Json::String(one), _) if one == "string" => "text".to_owned(),
-        (Json::String(one), _) if one == "integer" => format!("integer{}", bounds(&node["minimum"], &node["maximum"])),
-        (Json::String(one), _) if one == "number" => format!("number{}", bounds(&Json::Null, &node["maximum"])),
+        (Json::String(one), _) if one == "integer" => {
+            format!("integer{}", bounds(&node["minimum"], &node["maximum"]))
+        }
+        (Json::String(one), _) if one == "number" => {
+            format!("number{}", bounds(&Json::Null, &node["maximum"]))
+        }
         (Json::String(one), _) if one == "array" => "list".to_owned(),
         (Json::String(one), _) if one == "object" => "mapping".to_owned(),
         (Json::String(one), _) => one.clone(),
@@ -98,7 +121,9 @@ fn about(node: &Json) -> &str {
 
 fn sentence(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    characters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
 
 fn plain(value: &Json) -> String {

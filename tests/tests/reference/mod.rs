@@ -1,4 +1,5 @@
-//! `docs/reference.md` is made of the definitions themselves, and of what the running program says. `UPDATE_GOLDEN=1` writes it anew.
+//! `docs/reference.md` is made of the definitions themselves, and of what the running program says.
+//! `UPDATE_GOLDEN=1` writes it anew.
 
 mod errors;
 mod functions;
@@ -13,8 +14,10 @@ use duto_tests::pipeline::root;
 use duto_tests::small::{EVENTS, Small};
 use duto_tests::worker::Worker;
 
-const HEAD: &str = "# Reference\n\nMade by `UPDATE_GOLDEN=1 scripts/test reference` from the program itself; a test fails where it differs.\n\n\
-    [Sections and keys](#sections-and-keys) · [Functions](#functions) · [Errors](#errors) · [Metrics](#metrics) · [Tables of the schema duto](#tables-of-the-schema-duto)\n";
+const HEAD: &str = "# Reference\n\nMade by `UPDATE_GOLDEN=1 scripts/test reference` from the \
+    program itself; a test fails where it differs.\n\n\
+    [Sections and keys](#sections-and-keys) · [Functions](#functions) · [Errors](#errors) · \
+    [Metrics](#metrics) · [Tables of the schema duto](#tables-of-the-schema-duto)\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reference_is_what_the_program_says() -> Result<()> {
@@ -35,7 +38,11 @@ async fn the_reference_is_what_the_program_says() -> Result<()> {
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let differing = reference.lines().zip(kept.lines()).find(|(now, kept)| now != kept);
-    ensure!(kept == reference, "docs/reference.md is not what the program says, first at {differing:?}: UPDATE_GOLDEN=1 writes it anew");
+    ensure!(
+        kept == reference,
+        "docs/reference.md is not what the program says, first at {differing:?}: UPDATE_GOLDEN=1 \
+            writes it anew"
+    );
     Ok(())
 }
 
@@ -47,13 +54,18 @@ fn metrics(small: &Small) -> Result<String> {
     let (status, body) = request(port, "GET", "/metrics", "")?;
     ensure!(status == 200, "/metrics answers {status}: {body}");
     let described = |kind: &str| {
-        let lines = body.lines().filter_map(|line| line.strip_prefix(&format!("# {kind} "))?.split_once(' '));
+        let lines = body
+            .lines()
+            .filter_map(|line| line.strip_prefix(&format!("# {kind} "))?.split_once(' '));
         lines.map(|(name, words)| (name.to_owned(), words.to_owned())).collect::<Vec<_>>()
     };
     let types = described("TYPE");
-    let mut text = "## Metrics\n\nOf `/metrics`, in the OpenMetrics text format; each has the label `pipeline`.\n\n| name | type | what it is |\n| --- | --- | --- |\n".to_owned();
+    let mut text = "## Metrics\n\nOf `/metrics`, in the OpenMetrics text format; each has the \
+        label `pipeline`.\n\n| name | type | what it is |\n| --- | --- | --- |\n"
+        .to_owned();
     for (name, help) in described("HELP") {
-        let kind = types.iter().find(|(known, _)| *known == name).map_or("", |(_, kind)| kind.as_str());
+        let kind =
+            types.iter().find(|(known, _)| *known == name).map_or("", |(_, kind)| kind.as_str());
         let suffix = if kind == "counter" { "_total" } else { "" };
         text.push_str(&format!("| `{name}{suffix}` | {kind} | {} |\n", help.trim_end_matches('.')));
     }
@@ -65,13 +77,16 @@ fn metrics(small: &Small) -> Result<String> {
 async fn tables(small: &mut Small) -> Result<String> {
     let columns = small
         .rows(
-            "SELECT table_name || '|' || string_agg(column_name || ' ' || data_type || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END,
+            "SELECT table_name || '|' || string_agg(column_name || ' ' || data_type || CASE
+                 is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END,
                  ', ' ORDER BY ordinal_position)
-             FROM information_schema.columns WHERE table_schema = 'duto' GROUP BY table_name ORDER BY table_name",
+             FROM information_schema.columns WHERE table_schema = 'duto' GROUP BY table_name
+                 ORDER BY table_name",
         )
         .await?;
     let mut text =
-        "## Tables of the schema duto\n\nMade at the first start. They may be read; who writes to them by hand breaks the promise.\n\n\
+        "## Tables of the schema duto\n\nMade at the first start. They may be read; who writes to \
+            them by hand breaks the promise.\n\n\
         | table | columns |\n| --- | --- |\n"
             .to_owned();
     let mut names = BTreeSet::new();
@@ -79,6 +94,9 @@ async fn tables(small: &mut Small) -> Result<String> {
         text.push_str(&format!("| `duto.{table}` | {columns} |\n"));
         names.insert(table.to_owned());
     }
-    ensure!(names.contains("position") && names.contains("reject"), "there are no tables: {names:?}");
+    ensure!(
+        names.contains("position") && names.contains("reject"),
+        "there are no tables: {names:?}"
+    );
     Ok(text)
 }

@@ -1,4 +1,5 @@
-//! Randomness that depends on the seed alone, not on a library's version: a seed that is written down stays the same walk.
+//! Randomness that depends on the seed alone, not on a library's version: a seed that is written
+//! down stays the same walk.
 
 /// SplitMix64.
 #[derive(Debug, Clone)]

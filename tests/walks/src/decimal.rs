@@ -26,7 +26,8 @@ impl Decimal {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let are_digits = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-        if (whole.is_empty() && fraction.is_empty()) || !are_digits(whole) || !are_digits(fraction) {
+        if (whole.is_empty() && fraction.is_empty()) || !are_digits(whole) || !are_digits(fraction)
+        {
             return None;
         }
         let digits = format!("{whole}{fraction}");
@@ -39,7 +40,8 @@ impl Decimal {
         } else {
             (digits[..point as usize].to_owned(), digits[point as usize..].to_owned())
         };
-        let (whole, fraction) = (whole.trim_start_matches('0').to_owned(), fraction.trim_end_matches('0').to_owned());
+        let (whole, fraction) =
+            (whole.trim_start_matches('0').to_owned(), fraction.trim_end_matches('0').to_owned());
         let zero = whole.is_empty() && fraction.is_empty();
         Some(Decimal { negative: negative && !zero, whole, fraction })
     }
@@ -53,7 +55,11 @@ impl Decimal {
     }
 
     fn magnitude(&self, other: &Decimal) -> Ordering {
-        self.whole.len().cmp(&other.whole.len()).then_with(|| self.whole.cmp(&other.whole)).then_with(|| self.fraction.cmp(&other.fraction))
+        self.whole
+            .len()
+            .cmp(&other.whole.len())
+            .then_with(|| self.whole.cmp(&other.whole))
+            .then_with(|| self.fraction.cmp(&other.fraction))
     }
 }
 

@@ -46,7 +46,9 @@ impl Table {
         if self.repeat == "append" {
             return Vec::new();
         }
-        let serial = |name: &String| self.columns.iter().any(|(column, line)| column == name && is_serial(line));
+        let serial = |name: &String| {
+            self.columns.iter().any(|(column, line)| column == name && is_serial(line))
+        };
         if !self.primary_key.is_empty() && !self.primary_key.iter().all(serial) {
             return self.primary_key.clone();
         }
@@ -56,10 +58,19 @@ impl Table {
 
     /// What is not known before: a sequence's number, or what the clock or chance gives.
     pub fn is_volatile(&self, column: &str) -> bool {
-        let line = self.columns.iter().find(|(name, _)| name == column).map(|(_, line)| line.to_lowercase()).unwrap_or_default();
+        let line = self
+            .columns
+            .iter()
+            .find(|(name, _)| name == column)
+            .map(|(_, line)| line.to_lowercase())
+            .unwrap_or_default();
         let select = self.select.to_lowercase();
-        let clock = ["now()", "current_timestamp"].iter().any(|clock| select.contains(&format!("{clock} as {column}")));
-        is_serial(&line) || clock || ["now()", "current_timestamp", "gen_random"].iter().any(|word| line.contains(word))
+        let clock = ["now()", "current_timestamp"]
+            .iter()
+            .any(|clock| select.contains(&format!("{clock} as {column}")));
+        is_serial(&line)
+            || clock
+            || ["now()", "current_timestamp", "gen_random"].iter().any(|word| line.contains(word))
     }
 
     pub fn references(&self) -> Vec<String> {
@@ -72,8 +83,11 @@ impl Table {
 
     /// As the file declares it.
     pub fn ddl(&self) -> String {
-        let mut lines: Vec<String> = self.columns.iter().map(|(name, line)| format!("{name} {line}")).collect();
-        if !self.primary_key.is_empty() && !self.columns.iter().any(|(_, line)| line.to_uppercase().contains("PRIMARY KEY")) {
+        let mut lines: Vec<String> =
+            self.columns.iter().map(|(name, line)| format!("{name} {line}")).collect();
+        if !self.primary_key.is_empty()
+            && !self.columns.iter().any(|(_, line)| line.to_uppercase().contains("PRIMARY KEY"))
+        {
             lines.push(format!("PRIMARY KEY ({})", self.primary_key.join(", ")));
         }
         format!("CREATE TABLE IF NOT EXISTS {} ({})", self.name, lines.join(", "))
@@ -86,13 +100,20 @@ fn is_serial(line: &str) -> bool {
 
 /// The tables, the `once` table first, then each behind those that it references.
 pub fn tables(pipeline: &Json) -> Vec<Table> {
-    let mut waiting: Vec<Table> = pipeline["tables"].as_object().into_iter().flatten().map(|(name, table)| table_of(name, table)).collect();
+    let mut waiting: Vec<Table> = pipeline["tables"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, table)| table_of(name, table))
+        .collect();
     let once = pipeline["once"]["in"].as_str().unwrap_or_default();
     waiting.sort_by_key(|table| table.name != once);
     let mut ordered: Vec<Table> = Vec::new();
     while !waiting.is_empty() {
         let names: Vec<String> = waiting.iter().map(|table| table.name.clone()).collect();
-        let is_free = |table: &Table| table.references().iter().all(|other| *other == table.name || !names.contains(other));
+        let is_free = |table: &Table| {
+            table.references().iter().all(|other| *other == table.name || !names.contains(other))
+        };
         let free = waiting.iter().position(is_free).unwrap_or(0);
         ordered.push(waiting.remove(free));
     }
@@ -102,24 +123,46 @@ pub fn tables(pipeline: &Json) -> Vec<Table> {
 fn table_of(name: &str, declared: &Json) -> Table {
     let columns: Vec<(String, String)> = pairs(&declared["columns"]);
     let mut primary_key: Vec<String> = texts(&declared["primary_key"]);
-    primary_key.extend(columns.iter().filter(|(_, line)| line.to_uppercase().contains("PRIMARY KEY")).map(|(name, _)| name.clone()));
-    Table { name: name.to_owned(), columns, primary_key, repeat: text(&declared["repeat"]), select: text(&declared["select"]) }
+    primary_key.extend(
+        columns
+            .iter()
+            .filter(|(_, line)| line.to_uppercase().contains("PRIMARY KEY"))
+            .map(|(name, _)| name.clone()),
+    );
+    Table {
+        name: name.to_owned(),
+        columns,
+        primary_key,
+        repeat: text(&declared["repeat"]),
+        select: text(&declared["select"]),
+    }
 }
 
 pub fn rollups(pipeline: &Json) -> Vec<Rollup> {
     let of = |(name, declared): (&String, &Json)| {
         let by = match &declared["by"] {
-            Json::Array(_) => texts(&declared["by"]).into_iter().map(|name| (name.clone(), name)).collect(),
+            Json::Array(_) => {
+                texts(&declared["by"]).into_iter().map(|name| (name.clone(), name)).collect()
+            }
             other => pairs(other),
         };
-        let window = declared["over"].as_str().map(|over| Window { over: over.to_owned(), unit: finest_kept(&declared["grains"]) });
-        Rollup { name: name.clone(), from: text(&declared["from"]), by, measures: pairs(&declared["measures"]), window }
+        let window = declared["over"]
+            .as_str()
+            .map(|over| Window { over: over.to_owned(), unit: finest_kept(&declared["grains"]) });
+        Rollup {
+            name: name.clone(),
+            from: text(&declared["from"]),
+            by,
+            measures: pairs(&declared["measures"]),
+            window,
+        }
     };
     pipeline["rollups"].as_object().into_iter().flatten().map(of).collect()
 }
 
 fn finest_kept(grains: &Json) -> String {
-    let kept = ["second", "minute", "hour", "day"].into_iter().find(|unit| grains[unit] == "forever");
+    let kept =
+        ["second", "minute", "hour", "day"].into_iter().find(|unit| grains[unit] == "forever");
     kept.unwrap_or("hour").to_owned()
 }
 
@@ -135,7 +178,12 @@ pub fn publishes(pipeline: &Json) -> Vec<Publish> {
 
 /// A mapping of texts.
 pub fn pairs(declared: &Json) -> Vec<(String, String)> {
-    declared.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+    declared
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 fn texts(declared: &Json) -> Vec<String> {

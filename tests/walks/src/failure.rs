@@ -1,6 +1,7 @@
 //! What a walk shows to be wrong.
 
-/// A broken promise. Two failures are taken for the same fault if their kinds and ways are the same.
+/// A broken promise. Two failures are taken for the same fault if their kinds and ways are the
+/// same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub kind: Kind,

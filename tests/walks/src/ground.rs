@@ -1,4 +1,5 @@
-//! Where walks happen: one PostgreSQL for all, and for each that walks at the same time two databases, a proxy and a folder.
+//! Where walks happen: one PostgreSQL for all, and for each that walks at the same time two
+//! databases, a proxy and a folder.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -31,7 +32,8 @@ pub struct Ground {
 impl Server {
     pub fn start() -> Result<Server> {
         let folder = ScratchFolder::create("walks")?;
-        let postgres = Postgres::start(&folder.path().join("cluster"), PostgresSettings::for_tests())?;
+        let postgres =
+            Postgres::start(&folder.path().join("cluster"), PostgresSettings::for_tests())?;
         Ok(Server { postgres, folder, templates: Mutex::new(()) })
     }
 
@@ -49,7 +51,14 @@ impl Server {
         let surroundings = Surroundings { program: program()?, folder, database_url, patience };
         let oracle_url = self.postgres.url(&names[1]);
         let templates = self.folder.path().join("templates");
-        let ground = Ground { surroundings, proxy, url_through_proxy, http_port: free_port()?, oracle_url, templates };
+        let ground = Ground {
+            surroundings,
+            proxy,
+            url_through_proxy,
+            http_port: free_port()?,
+            oracle_url,
+            templates,
+        };
         let _one = self.templates.lock();
         for partitions in PARTITIONS {
             ground.make_template(partitions)?;
@@ -76,7 +85,9 @@ impl Ground {
         );
         let _ = std::fs::remove_dir_all(self.surroundings.log_folder());
         std::fs::write(self.surroundings.file(), text)?;
-        self.surroundings.succeed(&["run", "--until-caught-up"], true)?.map_err(|failure| anyhow::anyhow!("{}", failure.detail))?;
+        self.surroundings
+            .succeed(&["run", "--until-caught-up"], true)?
+            .map_err(|failure| anyhow::anyhow!("{}", failure.detail))?;
         copy_folder(&self.surroundings.log_folder(), &template)
     }
 
@@ -86,15 +97,20 @@ impl Ground {
         self.proxy.handle().reset_all();
         let _ = std::fs::remove_dir_all(self.surroundings.log_folder());
         let _ = std::fs::remove_file(self.surroundings.folder.join("said.txt"));
-        copy_folder(&self.templates.join(format!("{partitions}")), &self.surroundings.log_folder())?;
+        copy_folder(
+            &self.templates.join(format!("{partitions}")),
+            &self.surroundings.log_folder(),
+        )?;
         let walk = connect(&self.surroundings.database_url).await?;
         let oracle = connect(&self.oracle_url).await?;
         for client in [&walk, &oracle] {
             client
                 .batch_execute(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                     WHERE datname = current_database() AND pid <> pg_backend_pid();
                      SET client_min_messages = error; SET TimeZone = 'UTC';
-                     DROP SCHEMA IF EXISTS duto CASCADE; DROP SCHEMA IF EXISTS model CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+                     DROP SCHEMA IF EXISTS duto CASCADE; DROP SCHEMA IF EXISTS model CASCADE; DROP
+                     SCHEMA public CASCADE; CREATE SCHEMA public",
                 )
                 .await
                 .context("clearing a database")?;
@@ -109,7 +125,8 @@ impl Ground {
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("connecting to PostgreSQL")?;
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("connecting to PostgreSQL")?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -119,7 +136,8 @@ fn copy_folder(from: &std::path::Path, to: &std::path::Path) -> Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         // Sockets and locks are of the process that made them.
-        if entry.file_type()?.is_file() && entry.file_name().to_string_lossy().starts_with("log.db") {
+        if entry.file_type()?.is_file() && entry.file_name().to_string_lossy().starts_with("log.db")
+        {
             std::fs::copy(entry.path(), to.join(entry.file_name()))?;
         }
     }

@@ -1,4 +1,5 @@
-//! A JSON reader of the model's own. It keeps numbers as they are written and says which key stands twice.
+//! A JSON reader of the model's own. It keeps numbers as they are written and says which key stands
+//! twice.
 
 /// A value of a document.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +182,9 @@ impl Reader<'_> {
     fn hex(&mut self) -> Option<u32> {
         let digits = self.text.get(self.at..self.at + 4)?;
         self.at += 4;
-        digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
+        digits
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit())
+            .then(|| u32::from_str_radix(digits, 16).ok())?
     }
 }

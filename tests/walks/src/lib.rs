@@ -1,5 +1,6 @@
-//! The machine that finds wrong pipelines before a user does: random pipeline files, records and events, walked by the real program
-//! and judged by a sequential model and by PostgreSQL. It shares no code with the program.
+//! The machine that finds wrong pipelines before a user does: random pipeline files, records and
+//! events, walked by the real program and judged by a sequential model and by PostgreSQL. It shares
+//! no code with the program.
 
 pub mod chance; // what a seed decides
 pub mod walk; // a pipeline file, its records and what happens

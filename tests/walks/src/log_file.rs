@@ -26,7 +26,8 @@ impl LogFile {
     }
 
     fn open(&self) -> Result<Connection> {
-        let connection = Connection::open(&self.path).with_context(|| self.path.display().to_string())?;
+        let connection =
+            Connection::open(&self.path).with_context(|| self.path.display().to_string())?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         connection.execute_batch("PRAGMA synchronous = OFF")?;
         Ok(connection)
@@ -36,12 +37,17 @@ impl LogFile {
     pub fn append(&self, topic: &str, records: &[Record]) -> Result<()> {
         let mut connection = self.open()?;
         let transaction = connection.transaction()?;
-        let topic: i64 = transaction.query_row("SELECT id FROM topic WHERE name = ?1", [topic], |row| row.get(0))?;
+        let topic: i64 =
+            transaction
+                .query_row("SELECT id FROM topic WHERE name = ?1", [topic], |row| row.get(0))?;
         for record in records {
             let select = "SELECT next_offset FROM partition WHERE topic_id = ?1 AND partition = ?2";
-            let offset: i64 = transaction.query_row(select, params![topic, record.partition], |row| row.get(0))?;
+            let offset: i64 =
+                transaction
+                    .query_row(select, params![topic, record.partition], |row| row.get(0))?;
             transaction.execute(
-                "INSERT INTO record (topic_id, partition, \"offset\", timestamp_ms, payload) VALUES (?1, ?2, ?3, 1700000000000, ?4)",
+                "INSERT INTO record (topic_id, partition, \"offset\", timestamp_ms, payload)
+                    VALUES (?1, ?2, ?3, 1700000000000, ?4)",
                 params![topic, record.partition, offset, record.bytes()],
             )?;
             transaction.execute(
@@ -56,7 +62,8 @@ impl LogFile {
     pub fn read(&self, topic: &str) -> Result<Vec<Logged>> {
         let connection = self.open()?;
         let mut select = connection.prepare(
-            "SELECT partition, \"offset\", payload, headers FROM record WHERE topic_id = (SELECT id FROM topic WHERE name = ?1) ORDER BY 1, 2",
+            "SELECT partition, \"offset\", payload, headers FROM record WHERE topic_id = (SELECT id
+                FROM topic WHERE name = ?1) ORDER BY 1, 2",
         )?;
         let rows = select.query_map([topic], |row| {
             Ok(Logged {

@@ -1,4 +1,5 @@
-//! `duto-walks [WALKS]`: random walks. `--seed S` walks one and shrinks it; `--replay FOLDER` walks what was found before.
+//! `duto-walks [WALKS]`: random walks. `--seed S` walks one and shrinks it; `--replay FOLDER` walks
+//! what was found before.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,18 +27,30 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1)).cloned();
+    let value = |name: &str| {
+        arguments
+            .iter()
+            .position(|argument| argument == name)
+            .and_then(|at| arguments.get(at + 1))
+            .cloned()
+    };
     if let Some(folder) = value("--replay") {
         return replay(Path::new(&folder));
     }
-    let seed = value("--seed").map(|seed| seed.parse()).transpose().context("--seed takes a number")?;
+    let seed =
+        value("--seed").map(|seed| seed.parse()).transpose().context("--seed takes a number")?;
     if let (Some(seed), true) = (seed, arguments.iter().any(|argument| argument == "--show")) {
         println!("{}", serde_json::to_string_pretty(&duto_walks::generate::walk(seed))?);
         return Ok(true);
     }
-    let walks =
-        arguments.first().filter(|first| !first.starts_with("--")).map(|walks| walks.parse()).transpose().context("a number of walks")?;
-    let first = value("--from").map(|seed| seed.parse()).transpose().context("--from takes a number")?;
+    let walks = arguments
+        .first()
+        .filter(|first| !first.starts_with("--"))
+        .map(|walks| walks.parse())
+        .transpose()
+        .context("a number of walks")?;
+    let first =
+        value("--from").map(|seed| seed.parse()).transpose().context("--from takes a number")?;
     let wanted = Wanted {
         first_seed: seed.or(first).unwrap_or(0),
         walks: if seed.is_some() { 1 } else { walks.unwrap_or(1_000) },
@@ -47,7 +60,9 @@ fn run() -> Result<bool> {
             None => std::thread::available_parallelism().map_or(2, |cores| cores.get() * 2),
         },
         budget: None,
-        found: Some(value("--found").map_or_else(|| PathBuf::from("tests/walks/found-new"), PathBuf::from)),
+        found: Some(
+            value("--found").map_or_else(|| PathBuf::from("tests/walks/found-new"), PathBuf::from),
+        ),
         shrunk_of_a_kind: 3,
         patience: PATIENCE,
         progress: true,
@@ -58,7 +73,8 @@ fn run() -> Result<bool> {
     }
     let each = told.took.as_secs_f64() / told.walks.max(1) as f64;
     println!(
-        "{} walks in {:.0} s, {each:.2} s each: {} refused by check, {} not judged, {} broken, {} errors",
+        "{} walks in {:.0} s, {each:.2} s each: {} refused by check, {} not judged, {} broken, {} \
+            errors",
         told.walks,
         told.took.as_secs_f64(),
         told.refused,
@@ -66,7 +82,8 @@ fn run() -> Result<bool> {
         told.broken.len(),
         told.errors.len()
     );
-    let seeds: Vec<String> = told.broken.iter().map(|(seed, failure)| format!("{seed} ({:?})", failure.kind)).collect();
+    let seeds: Vec<String> =
+        told.broken.iter().map(|(seed, failure)| format!("{seed} ({:?})", failure.kind)).collect();
     if !seeds.is_empty() {
         println!("broken: {}", seeds.join(", "));
     }

@@ -49,7 +49,11 @@ const PROGRESS_WALKS: u64 = 100;
 
 pub fn walk_many(wanted: &Wanted) -> Result<Told> {
     let server = Server::start()?;
-    let (next, told, shrunk) = (AtomicU64::new(0), Mutex::new(Told::default()), Mutex::new(BTreeMap::<Kind, usize>::new()));
+    let (next, told, shrunk) = (
+        AtomicU64::new(0),
+        Mutex::new(Told::default()),
+        Mutex::new(BTreeMap::<Kind, usize>::new()),
+    );
     let began = Instant::now();
     std::thread::scope(|scope| -> Result<()> {
         let walkers: Vec<_> = (0..wanted.walkers)
@@ -58,7 +62,9 @@ pub fn walk_many(wanted: &Wanted) -> Result<Told> {
                 scope.spawn(move || walker(number, server, wanted, next, told, shrunk, began))
             })
             .collect();
-        walkers.into_iter().try_for_each(|walker| walker.join().map_err(|_| anyhow::anyhow!("a walker panicked"))?)
+        walkers.into_iter().try_for_each(|walker| {
+            walker.join().map_err(|_| anyhow::anyhow!("a walker panicked"))?
+        })
     })?;
     let mut told = told.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     told.took = began.elapsed();
@@ -98,7 +104,10 @@ fn walker(
                 }
                 Ok(End::Unjudged(why)) => told.unjudged.push((seed, why.clone())),
                 Ok(End::Broken(failure)) => {
-                    report.push(format!("seed {seed} breaks the promise, {:?} {}: {}", failure.kind, failure.way, failure.detail));
+                    report.push(format!(
+                        "seed {seed} breaks the promise, {:?} {}: {}",
+                        failure.kind, failure.way, failure.detail
+                    ));
                     told.broken.push((seed, failure.clone()));
                 }
                 Err(error) => {
@@ -110,7 +119,8 @@ fn walker(
                 let each = began.elapsed().as_secs_f64() / told.walks as f64;
                 let Told { walks, refused, unjudged, broken, errors, .. } = &*told;
                 report.push(format!(
-                    "{walks} walks, {:.2} s each; {refused} refused, {} unjudged, {} broken, {} errors",
+                    "{walks} walks, {:.2} s each; {refused} refused, {} unjudged, {} broken, {} \
+                        errors",
                     each,
                     unjudged.len(),
                     broken.len(),

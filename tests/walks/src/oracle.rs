@@ -1,5 +1,6 @@
-//! The sequential model: record after record, each in a transaction of its own, in a database where PostgreSQL itself evaluates the
-//! checks, the SELECTs and the repeat rules. What PostgreSQL refuses there must be a reject here.
+//! The sequential model: record after record, each in a transaction of its own, in a database where
+//! PostgreSQL itself evaluates the checks, the SELECTs and the repeat rules. What PostgreSQL
+//! refuses there must be a reject here.
 
 use anyhow::{Context, Result};
 use serde_json::Value as Json;
@@ -10,11 +11,13 @@ use crate::definition::{Publish, Table, pairs, publishes, rollups, tables};
 use crate::shape::{self, Column, Field};
 use crate::sql_words::{translate, without_from};
 
-/// What may become of a record, as letters of the ledger: `s` stored, `d` repeated, `r` rejected, `f` filtered.
+/// What may become of a record, as letters of the ledger: `s` stored, `d` repeated, `r` rejected,
+/// `f` filtered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     pub letter: char,
-    /// Another letter that is as good: of two rows of one key in an `update` table a batch writes the last alone.
+    /// Another letter that is as good: of two rows of one key in an `update` table a batch writes
+    /// the last alone.
     pub or: char,
     /// Of a reject: `decode`, `check`, or `sql` for what the database or an expression refuses.
     pub stage: &'static str,
@@ -64,37 +67,65 @@ const META: [(&str, &str); 2] = [("meta.partition", "INTEGER"), ("meta.offset", 
 impl Oracle {
     /// An empty database with what somebody made beforehand.
     pub async fn begin(client: Client, beforehand: &[String]) -> Result<Oracle> {
-        client.batch_execute("SET client_min_messages = error; SET TimeZone = 'UTC'; SET search_path = public, model").await?;
+        client
+            .batch_execute(
+                "SET client_min_messages = error; SET TimeZone = 'UTC'; SET \
+            search_path = public, model",
+            )
+            .await?;
         for sql in beforehand {
             client.batch_execute(sql).await.with_context(|| format!("the oracle refuses {sql}"))?;
         }
         let (fields, columns, checks, targets) = Default::default();
-        Ok(Oracle { client, fields, columns, cleaning: Cleaning::default(), max_bytes: 1 << 20, checks, targets, has_once: false })
+        Ok(Oracle {
+            client,
+            fields,
+            columns,
+            cleaning: Cleaning::default(),
+            max_bytes: 1 << 20,
+            checks,
+            targets,
+            has_once: false,
+        })
     }
 
-    /// Takes the pipeline file, the first one or another. An error says that the oracle cannot judge it.
+    /// Takes the pipeline file, the first one or another. An error says that the oracle cannot
+    /// judge it.
     pub async fn declare(&mut self, pipeline: &Json) -> Result<()> {
         self.fields = shape::fields(&pipeline["record"]);
         let (columns, types) = shape::columns(&self.fields);
         self.columns = columns;
-        self.columns.extend(META.map(|(path, sql_type)| Column { path: path.to_owned(), sql_type: sql_type.to_owned() }));
+        self.columns.extend(META.map(|(path, sql_type)| Column {
+            path: path.to_owned(),
+            sql_type: sql_type.to_owned(),
+        }));
         self.cleaning = Cleaning::of(pipeline);
-        self.max_bytes = pipeline["source"]["max_record_bytes"].as_u64().map_or(1 << 20, |bytes| bytes as usize);
-        let columns: Vec<String> = self.columns.iter().map(|column| format!("\"{}\" {}", column.path, column.sql_type)).collect();
+        self.max_bytes =
+            pipeline["source"]["max_record_bytes"].as_u64().map_or(1 << 20, |bytes| bytes as usize);
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| format!("\"{}\" {}", column.path, column.sql_type))
+            .collect();
         let script = format!(
-            "DROP SCHEMA IF EXISTS model CASCADE; CREATE SCHEMA model; {}; CREATE TABLE model.record ({})",
+            "DROP SCHEMA IF EXISTS model CASCADE; CREATE SCHEMA model; {}; CREATE TABLE \
+                model.record ({})",
             types.join("; "),
             columns.join(", ")
         );
         self.client.batch_execute(&script).await.context("the record's table")?;
-        self.checks = pairs(&pipeline["checks"]).into_iter().map(|(_, sql)| translate(&sql, &self.columns)).collect();
+        self.checks = pairs(&pipeline["checks"])
+            .into_iter()
+            .map(|(_, sql)| translate(&sql, &self.columns))
+            .collect();
         self.has_once = pipeline["once"].is_object();
         self.targets.clear();
         let (publishes, rollups) = (publishes(pipeline), rollups(pipeline));
         for table in tables(pipeline) {
             self.client.batch_execute(&table.ddl()).await.with_context(|| table.ddl())?;
             for (name, line) in &table.columns {
-                let sql = format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {name} {line}", table.name);
+                let sql =
+                    format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {name} {line}", table.name);
                 self.client.batch_execute(&sql).await.context(sql)?;
             }
             let target = self.target(table, &publishes, &rollups).await?;
@@ -103,27 +134,45 @@ impl Oracle {
         Ok(())
     }
 
-    async fn target(&self, table: Table, publishes: &[Publish], rollups: &[crate::definition::Rollup]) -> Result<Target> {
+    async fn target(
+        &self,
+        table: Table,
+        publishes: &[Publish],
+        rollups: &[crate::definition::Rollup],
+    ) -> Result<Target> {
         let select = translate(&table.select, &self.columns);
-        let prepared = self.client.prepare(&select).await.with_context(|| format!("the oracle cannot plan {select}"))?;
-        let outputs: Vec<String> = prepared.columns().iter().map(|column| column.name().to_owned()).collect();
+        let prepared = self
+            .client
+            .prepare(&select)
+            .await
+            .with_context(|| format!("the oracle cannot plan {select}"))?;
+        let outputs: Vec<String> =
+            prepared.columns().iter().map(|column| column.name().to_owned()).collect();
         let names = outputs.join(", ");
         // Of one record's rows an update takes the last of each key.
         let key = table.key();
         let source = match table.repeat.as_str() {
             "update" => format!(
-                "SELECT DISTINCT ON ({key}) {names} FROM (SELECT *, row_number() OVER () AS place_of_row FROM ({select}) AS made) AS made ORDER BY {key}, place_of_row DESC",
+                "SELECT DISTINCT ON ({key}) {names}
+                    FROM (SELECT *, row_number() OVER () AS place_of_row
+                    FROM ({select}) AS made) AS made ORDER BY {key}, place_of_row DESC",
                 key = key.join(", ")
             ),
             _ => select.clone(),
         };
-        let insert = format!("INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE {source}", table.name);
+        let insert =
+            format!("INSERT INTO {} ({names}) OVERRIDING SYSTEM VALUE {source}", table.name);
         // Each row must fit by itself, also one that is replaced by another of its record.
-        let probe = (table.repeat == "update")
-            .then(|| format!("INSERT INTO model.probe_{} ({names}) OVERRIDING SYSTEM VALUE {select}", table.name));
+        let probe = (table.repeat == "update").then(|| {
+            format!(
+                "INSERT INTO model.probe_{} ({names}) OVERRIDING SYSTEM VALUE {select}",
+                table.name
+            )
+        });
         if probe.is_some() {
             let sql = format!(
-                "CREATE TABLE model.probe_{name} (LIKE {name} INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING IDENTITY)",
+                "CREATE TABLE model.probe_{name} (LIKE {name} INCLUDING DEFAULTS INCLUDING GENERATED
+                    INCLUDING IDENTITY)",
                 name = table.name
             );
             self.client.batch_execute(&sql).await.context(sql)?;
@@ -137,21 +186,32 @@ impl Oracle {
             };
             (publish.name.clone(), value)
         };
-        let messages = publishes.iter().filter(|publish| publish.from == table.name).map(message).collect();
+        let messages =
+            publishes.iter().filter(|publish| publish.from == table.name).map(message).collect();
         let own = rollups.iter().filter(|rollup| rollup.from == table.name);
-        let expressions = own.flat_map(|rollup| rollup.by.iter().map(|(_, sql)| sql.clone())).collect();
+        let expressions =
+            own.flat_map(|rollup| rollup.by.iter().map(|(_, sql)| sql.clone())).collect();
         Ok(Target { table, select, insert, probe, outputs, messages, expressions })
     }
 
     /// One record of the log. A replay leaves what an `update` table has.
-    pub async fn take(&self, partition: i32, offset: i64, bytes: &[u8], replay: bool) -> Result<Verdict> {
+    pub async fn take(
+        &self,
+        partition: i32,
+        offset: i64,
+        bytes: &[u8],
+        replay: bool,
+    ) -> Result<Verdict> {
         let mut literals = match decode(bytes, &self.fields, self.cleaning, self.max_bytes) {
             Ok(literals) => literals,
             Err(why) => return Ok(Verdict::reject("decode", why)),
         };
         literals.extend([partition.to_string(), offset.to_string()]);
         // In a transaction of its own: it is looked at again behind one that is rolled back.
-        let insert = format!("BEGIN; DELETE FROM model.record; INSERT INTO model.record VALUES ({}); COMMIT; BEGIN", literals.join(", "));
+        let insert = format!(
+            "BEGIN; DELETE FROM model.record; INSERT INTO model.record VALUES ({}); COMMIT; BEGIN",
+            literals.join(", ")
+        );
         if let Err(error) = self.client.batch_execute(&insert).await {
             self.client.batch_execute("ROLLBACK").await?;
             return Ok(Verdict::reject("decode", error_text(&error)));
@@ -168,10 +228,16 @@ impl Oracle {
         }
     }
 
-    async fn transform(&self, replay: bool) -> Result<Verdict, (&'static str, tokio_postgres::Error)> {
+    async fn transform(
+        &self,
+        replay: bool,
+    ) -> Result<Verdict, (&'static str, tokio_postgres::Error)> {
         for check in &self.checks {
-            let passes =
-                self.client.simple_query(&format!("SELECT ({check}) IS TRUE FROM model.record")).await.map_err(|error| ("check", error))?;
+            let passes = self
+                .client
+                .simple_query(&format!("SELECT ({check}) IS TRUE FROM model.record"))
+                .await
+                .map_err(|error| ("check", error))?;
             if first_value(&passes).as_deref() != Some("t") {
                 self.client.batch_execute("ROLLBACK").await.map_err(|error| ("check", error))?;
                 return Ok(Verdict::reject("check", format!("not true: {check}")));
@@ -188,7 +254,10 @@ impl Oracle {
             if keyless > 0 {
                 // A key that is NULL would never be found again.
                 self.client.batch_execute("ROLLBACK").await.map_err(sql)?;
-                return Ok(Verdict::reject("sql", format!("the key of {} is NULL", target.table.name)));
+                return Ok(Verdict::reject(
+                    "sql",
+                    format!("the key of {} is NULL", target.table.name),
+                ));
             }
             made += rows;
             if let Some(probe) = &target.probe {
@@ -199,15 +268,21 @@ impl Oracle {
                 Err(error) => return self.refused(target, error, replay).await,
             };
             let mut inserted = 0;
-            for row in written.iter().filter_map(|message| if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }) {
+            for row in written.iter().filter_map(|message| {
+                if let SimpleQueryMessage::Row(row) = message { Some(row) } else { None }
+            }) {
                 inserted += 1;
-                let told =
-                    target.messages.iter().enumerate().filter_map(|(at, (name, _))| Some((name.clone(), row.get(at + 1)?.to_owned())));
+                let told = target.messages.iter().enumerate().filter_map(|(at, (name, _))| {
+                    Some((name.clone(), row.get(at + 1)?.to_owned()))
+                });
                 messages.extend(told);
             }
             if target.table.repeat == "append" && inserted < rows {
                 self.client.batch_execute("ROLLBACK").await.map_err(sql)?;
-                return Ok(Verdict::reject("sql", format!("a trigger of {} swallows a row", target.table.name)));
+                return Ok(Verdict::reject(
+                    "sql",
+                    format!("a trigger of {} swallows a row", target.table.name),
+                ));
             }
             stored += inserted;
             updated |= target.table.repeat == "update" && inserted > 0;
@@ -231,16 +306,24 @@ impl Oracle {
 
     /// The rows that the record makes for a table, and those whose key is NULL.
     async fn count(&self, target: &Target) -> Result<(u64, u64), tokio_postgres::Error> {
-        let key: Vec<String> =
-            target.table.key().into_iter().filter(|name| target.outputs.contains(name)).map(|name| format!("{name} IS NULL")).collect();
+        let key: Vec<String> = target
+            .table
+            .key()
+            .into_iter()
+            .filter(|name| target.outputs.contains(name))
+            .map(|name| format!("{name} IS NULL"))
+            .collect();
         let keyless = if key.is_empty() { "FALSE".to_owned() } else { key.join(" OR ") };
-        let select = format!("SELECT count(*), count(*) FILTER (WHERE {keyless}) FROM ({}) AS made", target.select);
+        let select = format!(
+            "SELECT count(*), count(*) FILTER (WHERE {keyless}) FROM ({}) AS made",
+            target.select
+        );
         let row = self.client.query_one(&select, &[]).await?;
         Ok((row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64))
     }
 
-    /// The key of the `once` table is there already: the record writes nothing anywhere. Where it would be refused if it came for the
-    /// first time, it may be called one or the other.
+    /// The key of the `once` table is there already: the record writes nothing anywhere. Where it
+    /// would be refused if it came for the first time, it may be called one or the other.
     async fn repeated_once(&self, replay: bool) -> Result<Verdict, tokio_postgres::Error> {
         let mut verdict = Verdict::plain('d');
         for target in &self.targets[1..] {
@@ -249,7 +332,10 @@ impl Oracle {
                 Some(probe) => self.client.batch_execute(probe).await.is_ok(),
                 None => true,
             };
-            if keyless > 0 || !fits || self.client.batch_execute(&target.statement(replay)).await.is_err() {
+            if keyless > 0
+                || !fits
+                || self.client.batch_execute(&target.statement(replay)).await.is_err()
+            {
                 verdict.or = 'r';
                 break;
             }
@@ -258,8 +344,8 @@ impl Oracle {
         Ok(verdict)
     }
 
-    /// A row was refused. If it is the only table, and its key is there already, the record may as well be called repeated: the constraint
-    /// and the key are both in its way.
+    /// A row was refused. If it is the only table, and its key is there already, the record may as
+    /// well be called repeated: the constraint and the key are both in its way.
     async fn refused(
         &self,
         target: &Target,
@@ -276,8 +362,10 @@ impl Oracle {
         let keeps = target.table.repeat == "ignore" || target.table.repeat == "update" && replay;
         if self.targets.len() == 1 && keeps && !key.is_empty() {
             let key = key.join(", ");
-            let there =
-                format!("SELECT count(*) FROM ({}) AS made WHERE ({key}) IN (SELECT {key} FROM {})", target.select, target.table.name);
+            let there = format!(
+                "SELECT count(*) FROM ({}) AS made WHERE ({key}) IN (SELECT {key} FROM {})",
+                target.select, target.table.name
+            );
             if self.client.query_one(&there, &[]).await.is_ok_and(|row| row.get::<_, i64>(0) > 0) {
                 verdict.or = 'd';
             }
@@ -292,7 +380,8 @@ impl Target {
         // PostgreSQL lets nobody set an identity, not even to what it is.
         let beside: Vec<&String> = self.outputs.iter().filter(|name| !key.contains(name)).collect();
         let set = if beside.is_empty() { self.outputs.iter().collect() } else { beside };
-        let others: Vec<String> = set.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
+        let others: Vec<String> =
+            set.iter().map(|name| format!("{name} = EXCLUDED.{name}")).collect();
         let key = key.join(", ");
         let repeat = match self.table.repeat.as_str() {
             "ignore" => format!("ON CONFLICT ({key}) DO NOTHING"),
@@ -315,5 +404,8 @@ fn first_value(messages: &[SimpleQueryMessage]) -> Option<String> {
 }
 
 fn error_text(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |error| format!("{} {}", error.code().code(), error.message()))
+    error.as_db_error().map_or_else(
+        || error.to_string(),
+        |error| format!("{} {}", error.code().code(), error.message()),
+    )
 }

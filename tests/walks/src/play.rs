@@ -1,4 +1,5 @@
-//! Walks a walk: each step with the real program, and by the model. Then both are held against each other.
+//! Walks a walk: each step with the real program, and by the model. Then both are held against each
+//! other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -50,7 +51,13 @@ pub async fn play(ground: &Ground, walk: &Walk) -> Result<End> {
     if let Err(error) = oracle.declare(&walk.pipeline).await {
         return Ok(End::Unjudged(format!("{error:#}")));
     }
-    let mut player = Player { ground, database, oracle, log: LogFile::of(&here.log_folder()), expected: Expected::default() };
+    let mut player = Player {
+        ground,
+        database,
+        oracle,
+        log: LogFile::of(&here.log_folder()),
+        expected: Expected::default(),
+    };
     let mut pipeline = walk.pipeline.clone();
     for step in &walk.steps {
         if let Step::Change(changed) = step {
@@ -68,13 +75,23 @@ pub async fn play(ground: &Ground, walk: &Walk) -> Result<End> {
             return Ok(end);
         }
     }
-    // What a replay stored is told by the next worker; and whatever came before, nothing may be left to do.
+    // What a replay stored is told by the next worker; and whatever came before, nothing may be
+    // left to do.
     if !matches!(walk.steps.last(), None | Some(Step::Run | Step::Posts(_)))
         && let Err(end) = player.step(&Step::Run, &pipeline).await?
     {
         return Ok(end);
     }
-    match judge::judge(&player.database, &player.oracle, &player.log, &pipeline, walk, &player.expected).await? {
+    match judge::judge(
+        &player.database,
+        &player.oracle,
+        &player.log,
+        &pipeline,
+        walk,
+        &player.expected,
+    )
+    .await?
+    {
         Some(failure) => return Ok(End::Broken(failure)),
         None if pipeline["rollups"].as_object().is_some_and(|rollups| !rollups.is_empty()) => {
             if let Err(mut failure) = here.succeed(&["rollups", "verify"], false)? {
@@ -108,14 +125,17 @@ impl Player<'_> {
                 Err(failure) => return Ok(Err(End::Broken(failure))),
             },
             Step::Kill { after_ms } => {
-                let mut process = here.start(&["run", "--only", "worker"], true, &here.database_url)?;
+                let mut process =
+                    here.start(&["run", "--only", "worker"], true, &here.database_url)?;
                 tokio::time::sleep(Duration::from_millis(*after_ms)).await;
                 process.kill();
             }
             Step::Cut { at, times } => {
                 let handle = self.ground.proxy.handle();
                 handle.set_trap(Trap { at: point(*at), action: Action::Reset, times: *times });
-                let outcome = here.start(&RUN, true, &self.ground.url_through_proxy)?.succeeds(&RUN, here.patience);
+                let outcome = here
+                    .start(&RUN, true, &self.ground.url_through_proxy)?
+                    .succeeds(&RUN, here.patience);
                 handle.pass();
                 if let Err(failure) = outcome {
                     return Ok(Err(End::Broken(failure)));
@@ -125,7 +145,10 @@ impl Player<'_> {
             Step::Lock { table, ms } => {
                 let holder = self.ground.connect().await?;
                 // A table that is not there yet cannot be held.
-                let held = holder.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).await.is_ok();
+                let held = holder
+                    .batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"))
+                    .await
+                    .is_ok();
                 let mut process = here.start(&RUN, true, &here.database_url)?;
                 tokio::time::sleep(Duration::from_millis(*ms)).await;
                 if held {
@@ -138,7 +161,8 @@ impl Player<'_> {
                 self.follow().await?;
             }
             Step::Twins => {
-                // The embedded log has one reader: the second one may be refused, but whatever it does, the promise holds.
+                // The embedded log has one reader: the second one may be refused, but whatever it
+                // does, the promise holds.
                 let mut first = here.start(&RUN, true, &here.database_url)?;
                 let mut second = here.start(&RUN, true, &here.database_url)?;
                 let ends = [first.end(here.patience), second.end(here.patience)];
@@ -163,14 +187,22 @@ impl Player<'_> {
             Step::Rewind { partition, to } => {
                 let to = (*to).min(self.expected.next.get(partition).copied().unwrap_or(0));
                 let (partition, offset) = (partition.to_string(), to.to_string());
-                let arguments = ["position", "set", "--yes", "--partition", &partition, "--to", &offset];
+                let arguments =
+                    ["position", "set", "--yes", "--partition", &partition, "--to", &offset];
                 if let Err(failure) = here.succeed(&arguments, true)? {
                     return Ok(Err(End::Broken(failure)));
                 }
                 self.expected.next.insert(partition.parse()?, to);
             }
             Step::Posts(posts) => {
-                let outcome = posts::post(self.ground, pipeline, posts, &mut self.expected.posts, &self.oracle).await?;
+                let outcome = posts::post(
+                    self.ground,
+                    pipeline,
+                    posts,
+                    &mut self.expected.posts,
+                    &self.oracle,
+                )
+                .await?;
                 return Ok(broken(outcome));
             }
             Step::Change(_) => {}
@@ -189,11 +221,18 @@ impl Player<'_> {
             let place = (record.partition, record.offset);
             if self.expected.replayed.contains(&place) {
                 // Read again after its reject was resolved: it counts as repeated.
-                let verdict = Verdict { letter: 'd', or: 'd', stage: "", why: "replayed before".to_owned(), messages: Vec::new() };
+                let verdict = Verdict {
+                    letter: 'd',
+                    or: 'd',
+                    stage: "",
+                    why: "replayed before".to_owned(),
+                    messages: Vec::new(),
+                };
                 self.expected.verdicts.insert(place, verdict);
                 continue;
             }
-            let verdict = self.oracle.take(record.partition, record.offset, &record.payload, false).await?;
+            let verdict =
+                self.oracle.take(record.partition, record.offset, &record.payload, false).await?;
             self.expected.messages.extend(verdict.messages.iter().cloned());
             self.expected.verdicts.insert(place, verdict);
         }
@@ -204,10 +243,13 @@ impl Player<'_> {
     async fn replay(&mut self) -> Result<()> {
         for record in self.log.read(TOPIC)? {
             let place = (record.partition, record.offset);
-            if self.expected.verdicts.get(&place).is_none_or(|verdict| verdict.letter != 'r') || self.expected.replayed.contains(&place) {
+            if self.expected.verdicts.get(&place).is_none_or(|verdict| verdict.letter != 'r')
+                || self.expected.replayed.contains(&place)
+            {
                 continue;
             }
-            let verdict = self.oracle.take(record.partition, record.offset, &record.payload, true).await?;
+            let verdict =
+                self.oracle.take(record.partition, record.offset, &record.payload, true).await?;
             if verdict.letter == 'r' || verdict.or == 'r' {
                 // One that may be called either may be open or not.
                 if verdict.letter != verdict.or

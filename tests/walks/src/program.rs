@@ -43,7 +43,8 @@ impl Surroundings {
         self.folder.join("said.txt")
     }
 
-    /// Starts the program; what it says goes to a file. Commands that read the log are told where it is.
+    /// Starts the program; what it says goes to a file. Commands that read the log are told where
+    /// it is.
     pub fn start(&self, arguments: &[&str], with_log: bool, database_url: &str) -> Result<Process> {
         let said = std::fs::File::options().create(true).append(true).open(self.said_file())?;
         let mut command = Command::new(&self.program);
@@ -51,8 +52,15 @@ impl Surroundings {
         if with_log {
             command.arg("--log-folder").arg(self.log_folder());
         }
-        command.env("WALK_DATABASE_URL", database_url).stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
-        Ok(Process { child: command.spawn().context("starting duto")?, said_file: self.said_file() })
+        command
+            .env("WALK_DATABASE_URL", database_url)
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said);
+        Ok(Process {
+            child: command.spawn().context("starting duto")?,
+            said_file: self.said_file(),
+        })
     }
 
     /// A command that must end well within the time.
@@ -63,8 +71,13 @@ impl Surroundings {
 
     /// `duto check`: what it has against the file.
     pub fn check(&self) -> Result<Option<String>> {
-        let output = Command::new(&self.program).arg("check").arg(self.file()).env("WALK_DATABASE_URL", &self.database_url).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let output = Command::new(&self.program)
+            .arg("check")
+            .arg(self.file())
+            .env("WALK_DATABASE_URL", &self.database_url)
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
         Ok((!output.status.success()).then_some(said))
     }
 }
@@ -107,8 +120,13 @@ impl Process {
         let what = arguments.join(" ");
         match self.end(patience) {
             Some(status) if status.success() => Ok(()),
-            Some(status) => Err(Failure::new(Kind::Ended, format!("duto {what}: {status}\n{}", self.tail()))),
-            None => Err(Failure::new(Kind::Stuck, format!("duto {what} did not end within {patience:?}\n{}", self.tail()))),
+            Some(status) => {
+                Err(Failure::new(Kind::Ended, format!("duto {what}: {status}\n{}", self.tail())))
+            }
+            None => Err(Failure::new(
+                Kind::Stuck,
+                format!("duto {what} did not end within {patience:?}\n{}", self.tail()),
+            )),
         }
     }
 

@@ -41,7 +41,12 @@ pub fn fields(declared: &Json) -> Vec<Field> {
     entries
         .map(|(key, value)| {
             let (kind, rules) = value_of(value);
-            Field { name: key.trim_end_matches('?').to_owned(), required: !key.ends_with('?'), kind, rules }
+            Field {
+                name: key.trim_end_matches('?').to_owned(),
+                required: !key.ends_with('?'),
+                kind,
+                rules,
+            }
         })
         .collect()
 }
@@ -73,7 +78,13 @@ fn rules_of(declared: &Json) -> Rules {
     Rules {
         minimum: number("minimum"),
         maximum: number("maximum"),
-        allowed: declared["enum"].as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect(),
+        allowed: declared["enum"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str)
+            .map(str::to_owned)
+            .collect(),
         min_length: count("min_length"),
         max_length: count("max_length"),
         coerce: declared["coerce"].as_bool().unwrap_or_default(),
@@ -98,7 +109,8 @@ fn flatten(fields: &[Field], above: &str, columns: &mut Vec<Column>, types: &mut
                     Kind::Scalar(name) => format!("{name}[]"),
                     _ => {
                         let name = element_type(&path);
-                        let inner: Vec<String> = element_fields(element).iter().map(attribute).collect();
+                        let inner: Vec<String> =
+                            element_fields(element).iter().map(attribute).collect();
                         types.push(format!("CREATE TYPE model.{name} AS ({})", inner.join(", ")));
                         format!("model.{name}[]")
                     }

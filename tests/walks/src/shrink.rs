@@ -1,5 +1,5 @@
-//! From a walk that fails to the smallest one that fails the same way: steps, records, tables, rollups, columns and keys are taken away,
-//! as long as it still does.
+//! From a walk that fails to the smallest one that fails the same way: steps, records, tables,
+//! rollups, columns and keys are taken away, as long as it still does.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,13 @@ const MOST_WALKS: usize = 250;
 const MOST_TIME: Duration = Duration::from_secs(100);
 
 pub async fn shrink(ground: &Ground, walk: &Walk, failure: &Failure) -> Result<Walk> {
-    let mut shrinking = Shrinking { ground, best: walk.clone(), failure: failure.clone(), walks: 0, began: Instant::now() };
+    let mut shrinking = Shrinking {
+        ground,
+        best: walk.clone(),
+        failure: failure.clone(),
+        walks: 0,
+        began: Instant::now(),
+    };
     loop {
         let before = shrinking.best.clone();
         shrinking.fewer_steps().await?;
@@ -46,7 +52,8 @@ impl Shrinking<'_> {
 
     /// Takes the candidate if it fails in the same way.
     async fn try_it(&mut self, candidate: Walk) -> Result<bool> {
-        let does_something = |step: &Step| !matches!(step, Step::Sql(_) | Step::Change(_) | Step::Kill { .. });
+        let does_something =
+            |step: &Step| !matches!(step, Step::Sql(_) | Step::Change(_) | Step::Kill { .. });
         if self.is_over() || candidate == self.best || !candidate.steps.iter().any(does_something) {
             return Ok(false);
         }
@@ -67,7 +74,9 @@ impl Shrinking<'_> {
             at -= 1;
             let mut candidate = self.best.clone();
             candidate.steps.remove(at);
-            if !self.try_it(candidate).await? && !matches!(self.best.steps[at], Step::Run | Step::Send(_) | Step::Posts(_)) {
+            if !self.try_it(candidate).await?
+                && !matches!(self.best.steps[at], Step::Run | Step::Send(_) | Step::Posts(_))
+            {
                 let mut candidate = self.best.clone();
                 candidate.steps[at] = Step::Run;
                 self.try_it(candidate).await?;
@@ -90,8 +99,12 @@ impl Shrinking<'_> {
                 while from < length(&self.best) {
                     let mut candidate = self.best.clone();
                     match &mut candidate.steps[step] {
-                        Step::Send(records) => drop(records.drain(from..(from + piece).min(records.len()))),
-                        Step::Posts(posts) => drop(posts.drain(from..(from + piece).min(posts.len()))),
+                        Step::Send(records) => {
+                            drop(records.drain(from..(from + piece).min(records.len())))
+                        }
+                        Step::Posts(posts) => {
+                            drop(posts.drain(from..(from + piece).min(posts.len())))
+                        }
                         _ => {}
                     }
                     if !self.try_it(candidate).await? {
@@ -106,18 +119,27 @@ impl Shrinking<'_> {
 
     /// Without the keys that the file does not declare any more.
     async fn shorter_records(&mut self) -> Result<()> {
-        let declared: Vec<String> =
-            keys(&self.best.pipeline["record"]).into_iter().map(|key| key.trim_end_matches('?').to_owned()).collect();
+        let declared: Vec<String> = keys(&self.best.pipeline["record"])
+            .into_iter()
+            .map(|key| key.trim_end_matches('?').to_owned())
+            .collect();
         let shorter = |payload: &mut String| {
             let Some(Node { value: Value::Object(entries), .. }) = parse(payload) else { return };
-            let kept = entries.iter().filter(|(key, _)| declared.contains(key)).map(|(key, node)| format!("{key:?}: {}", node.raw));
+            let kept = entries
+                .iter()
+                .filter(|(key, _)| declared.contains(key))
+                .map(|(key, node)| format!("{key:?}: {}", node.raw));
             *payload = format!("{{{}}}", kept.collect::<Vec<_>>().join(", "));
         };
         let mut candidate = self.best.clone();
         for step in &mut candidate.steps {
             match step {
-                Step::Send(records) => records.iter_mut().for_each(|record| shorter(&mut record.payload)),
-                Step::Posts(posts) => posts.iter_mut().flat_map(|post| &mut post.bodies).for_each(shorter),
+                Step::Send(records) => {
+                    records.iter_mut().for_each(|record| shorter(&mut record.payload))
+                }
+                Step::Posts(posts) => {
+                    posts.iter_mut().flat_map(|post| &mut post.bodies).for_each(shorter)
+                }
                 _ => {}
             }
         }
@@ -150,21 +172,25 @@ impl Shrinking<'_> {
 
     /// Sections, then what is in them, then columns with what fills them.
     async fn smaller_file(&mut self) -> Result<()> {
-        for section in ["publish", "views", "rollups", "checks", "text", "once", "batch", "tables"] {
+        for section in ["publish", "views", "rollups", "checks", "text", "once", "batch", "tables"]
+        {
             let candidate = self.edited(|file| remove(file, section));
             self.try_it(candidate).await?;
             for name in keys(&self.best.pipeline[section]) {
                 let candidate = self.edited(|file| remove(&mut file[section], &name));
                 self.try_it(candidate).await?;
                 let candidate = self.edited(|file| {
-                    if let Some(declared) = file.get_mut(section).and_then(|section| section.get_mut(&name)) {
+                    if let Some(declared) =
+                        file.get_mut(section).and_then(|section| section.get_mut(&name))
+                    {
                         remove(declared, "grains");
                         remove(declared, "over");
                     }
                 });
                 self.try_it(candidate).await?;
                 for measure in keys(&self.best.pipeline[section][&name]["measures"]) {
-                    let candidate = self.edited(|file| remove(&mut file[section][&name]["measures"], &measure));
+                    let candidate =
+                        self.edited(|file| remove(&mut file[section][&name]["measures"], &measure));
                     self.try_it(candidate).await?;
                 }
             }
@@ -179,7 +205,9 @@ impl Shrinking<'_> {
                 self.try_it(candidate).await?;
             }
             let candidate = self.edited(|file| {
-                let without_where = |select: &str| select.rsplit_once(" WHERE ").map_or(select, |(shorter, _)| shorter).to_owned();
+                let without_where = |select: &str| {
+                    select.rsplit_once(" WHERE ").map_or(select, |(shorter, _)| shorter).to_owned()
+                };
                 edit_select(&mut file["tables"][&table], without_where);
             });
             self.try_it(candidate).await?;
@@ -210,7 +238,9 @@ fn remove(section: &mut Json, name: &str) {
 
 /// The SELECT without the item that ends in `AS column`.
 fn without_output(select: &str, column: &str) -> String {
-    let Some((items, from)) = select.strip_prefix("SELECT ").and_then(|rest| rest.split_once(" FROM record")) else {
+    let Some((items, from)) =
+        select.strip_prefix("SELECT ").and_then(|rest| rest.split_once(" FROM record"))
+    else {
         return select.to_owned();
     };
     let (mut kept, mut depth, mut item) = (Vec::new(), 0, String::new());

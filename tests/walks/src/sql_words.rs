@@ -1,5 +1,6 @@
-//! From the SQL of a pipeline file to that of the oracle: a nested field is a column whose name is its path, and a function over a list is
-//! a subquery over its elements. Everything else is PostgreSQL's SQL as it stands, which is what the language promises.
+//! From the SQL of a pipeline file to that of the oracle: a nested field is a column whose name is
+//! its path, and a function over a list is a subquery over its elements. Everything else is
+//! PostgreSQL's SQL as it stands, which is what the language promises.
 
 use crate::shape::Column;
 
@@ -36,7 +37,8 @@ pub fn tokens(sql: &str) -> Vec<Token> {
             at += 1;
         } else if is_word(first) || first.is_whitespace() {
             let word = is_word(first);
-            let same = |character: char| if word { is_word(character) } else { character.is_whitespace() };
+            let same =
+                |character: char| if word { is_word(character) } else { character.is_whitespace() };
             while characters.get(at).is_some_and(|&character| same(character)) {
                 at += 1;
             }
@@ -129,7 +131,9 @@ fn list_function(function: &str, arguments: &[Token], columns: &[Column]) -> Str
     let element = lambda.next().map_or("v".to_owned(), |token| token.text().to_owned());
     let body: Vec<Token> = lambda.skip_while(|token| token.is_space()).skip(2).cloned().collect();
     let body = if body.is_empty() { element.clone() } else { translate_tokens(&body, columns) };
-    let over = |what: &str, filter: &str| format!("(SELECT {what} FROM unnest({list}) AS {element}{filter})");
+    let over = |what: &str, filter: &str| {
+        format!("(SELECT {what} FROM unnest({list}) AS {element}{filter})")
+    };
     let value = match function {
         "list_sum" => format!("coalesce({}, 0)", over(&format!("sum({body})"), "")),
         "list_min" => over(&format!("min({body})"), ""),
@@ -142,7 +146,8 @@ fn list_function(function: &str, arguments: &[Token], columns: &[Column]) -> Str
     format!("(CASE WHEN {list} IS NOT NULL THEN {value} END)")
 }
 
-/// A `SELECT ... FROM table [WHERE ...]` without its FROM, for a place where the table's columns have their names anyway.
+/// A `SELECT ... FROM table [WHERE ...]` without its FROM, for a place where the table's columns
+/// have their names anyway.
 pub fn without_from(sql: &str) -> String {
     let tokens = tokens(sql);
     let mut depth = 0;
@@ -155,7 +160,14 @@ pub fn without_from(sql: &str) -> String {
         depth == 0 && token.text().eq_ignore_ascii_case("from")
     });
     let Some(from) = from else { return sql.to_owned() };
-    let rest = tokens[from..].iter().position(|token| token.text().eq_ignore_ascii_case("where")).map(|at| from + at);
+    let rest = tokens[from..]
+        .iter()
+        .position(|token| token.text().eq_ignore_ascii_case("where"))
+        .map(|at| from + at);
     let join = |tokens: &[Token]| tokens.iter().map(Token::text).collect::<String>();
-    format!("{} {}", join(&tokens[..from]), rest.map(|rest| join(&tokens[rest..])).unwrap_or_default())
+    format!(
+        "{} {}",
+        join(&tokens[..from]),
+        rest.map(|rest| join(&tokens[rest..])).unwrap_or_default()
+    )
 }

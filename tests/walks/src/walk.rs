@@ -1,4 +1,5 @@
-//! A walk: a pipeline file, what somebody else made beforehand, and the steps. Everything that is needed to walk it again.
+//! A walk: a pipeline file, what somebody else made beforehand, and the steps. Everything that is
+//! needed to walk it again.
 
 use std::path::Path;
 
@@ -6,7 +7,8 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// A JSON text is a YAML text, so the pipeline file is JSON: the model reads it without a YAML reader.
+/// A JSON text is a YAML text, so the pipeline file is JSON: the model reads it without a YAML
+/// reader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Walk {
     pub pipeline: Json,
@@ -24,7 +26,8 @@ pub enum Step {
     Run,
     /// `duto run`, killed by SIGKILL after so many milliseconds.
     Kill { after_ms: u64 },
-    /// `duto run --until-caught-up`, whose connection is reset at a named point of PostgreSQL's protocol, as often as `times`.
+    /// `duto run --until-caught-up`, whose connection is reset at a named point of PostgreSQL's
+    /// protocol, as often as `times`.
     Cut { at: CutPoint, times: u32 },
     /// `duto run --until-caught-up` while somebody holds a table for so many milliseconds.
     Lock { table: String, ms: u64 },
@@ -64,11 +67,14 @@ pub struct Record {
 
 impl Record {
     pub fn bytes(&self) -> Vec<u8> {
-        if let Some(bytes) = self.payload.strip_prefix("huge:").and_then(|bytes| bytes.parse().ok()) {
+        if let Some(bytes) = self.payload.strip_prefix("huge:").and_then(|bytes| bytes.parse().ok())
+        {
             return format!("{{\"id\": 1, \"else\": \"{}\"}}", "x".repeat(bytes)).into_bytes();
         }
         match self.payload.strip_prefix("hex:") {
-            Some(digits) => (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap_or(0)).collect(),
+            Some(digits) => (0..digits.len() / 2)
+                .map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap_or(0))
+                .collect(),
             None => self.payload.clone().into_bytes(),
         }
     }
@@ -92,21 +98,34 @@ const STEPS: &str = "steps.json";
 impl Walk {
     pub fn save(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder)?;
-        std::fs::write(folder.join(PIPELINE), serde_json::to_string_pretty(&self.pipeline)? + "\n")?;
+        std::fs::write(
+            folder.join(PIPELINE),
+            serde_json::to_string_pretty(&self.pipeline)? + "\n",
+        )?;
         std::fs::write(folder.join(STEPS), serde_json::to_string_pretty(&self.steps)? + "\n")?;
         if !self.beforehand.is_empty() {
-            std::fs::write(folder.join(BEFOREHAND), serde_json::to_string_pretty(&self.beforehand)? + "\n")?;
+            std::fs::write(
+                folder.join(BEFOREHAND),
+                serde_json::to_string_pretty(&self.beforehand)? + "\n",
+            )?;
         }
         Ok(())
     }
 
     pub fn load(folder: &Path) -> Result<Walk> {
-        let read = |name: &str| std::fs::read_to_string(folder.join(name)).with_context(|| format!("{}/{name}", folder.display()));
+        let read = |name: &str| {
+            std::fs::read_to_string(folder.join(name))
+                .with_context(|| format!("{}/{name}", folder.display()))
+        };
         let beforehand = match folder.join(BEFOREHAND).exists() {
             true => serde_json::from_str(&read(BEFOREHAND)?)?,
             false => Vec::new(),
         };
-        Ok(Walk { pipeline: serde_json::from_str(&read(PIPELINE)?)?, beforehand, steps: serde_json::from_str(&read(STEPS)?)? })
+        Ok(Walk {
+            pipeline: serde_json::from_str(&read(PIPELINE)?)?,
+            beforehand,
+            steps: serde_json::from_str(&read(STEPS)?)?,
+        })
     }
 
     /// Whether requests are made: then the log is written by the program, not by the walk.

@@ -47,10 +47,17 @@ const MAX_NUMERIC_DIGITS: u8 = 38;
 /// Reads one type from the words and stands behind it.
 pub(crate) fn read_type(words: &mut Words<'_>) -> Result<ColumnType, TypeFault> {
     let Some(word) = words.next() else {
-        return Err(fault(TypeFaultReason::Unknown, words.place(), "a type is missing", "for example BIGINT or TEXT"));
+        return Err(fault(
+            TypeFaultReason::Unknown,
+            words.place(),
+            "a type is missing",
+            "for example BIGINT or TEXT",
+        ));
     };
     match words.text_of(&word).to_lowercase().as_str() {
-        "double" if words.take(&["precision"]).is_some() => plain(words, &word, ColumnType::DoublePrecision),
+        "double" if words.take(&["precision"]).is_some() => {
+            plain(words, &word, ColumnType::DoublePrecision)
+        }
         "character" | "char" if words.take(&["varying"]).is_some() => varchar(words, &word),
         name => match of_one_word(name) {
             None => Err(unknown(words, &word)),
@@ -66,22 +73,31 @@ pub(crate) fn read_type(words: &mut Words<'_>) -> Result<ColumnType, TypeFault> 
 fn of_one_word(name: &str) -> Option<ColumnType> {
     ColumnType::ALL.into_iter().find(|column_type| {
         let names = column_type.postgres();
-        std::iter::once(&names.name).chain(names.synonyms).any(|known| name.eq_ignore_ascii_case(known))
+        std::iter::once(&names.name)
+            .chain(names.synonyms)
+            .any(|known| name.eq_ignore_ascii_case(known))
     })
 }
 
-fn plain(words: &mut Words<'_>, word: &Word, column_type: ColumnType) -> Result<ColumnType, TypeFault> {
+fn plain(
+    words: &mut Words<'_>,
+    word: &Word,
+    column_type: ColumnType,
+) -> Result<ColumnType, TypeFault> {
     no_arguments(words, word)?;
     Ok(column_type)
 }
 
 fn unknown(words: &Words<'_>, word: &Word) -> TypeFault {
     let written = words.text_of(word);
-    if let Some((name, instead)) = INSTEAD.iter().find(|(name, _)| written.eq_ignore_ascii_case(name)) {
+    if let Some((name, instead)) =
+        INSTEAD.iter().find(|(name, _)| written.eq_ignore_ascii_case(name))
+    {
         let message = format!("the type {} is not supported", name.to_uppercase());
         return fault(TypeFaultReason::Unsupported, word.range.clone(), message, *instead);
     }
-    let synonyms = ColumnType::ALL.into_iter().flat_map(|column_type| column_type.postgres().synonyms);
+    let synonyms =
+        ColumnType::ALL.into_iter().flat_map(|column_type| column_type.postgres().synonyms);
     let help = did_you_mean(written, names().chain(synonyms.copied()).chain(["DOUBLE"]))
         .unwrap_or_else(|| format!("the types are {}", names().collect::<Vec<_>>().join(", ")));
     fault(TypeFaultReason::Unknown, word.range.clone(), format!("unknown type \"{written}\""), help)
@@ -98,11 +114,16 @@ fn numeric(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> 
     };
     match numeric {
         Some(None) => Ok(ColumnType::Numeric(None)),
-        Some(Some((precision, scale))) if (1..=MAX_NUMERIC_DIGITS).contains(&precision) && scale <= precision => {
+        Some(Some((precision, scale)))
+            if (1..=MAX_NUMERIC_DIGITS).contains(&precision) && scale <= precision =>
+        {
             Ok(ColumnType::Numeric(Some((precision, scale as i8))))
         }
         _ => {
-            let help = format!("NUMERIC(precision,scale): 1 to {MAX_NUMERIC_DIGITS} digits in all, of which scale stand behind the point");
+            let help = format!(
+                "NUMERIC(precision,scale): 1 to {MAX_NUMERIC_DIGITS} digits in all, of which scale \
+                    stand behind the point"
+            );
             Err(fault(TypeFaultReason::Arguments, range, "these are not a NUMERIC's digits", help))
         }
     }
@@ -110,7 +131,9 @@ fn numeric(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> 
 
 fn varchar(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> {
     let (arguments, range) = arguments(words, word)?;
-    let limit = |text: &str| text.parse().ok().filter(|characters| (1..=MAX_VARCHAR_CHARACTERS).contains(characters));
+    let limit = |text: &str| {
+        text.parse().ok().filter(|characters| (1..=MAX_VARCHAR_CHARACTERS).contains(characters))
+    };
     match arguments.as_slice() {
         [] => Some(ColumnType::Text),
         [characters] => limit(characters).map(ColumnType::Varchar),
@@ -134,7 +157,12 @@ fn time(words: &mut Words<'_>, word: &Word) -> Result<ColumnType, TypeFault> {
     no_arguments(words, word)?;
     if zone(words) == Some(true) {
         let message = "a time of day with a zone is not supported";
-        return Err(fault(TypeFaultReason::Unsupported, word.range.clone(), message, "write TIMESTAMPTZ, or TIME without a zone"));
+        return Err(fault(
+            TypeFaultReason::Unsupported,
+            word.range.clone(),
+            message,
+            "write TIMESTAMPTZ, or TIME without a zone",
+        ));
     }
     Ok(ColumnType::Time)
 }
@@ -149,17 +177,32 @@ fn no_arguments(words: &mut Words<'_>, word: &Word) -> Result<(), TypeFault> {
     let (arguments, range) = arguments(words, word)?;
     let name = words.text_of(word).to_uppercase();
     if !arguments.is_empty() {
-        return Err(fault(TypeFaultReason::Arguments, range, format!("{name} takes no arguments here"), format!("write {name}")));
+        return Err(fault(
+            TypeFaultReason::Arguments,
+            range,
+            format!("{name} takes no arguments here"),
+            format!("write {name}"),
+        ));
     }
     if words.comes(&["["]) {
-        let help = "a record's list is a YAML list that holds its element; a column is JSONB, or rows of a table";
-        return Err(fault(TypeFaultReason::Unsupported, words.place(), "PostgreSQL's arrays are not supported", help));
+        let help = "a record's list is a YAML list that holds its element; a column is JSONB, or \
+            rows of a table";
+        return Err(fault(
+            TypeFaultReason::Unsupported,
+            words.place(),
+            "PostgreSQL's arrays are not supported",
+            help,
+        ));
     }
     Ok(())
 }
 
-/// What stands in parentheses behind the type's name, and the bytes from the name to the closing one.
-fn arguments<'t>(words: &mut Words<'t>, word: &Word) -> Result<(Vec<&'t str>, Range<usize>), TypeFault> {
+/// What stands in parentheses behind the type's name, and the bytes from the name to the closing
+/// one.
+fn arguments<'t>(
+    words: &mut Words<'t>,
+    word: &Word,
+) -> Result<(Vec<&'t str>, Range<usize>), TypeFault> {
     let mut found = Vec::new();
     if words.take(&["("]).is_none() {
         return Ok((found, word.range.clone()));
@@ -181,7 +224,12 @@ fn arguments<'t>(words: &mut Words<'t>, word: &Word) -> Result<(Vec<&'t str>, Ra
     }
 }
 
-fn fault(reason: TypeFaultReason, range: Range<usize>, message: impl Into<String>, help: impl Into<String>) -> TypeFault {
+fn fault(
+    reason: TypeFaultReason,
+    range: Range<usize>,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> TypeFault {
     TypeFault { reason, range, message: message.into(), help: help.into() }
 }
 

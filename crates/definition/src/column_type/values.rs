@@ -40,7 +40,9 @@ impl ValueKind {
         match self {
             Self::SmallInt | Self::Integer | Self::BigInt => true,
             Self::Real | Self::DoublePrecision | Self::Numeric(_) => true,
-            Self::Boolean | Self::Text(_) | Self::Date | Self::Timestamp | Self::Timestamptz => false,
+            Self::Boolean | Self::Text(_) | Self::Date | Self::Timestamp | Self::Timestamptz => {
+                false
+            }
             Self::Jsonb | Self::Bytea | Self::Formed(_) => false,
         }
     }

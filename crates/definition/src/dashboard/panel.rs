@@ -10,28 +10,66 @@ use crate::walk::{Fields, Walk};
 use crate::yaml::Node;
 use crate::{Pipeline, Problem, Span};
 
-const FORMATS: &[&str] = &["text", "integer", "number", "currency", "percent", "duration", "date", "time", "datetime"];
+const FORMATS: &[&str] =
+    &["text", "integer", "number", "currency", "percent", "duration", "date", "time", "datetime"];
 
 pub(super) static KEYS: Keys = Keys {
     of: "a panel",
     keys: &[
         Key {
             name: "kind",
-            about: "number, gauge, timeline, bars (horizontal), columns (vertical), donut, pie or table",
+            about: "number, gauge, timeline, bars (horizontal), columns (vertical), donut, pie or \
+                table",
             presence: Presence::Required,
             value: Value::Word(&kinds::NAMES),
         },
-        Key { name: "title", about: "a text, or one a language", presence: Presence::Required, value: Value::Other(text_schema) },
-        Key { name: "from", about: "the path of the endpoint that it shows", presence: Presence::Required, value: Value::Text },
-        Key { name: "value", about: "the field that is shown", presence: Presence::Optional, value: Value::Text },
-        Key { name: "label", about: "the field that names a bar or a slice", presence: Presence::Optional, value: Value::Text },
-        Key { name: "time", about: "the field that is a timeline's time", presence: Presence::Optional, value: Value::Text },
+        Key {
+            name: "title",
+            about: "a text, or one a language",
+            presence: Presence::Required,
+            value: Value::Other(text_schema),
+        },
+        Key {
+            name: "from",
+            about: "the path of the endpoint that it shows",
+            presence: Presence::Required,
+            value: Value::Text,
+        },
+        Key {
+            name: "value",
+            about: "the field that is shown",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "label",
+            about: "the field that names a bar or a slice",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
+        Key {
+            name: "time",
+            about: "the field that is a timeline's time",
+            presence: Presence::Optional,
+            value: Value::Text,
+        },
         FORMAT,
-        Key { name: "minimum", about: "where a gauge begins", presence: Presence::Default("0"), value: Value::Number },
-        Key { name: "maximum", about: "where a gauge ends", presence: Presence::Optional, value: Value::Number },
+        Key {
+            name: "minimum",
+            about: "where a gauge begins",
+            presence: Presence::Default("0"),
+            value: Value::Number,
+        },
+        Key {
+            name: "maximum",
+            about: "where a gauge ends",
+            presence: Presence::Optional,
+            value: Value::Number,
+        },
         Key {
             name: "thresholds",
-            about: "from which value on a gauge warns, and from which on it is critical; where critical is below warning, low values are bad",
+            about: "from which value on a gauge warns, and from which on it is critical; where \
+                critical is below warning, low values are bad",
             presence: Presence::Optional,
             value: Value::Keys(&THRESHOLD_KEYS),
         },
@@ -45,27 +83,45 @@ pub(super) static KEYS: Keys = Keys {
             name: "series",
             about: "the lines of a timeline",
             presence: Presence::Optional,
-            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": crate::schema::keys_schema(&FIGURE_KEYS) })),
+            value: Value::Other(
+                || json!({ "type": "array", "minItems": 1, "items": crate::schema::keys_schema(&FIGURE_KEYS) }),
+            ),
         },
         Key {
             name: "columns",
             about: "the columns of a table",
             presence: Presence::Optional,
-            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": crate::schema::keys_schema(&FIGURE_KEYS) })),
+            value: Value::Other(
+                || json!({ "type": "array", "minItems": 1, "items": crate::schema::keys_schema(&FIGURE_KEYS) }),
+            ),
         },
     ],
     later: &[],
     note: "",
 };
 
-const FORMAT: Key =
-    Key { name: "format", about: "how a value is written", presence: Presence::Default("number"), value: Value::Word(FORMATS) };
+const FORMAT: Key = Key {
+    name: "format",
+    about: "how a value is written",
+    presence: Presence::Default("number"),
+    value: Value::Word(FORMATS),
+};
 
 static FIGURE_KEYS: Keys = Keys {
     of: "a figure",
     keys: &[
-        Key { name: "value", about: "the field that is shown", presence: Presence::Required, value: Value::Text },
-        Key { name: "title", about: "a text, or one a language", presence: Presence::Optional, value: Value::Other(text_schema) },
+        Key {
+            name: "value",
+            about: "the field that is shown",
+            presence: Presence::Required,
+            value: Value::Text,
+        },
+        Key {
+            name: "title",
+            about: "a text, or one a language",
+            presence: Presence::Optional,
+            value: Value::Other(text_schema),
+        },
         FORMAT,
     ],
     later: &[],
@@ -75,8 +131,18 @@ static FIGURE_KEYS: Keys = Keys {
 static THRESHOLD_KEYS: Keys = Keys {
     of: "thresholds",
     keys: &[
-        Key { name: "warning", about: "the first value that is worth a look", presence: Presence::Optional, value: Value::Number },
-        Key { name: "critical", about: "the first value that asks for action", presence: Presence::Optional, value: Value::Number },
+        Key {
+            name: "warning",
+            about: "the first value that is worth a look",
+            presence: Presence::Optional,
+            value: Value::Number,
+        },
+        Key {
+            name: "critical",
+            about: "the first value that asks for action",
+            presence: Presence::Optional,
+            value: Value::Number,
+        },
     ],
     later: &[],
     note: "",
@@ -91,15 +157,24 @@ pub(super) fn schema() -> Json {
 }
 
 /// The panel as the page reads it. The fields that it shows are added to `shown`.
-pub(super) fn read(walk: &Walk<'_>, node: &Node, pipeline: &Pipeline, shown: &mut Vec<ShownField>) -> Option<Json> {
-    let place = Span::new(node.span.start, node.span.start.max(node.span.end.min(node.span.start + 1)));
+pub(super) fn read(
+    walk: &Walk<'_>,
+    node: &Node,
+    pipeline: &Pipeline,
+    shown: &mut Vec<ShownField>,
+) -> Option<Json> {
+    let place =
+        Span::new(node.span.start, node.span.start.max(node.span.end.min(node.span.start + 1)));
     let fields = walk.fields("a panel", &KEYS, node, place)?;
     let (kind, from) = (fields.word("kind")?, fields.text("from")?);
     let kind = KINDS.iter().find(|known| known.name == kind)?;
     check_source(&fields, &from, pipeline);
     let mut panel = Map::new();
     panel.insert("kind".into(), kind.name.into());
-    panel.insert("title".into(), fields.value("title").and_then(|node| text(&fields, "title", node))?);
+    panel.insert(
+        "title".into(),
+        fields.value("title").and_then(|node| text(&fields, "title", node))?,
+    );
     panel.insert("from".into(), from.clone().into());
     check_keys(&fields, kind);
     let format = fields.word("format");
@@ -110,7 +185,12 @@ pub(super) fn read(walk: &Walk<'_>, node: &Node, pipeline: &Pipeline, shown: &mu
                 "time" => Needs::Moment,
                 _ => Needs::Any,
             };
-            shown.push(ShownField { from: from.clone(), name: value.clone(), needs, span: fields.span(key).unwrap_or(place) });
+            shown.push(ShownField {
+                from: from.clone(),
+                name: value.clone(),
+                needs,
+                span: fields.span(key).unwrap_or(place),
+            });
             panel.insert(key.into(), value.into());
         }
     }
@@ -135,14 +215,22 @@ pub(super) fn read(walk: &Walk<'_>, node: &Node, pipeline: &Pipeline, shown: &mu
 }
 
 /// A figure as the page reads it. The field that it shows is added to `shown`.
-fn figure(fields: &Fields<'_, '_>, from: &str, is_drawn: bool, shown: &mut Vec<ShownField>) -> Json {
+fn figure(
+    fields: &Fields<'_, '_>,
+    from: &str,
+    is_drawn: bool,
+    shown: &mut Vec<ShownField>,
+) -> Json {
     let (value, format) = (fields.text("value"), fields.word("format"));
     if let (Some(name), Some(span)) = (&value, fields.span("value")) {
         let needs = needs_of_value(is_drawn, written(fields, format));
         shown.push(ShownField { from: from.to_owned(), name: name.clone(), needs, span });
     }
     let value = value.unwrap_or_default();
-    let title = fields.value("title").and_then(|node| text(fields, "title", node)).unwrap_or_else(|| value.clone().into());
+    let title = fields
+        .value("title")
+        .and_then(|node| text(fields, "title", node))
+        .unwrap_or_else(|| value.clone().into());
     json!({ "value": value, "title": title, "format": format.unwrap_or("number") })
 }
 
@@ -151,14 +239,32 @@ fn check_keys(fields: &Fields<'_, '_>, kind: &PanelKind) {
     let (walk, name) = (fields.walk(), kind.name);
     for key in kind.needed.iter().filter(|key| fields.value(key).is_none()) {
         let span = fields.span("kind").unwrap_or(fields.place());
-        let problem = Problem::new("dashboard.panel.key", span, format!("a panel of kind {name} needs {key}"));
+        let problem = Problem::new(
+            "dashboard.panel.key",
+            span,
+            format!("a panel of kind {name} needs {key}"),
+        );
         walk.report(problem.help(format!("{name} needs {}", kind.needed.join(" and "))));
     }
-    for (key, entry) in KEYS.keys.iter().filter(|key| !kind.takes(key.name)).filter_map(|key| Some((key.name, fields.entry(key.name)?))) {
-        let problem = Problem::new("dashboard.panel.inert", entry.key_span, format!("{key} means nothing to a panel of kind {name}"));
+    for (key, entry) in KEYS
+        .keys
+        .iter()
+        .filter(|key| !kind.takes(key.name))
+        .filter_map(|key| Some((key.name, fields.entry(key.name)?)))
+    {
+        let problem = Problem::new(
+            "dashboard.panel.inert",
+            entry.key_span,
+            format!("{key} means nothing to a panel of kind {name}"),
+        );
         let taken: Vec<&str> = kind.needed.iter().chain(kind.also).copied().collect();
-        let others: Vec<&str> = KINDS.iter().filter(|kind| kind.takes(key)).map(|kind| kind.name).collect();
-        walk.report(problem.help(format!("{name} takes {}; {key} is for {}", taken.join(", "), others.join(", "))));
+        let others: Vec<&str> =
+            KINDS.iter().filter(|kind| kind.takes(key)).map(|kind| kind.name).collect();
+        walk.report(problem.help(format!(
+            "{name} takes {}; {key} is for {}",
+            taken.join(", "),
+            others.join(", ")
+        )));
     }
 }
 
@@ -170,21 +276,41 @@ fn gauge(fields: &Fields<'_, '_>, panel: &mut Map<String, Json>) {
     panel.insert("maximum".into(), json!(maximum));
     if maximum.is_some_and(|maximum| maximum <= minimum) {
         let span = fields.span("maximum").unwrap_or(fields.place());
-        let problem = Problem::new("dashboard.gauge.range", span, format!("a gauge from {minimum} has nothing to show up to here"));
+        let problem = Problem::new(
+            "dashboard.gauge.range",
+            span,
+            format!("a gauge from {minimum} has nothing to show up to here"),
+        );
         walk.report(problem.help("maximum must be above minimum, which is 0 if it is left out"));
     }
-    let Some(thresholds) = fields.value("thresholds").and_then(|_| fields.section("thresholds")) else { return };
+    let Some(thresholds) = fields.value("thresholds").and_then(|_| fields.section("thresholds"))
+    else {
+        return;
+    };
     let mut known = Map::new();
     for key in ["warning", "critical"] {
-        let Some(value) = thresholds.value(key).and_then(|_| thresholds.number(key)) else { continue };
+        let Some(value) = thresholds.value(key).and_then(|_| thresholds.number(key)) else {
+            continue;
+        };
         let span = thresholds.span(key).unwrap_or(fields.place());
         if value < minimum || maximum.is_some_and(|maximum| value > maximum) {
-            let problem = Problem::new("dashboard.gauge.threshold", span, format!("{key} is outside of the gauge"));
+            let problem = Problem::new(
+                "dashboard.gauge.threshold",
+                span,
+                format!("{key} is outside of the gauge"),
+            );
             walk.report(problem.help("a threshold stands between minimum and maximum"));
         }
         if known.get("warning") == Some(&json!(value)) {
-            let problem = Problem::new("dashboard.gauge.threshold", span, "warning and critical are the same value".to_owned());
-            walk.report(problem.help("leave warning out, or say where it begins; where low values are bad, critical is below it"));
+            let problem = Problem::new(
+                "dashboard.gauge.threshold",
+                span,
+                "warning and critical are the same value".to_owned(),
+            );
+            walk.report(problem.help(
+                "leave warning out, or say where it begins; where low values \
+                are bad, critical is below it",
+            ));
         }
         known.insert(key.into(), json!(value));
     }
@@ -196,7 +322,8 @@ fn written<'f>(fields: &Fields<'_, '_>, format: Option<&'f str>) -> Option<&'f s
     format.filter(|_| fields.value("format").is_some())
 }
 
-/// What is drawn as long as its value is a number; a text stands as it is where nothing but the default says that it is one.
+/// What is drawn as long as its value is a number; a text stands as it is where nothing but the
+/// default says that it is one.
 fn needs_of_value(is_drawn: bool, format: Option<&str>) -> Needs {
     match format {
         Some("duration") => Needs::Duration,
@@ -213,11 +340,17 @@ fn check_source(fields: &Fields<'_, '_>, from: &str, pipeline: &Pipeline) {
     match pipeline.endpoints.iter().find(|endpoint| endpoint.path == from) {
         None => {
             let paths = pipeline.endpoints.iter().map(|endpoint| endpoint.path.as_str());
-            let problem = Problem::new("dashboard.source.unknown", span, format!("no endpoint answers GET {from}"));
+            let problem = Problem::new(
+                "dashboard.source.unknown",
+                span,
+                format!("no endpoint answers GET {from}"),
+            );
             walk.report(problem.help(did_you_mean_or_list(from, "the endpoints are", paths)));
         }
         Some(endpoint) => {
-            if let Some(parameter) = endpoint.parameters.iter().find(|parameter| parameter.default.is_none()) {
+            if let Some(parameter) =
+                endpoint.parameters.iter().find(|parameter| parameter.default.is_none())
+            {
                 let problem = Problem::new(
                     "dashboard.source.parameter",
                     span,

@@ -23,7 +23,8 @@ pub enum SslMode {
 }
 
 /// The words of the file.
-pub(super) const MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+pub(super) const MODES: &[&str] =
+    &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /// See [`SslMode`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,12 +76,19 @@ pub(super) fn check(fields: &Fields<'_, '_>, tls: &mut Tls, place: Span) {
     let walk = fields.walk();
     let span = |name| fields.span(name).or(fields.span("url")).unwrap_or(place);
     if tls.root_certificate.as_deref() == Some("system") {
-        // libpq's word for the authorities of the system, with which it asks for the strongest mode.
+        // libpq's word for the authorities of the system, with which it asks for the strongest
+        // mode.
         tls.root_certificate = None;
         if tls.mode != SslMode::VerifyFull {
-            let problem =
-                Problem::new("database.tls.contradiction", span("sslrootcert"), "sslrootcert: system goes with sslmode: verify-full");
-            walk.report(problem.help("anybody gets a certificate of such an authority, so that the host's name has to be looked at"));
+            let problem = Problem::new(
+                "database.tls.contradiction",
+                span("sslrootcert"),
+                "sslrootcert: system goes with sslmode: verify-full",
+            );
+            walk.report(problem.help(
+                "anybody gets a certificate of such an authority, so that the \
+                host's name has to be looked at",
+            ));
         }
     }
     if tls.root_certificate.is_some() {
@@ -88,20 +96,31 @@ pub(super) fn check(fields: &Fields<'_, '_>, tls: &mut Tls, place: Span) {
             // As libpq: who names an authority wants it to be looked at.
             SslMode::Require => tls.mode = SslMode::VerifyCa,
             SslMode::Disable | SslMode::Allow | SslMode::Prefer => {
-                let message = format!("sslrootcert is not looked at with sslmode: {}", tls.mode.as_str());
-                let problem = Problem::new("database.tls.contradiction", span("sslrootcert"), message);
+                let message =
+                    format!("sslrootcert is not looked at with sslmode: {}", tls.mode.as_str());
+                let problem =
+                    Problem::new("database.tls.contradiction", span("sslrootcert"), message);
                 walk.report(problem.help("write sslmode: verify-full, or leave sslrootcert out"));
             }
             SslMode::VerifyCa | SslMode::VerifyFull => {}
         }
     }
     if tls.certificate.is_some() != tls.key.is_some() {
-        let (given, missing) = if tls.certificate.is_some() { ("sslcert", "sslkey") } else { ("sslkey", "sslcert") };
-        let problem = Problem::new("database.tls.pair", span(given), format!("{given} needs {missing} beside it"));
+        let (given, missing) =
+            if tls.certificate.is_some() { ("sslcert", "sslkey") } else { ("sslkey", "sslcert") };
+        let problem = Problem::new(
+            "database.tls.pair",
+            span(given),
+            format!("{given} needs {missing} beside it"),
+        );
         walk.report(problem.help("a certificate and its key go together, both in PEM"));
     }
     if tls.certificate.is_some() && tls.mode == SslMode::Disable {
-        let problem = Problem::new("database.tls.contradiction", span("sslcert"), "sslcert is never sent with sslmode: disable");
+        let problem = Problem::new(
+            "database.tls.contradiction",
+            span("sslcert"),
+            "sslcert is never sent with sslmode: disable",
+        );
         walk.report(problem.help("write sslmode: verify-full, or leave sslcert and sslkey out"));
     }
 }

@@ -1,6 +1,6 @@
 //! Parameters of a connection URL, as libpq has them
-//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS>): each works, or
-//! is refused by its name with what to write instead.
+//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS>): each works,
+//! or is refused by its name with what to write instead.
 
 /// A URL without the parameters that are not for the client, and these.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +36,15 @@ const OF_CLIENT: [&str; 15] = [
     "sslnegotiation",
 ];
 /// Those that become settings of `database`.
-const TAKEN: [&str; 7] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "connect_timeout", "pgbouncer"];
+const TAKEN: [&str; 7] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "connect_timeout",
+    "pgbouncer",
+];
 
 /// Those that are not for a loader, and what to do instead.
 const INSTEAD: [(&str, &str); 24] = [
@@ -46,9 +54,18 @@ const INSTEAD: [(&str, &str); 24] = [
     ("socket_timeout", "write `statement_timeout` beside the URL"),
     ("statement_cache_size", "leave it out: statements are prepared as they are needed"),
     ("schema", "write options=-c%20search_path%3DNAME, or ALTER ROLE ... SET search_path"),
-    ("sslaccept", "write sslmode=verify-full, or sslmode=require for a certificate that nobody vouches for"),
-    ("sslcrl", "revocation lists are not read: leave it out where the authority's certificates live short"),
-    ("sslcrldir", "revocation lists are not read: leave it out where the authority's certificates live short"),
+    (
+        "sslaccept",
+        "write sslmode=verify-full, or sslmode=require for a certificate that nobody vouches for",
+    ),
+    (
+        "sslcrl",
+        "revocation lists are not read: leave it out where the authority's certificates live short",
+    ),
+    (
+        "sslcrldir",
+        "revocation lists are not read: leave it out where the authority's certificates live short",
+    ),
     ("sslpassword", "give the key without a password, in a file that only its owner may read"),
     ("sslsni", "leave it out: the server's name is always sent"),
     ("sslcertmode", "leave it out: a certificate is sent where sslcert names one"),
@@ -71,7 +88,8 @@ pub(super) fn take_parameters(url: &str) -> Result<Parts, Vec<Fault>> {
     let Some((base, query)) = url.split_once('?') else {
         return Ok(Parts { url: url.to_owned(), taken: Vec::new() });
     };
-    let (mut taken, mut rest, mut faults) = (Vec::<(String, String)>::new(), Vec::new(), Vec::new());
+    let (mut taken, mut rest, mut faults) =
+        (Vec::<(String, String)>::new(), Vec::new(), Vec::new());
     let mut seen: Vec<&str> = Vec::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, written) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -107,15 +125,21 @@ enum Judged {
 }
 
 fn judge(name: &str, value: &str) -> Judged {
-    let refused = |help: &str| Judged::Refused(fault(format!("{name}={value} of database.url is not supported"), help));
+    let refused = |help: &str| {
+        Judged::Refused(fault(format!("{name}={value} of database.url is not supported"), help))
+    };
     match (name, value) {
         // JDBC's word, which libpq takes too.
         ("ssl", "true") => Judged::Taken("sslmode", "require".to_owned()),
         ("gssencmode", "disable" | "prefer") | ("sslcompression", "0") => Judged::Nothing,
         ("gssencmode", _) => refused("GSSAPI is not supported: encrypt with sslmode=verify-full"),
         ("client_encoding", "UTF8" | "utf8" | "UTF-8" | "utf-8" | "auto") => Judged::Nothing,
-        ("client_encoding", _) => refused("leave it out: texts travel as UTF-8, the database may have another encoding"),
-        ("target_session_attrs", "primary" | "read-write") => Judged::ClientAs("target_session_attrs=read-write".to_owned()),
+        ("client_encoding", _) => {
+            refused("leave it out: texts travel as UTF-8, the database may have another encoding")
+        }
+        ("target_session_attrs", "primary" | "read-write") => {
+            Judged::ClientAs("target_session_attrs=read-write".to_owned())
+        }
         ("target_session_attrs", "any") => Judged::Client,
         ("target_session_attrs", _) => refused("a loader writes: read-write, primary or any"),
         ("fallback_application_name", _) => Judged::Taken("application_name", value.to_owned()),
@@ -123,7 +147,10 @@ fn judge(name: &str, value: &str) -> Judged {
         _ => match TAKEN.iter().find(|known| **known == name) {
             Some(known) => Judged::Taken(known, value.to_owned()),
             None => match INSTEAD.iter().find(|(known, _)| *known == name) {
-                Some((_, instead)) => Judged::Refused(fault(format!("{name} of database.url is not supported"), *instead)),
+                Some((_, instead)) => Judged::Refused(fault(
+                    format!("{name} of database.url is not supported"),
+                    *instead,
+                )),
                 None => Judged::Refused(unknown(name)),
             },
         },
@@ -142,7 +169,10 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).filter(|_| first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let hex = behind
+            .get(..2)
+            .filter(|_| first == b'%')
+            .and_then(|digits| std::str::from_utf8(digits).ok());
         match hex.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
             Some(byte) => {
                 bytes.push(byte);
@@ -172,11 +202,21 @@ mod tests {
              &target_session_attrs=primary",
         );
         let parts = parts.expect("all of it is known");
-        assert_eq!(parts.url, "postgresql://me@a:5432,b/shop?options=-c%20geqo%3Doff&target_session_attrs=read-write");
-        let taken: Vec<(&str, &str)> = parts.taken.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            parts.url,
+            "postgresql://me@a:5432,b/shop?options=-c%20geqo%3Doff&target_session_attrs=read-write"
+        );
+        let taken: Vec<(&str, &str)> =
+            parts.taken.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(taken, [("sslmode", "verify-full"), ("sslrootcert", "/etc/ca.pem")]);
-        assert_eq!(take_parameters("postgresql://db/shop").map(|parts| parts.url), Ok("postgresql://db/shop".to_owned()));
-        assert_eq!(take_parameters("postgresql://db/shop?ssl=true").map(|parts| parts.taken[0].1.clone()), Ok("require".to_owned()));
+        assert_eq!(
+            take_parameters("postgresql://db/shop").map(|parts| parts.url),
+            Ok("postgresql://db/shop".to_owned())
+        );
+        assert_eq!(
+            take_parameters("postgresql://db/shop?ssl=true").map(|parts| parts.taken[0].1.clone()),
+            Ok("require".to_owned())
+        );
     }
 
     #[test]
@@ -185,12 +225,19 @@ mod tests {
             ("connection_limit=5", "connection_limit of database.url is not supported"),
             ("sslcrl=a", "sslcrl of database.url is not supported"),
             ("gssencmode=require", "gssencmode=require of database.url is not supported"),
-            ("target_session_attrs=standby", "target_session_attrs=standby of database.url is not supported"),
+            (
+                "target_session_attrs=standby",
+                "target_session_attrs=standby of database.url is not supported",
+            ),
             ("sslmod=require", "database.url has an unknown parameter sslmod"),
             ("sslmode=require&sslmode=disable", "sslmode stands twice in database.url"),
         ] {
-            let faults = take_parameters(&format!("postgresql://db/shop?{query}")).expect_err(query);
-            assert_eq!(faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>(), [said]);
+            let faults =
+                take_parameters(&format!("postgresql://db/shop?{query}")).expect_err(query);
+            assert_eq!(
+                faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>(),
+                [said]
+            );
             assert!(faults.iter().all(|fault| !fault.help.is_empty()));
         }
     }

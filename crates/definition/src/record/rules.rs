@@ -14,15 +14,24 @@ use crate::{ColumnType, Problem};
 
 const MAX_LENGTH: i64 = 1_000_000_000;
 
-const TYPE: Key = Key { name: "type", about: "a PostgreSQL type, or LIST or OBJECT", presence: Presence::Required, value: Value::Text };
+const TYPE: Key = Key {
+    name: "type",
+    about: "a PostgreSQL type, or LIST or OBJECT",
+    presence: Presence::Required,
+    value: Value::Text,
+};
 const EXAMPLE: Key = Key {
     name: "example",
     about: "a value for documents and hand-made messages",
     presence: Presence::Optional,
     value: Value::Other(|| json!({})),
 };
-const GENERATE: Key =
-    Key { name: "generate", about: "how the generator makes the value", presence: Presence::Optional, value: Value::Keys(&HINT_KEYS) };
+const GENERATE: Key = Key {
+    name: "generate",
+    about: "how the generator makes the value",
+    presence: Presence::Optional,
+    value: Value::Keys(&HINT_KEYS),
+};
 const MIN_LENGTH: Key = Key {
     name: "min_length",
     about: "at least so many characters, or elements of a list",
@@ -57,13 +66,16 @@ pub(super) static SCALAR_KEYS: Keys = Keys {
             name: "enum",
             about: "the allowed texts",
             presence: Presence::Optional,
-            value: Value::Other(|| json!({ "type": "array", "minItems": 1, "items": { "type": ["string", "number", "boolean"] } })),
+            value: Value::Other(
+                || json!({ "type": "array", "minItems": 1, "items": { "type": ["string", "number", "boolean"] } }),
+            ),
         },
         MIN_LENGTH,
         MAX_LENGTH_KEY,
         Key {
             name: "coerce",
-            about: "true: a number or a boolean may also come as a text that holds it, such as \"1333\"",
+            about: "true: a number or a boolean may also come as a text that holds it, such \
+                as \"1333\"",
             presence: Presence::Optional,
             value: Value::Boolean,
         },
@@ -113,9 +125,16 @@ pub(super) static OBJECT_KEYS: Keys = Keys {
 };
 
 /// Reads the rules of one value and reports those that do not suit its type or each other.
-pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, position: Position) -> Rules {
+pub(super) fn read_rules(
+    fields: &Fields<'_, '_>,
+    title: &str,
+    kind: &Kind,
+    position: Position,
+) -> Rules {
     let (is_number, is_text) = match kind {
-        Kind::Scalar(scalar) => (scalar.is_number(), matches!(scalar, ColumnType::Text | ColumnType::Varchar(_))),
+        Kind::Scalar(scalar) => {
+            (scalar.is_number(), matches!(scalar, ColumnType::Text | ColumnType::Varchar(_)))
+        }
         _ => (false, false),
     };
     let is_list = matches!(kind, Kind::List(_));
@@ -129,7 +148,8 @@ pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, posi
         ("max_length", is_text || is_list, "a text or a list"),
     ] {
         if let (false, true, Some(entry)) = (suits, fields.knows(name), fields.entry(name)) {
-            let message = format!("{name} is a rule of {instead}, and {title} is {}", describe(kind));
+            let message =
+                format!("{name} is a rule of {instead}, and {title} is {}", describe(kind));
             fields.walk().report(Problem::new("record.rule.type", entry.key_span, message));
             return Rules::default();
         }
@@ -141,14 +161,18 @@ pub(super) fn read_rules(fields: &Fields<'_, '_>, title: &str, kind: &Kind, posi
         allowed: if is_text { read_allowed(fields, title) } else { Vec::new() },
         max_length: if is_text || is_list { fields.integer("max_length") } else { None },
         min_length: if is_text || is_list { fields.integer("min_length") } else { None },
-        coerce: (is_number || is_boolean) && fields.knows("coerce") && fields.boolean("coerce").unwrap_or_default(),
+        coerce: (is_number || is_boolean)
+            && fields.knows("coerce")
+            && fields.boolean("coerce").unwrap_or_default(),
         example: fields.value("example").and_then(|node| to_json(fields.walk(), node)),
         generate: None,
         generate_when: None,
     };
     check_contradictions(fields, title, kind, &rules);
     rules.generate = read_hint(fields, title, kind, &rules, position);
-    rules.generate_when = fields.entry("generate").and_then(|_| read_when(&fields.section("generate")?, title, position.required));
+    rules.generate_when = fields
+        .entry("generate")
+        .and_then(|_| read_when(&fields.section("generate")?, title, position.required));
     rules
 }
 
@@ -162,32 +186,54 @@ fn check_contradictions(fields: &Fields<'_, '_>, title: &str, kind: &Kind, rules
     if let (Some(minimum), Some(maximum)) = (decimal(&rules.minimum), decimal(&rules.maximum))
         && minimum > maximum
     {
-        contradiction("minimum", format!("{title}: minimum {minimum} is more than maximum {maximum}, so every record would be a reject"));
+        contradiction(
+            "minimum",
+            format!(
+                "{title}: minimum {minimum} is more than maximum {maximum}, so every record would \
+                    be a reject"
+            ),
+        );
     }
     if let (Some(least), Some(most)) = (rules.min_length, rules.max_length)
         && least > most
     {
         contradiction(
             "min_length",
-            format!("{title}: min_length {least} is more than max_length {most}, so every record would be a reject"),
+            format!(
+                "{title}: min_length {least} is more than max_length {most}, so every record would \
+                    be a reject"
+            ),
         );
     }
     if let Kind::Scalar(ColumnType::Varchar(characters)) = kind {
         if rules.max_length.is_some_and(|most| most > *characters) {
-            contradiction("max_length", format!("{title}: a VARCHAR({characters}) is never longer than {characters}"));
+            contradiction(
+                "max_length",
+                format!("{title}: a VARCHAR({characters}) is never longer than {characters}"),
+            );
         }
         if rules.min_length.is_some_and(|least| least > *characters) {
-            contradiction("min_length", format!("{title}: a VARCHAR({characters}) is never longer than {characters}"));
+            contradiction(
+                "min_length",
+                format!("{title}: a VARCHAR({characters}) is never longer than {characters}"),
+            );
         }
     }
     for allowed in &rules.allowed {
         let characters = u32::try_from(allowed.chars().count()).unwrap_or(u32::MAX);
         let limit = match kind {
-            Kind::Scalar(ColumnType::Varchar(limit)) => Some(rules.max_length.map_or(*limit, |most| most.min(*limit))),
+            Kind::Scalar(ColumnType::Varchar(limit)) => {
+                Some(rules.max_length.map_or(*limit, |most| most.min(*limit)))
+            }
             _ => rules.max_length,
         };
-        if limit.is_some_and(|limit| characters > limit) || rules.min_length.is_some_and(|least| characters < least) {
-            contradiction("enum", format!("{title}: the allowed text \"{allowed}\" breaks the rule of its length"));
+        if limit.is_some_and(|limit| characters > limit)
+            || rules.min_length.is_some_and(|least| characters < least)
+        {
+            contradiction(
+                "enum",
+                format!("{title}: the allowed text \"{allowed}\" breaks the rule of its length"),
+            );
         }
     }
 }
@@ -207,7 +253,10 @@ fn read_bound(fields: &Fields<'_, '_>, name: &'static str, kind: &Kind) -> Optio
     if let Some((low, high)) = decimal::integer_range(*scalar_type)
         && (!bound.is_integer() || bound < Decimal::from(low) || bound > Decimal::from(high))
     {
-        let message = format!("{title} must be a value of {scalar_type}, a whole number from {low} to {high}, got {}", walk.got(node));
+        let message = format!(
+            "{title} must be a value of {scalar_type}, a whole number from {low} to {high}, got {}",
+            walk.got(node)
+        );
         walk.report(walk.value_problem("record.rule.range", node, message));
         return None;
     }
@@ -224,9 +273,15 @@ fn read_allowed(fields: &Fields<'_, '_>, title: &str) -> Vec<String> {
     }
     let mut allowed: Vec<String> = Vec::new();
     for item in items {
-        let Some(scalar) = walk.scalar(&format!("a text of {}", fields.named("enum")), item) else { continue };
+        let Some(scalar) = walk.scalar(&format!("a text of {}", fields.named("enum")), item) else {
+            continue;
+        };
         if allowed.contains(&scalar.value.text) {
-            walk.report(Problem::new("record.rule.duplicate", item.span, format!("the text {} stands twice", walk.quote(item.span))));
+            walk.report(Problem::new(
+                "record.rule.duplicate",
+                item.span,
+                format!("the text {} stands twice", walk.quote(item.span)),
+            ));
         }
         allowed.push(scalar.value.text.clone());
     }

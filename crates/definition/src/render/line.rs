@@ -1,4 +1,5 @@
-//! The line of a problem as it is shown: tabs spread, control characters replaced, passwords masked, cut when it is very long.
+//! The line of a problem as it is shown: tabs spread, control characters replaced, passwords
+//! masked, cut when it is very long.
 
 use std::ops::RangeInclusive;
 
@@ -26,11 +27,13 @@ impl ShownLine {
         let line = text[line_start..].split('\n').next().unwrap_or_default();
         let line = line.trim_end_matches('\r');
         let secret = secrets(line);
-        let (start, end) = (start - line_start, span.end.saturating_sub(line_start).min(line.trim_end().len()));
+        let (start, end) =
+            (start - line_start, span.end.saturating_sub(line_start).min(line.trim_end().len()));
         let (mut shown, mut column) = (Vec::new(), 0);
         let (mut from, mut to) = (None, 0);
         for (at, character) in line.char_indices() {
-            let cell = if secret.get(at) == Some(&true) { "*".to_string() } else { cell(character) };
+            let cell =
+                if secret.get(at) == Some(&true) { "*".to_string() } else { cell(character) };
             let width: usize = cell.chars().map(width).sum();
             if at >= start && from.is_none() {
                 from = Some(column);
@@ -64,7 +67,11 @@ impl ShownLine {
         let before = if first > 0 { "..." } else { "" };
         let after = if wanted + MAX_WIDTH < column { "..." } else { "" };
         let underline_width = width.min((first + MAX_WIDTH).saturating_sub(from)).max(1);
-        Self { text: format!("{before}{text}{after}"), underline_start: before.len() + from - first, underline_width }
+        Self {
+            text: format!("{before}{text}{after}"),
+            underline_start: before.len() + from - first,
+            underline_width,
+        }
     }
 }
 
@@ -103,19 +110,23 @@ const TWO_COLUMNS: [RangeInclusive<char>; 10] = [
 
 /// Columns of a terminal that a character takes.
 fn width(character: char) -> usize {
-    let within = |ranges: &[RangeInclusive<char>]| ranges.iter().any(|range| range.contains(&character));
+    let within =
+        |ranges: &[RangeInclusive<char>]| ranges.iter().any(|range| range.contains(&character));
     if within(&NO_COLUMN) { 0 } else { 1 + usize::from(within(&TWO_COLUMNS)) }
 }
 
-/// For each byte of the line, whether it belongs to a secret that is written out: the value of a password's key, or the password in a
-/// URL. `${NAME}` is none.
+/// For each byte of the line, whether it belongs to a secret that is written out: the value of a
+/// password's key, or the password in a URL. `${NAME}` is none.
 fn secrets(line: &str) -> Vec<bool> {
     let mut secret = vec![false; line.len()];
     let lower = line.to_ascii_lowercase();
     for word in ["password", "secret", "passphrase", "token"] {
         for (found, _) in lower.match_indices(word) {
             // The name of a variable is no secret.
-            if line[..found].rfind("${").is_some_and(|variable| !line[variable..found].contains('}')) {
+            if line[..found]
+                .rfind("${")
+                .is_some_and(|variable| !line[variable..found].contains('}'))
+            {
                 continue;
             }
             let behind = found + word.len();
@@ -163,7 +174,10 @@ mod tests {
     fn written_secrets_are_masked() {
         for (line, shown) in [
             ("password: hunter2", "password: *******"),
-            ("database: { password: \"hunter, 2\", port: x }", "database: { password: \"*********\", port: x }"),
+            (
+                "database: { password: \"hunter, 2\", port: x }",
+                "database: { password: \"*********\", port: x }",
+            ),
             ("sasl.password: hunter2 # mine", "sasl.password: ******* # mine"),
             ("password: \"${DB_PASS}\"", "password: \"${DB_PASS}\""),
             ("url: postgresql://me:hunter2@db/sales", "url: postgresql://me:*******@db/sales"),

@@ -19,7 +19,8 @@ pub struct Measure {
     pub span: Span,
 }
 
-/// How a figure is made of a group's rows, with its arguments: as texts here, later as what became of them.
+/// How a figure is made of a group's rows, with its arguments: as texts here, later as what became
+/// of them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation<Argument = SqlText> {
     /// The number of rows.
@@ -32,7 +33,8 @@ pub enum Operation<Argument = SqlText> {
     Max(Argument),
     /// The number of different values that are not NULL.
     CountDistinct(Argument),
-    /// The value of the row that is last in this order, of several the greatest value; rows whose order is NULL are not looked at.
+    /// The value of the row that is last in this order, of several the greatest value; rows whose
+    /// order is NULL are not looked at.
     Last {
         value: Argument,
         order: Argument,
@@ -53,7 +55,10 @@ impl<Argument> Operation<Argument> {
     }
 
     /// The same of what each argument becomes, in their order; the first that fails is the answer.
-    pub fn try_map<To, Error>(self, mut to: impl FnMut(Argument) -> Result<To, Error>) -> Result<Operation<To>, Error> {
+    pub fn try_map<To, Error>(
+        self,
+        mut to: impl FnMut(Argument) -> Result<To, Error>,
+    ) -> Result<Operation<To>, Error> {
         Ok(match self {
             Self::Count => Operation::Count,
             Self::Sum(value) => Operation::Sum(to(value)?),
@@ -94,7 +99,9 @@ type Fault = (usize, usize, String);
 /// Reads a measure, whose expressions are only cut out here.
 pub(super) fn read(name: String, text: &SqlText, span: Span) -> Result<Measure, Fault> {
     let mut words = Words::new(&text.text);
-    let Some(function) = words.next() else { return Err((0, text.text.len(), "the measure is empty".to_owned())) };
+    let Some(function) = words.next() else {
+        return Err((0, text.text.len(), "the measure is empty".to_owned()));
+    };
     let argument = parenthesis(&mut words)?;
     let part = |range: Range<usize>| text.part(range.start, range.end);
     let operation = match words.text_of(&function).to_ascii_lowercase().as_str() {
@@ -111,7 +118,11 @@ pub(super) fn read(name: String, text: &SqlText, span: Span) -> Result<Measure, 
     };
     let filter = filter(&mut words)?.map(part);
     if let Some(word) = words.next() {
-        return Err((word.range.start, words.text.len(), "nothing may follow a measure but FILTER (WHERE ...)".to_owned()));
+        return Err((
+            word.range.start,
+            words.text.len(),
+            "nothing may follow a measure but FILTER (WHERE ...)".to_owned(),
+        ));
     }
     let written = text.text.split_whitespace().collect::<Vec<_>>().join(" ");
     Ok(Measure { name, operation, filter, text: written, span })
@@ -130,7 +141,8 @@ fn count(text: &SqlText, argument: Range<usize>) -> Result<Operation, Fault> {
     Err((
         argument.start,
         argument.end,
-        "count takes * or distinct x; rows where x is not NULL are count(*) FILTER (WHERE x IS NOT NULL)".to_owned(),
+        "count takes * or distinct x; rows where x is not NULL are count(*) FILTER (WHERE x IS NOT \
+            NULL)".to_owned(),
     ))
 }
 
@@ -143,7 +155,10 @@ fn last(text: &SqlText, argument: Range<usize>) -> Result<Operation, Fault> {
             && let Some(order) = words.take(&["order", "by"])
         {
             let value = text.part(argument.start, argument.start + order.start);
-            return Ok(Operation::Last { value, order: text.part(argument.start + order.end, argument.end) });
+            return Ok(Operation::Last {
+                value,
+                order: text.part(argument.start + order.end, argument.end),
+            });
         }
         depth += depth_of(words.text_of(&word));
         words.next();
@@ -159,7 +174,9 @@ fn filter(words: &mut Words<'_>) -> Result<Option<Range<usize>>, Fault> {
     let mut condition = Words::new(&words.text[inner.clone()]);
     match condition.take(&["where"]) {
         Some(keyword) => filled(inner.start + keyword.end..inner.end).map(Some),
-        None => Err((inner.start, inner.end, "FILTER needs a condition: FILTER (WHERE ...)".to_owned())),
+        None => {
+            Err((inner.start, inner.end, "FILTER needs a condition: FILTER (WHERE ...)".to_owned()))
+        }
     }
 }
 
@@ -185,7 +202,11 @@ fn depth_of(word: &str) -> i32 {
 
 fn filled(range: Range<usize>) -> Result<Range<usize>, Fault> {
     if range.is_empty() {
-        Err((range.start.saturating_sub(1), range.end + 1, "nothing stands in the parentheses".to_owned()))
+        Err((
+            range.start.saturating_sub(1),
+            range.end + 1,
+            "nothing stands in the parentheses".to_owned(),
+        ))
     } else {
         Ok(range)
     }

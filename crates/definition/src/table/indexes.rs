@@ -24,16 +24,27 @@ pub(super) fn schema() -> Json {
 /// Reads the indexes of a table with these columns.
 pub(super) fn read(fields: &Fields<'_, '_>, columns: &[Column]) -> Vec<Index> {
     let walk = fields.walk();
-    let entries = fields.value("indexes").and_then(|node| walk.entries(&fields.named("indexes"), node)).unwrap_or_default();
+    let entries = fields
+        .value("indexes")
+        .and_then(|node| walk.entries(&fields.named("indexes"), node))
+        .unwrap_or_default();
     let mut indexes: Vec<Index> = Vec::new();
     for entry in entries {
         let name = folded(walk, "table.index.name", entry);
         let mut index = Index { name, columns: Vec::new(), span: entry.key_span };
-        for item in walk.list(&fields.named(&format!("indexes.{}", entry.key)), &entry.value).unwrap_or_default() {
+        for item in walk
+            .list(&fields.named(&format!("indexes.{}", entry.key)), &entry.value)
+            .unwrap_or_default()
+        {
             let Some(scalar) = walk.scalar("a column of an index", item) else { continue };
-            let column = identifier::fold(&scalar.value.text).unwrap_or_else(|_| scalar.value.text.clone());
+            let column =
+                identifier::fold(&scalar.value.text).unwrap_or_else(|_| scalar.value.text.clone());
             if columns.iter().all(|declared| declared.name != column) {
-                walk.report(unknown_column(item.span, &column, &declared_columns(fields.value("columns"))));
+                walk.report(unknown_column(
+                    item.span,
+                    &column,
+                    &declared_columns(fields.value("columns")),
+                ));
             }
             index.columns.push(column);
         }

@@ -7,7 +7,8 @@ use crate::words::Words;
 use crate::yaml::{Content, Entry, Node};
 use crate::{Problem, Span, identifier};
 
-/// The names of the file's tables and columns, also of those whose declarations are wrong: one mistake is then one problem.
+/// The names of the file's tables and columns, also of those whose declarations are wrong: one
+/// mistake is then one problem.
 pub(crate) struct Declared {
     tables: Vec<(String, Vec<String>)>,
     /// By the place of a column's name, the place of its `REFERENCES ...`.
@@ -18,11 +19,16 @@ impl Declared {
     pub fn of(file: &Fields<'_, '_>) -> Self {
         let mut declared = Self { tables: Vec::new(), references: Vec::new() };
         for entry in file.value("tables").map(children).unwrap_or_default() {
-            let columns = children(&entry.value).iter().find(|key| key.key == "columns").map(|key| &key.value);
+            let columns = children(&entry.value)
+                .iter()
+                .find(|key| key.key == "columns")
+                .map(|key| &key.value);
             if let Ok(name) = identifier::fold(&entry.key) {
                 declared.tables.push((name, declared_columns(columns)));
             }
-            declared.references.extend(columns.map(children).unwrap_or_default().iter().filter_map(reference_place));
+            declared.references.extend(
+                columns.map(children).unwrap_or_default().iter().filter_map(reference_place),
+            );
         }
         declared
     }
@@ -38,8 +44,9 @@ impl Declared {
     }
 }
 
-/// Checks every reference, fills in the columns that a bare `REFERENCES table` leaves out, and answers the tables so that each stands
-/// behind those that it references; otherwise in the file's order.
+/// Checks every reference, fills in the columns that a bare `REFERENCES table` leaves out, and
+/// answers the tables so that each stands behind those that it references; otherwise in the file's
+/// order.
 pub(super) fn ordered(walk: &Walk<'_>, mut tables: Vec<Table>, declared: &Declared) -> Vec<Table> {
     let all = tables.clone();
     for column in tables.iter_mut().flat_map(|table| &mut table.columns) {
@@ -54,14 +61,26 @@ pub(super) fn ordered(walk: &Walk<'_>, mut tables: Vec<Table>, declared: &Declar
     sorted(walk, tables)
 }
 
-fn check(span: Span, table: &str, referenced: &mut String, all: &[Table], declared: &Declared) -> Result<(), Problem> {
-    let Some(columns) = declared.columns(table) else { return Err(declared.unknown_table(span, table)) };
+fn check(
+    span: Span,
+    table: &str,
+    referenced: &mut String,
+    all: &[Table],
+    declared: &Declared,
+) -> Result<(), Problem> {
+    let Some(columns) = declared.columns(table) else {
+        return Err(declared.unknown_table(span, table));
+    };
     // A table or column whose own declaration is wrong is reported there.
     let Some(target) = all.iter().find(|other| other.name == table) else { return Ok(()) };
     let primary: Vec<&Column> = target.columns.iter().filter(|column| column.primary_key).collect();
     if referenced.is_empty() {
         let [only] = primary.as_slice() else {
-            let problem = Problem::new("table.reference.key", span, format!("the table {table} has no primary key of one column"));
+            let problem = Problem::new(
+                "table.reference.key",
+                span,
+                format!("the table {table} has no primary key of one column"),
+            );
             return Err(problem.help(format!("name the column: REFERENCES {table}(column)")));
         };
         referenced.clone_from(&only.name);
@@ -73,8 +92,15 @@ fn check(span: Span, table: &str, referenced: &mut String, all: &[Table], declar
     let is_key = |column: &Column| column.unique || (column.primary_key && primary.len() == 1);
     match target.columns.iter().find(|column| column.name == *referenced) {
         Some(column) if !is_key(column) => {
-            let problem = Problem::new("table.reference.key", span, format!("{table}.{referenced} is not a key"));
-            Err(problem.help("PostgreSQL lets a column reference only a PRIMARY KEY or a UNIQUE column; give it one of the two"))
+            let problem = Problem::new(
+                "table.reference.key",
+                span,
+                format!("{table}.{referenced} is not a key"),
+            );
+            Err(problem.help(
+                "PostgreSQL lets a column reference only a PRIMARY KEY or a UNIQUE \
+                column; give it one of the two",
+            ))
         }
         _ => Ok(()),
     }
@@ -96,8 +122,9 @@ fn reference_place(column: &Entry) -> Option<(Span, Span)> {
     }
     let mut place = words.next()?.range;
     while let Some(word) = words.next() {
-        let is_constraint =
-            ["not", "null", "unique", "primary", "default"].iter().any(|name| words.text_of(&word).eq_ignore_ascii_case(name));
+        let is_constraint = ["not", "null", "unique", "primary", "default"]
+            .iter()
+            .any(|name| words.text_of(&word).eq_ignore_ascii_case(name));
         if is_constraint {
             break;
         }
@@ -109,7 +136,9 @@ fn reference_place(column: &Entry) -> Option<(Span, Span)> {
 fn sorted(walk: &Walk<'_>, mut waiting: Vec<Table>) -> Vec<Table> {
     let mut ordered: Vec<Table> = Vec::new();
     while !waiting.is_empty() {
-        let is_free = |table: &Table| !references(table).any(|other| waiting.iter().any(|waiting| waiting.name == *other));
+        let is_free = |table: &Table| {
+            !references(table).any(|other| waiting.iter().any(|waiting| waiting.name == *other))
+        };
         let Some(free) = waiting.iter().position(is_free) else {
             report_cycle(walk, &waiting);
             ordered.append(&mut waiting);
@@ -122,7 +151,11 @@ fn sorted(walk: &Walk<'_>, mut waiting: Vec<Table>) -> Vec<Table> {
 
 /// The other tables that it references; a reference to itself asks for no order.
 fn references(table: &Table) -> impl Iterator<Item = &String> {
-    let targets = table.columns.iter().filter_map(|column| column.references.as_ref()).map(|(target, _)| target);
+    let targets = table
+        .columns
+        .iter()
+        .filter_map(|column| column.references.as_ref())
+        .map(|(target, _)| target);
     targets.filter(|target| **target != table.name)
 }
 
@@ -132,13 +165,20 @@ fn report_cycle(walk: &Walk<'_>, waiting: &[Table]) {
     let mut next = waiting.first();
     while let Some(table) = next {
         if let Some(begin) = path.iter().position(|other| other.name == table.name) {
-            let cycle: Vec<_> = path[begin..].iter().chain([&table]).map(|table| table.name.as_str()).collect();
-            let message = format!("the tables reference each other in a circle: {}", cycle.join(" -> "));
+            let cycle: Vec<_> =
+                path[begin..].iter().chain([&table]).map(|table| table.name.as_str()).collect();
+            let message =
+                format!("the tables reference each other in a circle: {}", cycle.join(" -> "));
             let problem = Problem::new("table.reference.cycle", table.span, message);
-            walk.report(problem.help("rows could not be written in any order; take one of the references away"));
+            walk.report(
+                problem.help(
+                    "rows could not be written in any order; take one of the references away",
+                ),
+            );
             return;
         }
         path.push(table);
-        next = references(table).find_map(|target| waiting.iter().find(|other| other.name == *target));
+        next =
+            references(table).find_map(|target| waiting.iter().find(|other| other.name == *target));
     }
 }

@@ -38,9 +38,14 @@ impl Interval {
         }
     }
 
-    /// The number of the stretch in which a day lies, counted in days since 1970; one after the other without gaps. None beyond the calendar.
+    /// The number of the stretch in which a day lies, counted in days since 1970; one after the
+    /// other without gaps. None beyond the calendar.
     pub fn number_of(self, day: i64) -> Option<i64> {
-        let date = || NaiveDate::from_num_days_from_ce_opt(i32::try_from(day.checked_add(DAYS_TO_1970)?).ok()?);
+        let date = || {
+            NaiveDate::from_num_days_from_ce_opt(
+                i32::try_from(day.checked_add(DAYS_TO_1970)?).ok()?,
+            )
+        };
         Some(match self {
             Self::Day => day,
             // 1970 began on a Thursday.
@@ -52,11 +57,19 @@ impl Interval {
 
     /// The first day of a stretch. None beyond the calendar.
     pub fn start(self, number: i64) -> Option<NaiveDate> {
-        let day = |days: i64| NaiveDate::from_num_days_from_ce_opt(i32::try_from(days.checked_add(DAYS_TO_1970)?).ok()?);
+        let day = |days: i64| {
+            NaiveDate::from_num_days_from_ce_opt(
+                i32::try_from(days.checked_add(DAYS_TO_1970)?).ok()?,
+            )
+        };
         match self {
             Self::Day => day(number),
             Self::Week => day(number.checked_mul(7)? - 3),
-            Self::Month => NaiveDate::from_ymd_opt(i32::try_from(number.div_euclid(12)).ok()?, number.rem_euclid(12) as u32 + 1, 1),
+            Self::Month => NaiveDate::from_ymd_opt(
+                i32::try_from(number.div_euclid(12)).ok()?,
+                number.rem_euclid(12) as u32 + 1,
+                1,
+            ),
             Self::Year => NaiveDate::from_ymd_opt(i32::try_from(number).ok()?, 1, 1),
         }
     }
@@ -82,13 +95,15 @@ pub(super) static KEYS: Keys = Keys {
     keys: &[
         Key {
             name: "column",
-            about: "the column whose time decides: a DATE, a TIMESTAMP or a TIMESTAMPTZ that is in every key of the table",
+            about: "the column whose time decides: a DATE, a TIMESTAMP or a TIMESTAMPTZ that is in \
+                every key of the table",
             presence: Presence::Required,
             value: Value::Text,
         },
         Key {
             name: "interval",
-            about: "how long a piece is: day, week, month or year; best so that a piece has some million rows",
+            about: "how long a piece is: day, week, month or year; best so that a piece has some \
+                million rows",
             presence: Presence::Default("month"),
             value: Value::Word(&["day", "week", "month", "year"]),
         },
@@ -116,28 +131,50 @@ pub(super) fn read(fields: &Fields<'_, '_>, table: &Table) -> Option<TimePartiti
         walk.report(unknown_column(span, &name, &names));
         return None;
     };
-    if !matches!(column.column_type, ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz) {
-        let message = format!("{name} is {}, and a table is kept in pieces of time", column.column_type);
-        walk.report(Problem::new("table.time_partition.type", span, message).help("choose a DATE, a TIMESTAMP or a TIMESTAMPTZ"));
+    if !matches!(
+        column.column_type,
+        ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz
+    ) {
+        let message =
+            format!("{name} is {}, and a table is kept in pieces of time", column.column_type);
+        walk.report(
+            Problem::new("table.time_partition.type", span, message)
+                .help("choose a DATE, a TIMESTAMP or a TIMESTAMPTZ"),
+        );
     } else if !column.not_null {
-        let problem = Problem::new("table.time_partition.null", span, format!("{name} may be NULL, and NULL is in no piece of time"));
+        let problem = Problem::new(
+            "table.time_partition.null",
+            span,
+            format!("{name} may be NULL, and NULL is in no piece of time"),
+        );
         walk.report(problem.help("give the column NOT NULL"));
     }
     if let Some(key) = key_without(table, column) {
-        let message = format!("the key {key} does not hold {name}, so that nothing could keep it unique over all pieces");
+        let message = format!(
+            "the key {key} does not hold {name}, so that nothing could keep it unique over all \
+                pieces"
+        );
         let problem = Problem::new("table.time_partition.key", span, message);
-        walk.report(problem.help(format!("PostgreSQL and TimescaleDB ask for it: primary_key: [..., {name}]")));
+        walk.report(
+            problem
+                .help(format!("PostgreSQL and TimescaleDB ask for it: primary_key: [..., {name}]")),
+        );
     }
     Some(TimePartition { column: name, interval: interval? })
 }
 
 /// A unique key of the table in which the column is not.
 fn key_without(table: &Table, column: &Column) -> Option<String> {
-    let primary: Vec<&str> = table.columns.iter().filter(|one| one.primary_key).map(|one| one.name.as_str()).collect();
+    let primary: Vec<&str> =
+        table.columns.iter().filter(|one| one.primary_key).map(|one| one.name.as_str()).collect();
     if !primary.is_empty() && !primary.contains(&column.name.as_str()) {
         return Some(format!("({})", primary.join(", ")));
     }
-    table.columns.iter().find(|one| one.unique && one.name != column.name).map(|one| format!("({})", one.name))
+    table
+        .columns
+        .iter()
+        .find(|one| one.unique && one.name != column.name)
+        .map(|one| format!("({})", one.name))
 }
 
 #[cfg(test)]
@@ -146,7 +183,12 @@ mod tests {
 
     #[test]
     fn stretches_follow_each_other_without_gaps() {
-        let day = |text: &str| text.parse::<NaiveDate>().expect(text).signed_duration_since(NaiveDate::default()).num_days();
+        let day = |text: &str| {
+            text.parse::<NaiveDate>()
+                .expect(text)
+                .signed_duration_since(NaiveDate::default())
+                .num_days()
+        };
         for (interval, within, start, last, suffix) in [
             (Interval::Day, "2025-10-12", "2025-10-12", "2025-10-12", "d20251012"),
             (Interval::Week, "2025-10-12", "2025-10-06", "2025-10-12", "w20251006"),
@@ -158,14 +200,24 @@ mod tests {
         ] {
             let number = interval.number_of(day(within)).expect(within);
             let first = interval.start(number).expect(within);
-            assert_eq!((first.to_string().as_str(), interval.suffix(first).as_str()), (start, suffix), "{within}");
-            assert_eq!(interval.last_day(number).map(|day| day.to_string()).as_deref(), Some(last), "{within}");
+            assert_eq!(
+                (first.to_string().as_str(), interval.suffix(first).as_str()),
+                (start, suffix),
+                "{within}"
+            );
+            assert_eq!(
+                interval.last_day(number).map(|day| day.to_string()).as_deref(),
+                Some(last),
+                "{within}"
+            );
         }
         for interval in [Interval::Day, Interval::Week, Interval::Month, Interval::Year] {
             for day in -1_000..30_000 {
                 let number = interval.number_of(day).expect("a day of the calendar");
-                let bounds = [number, number + 1].map(|number| interval.start(number).expect("a stretch"));
-                let [first, next] = bounds.map(|date| date.signed_duration_since(NaiveDate::default()).num_days());
+                let bounds =
+                    [number, number + 1].map(|number| interval.start(number).expect("a stretch"));
+                let [first, next] =
+                    bounds.map(|date| date.signed_duration_since(NaiveDate::default()).num_days());
                 assert!((first..next).contains(&day), "{interval:?} {day}");
             }
         }

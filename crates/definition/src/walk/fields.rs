@@ -13,8 +13,8 @@ use crate::{Problem, Span};
 
 /// A mapping whose keys were looked at: unknown ones are reported, and so are missing ones.
 ///
-/// A getter answers None where the key is absent without a default, and where its value is wrong; the latter is reported. Keys must stand
-/// in the table, whose kind of value must be the getter's.
+/// A getter answers None where the key is absent without a default, and where its value is wrong;
+/// the latter is reported. Keys must stand in the table, whose kind of value must be the getter's.
 pub(crate) struct Fields<'n, 'w> {
     walk: &'w Walk<'w>,
     keys: &'static Keys,
@@ -33,17 +33,45 @@ struct Expected {
 
 impl<'n, 'w> Fields<'n, 'w> {
     /// `place` is underlined where a key is missing.
-    pub(super) fn new(walk: &'w Walk<'w>, title: &str, keys: &'static Keys, entries: &'n [Entry], place: Span) -> Self {
+    pub(super) fn new(
+        walk: &'w Walk<'w>,
+        title: &str,
+        keys: &'static Keys,
+        entries: &'n [Entry],
+        place: Span,
+    ) -> Self {
         let fields = Fields { walk, keys, title: title.to_string(), entries, place };
-        let unknown: Vec<_> = entries.iter().filter(|entry| keys.find(&entry.key).is_none()).map(|entry| fields.unknown(entry)).collect();
-        for key in keys.keys.iter().filter(|key| matches!(key.presence, Presence::Required) && fields.value(key.name).is_none()) {
+        let unknown: Vec<_> = entries
+            .iter()
+            .filter(|entry| keys.find(&entry.key).is_none())
+            .map(|entry| fields.unknown(entry))
+            .collect();
+        for key in keys.keys.iter().filter(|key| {
+            matches!(key.presence, Presence::Required) && fields.value(key.name).is_none()
+        }) {
             let help = format!("{}: {}", key.name, key.about);
             if let Some(entry) = fields.entry(key.name) {
-                let place = if entry.value.span.start < entry.value.span.end { entry.value.span } else { entry.key_span };
-                walk.report(Problem::new("file.value.empty", place, format!("{} is empty", fields.named(key.name))).help(help));
-            } else if !unknown.iter().any(|problem| problem.help.as_deref() == Some(&format!("did you mean \"{}\"?", key.name))) {
+                let place = if entry.value.span.start < entry.value.span.end {
+                    entry.value.span
+                } else {
+                    entry.key_span
+                };
+                walk.report(
+                    Problem::new(
+                        "file.value.empty",
+                        place,
+                        format!("{} is empty", fields.named(key.name)),
+                    )
+                    .help(help),
+                );
+            } else if !unknown.iter().any(|problem| {
+                problem.help.as_deref() == Some(&format!("did you mean \"{}\"?", key.name))
+            }) {
                 // A key that is only misspelt is one problem, not two.
-                walk.report(Problem::new("file.key.missing", place, format!("{title} has no {}", key.name)).help(help));
+                walk.report(
+                    Problem::new("file.key.missing", place, format!("{title} has no {}", key.name))
+                        .help(help),
+                );
             }
         }
         unknown.into_iter().for_each(|problem| walk.report(problem));
@@ -54,7 +82,8 @@ impl<'n, 'w> Fields<'n, 'w> {
         self.walk
     }
 
-    /// The mapping behind a key whose table is in ours. An absent section that is not required is one without keys.
+    /// The mapping behind a key whose table is in ours. An absent section that is not required is
+    /// one without keys.
     pub fn section(&self, name: &'static str) -> Option<Fields<'n, 'w>> {
         let key = self.key(name)?;
         let Value::Keys(keys) = key.value else { return None };
@@ -119,8 +148,13 @@ impl<'n, 'w> Fields<'n, 'w> {
             }
             let number = i64::from_str(text).ok();
             let or_word = word.map(|word| format!(", or {word}")).unwrap_or_default();
-            let in_range = number.filter(|number| (minimum..=maximum).contains(number)).and_then(|number| T::try_from(number).ok());
-            let expected = || Expected { range: is_integer(text), text: format!("a whole number from {minimum} to {maximum}{or_word}") };
+            let in_range = number
+                .filter(|number| (minimum..=maximum).contains(number))
+                .and_then(|number| T::try_from(number).ok());
+            let expected = || Expected {
+                range: is_integer(text),
+                text: format!("a whole number from {minimum} to {maximum}{or_word}"),
+            };
             in_range.map(Some).ok_or_else(expected)
         })
     }
@@ -136,8 +170,13 @@ impl<'n, 'w> Fields<'n, 'w> {
         let Value::PositiveNumber { maximum } = self.key(name)?.value else { return None };
         self.parsed(name, |text| {
             let number = f64::from_str(text).ok();
-            let expected = || Expected { range: number.is_some(), text: format!("a number above 0, at most {maximum}") };
-            number.filter(|number| *number > 0.0 && *number <= f64::from(maximum)).ok_or_else(expected)
+            let expected = || Expected {
+                range: number.is_some(),
+                text: format!("a number above 0, at most {maximum}"),
+            };
+            number
+                .filter(|number| *number > 0.0 && *number <= f64::from(maximum))
+                .ok_or_else(expected)
         })
     }
 
@@ -147,7 +186,10 @@ impl<'n, 'w> Fields<'n, 'w> {
             let bytes = parse_bytes(text);
             let expected = || {
                 let (minimum, maximum) = (format_bytes(minimum), format_bytes(maximum));
-                Expected { range: bytes.is_some(), text: format!("a size such as 16 MiB, from {minimum} to {maximum}") }
+                Expected {
+                    range: bytes.is_some(),
+                    text: format!("a size such as 16 MiB, from {minimum} to {maximum}"),
+                }
             };
             let in_range = bytes.filter(|bytes| (minimum..=maximum).contains(bytes));
             in_range.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(expected)
@@ -160,7 +202,12 @@ impl<'n, 'w> Fields<'n, 'w> {
             let duration = parse_duration(text);
             let expected = || {
                 let (minimum, maximum) = (format_duration(minimum), format_duration(maximum));
-                Expected { range: duration.is_some(), text: format!("a duration such as 500ms, 30s or 7d, from {minimum} to {maximum}") }
+                Expected {
+                    range: duration.is_some(),
+                    text: format!(
+                        "a duration such as 500ms, 30s or 7d, from {minimum} to {maximum}"
+                    ),
+                }
             };
             duration.filter(|duration| (minimum..=maximum).contains(duration)).ok_or_else(expected)
         })
@@ -170,14 +217,22 @@ impl<'n, 'w> Fields<'n, 'w> {
     pub fn word(&self, name: &'static str) -> Option<&'static str> {
         let Value::Word(words) = self.key(name)?.value else { return None };
         let Some(node) = self.value(name) else {
-            return self.default(name).and_then(|word| words.iter().find(|one| **one == word).copied());
+            return self
+                .default(name)
+                .and_then(|word| words.iter().find(|one| **one == word).copied());
         };
         let scalar = self.walk.scalar(&self.named(name), node)?;
         let found = words.iter().find(|word| **word == scalar.value.text).copied();
         if found.is_none() {
-            let message = format!("{} must be one of {}, got {}", self.named(name), words.join(", "), self.walk.got(node));
+            let message = format!(
+                "{} must be one of {}, got {}",
+                self.named(name),
+                words.join(", "),
+                self.walk.got(node)
+            );
             let problem = self.walk.value_problem("file.value.choice", node, message);
-            let advice = did_you_mean(&scalar.value.text, words.iter().copied()).filter(|_| !scalar.substituted);
+            let advice = did_you_mean(&scalar.value.text, words.iter().copied())
+                .filter(|_| !scalar.substituted);
             self.walk.report(match advice {
                 Some(advice) => problem.help(advice),
                 None => problem,
@@ -194,26 +249,53 @@ impl<'n, 'w> Fields<'n, 'w> {
     fn unknown(&self, entry: &Entry) -> Problem {
         let key = &entry.key;
         if self.keys.later.contains(&key.as_str()) {
-            let what = if self.title == FILE { format!("section {key}") } else { format!("{key} in {}", self.title) };
-            let problem = Problem::new("section.unsupported", entry.key_span, format!("{what} is not supported by this version"));
+            let what = if self.title == FILE {
+                format!("section {key}")
+            } else {
+                format!("{key} in {}", self.title)
+            };
+            let problem = Problem::new(
+                "section.unsupported",
+                entry.key_span,
+                format!("{what} is not supported by this version"),
+            );
             return problem.help("take it away: nothing would happen by it");
         }
         let names = self.keys.keys.iter().map(|key| key.name);
-        let problem = Problem::new("file.key.unknown", entry.key_span, format!("unknown key \"{key}\" in {}", self.title));
+        let problem = Problem::new(
+            "file.key.unknown",
+            entry.key_span,
+            format!("unknown key \"{key}\" in {}", self.title),
+        );
         if key.ends_with(')') && entry.value.is_unset() {
             return problem.help(COMMA_HELP);
         }
         let help = did_you_mean_or_list(key, &format!("{} knows", self.keys.of), names);
-        problem.help(if help.starts_with("did you") { help } else { format!("{help}{}", self.keys.note) })
+        problem.help(if help.starts_with("did you") {
+            help
+        } else {
+            format!("{help}{}", self.keys.note)
+        })
     }
 
-    fn parsed<T>(&self, name: &'static str, parse: impl Fn(&str) -> Result<T, Expected>) -> Option<T> {
-        let Some(node) = self.value(name) else { return self.default(name).and_then(|text| parse(text).ok()) };
+    fn parsed<T>(
+        &self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, Expected>,
+    ) -> Option<T> {
+        let Some(node) = self.value(name) else {
+            return self.default(name).and_then(|text| parse(text).ok());
+        };
         let scalar = self.walk.scalar(&self.named(name), node)?;
         match parse(&scalar.value.text) {
             Ok(value) => Some(value),
             Err(expected) => {
-                let message = format!("{} must be {}, got {}", self.named(name), expected.text, self.walk.got(node));
+                let message = format!(
+                    "{} must be {}, got {}",
+                    self.named(name),
+                    expected.text,
+                    self.walk.got(node)
+                );
                 let code = if expected.range { "file.value.range" } else { "file.value.type" };
                 self.walk.report(self.walk.value_problem(code, node, message));
                 None

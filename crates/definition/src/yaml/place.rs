@@ -6,16 +6,27 @@ use crate::environment::Filled;
 use crate::span::Detour;
 use crate::{Span, SqlText};
 
-/// Follows the bytes of the scalar at `span` of the file and its `decoded` text side by side. It never fails: where the two cannot be
-/// matched, the rest of the text stands for the rest of the scalar.
+/// Follows the bytes of the scalar at `span` of the file and its `decoded` text side by side. It
+/// never fails: where the two cannot be matched, the rest of the text stands for the rest of the
+/// scalar.
 pub(super) fn trace(file: &str, span: Span, decoded: &str, style: ScalarStyle) -> SqlText {
     let base = match style {
-        // The parser lets a block begin at its first character; its header, in the line before, tells where the indentation begins.
-        ScalarStyle::Literal | ScalarStyle::Folded => file.get(..span.start).unwrap_or_default().trim_end().len(),
+        // The parser lets a block begin at its first character; its header, in the line before,
+        // tells where the indentation begins.
+        ScalarStyle::Literal | ScalarStyle::Folded => {
+            file.get(..span.start).unwrap_or_default().trim_end().len()
+        }
         _ => span.start,
     };
     let raw = file.get(base..span.end.max(base)).unwrap_or_default().as_bytes();
-    let mut trace = Trace { raw, base, text: decoded.as_bytes(), raw_at: 0, text_at: 0, sql: SqlText::default() };
+    let mut trace = Trace {
+        raw,
+        base,
+        text: decoded.as_bytes(),
+        raw_at: 0,
+        text_at: 0,
+        sql: SqlText::default(),
+    };
     trace.begin(style);
     while trace.text_at < trace.text.len() {
         if !trace.step(style) {
@@ -40,19 +51,24 @@ pub(super) fn substituted(traced: &SqlText, filled: Filled) -> SqlText {
         detours.push(Detour { at: run.filled.start, length: run.filled.len(), span });
         shift = run.filled.end as isize - run.decoded.end as isize;
     }
-    detours.extend(old.map(|detour| Detour { at: detour.at.saturating_add_signed(shift), ..*detour }));
-    let line_starts = line_starts(&filled).into_iter().map(|offset| traced.span_of(offset, offset).start).collect();
+    detours
+        .extend(old.map(|detour| Detour { at: detour.at.saturating_add_signed(shift), ..*detour }));
+    let line_starts = line_starts(&filled)
+        .into_iter()
+        .map(|offset| traced.span_of(offset, offset).start)
+        .collect();
     SqlText { text: filled.text, span: traced.span, line_starts, detours }
 }
 
 /// For each line of the filled text, the offset in the decoded text at which it begins.
 fn line_starts(filled: &Filled) -> Vec<usize> {
     let starts = std::iter::once(0).chain(filled.text.match_indices('\n').map(|(at, _)| at + 1));
-    let decoded = |offset: usize| match filled.runs.iter().rev().find(|run| run.filled.start <= offset) {
-        None => offset,
-        Some(run) if offset < run.filled.end => run.decoded.start,
-        Some(run) => run.decoded.end + (offset - run.filled.end),
-    };
+    let decoded =
+        |offset: usize| match filled.runs.iter().rev().find(|run| run.filled.start <= offset) {
+            None => offset,
+            Some(run) if offset < run.filled.end => run.decoded.start,
+            Some(run) => run.decoded.end + (offset - run.filled.end),
+        };
     starts.map(decoded).collect()
 }
 
@@ -72,9 +88,14 @@ impl Trace<'_> {
             ScalarStyle::Plain => {}
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => self.raw_at = 1,
             ScalarStyle::Literal | ScalarStyle::Folded => {
-                let header = self.raw.iter().position(|&byte| byte == b'\n').map_or(self.raw.len(), |newline| newline + 1);
+                let header = self
+                    .raw
+                    .iter()
+                    .position(|&byte| byte == b'\n')
+                    .map_or(self.raw.len(), |newline| newline + 1);
                 self.raw_at = header;
-                let (raw_end, text_end) = (self.white_space_end(), text_white_space_end(self.text, 0));
+                let (raw_end, text_end) =
+                    (self.white_space_end(), text_white_space_end(self.text, 0));
                 if !self.text[..text_end].contains(&b'\n') {
                     // What is more than the text's own leading spaces is the block's indentation.
                     self.raw_at = raw_end.saturating_sub(text_end).max(header);
@@ -90,11 +111,16 @@ impl Trace<'_> {
         let rest = &self.raw[self.raw_at..];
         match byte {
             b'\\' if style == ScalarStyle::DoubleQuoted => self.escape(),
-            b'\'' if style == ScalarStyle::SingleQuoted && rest.starts_with(b"''") => self.detour(2, 1),
+            b'\'' if style == ScalarStyle::SingleQuoted && rest.starts_with(b"''") => {
+                self.detour(2, 1)
+            }
             b' ' | b'\t' | b'\r' | b'\n' => {
                 let end = self.white_space_end();
                 match self.raw[self.raw_at..end].contains(&b'\n') {
-                    true => self.line_break(end, matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)),
+                    true => self.line_break(
+                        end,
+                        matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
+                    ),
                     false => self.same(),
                 }
             }
@@ -109,7 +135,8 @@ impl Trace<'_> {
         same
     }
 
-    /// White space with a line break in it: one line break is a space (or nothing but itself in a literal block), more are one less.
+    /// White space with a line break in it: one line break is a space (or nothing but itself in a
+    /// literal block), more are one less.
     fn line_break(&mut self, raw_end: usize, block: bool) -> bool {
         let breaks = self.raw[self.raw_at..raw_end].iter().filter(|&&byte| byte == b'\n').count();
         let text_end = match block {
@@ -143,11 +170,20 @@ impl Trace<'_> {
             Some(b'x') => 4,
             Some(b'U') => 10,
             // A character beyond 16 bits may be written as two escapes, a surrogate pair.
-            Some(b'u') if matches!(rest.get(2..4), Some([b'd' | b'D', b'8'..=b'9' | b'a' | b'b' | b'A' | b'B'])) => 12,
+            Some(b'u')
+                if matches!(
+                    rest.get(2..4),
+                    Some([b'd' | b'D', b'8'..=b'9' | b'a' | b'b' | b'A' | b'B'])
+                ) =>
+            {
+                12
+            }
             Some(b'u') => 6,
             _ => 2,
         };
-        let character = std::str::from_utf8(&self.text[self.text_at..]).ok().and_then(|text| text.chars().next());
+        let character = std::str::from_utf8(&self.text[self.text_at..])
+            .ok()
+            .and_then(|text| text.chars().next());
         self.detour(length, character.map_or(1, char::len_utf8))
     }
 
@@ -157,7 +193,8 @@ impl Trace<'_> {
             return false;
         }
         let span = Span::new(self.base + self.raw_at, self.base + raw_end);
-        let newlines = self.text[self.text_at..text_end].iter().filter(|&&byte| byte == b'\n').count();
+        let newlines =
+            self.text[self.text_at..text_end].iter().filter(|&&byte| byte == b'\n').count();
         self.sql.line_starts.extend(std::iter::repeat_n(span.end, newlines));
         self.sql.detours.push(Detour { at: self.text_at, length: text_length, span });
         (self.raw_at, self.text_at) = (raw_end, text_end);
@@ -176,7 +213,11 @@ impl Trace<'_> {
 }
 
 fn text_white_space_end(text: &[u8], from: usize) -> usize {
-    from + text.iter().skip(from).take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
+    from + text
+        .iter()
+        .skip(from)
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+        .count()
 }
 
 #[cfg(test)]
@@ -248,12 +289,20 @@ mod tests {
 
     #[test]
     fn any_range_lies_in_the_file() {
-        for file in ["sql: \"a\\nb ${WORD}\\u00e9\n\n  c\"", "sql: >+\n  a\n\n   b ${WORD}\n\n", "sql: ''''", "sql: |\n  日${NONE}本\n"] {
+        for file in [
+            "sql: \"a\\nb ${WORD}\\u00e9\n\n  c\"",
+            "sql: >+\n  a\n\n   b ${WORD}\n\n",
+            "sql: ''''",
+            "sql: |\n  日${NONE}本\n",
+        ] {
             let sql = sql(file);
             for start in 0..=sql.text.len() + 1 {
                 for end in start..=sql.text.len() + 1 {
                     let span = sql.span_of(start, end);
-                    assert!(span.start <= span.end && span.end <= file.len(), "{file:?} {start}..{end} {span:?}");
+                    assert!(
+                        span.start <= span.end && span.end <= file.len(),
+                        "{file:?} {start}..{end} {span:?}"
+                    );
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! `duto check FILE...`: everything that is wrong with a pipeline file, or the promise that it adds up to.
+//! `duto check FILE...`: everything that is wrong with a pipeline file, or the promise that it adds
+//! up to.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
-/// Checks every file, also after a bad one. `plan` answers what is wrong with a parsed pipeline's SQL. Problems go to standard error, or
-/// with `--json` to standard output; the answer is the exit code.
+/// Checks every file, also after a bad one. `plan` answers what is wrong with a parsed pipeline's
+/// SQL. Problems go to standard error, or with `--json` to standard output; the answer is the exit
+/// code.
 pub fn run(args: &CheckArgs, plan: &dyn Fn(&Pipeline) -> Vec<Problem>) -> i32 {
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut worst = exit_code::FINE;
@@ -31,11 +33,17 @@ pub fn run(args: &CheckArgs, plan: &dyn Fn(&Pipeline) -> Vec<Problem>) -> i32 {
         match check(&name, &text, &environment, plan) {
             Ok(pipeline) => print(&mut std::io::stdout(), &good(&name, &pipeline, args.json)),
             Err(problems) if args.json => {
-                print(&mut std::io::stdout(), &duto_definition::render_json(&problems, &name, &text));
+                print(
+                    &mut std::io::stdout(),
+                    &duto_definition::render_json(&problems, &name, &text),
+                );
                 worst = exit_code::BAD_FILE;
             }
             Err(problems) => {
-                print(&mut std::io::stderr(), &duto_definition::render(&problems, &name, &text, color));
+                print(
+                    &mut std::io::stderr(),
+                    &duto_definition::render(&problems, &name, &text, color),
+                );
                 worst = exit_code::BAD_FILE;
             }
         }
@@ -43,7 +51,8 @@ pub fn run(args: &CheckArgs, plan: &dyn Fn(&Pipeline) -> Vec<Problem>) -> i32 {
     worst
 }
 
-/// The pipeline of a text, or all of its problems: first those of the file, then, when there are none, those of its SQL.
+/// The pipeline of a text, or all of its problems: first those of the file, then, when there are
+/// none, those of its SQL.
 pub fn check(
     file_name: &str,
     text: &str,
@@ -61,9 +70,15 @@ pub fn read(file: &Path) -> Option<String> {
         Ok(Ok(text)) => return Some(text),
         Ok(Err(error)) => {
             let at = error.utf8_error().valid_up_to();
-            print(&mut std::io::stderr(), &format!("error: {} is not UTF-8: byte {at}\n", file.display()));
+            print(
+                &mut std::io::stderr(),
+                &format!("error: {} is not UTF-8: byte {at}\n", file.display()),
+            );
         }
-        Err(error) => print(&mut std::io::stderr(), &format!("error: cannot read {}: {error}\n", file.display())),
+        Err(error) => print(
+            &mut std::io::stderr(),
+            &format!("error: cannot read {}: {error}\n", file.display()),
+        ),
     }
     None
 }
@@ -100,16 +115,24 @@ record: { a: BIGINT }
 tables: { t: { columns: { a: BIGINT PRIMARY KEY }, repeat: ignore, select: SELECT a FROM record } }
 ";
 
-    fn planned(text: &str, plan: &dyn Fn(&Pipeline) -> Vec<Problem>) -> Result<Pipeline, Vec<Problem>> {
+    fn planned(
+        text: &str,
+        plan: &dyn Fn(&Pipeline) -> Vec<Problem>,
+    ) -> Result<Pipeline, Vec<Problem>> {
         check("p.yaml", text, &|_| None, plan)
     }
 
     #[test]
     fn sql_is_planned_only_for_a_file_that_is_otherwise_good() {
         let wrong = |_: &Pipeline| vec![Problem::new("sql.plan", Span::default(), "wrong")];
-        let codes = |problems: Vec<Problem>| problems.iter().map(|problem| problem.code).collect::<Vec<_>>();
+        let codes = |problems: Vec<Problem>| {
+            problems.iter().map(|problem| problem.code).collect::<Vec<_>>()
+        };
         assert_eq!(planned(GOOD, &wrong).map_err(codes).err(), Some(vec!["sql.plan"]));
-        assert_eq!(planned("pipeline: p", &wrong).map_err(codes).err(), Some(vec!["file.key.missing"; 4]));
+        assert_eq!(
+            planned("pipeline: p", &wrong).map_err(codes).err(),
+            Some(vec!["file.key.missing"; 4])
+        );
         assert!(planned(GOOD, &|_| Vec::new()).is_ok());
     }
 
@@ -119,7 +142,8 @@ tables: { t: { columns: { a: BIGINT PRIMARY KEY }, repeat: ignore, select: SELEC
         let text = good("p.yaml", &pipeline, false);
         assert!(text.contains("p.yaml: the pipeline p is fine"), "{text}");
         assert!(text.contains("repeat: ignore; a row whose a is already there"), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&good("p.yaml", &pipeline, true)).expect("JSON");
+        let json: serde_json::Value =
+            serde_json::from_str(&good("p.yaml", &pipeline, true)).expect("JSON");
         assert_eq!(json["promise"][0]["guarantee"], "exactly once");
     }
 }

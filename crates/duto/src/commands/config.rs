@@ -42,7 +42,8 @@ pub fn run(args: &ConfigArgs) -> i32 {
         }
         Err(problems) => {
             let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let _ = std::io::stderr().write_all(duto_definition::render(&problems, &name, &text, color).as_bytes());
+            let _ = std::io::stderr()
+                .write_all(duto_definition::render(&problems, &name, &text, color).as_bytes());
             exit_code::BAD_FILE
         }
     }
@@ -54,9 +55,11 @@ fn show(
     environment: &dyn Fn(&str) -> Option<String>,
     json: bool,
 ) -> Result<String, Vec<duto_definition::Problem>> {
-    let settings = duto_definition::settings(&duto_definition::parse(file_name, text, environment)?);
+    let settings =
+        duto_definition::settings(&duto_definition::parse(file_name, text, environment)?);
     if json {
-        let object: serde_json::Map<_, _> = settings.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let object: serde_json::Map<_, _> =
+            settings.into_iter().map(|(name, value)| (name, value.into())).collect();
         return Ok(format!("{:#}\n", serde_json::Value::Object(object)));
     }
     let width = settings.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -70,22 +73,38 @@ mod tests {
     const TEXT: &str = "
 pipeline: p
 source: { topic: t, kafka: { sasl.username: me, sasl.password: \"${KAFKA_PASSWORD:-}\" } }
-database: { url: \"${DATABASE_URL:-}\", host: \"${DB_HOST:-localhost}\", name: d, password: \"${DB_PASS:-}\" }
+database: { url: \"${DATABASE_URL:-}\", host: \"${DB_HOST:-localhost}\", name: d, \
+        password: \"${DB_PASS:-}\" }
 record: { a: BIGINT }
 tables: { t: { columns: { a: BIGINT PRIMARY KEY }, repeat: ignore, select: SELECT a FROM record } }
 ";
 
     fn shown(set: &[(&str, &str)]) -> String {
-        let environment = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
+        let environment = |name: &str| {
+            set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string())
+        };
         show("p.yaml", TEXT, &environment, false).expect("a good file")
     }
 
     #[test]
     fn the_environment_is_filled_in_and_secrets_are_masked() {
-        let shown = shown(&[("DB_HOST", "db1"), ("DB_PASS", "hunter2"), ("KAFKA_PASSWORD", "hunter3")]);
-        assert!(shown.lines().any(|line| line.starts_with("database.host ") && line.ends_with(" db1")), "{shown}");
-        assert!(shown.lines().any(|line| line.starts_with("database.password ") && line.ends_with(" ********")), "{shown}");
-        assert!(shown.lines().any(|line| line.starts_with("source.kafka.sasl.password ") && line.ends_with(" ********")), "{shown}");
+        let shown =
+            shown(&[("DB_HOST", "db1"), ("DB_PASS", "hunter2"), ("KAFKA_PASSWORD", "hunter3")]);
+        assert!(
+            shown.lines().any(|line| line.starts_with("database.host ") && line.ends_with(" db1")),
+            "{shown}"
+        );
+        assert!(
+            shown
+                .lines()
+                .any(|line| line.starts_with("database.password ") && line.ends_with(" ********")),
+            "{shown}"
+        );
+        assert!(
+            shown.lines().any(|line| line.starts_with("source.kafka.sasl.password ")
+                && line.ends_with(" ********")),
+            "{shown}"
+        );
         assert!(!shown.contains("hunter"), "{shown}");
     }
 

@@ -8,13 +8,15 @@ use duto_load::rollups::RollupTargets;
 use duto_load::time_partition::Keeper;
 use duto_load::views::views_script;
 
-/// Prints the SQL of a pipeline's tables, as a script that can be run; rollups and views stand in it as comments.
+/// Prints the SQL of a pipeline's tables, as a script that can be run; rollups and views stand in
+/// it as comments.
 #[derive(Debug, clap::Args)]
 pub struct DdlArgs {
     /// A pipeline file.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Tables that are kept in pieces of time become hypertables of TimescaleDB, instead of partitioned tables of PostgreSQL.
+    /// Tables that are kept in pieces of time become hypertables of TimescaleDB, instead of
+    /// partitioned tables of PostgreSQL.
     #[arg(long)]
     pub timescaledb: bool,
 }
@@ -25,12 +27,18 @@ pub fn run(args: &DdlArgs) -> i32 {
             let keeper = if args.timescaledb { Keeper::TimescaleDb } else { Keeper::PostgreSql };
             print!("{}", ddl::script(&loaded.pipeline, keeper));
             let rollups = RollupTargets::new(loaded.stages.rollups());
-            let rollups: String = rollups.rollups.iter().map(|rollup| format!("{}\n{};\n\n", rollup.create, rollup.view)).collect();
+            let rollups: String = rollups
+                .rollups
+                .iter()
+                .map(|rollup| format!("{}\n{};\n\n", rollup.create, rollup.view))
+                .collect();
             let rest = rollups + &views_script(&loaded.pipeline);
             if !rest.is_empty() {
                 // They go with what `duto` keeps of them, and are made with it.
                 println!("\n-- Rollups and views, which `duto run` makes at its start:");
-                rest.trim_end().lines().for_each(|line| println!("{}", format!("-- {line}").trim_end()));
+                rest.trim_end()
+                    .lines()
+                    .for_each(|line| println!("{}", format!("-- {line}").trim_end()));
             }
             exit_code::FINE
         }

@@ -48,10 +48,13 @@ pub struct DemoArgs {
 }
 
 pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
-    std::fs::create_dir_all(&args.folder).with_context(|| format!("making the folder {}", args.folder.display()))?;
+    std::fs::create_dir_all(&args.folder)
+        .with_context(|| format!("making the folder {}", args.folder.display()))?;
     let folder = args.folder.canonicalize()?;
     println!("starting a private PostgreSQL in {}", folder.join("postgres").display());
-    let postgres = tokio::task::block_in_place(|| Postgres::start(&folder.join("postgres"), PostgresSettings::default()))?;
+    let postgres = tokio::task::block_in_place(|| {
+        Postgres::start(&folder.join("postgres"), PostgresSettings::default())
+    })?;
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
     let mut parts: JoinSet<anyhow::Result<i32>> = JoinSet::new();
@@ -68,19 +71,35 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         loaded.pipeline.source.kafka.clear();
         let log = duto_log::open(None, &[], &folder.join("log"))?;
         introduce(&loaded, &args, file, &url);
-        reading.push(ReadingPipeline::new(loaded.file.clone(), loaded.pipeline.clone(), loaded.stages.clone())?);
+        reading.push(ReadingPipeline::new(
+            loaded.file.clone(),
+            loaded.pipeline.clone(),
+            loaded.stages.clone(),
+        )?);
         // What another pipeline sends is not generated.
         if loaded.pipeline.generate.is_some() {
             start_generator(&mut parts, &loaded, &log, &args, &stop);
         }
-        let plan =
-            Plan { listen: None, ingest: true, pull: true, worker: true, serve: true, until_caught_up: false, allow_anonymous: false };
+        let plan = Plan {
+            listen: None,
+            ingest: true,
+            pull: true,
+            worker: true,
+            serve: true,
+            until_caught_up: false,
+            allow_anonymous: false,
+        };
         let progress = Arc::new(Progress::default());
-        overlooked.push(Overlooked { file: loaded.file.clone(), pipeline: loaded.pipeline.clone(), progress: progress.clone() });
+        overlooked.push(Overlooked {
+            file: loaded.file.clone(),
+            pipeline: loaded.pipeline.clone(),
+            progress: progress.clone(),
+        });
         parts.spawn(run_pipeline(loaded, log, progress, plan, stop.clone()));
     }
     let topics = start_topic_browser(&mut parts, reading, &folder.join("log"), &stop).await?;
-    start_overview(&mut parts, Overview { log: "embedded", topics, pipelines: overlooked }, &stop).await?;
+    start_overview(&mut parts, Overview { log: "embedded", topics, pipelines: overlooked }, &stop)
+        .await?;
     let mut code = exit_code::FINE;
     while let Some(ended) = parts.join_next().await {
         code = code.max(ended.context("a part of the demo failed")??);
@@ -106,12 +125,18 @@ async fn start_topic_browser(
     };
     println!("\ntopics and their messages: http://{}/", topics::DEFAULT_ADDRESS);
     let (log, stop) = (duto_log::open(None, &[], log_folder)?, stop.clone());
-    parts.spawn(async move { topics::serve_topics(log, reading, listener, false, stop).await.map(|()| exit_code::FINE) });
+    parts.spawn(async move {
+        topics::serve_topics(log, reading, listener, false, stop).await.map(|()| exit_code::FINE)
+    });
     Ok(Some(topics::DEFAULT_ADDRESS.to_owned()))
 }
 
 /// The one address to start from; the demo goes on without it where its port is taken.
-async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Overview, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
+async fn start_overview(
+    parts: &mut JoinSet<anyhow::Result<i32>>,
+    overview: Overview,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<()> {
     let listener = match duto_http::bind(OVERVIEW_ADDRESS).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -124,7 +149,14 @@ async fn start_overview(parts: &mut JoinSet<anyhow::Result<i32>>, overview: Over
     let stop = stop.clone();
     let stopped = async move { wait_for(&stop).await };
     parts.spawn(async move {
-        duto_http::serve(listener, overview::router(overview, guard.as_ref()), &Http::default(), stopped).await.map(|()| exit_code::FINE)
+        duto_http::serve(
+            listener,
+            overview::router(overview, guard.as_ref()),
+            &Http::default(),
+            stopped,
+        )
+        .await
+        .map(|()| exit_code::FINE)
     });
     Ok(())
 }
@@ -133,16 +165,26 @@ fn introduce(loaded: &Loaded, args: &DemoArgs, file: &std::path::Path, url: &str
     let pipeline = &loaded.pipeline;
     let (file, folder) = (file.display(), args.folder.display());
     match pipeline.generate {
-        Some(_) => println!("\n{}: {} records a second, {}% of them malformed", pipeline.name, args.rate, args.bad * 100.0),
+        Some(_) => println!(
+            "\n{}: {} records a second, {}% of them malformed",
+            pipeline.name,
+            args.rate,
+            args.bad * 100.0
+        ),
         None => println!("\n{}", pipeline.name),
     }
     if let Some(listen) = &pipeline.listen {
         if pipeline.dashboard.is_some() {
             println!("  page      http://{listen}/");
         }
-        println!("  docs      http://{listen}/docs\n  health    http://{listen}/health\n  metrics   http://{listen}/metrics");
+        println!(
+            "  docs      http://{listen}/docs\n  health    http://{listen}/health\n  metrics   http://{listen}/metrics"
+        );
         for endpoint in &pipeline.ingest {
-            println!("  send one  curl -X {} http://{listen}{} -d '...'", endpoint.method, endpoint.path);
+            println!(
+                "  send one  curl -X {} http://{listen}{} -d '...'",
+                endpoint.method, endpoint.path
+            );
         }
     }
     for table in &pipeline.tables {
@@ -166,5 +208,7 @@ fn start_generator(
         shutdown: stop.clone(),
         ..GenerateSettings::default()
     };
-    parts.spawn_blocking(move || generate::send(&pipeline, log.as_ref(), settings, None, false).map(|_| exit_code::FINE));
+    parts.spawn_blocking(move || {
+        generate::send(&pipeline, log.as_ref(), settings, None, false).map(|_| exit_code::FINE)
+    });
 }

@@ -77,23 +77,40 @@ pub fn send(
     with_bar: bool,
 ) -> anyhow::Result<GenerateReport> {
     let source = &pipeline.source;
-    log.create_topic(&NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention }, LOG_TIMEOUT)
-        .with_context(|| format!("making topic {}", source.topic))?;
+    log.create_topic(
+        &NewTopic {
+            name: source.topic.clone(),
+            partitions: source.partitions,
+            retention: source.retention,
+        },
+        LOG_TIMEOUT,
+    )
+    .with_context(|| format!("making topic {}", source.topic))?;
     let producer = log.producer().context("connecting to send")?;
-    let mut generator = Generator::new(pipeline, seed)
-        .map_err(|problems| anyhow::anyhow!(problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; ")))?;
+    let mut generator = Generator::new(pipeline, seed).map_err(|problems| {
+        anyhow::anyhow!(
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; ")
+        )
+    })?;
     let bar = if with_bar { bar(settings.count) } else { ProgressBar::hidden() };
-    let report = duto_generate::run(&mut generator, producer.as_ref(), &source.topic, &settings, &mut |progress| {
-        bar.set_position(progress.sent);
-        bar.set_message(format!("{} bad, {} failed", progress.bad, progress.failed));
-    });
+    let report = duto_generate::run(
+        &mut generator,
+        producer.as_ref(),
+        &source.topic,
+        &settings,
+        &mut |progress| {
+            bar.set_position(progress.sent);
+            bar.set_message(format!("{} bad, {} failed", progress.bad, progress.failed));
+        },
+    );
     bar.finish_and_clear();
     Ok(report)
 }
 
 fn describe(report: &GenerateReport) -> String {
     let mut text = format!(
-        "{} records sent in {:.1} s ({:.0} a second), {} of them bad, {} repeats; send latency p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms; {} failed, {} retries",
+        "{} records sent in {:.1} s ({:.0} a second), {} of them bad, {} repeats; send latency p50 \
+            {:.1} ms, p99 {:.1} ms, longest {:.1} ms; {} failed, {} retries",
         report.sent,
         report.seconds,
         report.sent as f64 / report.seconds.max(0.001),
@@ -122,8 +139,11 @@ fn rate(args: &GenerateArgs, pipeline: &Pipeline) -> Option<f64> {
 /// A bar on a terminal; elsewhere nothing, the report comes at the end.
 fn bar(count: Option<u64>) -> ProgressBar {
     let bar = count.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let template =
-        if count.is_some() { "{wide_bar} {human_pos}/{human_len} {per_sec} {msg} {eta}" } else { "{spinner} {human_pos} {per_sec} {msg}" };
+    let template = if count.is_some() {
+        "{wide_bar} {human_pos}/{human_len} {per_sec} {msg} {eta}"
+    } else {
+        "{spinner} {human_pos} {per_sec} {msg}"
+    };
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -20,10 +20,12 @@ pub struct LoadArgs {
     /// A pipeline file that declares `files:`.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// CSV files with a heading. What was loaded before is known by its content and changes nothing.
+    /// CSV files with a heading. What was loaded before is known by its content and changes
+    /// nothing.
     #[arg(required = true, value_name = "CSV")]
     pub csv: Vec<PathBuf>,
-    /// Read a file again that was loaded before: rejected lines that pass now are stored, what is stored stays.
+    /// Read a file again that was loaded before: rejected lines that pass now are stored, what is
+    /// stored stays.
     #[arg(long)]
     pub again: bool,
     /// Print a JSON object for each file.
@@ -53,11 +55,23 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<i32> {
     Ok(code)
 }
 
-async fn load_one(args: &LoadArgs, loaded: &Loaded, path: &Path, stop: &Arc<AtomicBool>) -> anyhow::Result<i32> {
+async fn load_one(
+    args: &LoadArgs,
+    loaded: &Loaded,
+    path: &Path,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<i32> {
     let Some(files) = &loaded.pipeline.files else { return Ok(exit_code::BAD_FILE) };
     let bar = Bar::new(path);
     let started = Instant::now();
-    let load = FileLoad { pipeline: &loaded.pipeline, files, path, again: args.again, stop: stop.clone(), watch: &bar };
+    let load = FileLoad {
+        pipeline: &loaded.pipeline,
+        files,
+        path,
+        again: args.again,
+        stop: stop.clone(),
+        watch: &bar,
+    };
     let outcome = duto_runtime::files::load::run(&load).await;
     bar.bar.finish_and_clear();
     let done = match outcome {
@@ -85,30 +99,55 @@ fn failed(args: &LoadArgs, path: &Path, error: LoadError) -> i32 {
         LoadError::Other(error) => (exit_code::FAILED, format!("{}: {error:#}", path.display())),
     };
     if args.json {
-        println!("{}", json!({ "file": path.display().to_string(), "status": "failed", "error": told }));
+        println!(
+            "{}",
+            json!({ "file": path.display().to_string(), "status": "failed", "error": told })
+        );
     }
     eprintln!("error: {told}");
     code
 }
 
-fn as_text(args: &LoadArgs, path: &Path, ended: Ended, figures: &Figures, took: Duration) -> String {
+fn as_text(
+    args: &LoadArgs,
+    path: &Path,
+    ended: Ended,
+    figures: &Figures,
+    took: Duration,
+) -> String {
     let name = path.display();
     let Figures { records, stored, repeated, rejected, filtered, .. } = figures;
     let filtered = if *filtered > 0 { format!(", {filtered} filtered") } else { String::new() };
-    let counts = format!("{records} records: {stored} stored, {repeated} there already, {rejected} rejected{filtered}");
+    let counts = format!(
+        "{records} records: {stored} stored, {repeated} there already, {rejected} \
+            rejected{filtered}"
+    );
     let seconds = took.as_secs_f64();
     let mut text = match ended {
         Ended::Loaded => format!("{name}: {counts} ({seconds:.1} s)\n"),
-        Ended::LoadedBefore => format!("{name} was loaded before, nothing is changed; then it had {counts}\n"),
-        Ended::Stopped(line) => format!("{name}: stopped before line {line}; {counts}. The same command goes on from there\n"),
-        Ended::TakenOver(line) => format!("{name}: another load of this file took over before line {line}; until then {counts}\n"),
+        Ended::LoadedBefore => {
+            format!("{name} was loaded before, nothing is changed; then it had {counts}\n")
+        }
+        Ended::Stopped(line) => format!(
+            "{name}: stopped before line {line}; {counts}. The same command goes on from there\n"
+        ),
+        Ended::TakenOver(line) => format!(
+            "{name}: another load of this file took over before line {line}; until then {counts}\n"
+        ),
     };
     for reason in &figures.reasons {
-        let more = if reason.count > 1 { format!(" (and {} more like it)", reason.count - 1) } else { String::new() };
+        let more = if reason.count > 1 {
+            format!(" (and {} more like it)", reason.count - 1)
+        } else {
+            String::new()
+        };
         text.push_str(&format!("  line {}: {}{more}\n", reason.line, reason.reason));
     }
     if !figures.reasons.is_empty() {
-        text.push_str(&format!("`duto rejects ls {}` lists what was rejected\n", args.file.display()));
+        text.push_str(&format!(
+            "`duto rejects ls {}` lists what was rejected\n",
+            args.file.display()
+        ));
     }
     text
 }
@@ -143,7 +182,9 @@ impl Bar {
     fn new(path: &Path) -> Self {
         let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let bar = ProgressBar::new(bytes).with_message("looking at the file");
-        let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+        let style = ProgressStyle::with_template(
+            "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        );
         Self { bar: style.map_or(bar.clone(), |style| bar.with_style(style)) }
     }
 }

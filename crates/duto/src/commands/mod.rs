@@ -31,7 +31,8 @@ use duto_stages::Stages;
 #[derive(Debug, Parser)]
 #[command(name = "duto", version, max_term_width = 110)]
 pub struct Cli {
-    /// What is logged: error, warn, info, debug (a line a batch) or trace (a line an event), or directives such as `info,duto_load=debug`.
+    /// What is logged: error, warn, info, debug (a line a batch) or trace (a line an event), or
+    /// directives such as `info,duto_load=debug`.
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub log_level: String,
     /// How it is logged.
@@ -86,11 +87,20 @@ pub enum Command {
 
 /// Runs a command to its end; the answer is the exit code.
 pub fn run(cli: Cli) -> i32 {
-    if !matches!(cli.command, Command::Run(_) | Command::Demo(_) | Command::Topics(_) | Command::Generate(_) | Command::Load(_)) {
+    if !matches!(
+        cli.command,
+        Command::Run(_)
+            | Command::Demo(_)
+            | Command::Topics(_)
+            | Command::Generate(_)
+            | Command::Load(_)
+    ) {
         end_quietly_with_the_reader();
     }
     match cli.command {
-        Command::Check(args) => check::run(&args, &|pipeline| Stages::plan(pipeline).err().unwrap_or_default()),
+        Command::Check(args) => {
+            check::run(&args, &|pipeline| Stages::plan(pipeline).err().unwrap_or_default())
+        }
         Command::Test(args) => test::run(&args),
         Command::Run(args) => {
             ask_for_short_slices();
@@ -112,7 +122,8 @@ pub fn run(cli: Cli) -> i32 {
     }
 }
 
-/// A command that only answers ends without a word when its reader has seen enough, as in `duto rejects ls FILE | head`.
+/// A command that only answers ends without a word when its reader has seen enough, as in `duto
+/// rejects ls FILE | head`.
 fn end_quietly_with_the_reader() {
     // SAFETY: no handler of ours is replaced, and no other thread runs yet.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
@@ -120,10 +131,11 @@ fn end_quietly_with_the_reader() {
 
 /// Runs a command that waits for servers. An error is printed with its causes.
 fn in_runtime(command: impl Future<Output = anyhow::Result<i32>>) -> i32 {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failed(&error.into()),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(&error.into()),
+        };
     let code = runtime.block_on(command).unwrap_or_else(|error| failed(&error));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     code

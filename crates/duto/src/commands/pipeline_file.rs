@@ -28,7 +28,8 @@ pub struct LogArgs {
     pub log_folder: PathBuf,
 }
 
-/// The file's pipeline with its SQL planned. All its problems go to standard error; the error is the exit code.
+/// The file's pipeline with its SQL planned. All its problems go to standard error; the error is
+/// the exit code.
 pub fn load(file: &Path) -> Result<Loaded, i32> {
     let name = file.display().to_string();
     let text = check::read(file).ok_or(exit_code::FAILED)?;
@@ -43,11 +44,16 @@ pub fn load(file: &Path) -> Result<Loaded, i32> {
     })
 }
 
-/// The log that the pipeline's file names, else Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded one.
+/// The log that the pipeline's file names, else Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded
+/// one.
 pub fn open_log(pipeline: &Pipeline, args: &LogArgs) -> anyhow::Result<Arc<dyn Log>> {
     let settings = &pipeline.source.kafka;
-    let named = settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
-    let servers = named.or_else(|| check::environment("KAFKA_BOOTSTRAP_SERVERS")).filter(|servers| !servers.is_empty());
-    let others: Vec<(String, String)> = settings.iter().filter(|(key, _)| key != "bootstrap.servers").cloned().collect();
+    let named =
+        settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
+    let servers = named
+        .or_else(|| check::environment("KAFKA_BOOTSTRAP_SERVERS"))
+        .filter(|servers| !servers.is_empty());
+    let others: Vec<(String, String)> =
+        settings.iter().filter(|(key, _)| key != "bootstrap.servers").cloned().collect();
     duto_log::open(servers.as_deref(), &others, &args.log_folder).context("opening the log")
 }

@@ -81,9 +81,18 @@ async fn show(loaded: &Loaded, log: &LogArgs) -> anyhow::Result<i32> {
     let target = target(loaded, log.as_ref())?;
     let mut rows = Vec::new();
     for at in position::read_all(&connection, &target).await? {
-        let marks = tokio::task::block_in_place(|| log.watermarks(&target.topic, at.partition, LOG_TIMEOUT));
-        let (low, high) = marks.map_or_else(|_| ("-".to_owned(), "-".to_owned()), |marks| (marks.low.to_string(), marks.high.to_string()));
-        let same = if at.topic_id == target.topic_id && at.cluster_id == target.cluster_id { "" } else { "of another topic" };
+        let marks = tokio::task::block_in_place(|| {
+            log.watermarks(&target.topic, at.partition, LOG_TIMEOUT)
+        });
+        let (low, high) = marks.map_or_else(
+            |_| ("-".to_owned(), "-".to_owned()),
+            |marks| (marks.low.to_string(), marks.high.to_string()),
+        );
+        let same = if at.topic_id == target.topic_id && at.cluster_id == target.cluster_id {
+            ""
+        } else {
+            "of another topic"
+        };
         rows.push(vec![at.partition.to_string(), low, at.next.to_string(), high, same.to_owned()]);
     }
     print!("{}", table::align(&["partition", "log begins", "position", "log ends", "note"], &rows));
@@ -94,19 +103,31 @@ async fn set(loaded: &Loaded, args: &SetArgs) -> anyhow::Result<i32> {
     let pipeline = &loaded.pipeline;
     let log = open_log(pipeline, &args.log)?;
     let target = target(loaded, log.as_ref())?;
-    let marks = tokio::task::block_in_place(|| log.watermarks(&target.topic, args.partition, LOG_TIMEOUT))?;
+    let marks =
+        tokio::task::block_in_place(|| log.watermarks(&target.topic, args.partition, LOG_TIMEOUT))?;
     let to = match args.to.as_str() {
         "earliest" => marks.low,
         "latest" => marks.last_stable,
-        number => number.parse::<i64>().map_err(|_| anyhow::anyhow!("--to {number}: an offset, `earliest` or `latest`"))?,
+        number => number
+            .parse::<i64>()
+            .map_err(|_| anyhow::anyhow!("--to {number}: an offset, `earliest` or `latest`"))?,
     };
     if !(marks.low..=marks.high).contains(&to) {
-        bail!("offset {to} is not in the log: partition {} holds {} to {}", args.partition, marks.low, marks.high);
+        bail!(
+            "offset {to} is not in the log: partition {} holds {} to {}",
+            args.partition,
+            marks.low,
+            marks.high
+        );
     }
     let connector = Connector::new(&pipeline.database, "position")?;
     let mut connection = connector.connect().await?;
     ensure::ensure(&mut connection, pipeline).await?;
-    let appends = pipeline.tables.iter().find(|table| table.repeat == Repeat::Append).map(|table| table.name.as_str());
+    let appends = pipeline
+        .tables
+        .iter()
+        .find(|table| table.repeat == Repeat::Append)
+        .map(|table| table.name.as_str());
     let wanted = Move { partition: args.partition, to, appends, really: args.yes };
     println!("{}", move_position(&mut connection, &target, &wanted).await?);
     Ok(exit_code::FINE)
@@ -115,8 +136,16 @@ async fn set(loaded: &Loaded, args: &SetArgs) -> anyhow::Result<i32> {
 /// The load's statements for an operator's command; the topic must be there.
 pub fn target(loaded: &Loaded, log: &dyn duto_log::Log) -> anyhow::Result<Target> {
     let topic = &loaded.pipeline.source.topic;
-    let (cluster_id, found) =
-        tokio::task::block_in_place(|| Ok::<_, duto_log::LogError>((log.cluster_id(LOG_TIMEOUT)?, log.topic(topic, LOG_TIMEOUT)?)))?;
+    let (cluster_id, found) = tokio::task::block_in_place(|| {
+        Ok::<_, duto_log::LogError>((log.cluster_id(LOG_TIMEOUT)?, log.topic(topic, LOG_TIMEOUT)?))
+    })?;
     let Some(found) = found else { bail!("topic {topic} is not in the log") };
-    Ok(Target::new(&loaded.pipeline, loaded.stages.written(), loaded.stages.rollups(), cluster_id, found.id, "operator".to_owned()))
+    Ok(Target::new(
+        &loaded.pipeline,
+        loaded.stages.written(),
+        loaded.stages.rollups(),
+        cluster_id,
+        found.id,
+        "operator".to_owned(),
+    ))
 }

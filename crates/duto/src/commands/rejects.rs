@@ -68,7 +68,10 @@ pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
     let connector = Connector::new(&loaded.pipeline.database, "rejects")?;
     let connection = connector.connect().await?;
     let name = &loaded.pipeline.name;
-    let there: bool = connection.within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[])).await?.get(0);
+    let there: bool = connection
+        .within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[]))
+        .await?
+        .get(0);
     if !there {
         bail!("the pipeline {name} has not run in {} yet: it has no rejects", connector.target());
     }
@@ -80,11 +83,15 @@ pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
 }
 
 async fn ls(on: &Connection, pipeline: &str, args: &LsArgs) -> anyhow::Result<i32> {
-    // Numbers and texts inside a reason differ from record to record: what groups is the stage, the rule and the path without its places.
-    let counts = "SELECT count(*), stage, rule, regexp_replace(path, '\\[[0-9]+\\]', '[]', 'g'), min(reason), max(last_at)::text
-         FROM duto.reject WHERE pipeline = $1 AND status = 'open' GROUP BY 2, 3, 4 ORDER BY 1 DESC, 2, 3, 4";
+    // Numbers and texts inside a reason differ from record to record: what groups is the stage, the
+    // rule and the path without its places.
+    let counts = "SELECT count(*), stage, rule, regexp_replace(path, '\\[[0-9]+\\]', '[]', 'g'),
+         min(reason), max(last_at)::text
+         FROM duto.reject WHERE pipeline = $1 AND status = 'open' GROUP BY 2, 3, 4
+         ORDER BY 1 DESC, 2, 3, 4";
     let counts = on.within(on.client.query(counts, &[&pipeline])).await?;
-    let newest = "SELECT id, partition, \"offset\", stage, path, reason, last_at::text, topic, headers
+    let newest =
+        "SELECT id, partition, \"offset\", stage, path, reason, last_at::text, topic, headers
          FROM duto.reject WHERE pipeline = $1 AND status = 'open' ORDER BY id DESC LIMIT $2";
     let newest = on.within(on.client.query(newest, &[&pipeline, &args.limit])).await?;
     let text = |row: &Row, column: usize| row.get::<_, String>(column);
@@ -107,8 +114,18 @@ async fn ls(on: &Connection, pipeline: &str, args: &LsArgs) -> anyhow::Result<i3
         println!("no open rejects");
         return Ok(exit_code::FINE);
     }
-    let rows: Vec<Vec<String>> =
-        counts.iter().map(|row| vec![row.get::<_, i64>(0).to_string(), text(row, 1), text(row, 2), text(row, 3), text(row, 4)]).collect();
+    let rows: Vec<Vec<String>> = counts
+        .iter()
+        .map(|row| {
+            vec![
+                row.get::<_, i64>(0).to_string(),
+                text(row, 1),
+                text(row, 2),
+                text(row, 3),
+                text(row, 4),
+            ]
+        })
+        .collect();
     print!("{}", table::align(&["count", "stage", "rule", "path", "for example"], &rows));
     let rows: Vec<Vec<String>> = newest
         .iter()
@@ -126,17 +143,25 @@ async fn ls(on: &Connection, pipeline: &str, args: &LsArgs) -> anyhow::Result<i3
 }
 
 async fn show(on: &Connection, pipeline: &str, args: &ShowArgs) -> anyhow::Result<i32> {
-    let statement = "SELECT id, topic, partition, \"offset\", stage, path, rule, reason, sqlstate, status, first_at::text, last_at::text, key, headers, payload, payload_bytes
+    let statement = "SELECT id, topic, partition, \"offset\", stage, path, rule, reason, sqlstate,
+         status, first_at::text, last_at::text, key, headers, payload, payload_bytes
          FROM duto.reject WHERE pipeline = $1 AND id = $2";
     let Some(row) = on.within(on.client.query_opt(statement, &[&pipeline, &args.id])).await? else {
-        bail!("the pipeline {pipeline} has no reject {}; `duto rejects ls {}` lists them", args.id, args.file.display());
+        bail!(
+            "the pipeline {pipeline} has no reject {}; `duto rejects ls {}` lists them",
+            args.id,
+            args.file.display()
+        );
     };
     let text = |column: usize| row.get::<_, Option<String>>(column);
     let bytes = |column: usize| row.get::<_, Option<Vec<u8>>>(column).map(|bytes| readable(&bytes));
-    let headers: Vec<Value> = decode_headers(&row.get::<_, Option<Vec<u8>>>(13).unwrap_or_default())
-        .into_iter()
-        .map(|(name, value)| json!({"name": name, "value": value.map(|value| readable(&value))}))
-        .collect();
+    let headers: Vec<Value> =
+        decode_headers(&row.get::<_, Option<Vec<u8>>>(13).unwrap_or_default())
+            .into_iter()
+            .map(
+                |(name, value)| json!({"name": name, "value": value.map(|value| readable(&value))}),
+            )
+            .collect();
     let shown = json!({
         "id": row.get::<_, i64>(0), "file": file_of(&row, 1, 13), "topic": text(1), "partition": row.get::<_, i32>(2), "offset": row.get::<_, i64>(3),
         "stage": text(4), "path": text(5), "rule": text(6), "reason": text(7), "sqlstate": text(8), "status": text(9),
@@ -146,20 +171,27 @@ async fn show(on: &Connection, pipeline: &str, args: &ShowArgs) -> anyhow::Resul
         println!("{shown}");
         return Ok(exit_code::FINE);
     }
-    for (name, value) in shown.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && **value != json!([])) {
+    for (name, value) in shown
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null() && **value != json!([]))
+    {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         println!("{name:<14} {value}");
     }
     Ok(exit_code::FINE)
 }
 
-/// The name of the file that a reject is a line of, as it was called when it was loaded; None of a record of the topic.
+/// The name of the file that a reject is a line of, as it was called when it was loaded; None of a
+/// record of the topic.
 fn file_of(row: &Row, topic: usize, headers: usize) -> Option<String> {
     if !row.get::<_, String>(topic).starts_with(TOPIC_PREFIX) {
         return None;
     }
     let headers = decode_headers(&row.get::<_, Option<Vec<u8>>>(headers).unwrap_or_default());
-    let name = headers.into_iter().find(|(name, _)| name == NAME_HEADER).and_then(|(_, value)| value);
+    let name =
+        headers.into_iter().find(|(name, _)| name == NAME_HEADER).and_then(|(_, value)| value);
     Some(name.map_or_else(|| "file".to_owned(), |name| String::from_utf8_lossy(&name).into_owned()))
 }
 

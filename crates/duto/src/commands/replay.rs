@@ -39,7 +39,9 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
         Err(code) => return Ok(code),
     };
     let pipeline = for_replay(&loaded.pipeline, args.force);
-    let Ok(stages) = Stages::plan(&pipeline) else { bail!("the pipeline's SQL cannot be planned for a replay") };
+    let Ok(stages) = Stages::plan(&pipeline) else {
+        bail!("the pipeline's SQL cannot be planned for a replay")
+    };
     let loaded = Loaded { pipeline, stages: Arc::new(stages), ..loaded };
     let log = open_log(&loaded.pipeline, &args.log)?;
     let target = position::target(&loaded, log.as_ref())?;
@@ -47,13 +49,18 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     let deliverer = Deliverer::new(&loaded.pipeline)?;
     let mut connection = connector.connect().await?;
     ensure::ensure(&mut connection, &loaded.pipeline).await?;
-    let partitions = "SELECT DISTINCT partition FROM duto.reject WHERE pipeline = $1 AND topic = $2 AND status = 'open' ORDER BY 1";
-    let partitions = connection.within(connection.client.query(partitions, &[&target.pipeline, &target.topic])).await?;
+    let partitions = "SELECT DISTINCT partition FROM duto.reject WHERE pipeline = $1 AND topic = $2
+        AND status = 'open' ORDER BY 1";
+    let partitions = connection
+        .within(connection.client.query(partitions, &[&target.pipeline, &target.topic]))
+        .await?;
     let mut total = Replayed::default();
     for partition in partitions.iter().map(|row| row.get::<_, i32>(0)) {
         let mut choice = Choice { ids: args.id.clone(), limit: BATCH, after: 0 };
         loop {
-            let done = replay(&mut connection, &target, (&loaded.stages, &deliverer), partition, &choice).await?;
+            let done =
+                replay(&mut connection, &target, (&loaded.stages, &deliverer), partition, &choice)
+                    .await?;
             total.stored += done.stored;
             total.repeated += done.repeated;
             total.filtered += done.filtered;
@@ -66,17 +73,28 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
         }
     }
     println!("{}", describe(&total));
-    let of_files = format!("SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND topic LIKE '{TOPIC_PREFIX}%' AND status = 'open'");
-    let of_files: i64 = connection.within(connection.client.query_one(&of_files, &[&target.pipeline])).await?.get(0);
+    let of_files = format!(
+        "SELECT count(*) FROM duto.reject WHERE pipeline = $1 AND topic LIKE '{TOPIC_PREFIX}%'
+            AND status = 'open'"
+    );
+    let of_files: i64 = connection
+        .within(connection.client.query_one(&of_files, &[&target.pipeline]))
+        .await?
+        .get(0);
     if of_files > 0 {
-        println!("{of_files} rejects are lines of files: `duto load --again {} CSV` reads their file again", args.file.display());
+        println!(
+            "{of_files} rejects are lines of files: `duto load --again {} CSV` reads their file \
+                again",
+            args.file.display()
+        );
     }
     Ok(exit_code::FINE)
 }
 
 fn describe(total: &Replayed) -> String {
     let mut text = format!(
-        "{} replayed: {} stored, {} were there already, {} filtered; {} are refused still and stay open",
+        "{} replayed: {} stored, {} were there already, {} filtered; {} are refused still and stay \
+            open",
         total.stored + total.repeated + total.filtered,
         total.stored,
         total.repeated,
@@ -84,7 +102,10 @@ fn describe(total: &Replayed) -> String {
         total.rejected
     );
     if total.cut > 0 {
-        text.push_str(&format!("; {} cannot come again, their payload was too long to be kept whole", total.cut));
+        text.push_str(&format!(
+            "; {} cannot come again, their payload was too long to be kept whole",
+            total.cut
+        ));
     }
     text
 }

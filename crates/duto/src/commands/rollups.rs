@@ -49,11 +49,16 @@ async fn list(args: &FileArgs) -> anyhow::Result<i32> {
         Err(code) => return Ok(code),
     };
     let connection = Connector::new(&loaded.pipeline.database, "rollups")?.connect().await?;
-    let statement = "SELECT name, state, definition, pg_size_pretty(coalesce((SELECT sum(pg_total_relation_size(t::regclass)) FROM unnest(tables) t), 0))
+    let statement = "SELECT name, state, definition, pg_size_pretty(coalesce((SELECT
+         sum(pg_total_relation_size(t::regclass)) FROM unnest(tables) t), 0))
          FROM duto.rollup WHERE pipeline = $1 ORDER BY name";
-    let rows =
-        connection.client.query(statement, &[&loaded.pipeline.name]).await.context("reading duto.rollup; has the pipeline run yet?")?;
-    let rows: Vec<[String; 4]> = rows.iter().map(|row| [row.get(0), row.get(1), row.get(3), row.get(2)]).collect();
+    let rows = connection
+        .client
+        .query(statement, &[&loaded.pipeline.name])
+        .await
+        .context("reading duto.rollup; has the pipeline run yet?")?;
+    let rows: Vec<[String; 4]> =
+        rows.iter().map(|row| [row.get(0), row.get(1), row.get(3), row.get(2)]).collect();
     if args.json {
         let rows: Vec<_> = rows
             .iter()
@@ -79,19 +84,33 @@ async fn verify_all(args: &FileArgs) -> anyhow::Result<i32> {
     let connection = Connector::new(&loaded.pipeline.database, "rollups")?.connect().await?;
     verify::begin(&connection).await?;
     let ready = "SELECT name, definition FROM duto.rollup WHERE pipeline = $1 AND state = 'ready'";
-    let ready = connection.client.query(ready, &[&loaded.pipeline.name]).await.context("reading duto.rollup; has the pipeline run yet?")?;
+    let ready = connection
+        .client
+        .query(ready, &[&loaded.pipeline.name])
+        .await
+        .context("reading duto.rollup; has the pipeline run yet?")?;
     let mut wrong = Vec::new();
     for rollup in &declared.rollups {
-        if !ready.iter().any(|row| row.get::<_, String>(0) == rollup.name && row.get::<_, String>(1) == rollup.definition) {
-            bail!("the rollup {} is not in the database as the file declares it, or not filled yet: `duto run` does both", rollup.name);
+        if !ready.iter().any(|row| {
+            row.get::<_, String>(0) == rollup.name && row.get::<_, String>(1) == rollup.definition
+        }) {
+            bail!(
+                "the rollup {} is not in the database as the file declares it, or not filled yet: \
+                    `duto run` does both",
+                rollup.name
+            );
         }
-        let differences = verify::differences(&connection, rollup).await.with_context(|| format!("comparing rollup {}", rollup.name))?;
+        let differences = verify::differences(&connection, rollup)
+            .await
+            .with_context(|| format!("comparing rollup {}", rollup.name))?;
         if !args.json {
             match differences.len() {
                 0 => println!("{}: right", rollup.name),
                 count => println!("{}: {count} rows differ (at most 20 are told)", rollup.name),
             }
-            differences.iter().for_each(|difference| println!("  only in the {}: {}", difference.side, difference.row));
+            differences.iter().for_each(|difference| {
+                println!("  only in the {}: {}", difference.side, difference.row)
+            });
         }
         wrong.extend(
             differences.into_iter().map(|difference| json!({"rollup": rollup.name, "only_in": difference.side, "row": difference.row})),

@@ -42,7 +42,8 @@ pub struct RunArgs {
     /// Only these parts.
     #[arg(long, value_delimiter = ',', value_enum, value_name = "PARTS")]
     pub only: Vec<Part>,
-    /// Store everything that is in the log now, then end. Nothing is served unless --listen says so.
+    /// Store everything that is in the log now, then end. Nothing is served unless --listen says
+    /// so.
     #[arg(long)]
     pub until_caught_up: bool,
     #[command(flatten)]
@@ -73,7 +74,11 @@ pub async fn run(args: RunArgs) -> anyhow::Result<i32> {
         }
     }
     if args.listen.is_some() && loaded.len() > 1 {
-        bail!("--listen names one address, but {} pipelines are to run: declare `listen:` in each file", loaded.len());
+        bail!(
+            "--listen names one address, but {} pipelines are to run: declare `listen:` in each \
+                file",
+            loaded.len()
+        );
     }
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
@@ -133,7 +138,8 @@ pub async fn run_pipeline(
     let ingests = !loaded.pipeline.ingest.is_empty();
     let server = match plan.listen.clone().or_else(|| loaded.pipeline.listen.clone()) {
         Some(address) if plan.serve || ingests => {
-            let serving = serve_http(&loaded, &log, &progress, &address, &plan, stop.clone()).await?;
+            let serving =
+                serve_http(&loaded, &log, &progress, &address, &plan, stop.clone()).await?;
             let (stop, name) = (stop.clone(), loaded.pipeline.name.clone());
             Some(tokio::spawn(async move {
                 let _end = EndOfServing { stop, name };
@@ -143,14 +149,21 @@ pub async fn run_pipeline(
         _ => None,
     };
     let pulls = if plan.pull && pull::pulls(&loaded.pipeline) {
-        tokio::task::block_in_place(|| log.create_topic(&topic_of(&loaded.pipeline), LOG_TIMEOUT)).context("making the topic")?;
+        tokio::task::block_in_place(|| log.create_topic(&topic_of(&loaded.pipeline), LOG_TIMEOUT))
+            .context("making the topic")?;
         pull::start(&loaded.pipeline, &loaded.stages, &log, &progress, &stop)?
     } else {
         Vec::new()
     };
     let mut code = exit_code::FINE;
     if plan.worker {
-        let worker = Worker { pipeline: loaded.pipeline, stages: loaded.stages, log, progress, until_caught_up: plan.until_caught_up };
+        let worker = Worker {
+            pipeline: loaded.pipeline,
+            stages: loaded.stages,
+            log,
+            progress,
+            until_caught_up: plan.until_caught_up,
+        };
         code = work(worker, (ingests && server.is_some()) || !pulls.is_empty(), &stop).await?;
         stop.store(true, Ordering::Relaxed);
     } else {
@@ -165,8 +178,8 @@ pub async fn run_pipeline(
     Ok(code)
 }
 
-/// Runs the worker; the answer is the exit code. Where the process also takes records it goes on without its worker, which starts again when
-/// the database is back.
+/// Runs the worker; the answer is the exit code. Where the process also takes records it goes on
+/// without its worker, which starts again when the database is back.
 async fn work(worker: Worker, takes_records: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<i32> {
     loop {
         // A worker's stop is its own: it sets it when it ends.
@@ -189,7 +202,8 @@ async fn work(worker: Worker, takes_records: bool, stop: &Arc<AtomicBool>) -> an
         }
         tracing::warn!(
             pipeline = name,
-            "the worker ended, but records are still taken and kept in the log; it starts again when the database answers"
+            "the worker ended, but records are still taken and kept in the log; it starts again \
+                when the database answers"
         );
         if !wait_for_database(&worker, stop).await? {
             return Ok(exit_code::UNAVAILABLE);
@@ -201,7 +215,10 @@ async fn work(worker: Worker, takes_records: bool, stop: &Arc<AtomicBool>) -> an
 
 /// Answers false if the stop came first.
 async fn wait_for_database(worker: &Worker, stop: &AtomicBool) -> anyhow::Result<bool> {
-    let connector = Connector::new(&worker.pipeline.database, &format!("{} waits {}", worker.pipeline.name, std::process::id()))?;
+    let connector = Connector::new(
+        &worker.pipeline.database,
+        &format!("{} waits {}", worker.pipeline.name, std::process::id()),
+    )?;
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         if connector.connect().await.is_ok() {
@@ -213,7 +230,11 @@ async fn wait_for_database(worker: &Worker, stop: &AtomicBool) -> anyhow::Result
 
 fn topic_of(pipeline: &Pipeline) -> NewTopic {
     let source = &pipeline.source;
-    NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention }
+    NewTopic {
+        name: source.topic.clone(),
+        partitions: source.partitions,
+        retention: source.retention,
+    }
 }
 
 async fn serve_http(
@@ -227,14 +248,19 @@ async fn serve_http(
     let pipeline = loaded.pipeline.clone();
     let (own, source) = (topic_of(&pipeline), &pipeline.source);
     let elsewhere = pipeline.ingest.iter().filter_map(|endpoint| endpoint.topic.clone());
-    let elsewhere = elsewhere.map(|name| NewTopic { name, partitions: source.partitions, retention: None });
+    let elsewhere =
+        elsewhere.map(|name| NewTopic { name, partitions: source.partitions, retention: None });
     let producer = tokio::task::block_in_place(|| {
         for topic in [own].into_iter().chain(elsewhere) {
-            log.create_topic(&topic, LOG_TIMEOUT).with_context(|| format!("making topic {}", topic.name))?;
+            log.create_topic(&topic, LOG_TIMEOUT)
+                .with_context(|| format!("making topic {}", topic.name))?;
         }
         log.producer().context("preparing to send records")
     })?;
-    let connector = Connector::new(&pipeline.database, &format!("{} serve {}", pipeline.name, std::process::id()))?;
+    let connector = Connector::new(
+        &pipeline.database,
+        &format!("{} serve {}", pipeline.name, std::process::id()),
+    )?;
     let readers = Pool::of_readers(&pipeline, connector.clone(), plan.worker)?;
     let pool = Pool::new(connector)?;
     let guard = Guard::new([&pipeline.auth])?;
@@ -242,7 +268,12 @@ async fn serve_http(
     exposure::require_guard(listener.local_addr()?, guard.is_some(), plan.allow_anonymous)?;
     tracing::info!(pipeline = pipeline.name, address = %listener.local_addr()?, "serving");
     let (changes, ending) = (progress.changes.clone(), CancellationToken::new());
-    let watching = tokio::spawn(duto_http::positions::watch(changes.clone(), pool.clone(), pipeline.clone(), ending.clone()));
+    let watching = tokio::spawn(duto_http::positions::watch(
+        changes.clone(),
+        pool.clone(),
+        pipeline.clone(),
+        ending.clone(),
+    ));
     let served = Served {
         file: loaded.file.clone(),
         pipeline,
@@ -272,7 +303,8 @@ async fn serve_http(
         let mut serving = pin!(duto_http::serve(listener, router, &http, stopped));
         tokio::select! {
             served = &mut serving => served,
-            // It ends with the streams; by itself only where it panicked: then answers would stay as they are for ever.
+            // It ends with the streams; by itself only where it panicked: then answers would stay
+            // as they are for ever.
             watched = watching => match watched {
                 Ok(()) => serving.await,
                 Err(error) => Err(error).context("the watch over the positions failed"),
@@ -281,7 +313,8 @@ async fn serve_http(
     })
 }
 
-/// Stops the process when the HTTP server ends by itself: nobody could reach it, and its health would tell nobody.
+/// Stops the process when the HTTP server ends by itself: nobody could reach it, and its health
+/// would tell nobody.
 struct EndOfServing {
     stop: Arc<AtomicBool>,
     name: String,
@@ -290,7 +323,10 @@ struct EndOfServing {
 impl Drop for EndOfServing {
     fn drop(&mut self) {
         if !self.stop.swap(true, Ordering::Relaxed) {
-            tracing::error!(pipeline = self.name, "the HTTP server ended by itself: the process stops");
+            tracing::error!(
+                pipeline = self.name,
+                "the HTTP server ended by itself: the process stops"
+            );
         }
     }
 }
@@ -302,15 +338,20 @@ pub async fn wait_for(stop: &AtomicBool) {
     }
 }
 
-/// The first signal asks for a clean stop; a second one, or too long a stop, ends the process at once.
-#[expect(clippy::disallowed_methods, reason = "the second signal gives up what is in flight on purpose; the database rolls it back")]
+/// The first signal asks for a clean stop; a second one, or too long a stop, ends the process at
+/// once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the second signal gives up what is in flight on purpose; the database rolls it back"
+)]
 pub async fn stop_on_signals(stop: Arc<AtomicBool>) {
     signalled().await;
     tracing::info!("stopping: what is in flight is finished first");
     stop.store(true, Ordering::Relaxed);
     tokio::select! {
         () = signalled() => {}
-        () = tokio::time::sleep(STOP_PATIENCE) => tracing::error!("the stop took longer than {STOP_PATIENCE:?}; nothing is lost, a new start goes on from the same position"),
+        () = tokio::time::sleep(STOP_PATIENCE) => tracing::error!("the stop took longer than \
+            {STOP_PATIENCE:?}; nothing is lost, a new start goes on from the same position"),
     }
     std::process::exit(exit_code::INTERRUPTED);
 }

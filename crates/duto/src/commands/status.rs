@@ -61,15 +61,23 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     let log = open_log(pipeline, &args.log)?;
     let ends = tokio::task::block_in_place(|| {
         let topic = log.topic(&pipeline.source.topic, LOG_TIMEOUT)?;
-        let end = |partition| Ok((partition, log.watermarks(&pipeline.source.topic, partition, LOG_TIMEOUT)?.last_stable));
-        (0..topic.map_or(0, |topic| topic.partitions)).map(end).collect::<Result<BTreeMap<i32, i64>, duto_log::LogError>>()
+        let end = |partition| {
+            Ok((
+                partition,
+                log.watermarks(&pipeline.source.topic, partition, LOG_TIMEOUT)?.last_stable,
+            ))
+        };
+        (0..topic.map_or(0, |topic| topic.partitions))
+            .map(end)
+            .collect::<Result<BTreeMap<i32, i64>, duto_log::LogError>>()
     })?;
     let connector = Connector::new(&pipeline.database, "status")?;
     let connection = connector.connect().await?;
     let mut partitions = read(&connection, pipeline, &ends).await?;
     if pipeline.publishes() {
         for status in partitions.iter_mut().filter(|status| status.position.is_some()) {
-            status.waiting = Some(waiting(&connection, pipeline, log.as_ref(), status.partition).await?);
+            status.waiting =
+                Some(waiting(&connection, pipeline, log.as_ref(), status.partition).await?);
         }
     }
     if args.json {
@@ -80,8 +88,15 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<i32> {
     Ok(exit_code::FINE)
 }
 
-async fn read(on: &Connection, pipeline: &Pipeline, ends: &BTreeMap<i32, i64>) -> anyhow::Result<Vec<PartitionStatus>> {
-    let has_schema: bool = on.within(on.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[])).await?.get(0);
+async fn read(
+    on: &Connection,
+    pipeline: &Pipeline,
+    ends: &BTreeMap<i32, i64>,
+) -> anyhow::Result<Vec<PartitionStatus>> {
+    let has_schema: bool = on
+        .within(on.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[]))
+        .await?
+        .get(0);
     let mut found: BTreeMap<i32, PartitionStatus> = ends
         .iter()
         .map(|(partition, end)| {
@@ -104,11 +119,18 @@ async fn read(on: &Connection, pipeline: &Pipeline, ends: &BTreeMap<i32, i64>) -
         return Ok(found.into_values().collect());
     }
     let statement = "SELECT p.partition, p.next, extract(epoch FROM now() - p.updated_at)::float8,
-             (SELECT coalesce(sum(b.records), 0)::bigint FROM duto.batch b WHERE b.pipeline = p.pipeline AND b.topic = p.topic AND b.partition = p.partition
+             (SELECT coalesce(sum(b.records), 0)::bigint FROM duto.batch b
+             WHERE b.pipeline = p.pipeline AND b.topic = p.topic AND b.partition = p.partition
                 AND b.kind = 'load' AND b.committed_at > now() - make_interval(secs => $3)),
-             (SELECT count(*) FROM duto.reject r WHERE r.pipeline = p.pipeline AND r.topic = p.topic AND r.partition = p.partition AND r.status = 'open')
+             (SELECT count(*) FROM duto.reject r WHERE r.pipeline = p.pipeline AND r.topic = p.topic
+             AND r.partition = p.partition AND r.status = 'open')
          FROM duto.position p WHERE p.pipeline = $1 AND p.topic = $2";
-    for row in on.within(on.client.query(statement, &[&pipeline.name, &pipeline.source.topic, &RATE_SECONDS])).await? {
+    for row in on
+        .within(
+            on.client.query(statement, &[&pipeline.name, &pipeline.source.topic, &RATE_SECONDS]),
+        )
+        .await?
+    {
         let partition = row.get(0);
         let status = PartitionStatus {
             partition,
@@ -125,15 +147,25 @@ async fn read(on: &Connection, pipeline: &Pipeline, ends: &BTreeMap<i32, i64>) -
 }
 
 /// How far the relay is stands in the log.
-async fn waiting(on: &Connection, pipeline: &Pipeline, log: &dyn Log, partition: i32) -> anyhow::Result<Waiting> {
-    let position = Position { pipeline: pipeline.name.clone(), topic: pipeline.source.topic.clone(), partition };
+async fn waiting(
+    on: &Connection,
+    pipeline: &Pipeline,
+    log: &dyn Log,
+    partition: i32,
+) -> anyhow::Result<Waiting> {
+    let position = Position {
+        pipeline: pipeline.name.clone(),
+        topic: pipeline.source.topic.clone(),
+        partition,
+    };
     let name = journal_name(outbox::database_id(on).await?, &position);
     let note = tokio::task::block_in_place(|| log.journal_note(&name, LOG_TIMEOUT))?;
     Ok(outbox::waiting(on, &position, note.as_deref().and_then(Mark::from_note)).await?)
 }
 
 fn as_table(partitions: &[PartitionStatus]) -> String {
-    let number = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let number =
+        |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
     let publishes = partitions.iter().any(|status| status.waiting.is_some());
     let rows: Vec<Vec<String>> = partitions
         .iter()
@@ -145,7 +177,9 @@ fn as_table(partitions: &[PartitionStatus]) -> String {
                 number(status.lag()),
                 format!("{:.0}/s", status.records_per_second),
                 status.open_rejects.to_string(),
-                status.updated_seconds_ago.map_or_else(|| "never".to_owned(), |seconds| format!("{seconds:.1} s ago")),
+                status
+                    .updated_seconds_ago
+                    .map_or_else(|| "never".to_owned(), |seconds| format!("{seconds:.1} s ago")),
             ];
             if publishes {
                 cells.push(status.waiting.map_or_else(|| "-".to_owned(), as_text));
@@ -163,7 +197,11 @@ fn as_table(partitions: &[PartitionStatus]) -> String {
 fn as_text(waiting: Waiting) -> String {
     match waiting.rows {
         0 => "0".to_owned(),
-        rows => format!("{rows}{}, for {:.0} s", if rows >= MOST_COUNTED { "+" } else { "" }, waiting.oldest_seconds),
+        rows => format!(
+            "{rows}{}, for {:.0} s",
+            if rows >= MOST_COUNTED { "+" } else { "" },
+            waiting.oldest_seconds
+        ),
     }
 }
 

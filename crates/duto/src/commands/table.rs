@@ -9,9 +9,11 @@ pub fn align(headings: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..headings.len()).map(width).collect();
     let is_number = |column: usize| {
         !rows.is_empty()
-            && rows
-                .iter()
-                .all(|row| row.get(column).is_some_and(|cell| cell.starts_with(|first: char| first.is_ascii_digit() || first == '-')))
+            && rows.iter().all(|row| {
+                row.get(column).is_some_and(|cell| {
+                    cell.starts_with(|first: char| first.is_ascii_digit() || first == '-')
+                })
+            })
     };
     let numbers: Vec<bool> = (0..headings.len()).map(is_number).collect();
     let line = |cells: &[&str]| {
@@ -38,7 +40,8 @@ mod tests {
 
     #[test]
     fn numbers_stand_to_the_right_and_texts_to_the_left() {
-        let rows = vec![vec!["a".to_owned(), "5".to_owned()], vec!["long".to_owned(), "1200".to_owned()]];
+        let rows =
+            vec![vec!["a".to_owned(), "5".to_owned()], vec!["long".to_owned(), "1200".to_owned()]];
         assert_eq!(align(&["name", "lag"], &rows), "name   lag\na        5\nlong  1200\n");
     }
 }

@@ -14,7 +14,8 @@ pub struct TestArgs {
     pub files: Vec<PathBuf>,
 }
 
-/// Prints what failed and, as its last line, how many passed and failed. A bad file counts as one failure.
+/// Prints what failed and, as its last line, how many passed and failed. A bad file counts as one
+/// failure.
 pub fn run(args: &TestArgs) -> i32 {
     let (mut passed, mut failed) = (0, 0);
     let mut code = exit_code::FINE;
@@ -24,7 +25,12 @@ pub fn run(args: &TestArgs) -> i32 {
                 for (number, problem) in failures(&loaded) {
                     failed += 1;
                     let line = line_of(file, loaded.pipeline.tests[number].span.start);
-                    println!("{}:{line}: test {} of {}: {problem}", file.display(), number + 1, loaded.pipeline.name);
+                    println!(
+                        "{}:{line}: test {} of {}: {problem}",
+                        file.display(),
+                        number + 1,
+                        loaded.pipeline.name
+                    );
                 }
                 passed += loaded.pipeline.tests.len();
             }
@@ -41,7 +47,11 @@ pub fn run(args: &TestArgs) -> i32 {
 
 fn failures(loaded: &Loaded) -> Vec<(usize, String)> {
     let tests = loaded.pipeline.tests.iter().enumerate();
-    tests.filter_map(|(number, test)| test_case::run(loaded, test).err().map(|problem| (number, problem))).collect()
+    tests
+        .filter_map(|(number, test)| {
+            test_case::run(loaded, test).err().map(|problem| (number, problem))
+        })
+        .collect()
 }
 
 fn line_of(file: &std::path::Path, offset: usize) -> usize {

@@ -24,8 +24,9 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9030";
 
 /// Serves the topic browser until told to stop.
 ///
-/// It reads Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded log, without joining any group. Of the named pipelines it also shows how
-/// far they are and what became of each message, and checks a record before it is sent.
+/// It reads Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded log, without joining any group. Of
+/// the named pipelines it also shows how far they are and what became of each message, and checks a
+/// record before it is sent.
 #[derive(Debug, clap::Args)]
 pub struct TopicsArgs {
     /// Pipeline files.
@@ -49,12 +50,16 @@ pub async fn run(args: TopicsArgs) -> anyhow::Result<i32> {
         }
     }
     let log = the_log(&pipelines, &args.log)?;
-    let reading = pipelines.into_iter().map(reading).collect::<anyhow::Result<Vec<ReadingPipeline>>>()?;
+    let reading =
+        pipelines.into_iter().map(reading).collect::<anyhow::Result<Vec<ReadingPipeline>>>()?;
     let listener = duto_http::bind(&args.listen).await?;
     let address = listener.local_addr()?;
     let stop = Arc::new(AtomicBool::new(false));
     tokio::spawn(stop_on_signals(stop.clone()));
-    println!("topics of {}: http://{address}/", if log.kind() == "kafka" { "Kafka" } else { "the embedded log" });
+    println!(
+        "topics of {}: http://{address}/",
+        if log.kind() == "kafka" { "Kafka" } else { "the embedded log" }
+    );
     serve_topics(log, reading, listener, args.exposure.allow_anonymous, stop).await?;
     Ok(exit_code::FINE)
 }
@@ -73,7 +78,8 @@ pub async fn serve_topics(
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     let address: SocketAddr = listener.local_addr()?;
-    let http = pipelines.first().map_or_else(Http::default, |reading| reading.pipeline.http.clone());
+    let http =
+        pipelines.first().map_or_else(Http::default, |reading| reading.pipeline.http.clone());
     let guard = Guard::new(pipelines.iter().map(|reading| &reading.pipeline.auth))?;
     exposure::require_guard(address, guard.is_some(), allow_anonymous)?;
     let producer = tokio::task::block_in_place(|| log.producer()).context("preparing to send")?;
@@ -84,21 +90,29 @@ pub async fn serve_topics(
         wait_for(&stop).await;
         ending.cancel();
     };
-    duto_http::serve(listener, router(Arc::new(browser), address, guard.as_ref()), &http, stopped).await
+    duto_http::serve(listener, router(Arc::new(browser), address, guard.as_ref()), &http, stopped)
+        .await
 }
 
-/// One page shows one log: the pipelines' own, with the settings of the first file for how to reach it.
+/// One page shows one log: the pipelines' own, with the settings of the first file for how to reach
+/// it.
 fn the_log(pipelines: &[Loaded], args: &LogArgs) -> anyhow::Result<Arc<dyn Log>> {
     let Some(first) = pipelines.first() else {
         let servers = environment("KAFKA_BOOTSTRAP_SERVERS");
-        return duto_log::open(servers.as_deref(), &[], &args.log_folder).context("opening the log");
+        return duto_log::open(servers.as_deref(), &[], &args.log_folder)
+            .context("opening the log");
     };
     let servers = |loaded: &Loaded| {
-        let named = loaded.pipeline.source.kafka.iter().find(|(name, _)| name == "bootstrap.servers");
+        let named =
+            loaded.pipeline.source.kafka.iter().find(|(name, _)| name == "bootstrap.servers");
         named.map(|(_, servers)| servers.clone()).unwrap_or_default()
     };
     if let Some(other) = pipelines.iter().find(|other| servers(other) != servers(first)) {
-        bail!("{} and {} use different logs: start a topic browser for each, with its own --listen", first.file, other.file);
+        bail!(
+            "{} and {} use different logs: start a topic browser for each, with its own --listen",
+            first.file,
+            other.file
+        );
     }
     open_log(&first.pipeline, args)
 }

@@ -36,19 +36,27 @@ impl Believed {
         let source = match (&tokens.secret, &tokens.key_set, &tokens.issuer) {
             (Some(secret), ..) => Source::Secret(secret.clone().into_bytes()),
             (None, Some(path), _) => Source::File(KeyFile::read(path.into())?),
-            (None, None, issuer) => Source::Issuer(Issuer::new(issuer.as_deref().unwrap_or_default())?),
+            (None, None, issuer) => {
+                Source::Issuer(Issuer::new(issuer.as_deref().unwrap_or_default())?)
+            }
         };
         Ok(Self { wanted: tokens.clone(), source })
     }
 
     /// Whose the token is and what its holder may do.
     pub async fn check(&self, text: &str) -> Result<(String, Roles), Refusal> {
-        let refused = |reason: &str| Refusal::Unauthorized(format!("the token is not accepted: {reason}"));
+        let refused =
+            |reason: &str| Refusal::Unauthorized(format!("the token is not accepted: {reason}"));
         let token = Token::parse(text).ok_or_else(|| refused("it is no signed JWT"))?;
         let roles = match &self.source {
             Source::Secret(secret) => token.verify(&SignedBy::Shared(secret), &self.wanted),
-            Source::File(file) => token.verify(&SignedBy::Published(&file.keys().await), &self.wanted),
-            Source::Issuer(issuer) => token.verify(&SignedBy::Published(&issuer.keys(token.kid.as_deref()).await?), &self.wanted),
+            Source::File(file) => {
+                token.verify(&SignedBy::Published(&file.keys().await), &self.wanted)
+            }
+            Source::Issuer(issuer) => token.verify(
+                &SignedBy::Published(&issuer.keys(token.kid.as_deref()).await?),
+                &self.wanted,
+            ),
         };
         Ok((token.subject().to_owned(), roles.map_err(refused)?))
     }
@@ -68,7 +76,10 @@ impl KeyFile {
             match read(&self.path) {
                 Ok(keys) => *known = (keys, now),
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "auth.key_set changed, and cannot be read: the keys stay as they were")
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "auth.key_set changed, and cannot be read: the keys stay as they were"
+                    )
                 }
             }
         }
@@ -77,8 +88,11 @@ impl KeyFile {
 }
 
 fn read(path: &PathBuf) -> anyhow::Result<KeySet> {
-    let text = std::fs::read(path).with_context(|| format!("auth.key_set: reading {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("auth.key_set: {} is no set of public keys (JWKS)", path.display()))
+    let text =
+        std::fs::read(path).with_context(|| format!("auth.key_set: reading {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!("auth.key_set: {} is no set of public keys (JWKS)", path.display())
+    })
 }
 
 fn written_at(path: &PathBuf) -> Option<SystemTime> {

@@ -11,7 +11,9 @@ pub const MOST_BYTES: usize = 1900;
 /// What a request's cookie holds.
 pub fn read(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let value = cookies.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='))?;
+    let value = cookies
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(NAME)?.strip_prefix('='))?;
     String::from_utf8(hex::decode(value).ok()?).ok().filter(|text| !text.is_empty())
 }
 
@@ -22,7 +24,12 @@ pub fn pair(credential: &str) -> String {
 
 /// Sets it. Over TLS it never leaves in clear text.
 pub fn set(credential: &str, over_tls: bool) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{}; Max-Age={MOST_AGE_S}{}", pair(credential), attributes(over_tls))).ok()
+    HeaderValue::from_str(&format!(
+        "{}; Max-Age={MOST_AGE_S}{}",
+        pair(credential),
+        attributes(over_tls)
+    ))
+    .ok()
 }
 
 /// Takes it away.

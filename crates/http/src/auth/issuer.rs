@@ -30,7 +30,10 @@ struct Discovery {
 
 impl Issuer {
     pub fn new(address: &str) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build().context("preparing the HTTP client")?;
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .build()
+            .context("preparing the HTTP client")?;
         Ok(Self { client, address: address.to_owned(), keys: Mutex::default() })
     }
 
@@ -50,20 +53,24 @@ impl Issuer {
             }
             // Old keys are better than none.
             Err(error) => {
-                let unknown = || Refusal::Unknown(format!("the issuer's keys cannot be looked up: {error:#}"));
+                let unknown = || {
+                    Refusal::Unknown(format!("the issuer's keys cannot be looked up: {error:#}"))
+                };
                 kept.as_ref().map(|(keys, _)| keys.clone()).ok_or_else(unknown)
             }
         }
     }
 
     async fn look_up(&self) -> anyhow::Result<KeySet> {
-        let document = format!("{}/.well-known/openid-configuration", self.address.trim_end_matches('/'));
+        let document =
+            format!("{}/.well-known/openid-configuration", self.address.trim_end_matches('/'));
         let discovery: Discovery = self.document(&document).await?;
         self.document(&discovery.jwks_uri).await
     }
 
     async fn document<T: DeserializeOwned>(&self, address: &str) -> anyhow::Result<T> {
         let bytes = self.client.get(address).send().await?.error_for_status()?.bytes().await?;
-        serde_json::from_slice(&bytes).with_context(|| format!("what {address} answers is not what OpenID Connect says"))
+        serde_json::from_slice(&bytes)
+            .with_context(|| format!("what {address} answers is not what OpenID Connect says"))
     }
 }

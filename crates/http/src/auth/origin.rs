@@ -9,7 +9,9 @@ pub fn is_own(method: &Method, headers: &HeaderMap) -> bool {
         return true;
     }
     match (text("origin"), text("sec-fetch-site")) {
-        (Some(origin), _) => origin.split_once("://").map(|(_, authority)| authority) == text(header::HOST.as_str()),
+        (Some(origin), _) => {
+            origin.split_once("://").map(|(_, authority)| authority) == text(header::HOST.as_str())
+        }
         (None, Some(site)) => site == "same-origin",
         (None, None) => false,
     }

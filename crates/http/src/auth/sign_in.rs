@@ -29,14 +29,23 @@ pub fn routes<S: Clone + Send + Sync + 'static>(guard: Option<&Arc<Guard>>) -> R
         async move { sign_in(&guard, &headers, &body).await }
     };
     routes
-        .unlocking(Method::GET, "/duto/sign-in", |headers: HeaderMap| async move { form(&headers, "/", false) }, MOST_FORM_BYTES)
+        .unlocking(
+            Method::GET,
+            "/duto/sign-in",
+            |headers: HeaderMap| async move { form(&headers, "/", false) },
+            MOST_FORM_BYTES,
+        )
         .unlocking(Method::POST, "/duto/sign-in", sign_in, MOST_FORM_BYTES)
         .on(Method::POST, Role::Read, "/duto/sign-out", sign_out, MOST_FORM_BYTES)
 }
 
 /// Whether a person at a browser asks for a page, who can sign in there.
 pub fn is_for_a_person(request: &Request) -> bool {
-    let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepts = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     request.method() == Method::GET && accepts.contains("text/html")
 }
 
@@ -74,9 +83,16 @@ const PORTUGUESE: Words = Words {
 };
 
 fn form(headers: &HeaderMap, next: &str, is_wrong: bool) -> Response {
-    let languages = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let languages = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let words = if languages.trim_start().starts_with("pt") { PORTUGUESE } else { ENGLISH };
-    let error = if is_wrong { format!("<p class=\"error\" role=\"alert\">{}</p>", words.wrong) } else { String::new() };
+    let error = if is_wrong {
+        format!("<p class=\"error\" role=\"alert\">{}</p>", words.wrong)
+    } else {
+        String::new()
+    };
     let filled = [
         ("{lang}", words.lang),
         ("{title}", words.title),
@@ -87,10 +103,12 @@ fn form(headers: &HeaderMap, next: &str, is_wrong: bool) -> Response {
         ("{style}", STYLE),
         ("{next}", &escaped(next)),
     ];
-    let html = filled.into_iter().fold(PAGE.to_owned(), |page, (mark, text)| page.replace(mark, text));
+    let html =
+        filled.into_iter().fold(PAGE.to_owned(), |page, (mark, text)| page.replace(mark, text));
     let style = openssl::base64::encode_block(&Sha256::digest(STYLE));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; img-src data:"
+        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; \
+            frame-ancestors 'none'; img-src data:"
     );
     let about = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
@@ -106,7 +124,8 @@ fn form(headers: &HeaderMap, next: &str, is_wrong: bool) -> Response {
 /// The form's answer: back to the page, with the cookie, or the form again.
 async fn sign_in(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Response {
     if headers.contains_key(header::ORIGIN) && !origin::is_own(&Method::POST, headers) {
-        return Refusal::Forbidden("a page of another server may not sign in here".into()).into_response();
+        return Refusal::Forbidden("a page of another server may not sign in here".into())
+            .into_response();
     }
     let fields: HashMap<String, String> = url_decoded(body);
     let key = fields.get("key").map(|key| key.trim()).unwrap_or_default();
@@ -148,7 +167,9 @@ async fn session(caller: Option<Extension<Caller>>) -> Response {
 
 fn redirect(location: Option<HeaderValue>, cookie: Option<HeaderValue>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    response.headers_mut().insert(header::LOCATION, location.unwrap_or(HeaderValue::from_static("/")));
+    response
+        .headers_mut()
+        .insert(header::LOCATION, location.unwrap_or(HeaderValue::from_static("/")));
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
@@ -158,12 +179,17 @@ fn redirect(location: Option<HeaderValue>, cookie: Option<HeaderValue>) -> Respo
 
 /// A path of this server, and nothing that a browser takes for another one.
 fn is_here(path: &str) -> bool {
-    path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']) && path.is_ascii()
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains(['\\', '\r', '\n'])
+        && path.is_ascii()
 }
 
 /// As the server in front of us says, where TLS ends there.
 fn is_over_tls(headers: &HeaderMap) -> bool {
-    headers.get("x-forwarded-proto").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
+    headers
+        .get("x-forwarded-proto")
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"))
 }
 
 fn url_decoded(body: &[u8]) -> HashMap<String, String> {
@@ -171,7 +197,11 @@ fn url_decoded(body: &[u8]) -> HashMap<String, String> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 #[cfg(test)]
@@ -183,7 +213,14 @@ mod tests {
         for here in ["/", "/api/days?x=1", "/docs"] {
             assert!(is_here(here), "{here}");
         }
-        for elsewhere in ["", "//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nSet-Cookie: x", "javascript:alert(1)"] {
+        for elsewhere in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nSet-Cookie: x",
+            "javascript:alert(1)",
+        ] {
             assert!(!is_here(elsewhere), "{elsewhere}");
         }
     }

@@ -1,4 +1,5 @@
-//! A signed token (JWT, RFC 7519) against a published key (JWK, RFC 7517). The cryptography is OpenSSL's.
+//! A signed token (JWT, RFC 7519) against a published key (JWK, RFC 7517). The cryptography is
+//! OpenSSL's.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -85,11 +86,13 @@ impl<'t> Token<'t> {
         Some(Self { signed, signature: decoded(signature)?, algorithm, kid, claims })
     }
 
-    /// The roles of a token that is signed as it must be and claims what is asked for. An error is the rest of a sentence.
+    /// The roles of a token that is signed as it must be and claims what is asked for. An error is
+    /// the rest of a sentence.
     pub fn verify(&self, by: &SignedBy<'_>, wanted: &Tokens) -> Result<Roles, &'static str> {
         match by {
             SignedBy::Published(keys) => {
-                let key = keys.find(self.kid.as_deref()).ok_or("its key is not one of the issuer's")?;
+                let key =
+                    keys.find(self.kid.as_deref()).ok_or("its key is not one of the issuer's")?;
                 if key.alg.as_ref().is_some_and(|algorithm| *algorithm != self.algorithm) {
                     return Err("its key is for another algorithm");
                 }
@@ -107,7 +110,8 @@ impl<'t> Token<'t> {
             }
         }
         let leeway = wanted.leeway.as_secs_f64();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let time = |claim: &str| self.claims[claim].as_f64();
         let meant_for = |audience: &str| match &self.claims["aud"] {
             Value::String(one) => one == audience,
@@ -115,10 +119,18 @@ impl<'t> Token<'t> {
             _ => false,
         };
         match () {
-            () if wanted.issuer.as_ref().is_some_and(|issuer| self.claims["iss"].as_str() != Some(issuer)) => Err("another issuer made it"),
+            () if wanted
+                .issuer
+                .as_ref()
+                .is_some_and(|issuer| self.claims["iss"].as_str() != Some(issuer)) =>
+            {
+                Err("another issuer made it")
+            }
             () if time("exp").is_none_or(|until| now > until + leeway) => Err("it has expired"),
             () if time("nbf").is_some_and(|from| now < from - leeway) => Err("it is not valid yet"),
-            () if wanted.audience.as_deref().is_some_and(|audience| !meant_for(audience)) => Err("it is meant for another audience"),
+            () if wanted.audience.as_deref().is_some_and(|audience| !meant_for(audience)) => {
+                Err("it is meant for another audience")
+            }
             () => Ok(wanted.roles_claim.as_ref().map_or(wanted.roles, |claim| self.roles(claim))),
         }
     }
@@ -132,7 +144,9 @@ impl<'t> Token<'t> {
     fn roles(&self, claim: &str) -> Roles {
         match &self.claims[claim] {
             Value::String(words) => words.split_whitespace().filter_map(Role::named).collect(),
-            Value::Array(words) => words.iter().filter_map(Value::as_str).filter_map(Role::named).collect(),
+            Value::Array(words) => {
+                words.iter().filter_map(Value::as_str).filter_map(Role::named).collect()
+            }
             _ => Roles::default(),
         }
     }
@@ -143,7 +157,8 @@ impl<'t> Token<'t> {
         Ok(made.len() == self.signature.len() && memcmp::eq(&made, &self.signature))
     }
 
-    /// None where the algorithm is not known, or does not suit the key. An issuer's published keys are no secrets, so HS is none.
+    /// None where the algorithm is not known, or does not suit the key. An issuer's published keys
+    /// are no secrets, so HS is none.
     fn is_signed_by(&self, key: &Key) -> Option<bool> {
         let digest = match self.algorithm.get(2..)? {
             "256" => MessageDigest::sha256(),
@@ -152,8 +167,12 @@ impl<'t> Token<'t> {
             _ => return None,
         };
         let verified = match (self.algorithm.get(..2)?, key.kty.as_str()) {
-            ("RS", "RSA") => self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1), &self.signature),
-            ("PS", "RSA") => self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1_PSS), &self.signature),
+            ("RS", "RSA") => {
+                self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1), &self.signature)
+            }
+            ("PS", "RSA") => {
+                self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1_PSS), &self.signature)
+            }
             ("ES", "EC") => self.verified(&ec_key(key)?, digest, None, &der_of(&self.signature)?),
             _ => return None,
         };
@@ -161,7 +180,13 @@ impl<'t> Token<'t> {
         Some(verified.unwrap_or(false))
     }
 
-    fn verified(&self, key: &PKey<Public>, digest: MessageDigest, padding: Option<Padding>, signature: &[u8]) -> Result<bool, ErrorStack> {
+    fn verified(
+        &self,
+        key: &PKey<Public>,
+        digest: MessageDigest,
+        padding: Option<Padding>,
+        signature: &[u8],
+    ) -> Result<bool, ErrorStack> {
         let mut verifier = Verifier::new(digest, key)?;
         if let Some(padding) = padding {
             verifier.set_rsa_padding(padding)?;
@@ -174,7 +199,8 @@ impl<'t> Token<'t> {
 }
 
 fn rsa_key(key: &Key) -> Option<PKey<Public>> {
-    let key = Rsa::from_public_components(number(key.n.as_ref()?)?, number(key.e.as_ref()?)?).ok()?;
+    let key =
+        Rsa::from_public_components(number(key.n.as_ref()?)?, number(key.e.as_ref()?)?).ok()?;
     PKey::from_rsa(key).ok()
 }
 
@@ -193,7 +219,10 @@ fn ec_key(key: &Key) -> Option<PKey<Public>> {
 /// A token has the two numbers of a signature side by side, OpenSSL has them in DER.
 fn der_of(signature: &[u8]) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at(signature.len() / 2);
-    EcdsaSig::from_private_components(BigNum::from_slice(r).ok()?, BigNum::from_slice(s).ok()?).ok()?.to_der().ok()
+    EcdsaSig::from_private_components(BigNum::from_slice(r).ok()?, BigNum::from_slice(s).ok()?)
+        .ok()?
+        .to_der()
+        .ok()
 }
 
 fn number(text: &str) -> Option<BigNum> {
@@ -214,7 +243,8 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
             }
         })
         .collect();
-    openssl::base64::decode_block(&format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4))).ok()
+    openssl::base64::decode_block(&format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4)))
+        .ok()
 }
 
 #[cfg(test)]
@@ -225,7 +255,10 @@ mod tests {
     use super::*;
 
     fn encoded(bytes: &[u8]) -> String {
-        openssl::base64::encode_block(bytes).replace('+', "-").replace('/', "_").replace(['=', '\n'], "")
+        openssl::base64::encode_block(bytes)
+            .replace('+', "-")
+            .replace('/', "_")
+            .replace(['=', '\n'], "")
     }
 
     fn token(key: &PKey<Private>, algorithm: &str, claims: &Value) -> String {
@@ -239,7 +272,8 @@ mod tests {
         let mut signature = signer.sign_oneshot_to_vec(signed.as_bytes()).unwrap();
         if algorithm.starts_with("ES") {
             let pair = EcdsaSig::from_der(&signature).unwrap();
-            signature = [pair.r().to_vec_padded(32).unwrap(), pair.s().to_vec_padded(32).unwrap()].concat();
+            signature =
+                [pair.r().to_vec_padded(32).unwrap(), pair.s().to_vec_padded(32).unwrap()].concat();
         }
         format!("{signed}.{}", encoded(&signature))
     }
@@ -261,7 +295,10 @@ mod tests {
         let header = encoded(json!({"alg": algorithm, "kid": "k"}).to_string().as_bytes());
         let signed = format!("{header}.{}", encoded(claims.to_string().as_bytes()));
         let key = PKey::hmac(secret).unwrap();
-        let signature = Signer::new(MessageDigest::sha256(), &key).unwrap().sign_oneshot_to_vec(signed.as_bytes()).unwrap();
+        let signature = Signer::new(MessageDigest::sha256(), &key)
+            .unwrap()
+            .sign_oneshot_to_vec(signed.as_bytes())
+            .unwrap();
         format!("{signed}.{}", encoded(&signature))
     }
 
@@ -269,15 +306,27 @@ mod tests {
     fn a_shared_secret_signs_by_one_algorithm() {
         let secret = b"what both sides know, and nobody else";
         let claims = json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_000_u64, "scope": "openid read operate"});
-        let verify = |text: &str, wanted: &Tokens| Token::parse(text).map(|token| token.verify(&SignedBy::Shared(secret), wanted));
+        let verify = |text: &str, wanted: &Tokens| {
+            Token::parse(text).map(|token| token.verify(&SignedBy::Shared(secret), wanted))
+        };
         let by_claim = Tokens { roles_claim: Some("scope".into()), ..wanted() };
         let roles: Roles = [Role::Read, Role::Operate].into_iter().collect();
         let good = shared(secret, "HS256", &claims);
         assert_eq!(verify(&good, &by_claim), Some(Ok(roles)));
-        assert_eq!(verify(&good, &Tokens { roles_claim: Some("groups".into()), ..wanted() }), Some(Ok(Roles::default())));
-        assert_eq!(verify(&shared(b"another secret", "HS256", &claims), &by_claim), Some(Err("its signature is wrong")));
+        assert_eq!(
+            verify(&good, &Tokens { roles_claim: Some("groups".into()), ..wanted() }),
+            Some(Ok(Roles::default()))
+        );
+        assert_eq!(
+            verify(&shared(b"another secret", "HS256", &claims), &by_claim),
+            Some(Err("its signature is wrong"))
+        );
         for algorithm in ["none", "HS512", "RS256", "hs256", ""] {
-            assert_eq!(verify(&shared(secret, algorithm, &claims), &by_claim), Some(Err("its algorithm is not HS256")), "{algorithm}");
+            assert_eq!(
+                verify(&shared(secret, algorithm, &claims), &by_claim),
+                Some(Err("its algorithm is not HS256")),
+                "{algorithm}"
+            );
         }
         // A public key is no secret, whatever the token says.
         let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
@@ -286,7 +335,8 @@ mod tests {
         let keys = json!({ "keys": [{"kid": "k", "kty": "RSA", "n": encoded(&of_rsa.n().to_vec()), "e": encoded(&of_rsa.e().to_vec())}] });
         let keys: KeySet = serde_json::from_value(keys).unwrap();
         let confused = shared(&published, "HS256", &claims);
-        let verified = Token::parse(&confused).unwrap().verify(&SignedBy::Published(&keys), &wanted());
+        let verified =
+            Token::parse(&confused).unwrap().verify(&SignedBy::Published(&keys), &wanted());
         assert_eq!(verified, Err("its algorithm is not one of RS, PS and ES"));
         assert!(Token::parse(&format!("{good}{}", "A".repeat(MOST_BYTES))).is_none());
     }
@@ -301,37 +351,66 @@ mod tests {
         let mut context = openssl::bn::BigNumContext::new().unwrap();
         ec.public_key().affine_coordinates(&group, &mut x, &mut y, &mut context).unwrap();
         let of_ec = json!({"kid": "k", "kty": "EC", "crv": "P-256", "x": encoded(&x.to_vec()), "y": encoded(&y.to_vec())});
-        let keys = |key: &Value| serde_json::from_value::<KeySet>(json!({ "keys": [key] })).unwrap();
+        let keys =
+            |key: &Value| serde_json::from_value::<KeySet>(json!({ "keys": [key] })).unwrap();
         let (rsa, ec) = (PKey::from_rsa(rsa).unwrap(), PKey::from_ec_key(ec).unwrap());
 
         let good = json!({"iss": "https://i", "aud": ["us", "them"], "exp": 4_000_000_000_u64});
-        for (key, published, algorithm) in [(&rsa, &of_rsa, "RS256"), (&rsa, &of_rsa, "PS256"), (&ec, &of_ec, "ES256")] {
+        for (key, published, algorithm) in
+            [(&rsa, &of_rsa, "RS256"), (&rsa, &of_rsa, "PS256"), (&ec, &of_ec, "ES256")]
+        {
             let text = token(key, algorithm, &good);
             let verify = |text: &str, published: &Value| {
-                Token::parse(text).map(|token| token.verify(&SignedBy::Published(&keys(published)), &wanted()))
+                Token::parse(text)
+                    .map(|token| token.verify(&SignedBy::Published(&keys(published)), &wanted()))
             };
             assert_eq!(verify(&text, published), Some(Ok(wanted().roles)), "{algorithm}");
             let (signed, signature) = text.rsplit_once('.').unwrap();
-            let other = encoded(json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_001_u64}).to_string().as_bytes());
+            let other = encoded(
+                json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_001_u64})
+                    .to_string()
+                    .as_bytes(),
+            );
             let forged = format!("{}.{other}.{signature}", signed.split_once('.').unwrap().0);
             assert_eq!(verify(&forged, published), Some(Err("its signature is wrong")));
-            let elsewhere = json!({"kid": "another", "kty": "RSA", "n": published["n"], "e": published["e"]});
+            let elsewhere =
+                json!({"kid": "another", "kty": "RSA", "n": published["n"], "e": published["e"]});
             assert_eq!(verify(&text, &elsewhere), Some(Err("its key is not one of the issuer's")));
         }
         for (claims, expected) in [
-            (json!({"iss": "https://j", "aud": "us", "exp": 4_000_000_000_u64}), "another issuer made it"),
+            (
+                json!({"iss": "https://j", "aud": "us", "exp": 4_000_000_000_u64}),
+                "another issuer made it",
+            ),
             (json!({"iss": "https://i", "aud": "us", "exp": 1}), "it has expired"),
             (json!({"iss": "https://i", "aud": "us"}), "it has expired"),
-            (json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_000_u64, "nbf": 3_999_999_000_u64}), "it is not valid yet"),
-            (json!({"iss": "https://i", "aud": "them", "exp": 4_000_000_000_u64}), "it is meant for another audience"),
+            (
+                json!({"iss": "https://i", "aud": "us", "exp": 4_000_000_000_u64, "nbf": 3_999_999_000_u64}),
+                "it is not valid yet",
+            ),
+            (
+                json!({"iss": "https://i", "aud": "them", "exp": 4_000_000_000_u64}),
+                "it is meant for another audience",
+            ),
         ] {
             let text = token(&rsa, "RS256", &claims);
-            assert_eq!(Token::parse(&text).unwrap().verify(&SignedBy::Published(&keys(&of_rsa)), &wanted()), Err(expected));
+            assert_eq!(
+                Token::parse(&text)
+                    .unwrap()
+                    .verify(&SignedBy::Published(&keys(&of_rsa)), &wanted()),
+                Err(expected)
+            );
         }
         // Signed with what everybody knows, or not at all.
         for algorithm in ["HS256", "none"] {
             let text = token(&rsa, algorithm, &good);
-            assert!(Token::parse(&text).unwrap().verify(&SignedBy::Published(&keys(&of_rsa)), &wanted()).is_err(), "{algorithm}");
+            assert!(
+                Token::parse(&text)
+                    .unwrap()
+                    .verify(&SignedBy::Published(&keys(&of_rsa)), &wanted())
+                    .is_err(),
+                "{algorithm}"
+            );
         }
         for broken in ["", "a.b", "a.b.c", "e30.e30.", "..", "e30.e30.e30"] {
             assert!(Token::parse(broken).is_none(), "{broken}");

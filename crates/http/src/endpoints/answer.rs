@@ -46,8 +46,15 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// The answer for these values. None when `row:` finds none; an error is a sentence for the caller.
-    pub async fn get(&self, served: &Served, index: usize, query: &EndpointQuery, values: Vec<String>) -> Result<Option<Answer>, String> {
+    /// The answer for these values. None when `row:` finds none; an error is a sentence for the
+    /// caller.
+    pub async fn get(
+        &self,
+        served: &Served,
+        index: usize,
+        query: &EndpointQuery,
+        values: Vec<String>,
+    ) -> Result<Option<Answer>, String> {
         if served.changes.attend() {
             positions::look(&served.changes, &served.pool, &served.pipeline).await;
         }
@@ -55,15 +62,20 @@ impl Answers {
         let mut kept = slot.lock().await;
         // Before the query: a commit while it runs makes the answer old, never the other way round.
         let version = served.changes.version(&query.tables);
-        if let Some(answer) =
-            kept.as_ref().filter(|answer| answer.version == version && (!query.reads_clock || answer.at.elapsed() < CLOCK_LIFE))
-        {
+        if let Some(answer) = kept.as_ref().filter(|answer| {
+            answer.version == version && (!query.reads_clock || answer.at.elapsed() < CLOCK_LIFE)
+        }) {
             return Ok(Some(answer.clone()));
         }
         let at = Instant::now();
         let as_of = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let position =
-            served.changes.positions().iter().map(|(partition, next)| format!("{partition}:{next}")).collect::<Vec<_>>().join(",");
+        let position = served
+            .changes
+            .positions()
+            .iter()
+            .map(|(partition, next)| format!("{partition}:{next}"))
+            .collect::<Vec<_>>()
+            .join(",");
         let Some(text) = ask(served, query, &values).await? else {
             *kept = None;
             return Ok(None);
@@ -87,9 +99,14 @@ impl Answers {
     }
 }
 
-async fn ask(served: &Served, query: &EndpointQuery, values: &[String]) -> Result<Option<String>, String> {
+async fn ask(
+    served: &Served,
+    query: &EndpointQuery,
+    values: &[String],
+) -> Result<Option<String>, String> {
     let ordered: Vec<&String> = query.order.iter().map(|place| &values[*place]).collect();
-    let parameters: Vec<&(dyn ToSql + Sync)> = ordered.iter().map(|value| *value as &(dyn ToSql + Sync)).collect();
+    let parameters: Vec<&(dyn ToSql + Sync)> =
+        ordered.iter().map(|value| *value as &(dyn ToSql + Sync)).collect();
     let (name, path) = (&served.pipeline.name, &query.endpoint.path);
     let failed = |reason: String, cause: Cause| {
         served.faults.failed(name, query, &reason, cause);
@@ -111,7 +128,9 @@ async fn ask(served: &Served, query: &EndpointQuery, values: &[String]) -> Resul
         }
         // Class 42 is about the statement and what it reads, never about a parameter's value.
         Err(error) => Err(match refusal(&error) {
-            Some(reason) if error.code().is_some_and(|code| code.code().starts_with("42")) => failed(reason, Cause::Statement),
+            Some(reason) if error.code().is_some_and(|code| code.code().starts_with("42")) => {
+                failed(reason, Cause::Statement)
+            }
             Some(reason) => failed(reason, Cause::Request),
             None => away(Failure::of(&error, Scope::Own)),
         }),

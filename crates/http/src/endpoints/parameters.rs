@@ -5,18 +5,27 @@ use serde_json::{Value, json};
 use duto_definition::Endpoint;
 
 /// The value of each parameter, in the endpoint's order, or every problem as `{path, reason}`.
-pub fn read(endpoint: &Endpoint, path: &[(String, String)], query: &str) -> Result<Vec<String>, Vec<Value>> {
+pub fn read(
+    endpoint: &Endpoint,
+    path: &[(String, String)],
+    query: &str,
+) -> Result<Vec<String>, Vec<Value>> {
     let given: Vec<(String, String)> = pairs_of(query);
     let mut problems = Vec::new();
     let mut values = Vec::with_capacity(endpoint.parameters.len());
     for parameter in &endpoint.parameters {
-        let named = |pairs: &[(String, String)]| pairs.iter().find(|(name, _)| *name == parameter.name).map(|(_, value)| value.clone());
+        let named = |pairs: &[(String, String)]| {
+            pairs.iter().find(|(name, _)| *name == parameter.name).map(|(_, value)| value.clone())
+        };
         let value = named(path).or_else(|| named(&given)).or_else(|| parameter.default.clone());
         match value {
-            None => problems.push(json!({"path": parameter.name, "reason": format!("{} is missing", parameter.name)})),
+            None => problems.push(
+                json!({"path": parameter.name, "reason": format!("{} is missing", parameter.name)}),
+            ),
             Some(value) => {
                 if let Some(problem) = parameter.problem(&value) {
-                    problems.push(json!({"path": parameter.name, "reason": format!("{} {problem}", parameter.name)}));
+                    problems.push(json!({"path": parameter.name, "reason": format!("{} \
+                        {problem}", parameter.name)}));
                 }
                 values.push(value);
             }
@@ -28,7 +37,10 @@ pub fn read(endpoint: &Endpoint, path: &[(String, String)], query: &str) -> Resu
 /// `a=1&b=%20` as names and values; what is not UTF-8 is replaced.
 fn pairs_of(query: &str) -> Vec<(String, String)> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decoded(name), decoded(value))).collect()
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (decoded(name), decoded(value)))
+        .collect()
 }
 
 fn decoded(text: &str) -> String {
@@ -40,8 +52,10 @@ fn decoded(text: &str) -> String {
             b'%' => {
                 let mut ahead = rest.clone();
                 let digits: Vec<u8> = ahead.by_ref().take(2).collect();
-                let value =
-                    std::str::from_utf8(&digits).ok().filter(|text| text.len() == 2).and_then(|text| u8::from_str_radix(text, 16).ok());
+                let value = std::str::from_utf8(&digits)
+                    .ok()
+                    .filter(|text| text.len() == 2)
+                    .and_then(|text| u8::from_str_radix(text, 16).ok());
                 match value {
                     Some(value) => {
                         bytes.push(value);
@@ -63,7 +77,8 @@ mod tests {
     #[test]
     fn query_strings_are_decoded() {
         let pairs = pairs_of("a=S%C3%A3o+Paulo&b=100%&c&d=%zz");
-        let texts: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let texts: Vec<(&str, &str)> =
+            pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(texts, [("a", "São Paulo"), ("b", "100%"), ("c", ""), ("d", "%zz")]);
     }
 }

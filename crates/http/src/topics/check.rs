@@ -1,4 +1,5 @@
-//! `POST /duto/topics/{topic}/check`: what the pipelines that read a topic would say of a record, before it is sent.
+//! `POST /duto/topics/{topic}/check`: what the pipelines that read a topic would say of a record,
+//! before it is sent.
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ async fn check(
     answer.await.map(Json)
 }
 
-/// For each pipeline: every problem of the record, and the key under which the pipeline would have it sent.
+/// For each pipeline: every problem of the record, and the key under which the pipeline would have
+/// it sent.
 pub fn judge(browser: &Browser, topic: &str, payload: Option<&[u8]>) -> Vec<Value> {
     let payload = payload.unwrap_or_default();
     let one = |reading: &super::ReadingPipeline| {
@@ -42,7 +44,9 @@ pub fn judge(browser: &Browser, topic: &str, payload: Option<&[u8]>) -> Vec<Valu
             .map(|problem| json!({ "stage": problem.stage.as_str(), "path": problem.path, "rule": problem.rule, "reason": problem.reason }))
             .collect();
         let field = reading.pipeline.source.key.as_deref();
-        let key = field.and_then(|field| key_of(payload, field)).map(|key| String::from_utf8_lossy(&key).into_owned());
+        let key = field
+            .and_then(|field| key_of(payload, field))
+            .map(|key| String::from_utf8_lossy(&key).into_owned());
         json!({ "pipeline": reading.pipeline.name, "problems": problems, "key_field": field, "key": key })
     };
     browser.readers_of(topic).map(one).collect()

@@ -11,18 +11,26 @@ pub type Marks = BTreeMap<i32, i64>;
 pub fn read(text: &str) -> Result<Marks, Refusal> {
     let place = |part: &str| -> Option<(i32, i64)> {
         let (partition, offset) = part.split_once(':')?;
-        Some((partition.trim().parse().ok().filter(|partition| *partition >= 0)?, offset.trim().parse().ok()?))
+        Some((
+            partition.trim().parse().ok().filter(|partition| *partition >= 0)?,
+            offset.trim().parse().ok()?,
+        ))
     };
     text.split(',')
         .filter(|part| !part.trim().is_empty())
         .map(|part| {
-            place(part).ok_or_else(|| Refusal::bad_request(format!("`{part}` is not a place: give partition:offset, such as 0:120")))
+            place(part).ok_or_else(|| {
+                Refusal::bad_request(format!(
+                    "`{part}` is not a place: give partition:offset, such as 0:120"
+                ))
+            })
         })
         .collect()
 }
 
 pub fn write(marks: &Marks) -> String {
-    let places: Vec<String> = marks.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
+    let places: Vec<String> =
+        marks.iter().map(|(partition, offset)| format!("{partition}:{offset}")).collect();
     places.join(",")
 }
 
@@ -51,7 +59,10 @@ mod tests {
         assert_eq!(read("0:120,3:0"), Ok(marks));
         assert_eq!(read(""), Ok(Marks::new()));
         for bad in ["1", "a:1", "1:b", "-1:5", "1:2;3:4"] {
-            assert!(read(bad).is_err_and(|refusal| refusal.error.contains("partition:offset")), "{bad}");
+            assert!(
+                read(bad).is_err_and(|refusal| refusal.error.contains("partition:offset")),
+                "{bad}"
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /duto/topics/{topic}/example`: a record to begin with, as the pipeline that reads the topic declares it.
+//! `GET /duto/topics/{topic}/example`: a record to begin with, as the pipeline that reads the topic
+//! declares it.
 
 use std::sync::Arc;
 
@@ -18,7 +19,10 @@ pub fn routes() -> Routes<Arc<Browser>> {
 }
 
 /// `payload` is null where no pipeline reads the topic.
-async fn example(State(browser): State<Arc<Browser>>, Path(topic): Path<String>) -> Result<Json<Value>, Refusal> {
+async fn example(
+    State(browser): State<Arc<Browser>>,
+    Path(topic): Path<String>,
+) -> Result<Json<Value>, Refusal> {
     let answer = browser.ask(move |browser| {
         let ends = browser.ends_of(&topic)?;
         let records: i64 = ends.values().map(|ends| ends.high).sum();
@@ -29,13 +33,15 @@ async fn example(State(browser): State<Arc<Browser>>, Path(topic): Path<String>)
     answer.await.map(Json)
 }
 
-/// What the generator would send next had it sent all that is in the topic, with the file's own examples in it.
+/// What the generator would send next had it sent all that is in the topic, with the file's own
+/// examples in it.
 fn make(reading: &ReadingPipeline, records: i64) -> Option<(String, Option<Vec<u8>>)> {
     let mut generator = Generator::new(&reading.pipeline, None).ok()?;
     generator.skip(u64::try_from(records).unwrap_or(0));
     let mut record: Value = serde_json::from_slice(&generator.next_payload()).ok()?;
     put_examples(&reading.pipeline.record.fields, &mut record);
     let payload = record.to_string();
-    let key = reading.pipeline.source.key.as_deref().and_then(|field| key_of(payload.as_bytes(), field));
+    let key =
+        reading.pipeline.source.key.as_deref().and_then(|field| key_of(payload.as_bytes(), field));
     Some((payload, key))
 }

@@ -23,7 +23,8 @@ struct Text {
 }
 
 impl Filter {
-    /// `key` ends in `*` for all keys that begin so. `text` is looked for in key, payload and headers.
+    /// `key` ends in `*` for all keys that begin so. `text` is looked for in key, payload and
+    /// headers.
     pub fn new(key: Option<&str>, text: Option<&str>) -> Result<Filter, Refusal> {
         if [key, text].into_iter().flatten().any(|part| part.len() > 10_000) {
             return Err(Refusal::bad_request("a filter has at most 10,000 bytes"));
@@ -32,9 +33,10 @@ impl Filter {
             Some(beginning) => KeyRule::BeginsWith(beginning.as_bytes().to_vec()),
             None => KeyRule::Is(key.as_bytes().to_vec()),
         });
-        let text = text
-            .filter(|text| !text.is_empty())
-            .map(|text| Text { finder: Finder::new(text.as_bytes()).into_owned(), folds_case: !text.chars().any(char::is_uppercase) });
+        let text = text.filter(|text| !text.is_empty()).map(|text| Text {
+            finder: Finder::new(text.as_bytes()).into_owned(),
+            folds_case: !text.chars().any(char::is_uppercase),
+        });
         Ok(Filter { key, text })
     }
 
@@ -47,11 +49,16 @@ impl Filter {
         let key_fits = match &self.key {
             None => true,
             Some(KeyRule::Is(key)) => record.key == Some(key.as_slice()),
-            Some(KeyRule::BeginsWith(beginning)) => record.key.is_some_and(|key| key.starts_with(beginning)),
+            Some(KeyRule::BeginsWith(beginning)) => {
+                record.key.is_some_and(|key| key.starts_with(beginning))
+            }
         };
         key_fits
             && self.text.as_ref().is_none_or(|text| {
-                [record.payload, record.key, record.headers].into_iter().flatten().any(|bytes| text.is_in(bytes, folded))
+                [record.payload, record.key, record.headers]
+                    .into_iter()
+                    .flatten()
+                    .any(|bytes| text.is_in(bytes, folded))
             })
     }
 }
@@ -77,7 +84,12 @@ mod tests {
         let mut batch = Batch::default();
         let headers = encode_headers([("trace", Some(b"Abc-1".as_slice()))]);
         let place = Place { partition: 0, offset: 0, leader_epoch: -1, timestamp_ms: 0 };
-        batch.push(place, Some(b"USER001"), Some("{\"city\": \"São Paulo\"}".as_bytes()), Some(&headers));
+        batch.push(
+            place,
+            Some(b"USER001"),
+            Some("{\"city\": \"São Paulo\"}".as_bytes()),
+            Some(&headers),
+        );
         let cases = [
             (None, None, true),
             (Some("USER001"), None, true),

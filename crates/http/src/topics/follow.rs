@@ -1,5 +1,5 @@
-//! `GET /duto/topics/{topic}/follow`: new messages as they come, as server-sent events. When they come faster than anybody reads, the
-//! newest are told, and how many were passed over.
+//! `GET /duto/topics/{topic}/follow`: new messages as they come, as server-sent events. When they
+//! come faster than anybody reads, the newest are told, and how many were passed over.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -59,7 +59,10 @@ async fn follow(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     let filter = Filter::new(wanted.key.as_deref(), wanted.text.as_deref())?;
     let permit = browser.followers.clone().try_acquire_owned().map_err(|_| {
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "as many pages follow topics as this server takes at once: close one, then try again")
+        Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "as many pages follow topics as this server takes at once: close one, then try again",
+        )
     })?;
     let named = topic.clone();
     let ends = browser.ask(move |browser| browser.ends_of(&named)).await?;
@@ -68,7 +71,14 @@ async fn follow(
         None => cursor::of_ends(&ends),
     };
     Ok(events_of(WAITING_EVENTS, permit, move |tell| {
-        Follower { browser: &browser, topic: &topic, filter: &filter, partition: wanted.partition, marks }.run(tell);
+        Follower {
+            browser: &browser,
+            topic: &topic,
+            filter: &filter,
+            partition: wanted.partition,
+            marks,
+        }
+        .run(tell);
     }))
 }
 
@@ -94,11 +104,14 @@ impl Follower<'_> {
         let mut told = None::<Instant>;
         while !tell.is_closed() && !self.browser.stop.is_cancelled() {
             let (event, pause) = match self.look() {
-                Err(refusal) => (Some(event("trouble", &json!({ "error": refusal.error }))), NEXT_TRY),
-                Ok(Some(news)) => (Some(self.tell(&news)), LOOK_INTERVAL),
-                Ok(None) if told.is_none_or(|told| told.elapsed() > PULSE) => {
-                    (Some(event("pulse", &json!({ "after": cursor::write(&self.marks) }))), LOOK_INTERVAL)
+                Err(refusal) => {
+                    (Some(event("trouble", &json!({ "error": refusal.error }))), NEXT_TRY)
                 }
+                Ok(Some(news)) => (Some(self.tell(&news)), LOOK_INTERVAL),
+                Ok(None) if told.is_none_or(|told| told.elapsed() > PULSE) => (
+                    Some(event("pulse", &json!({ "after": cursor::write(&self.marks) }))),
+                    LOOK_INTERVAL,
+                ),
                 Ok(None) => (None, LOOK_INTERVAL),
             };
             if let Some(event) = event {
@@ -129,7 +142,9 @@ impl Follower<'_> {
         }
         let mut messages = self.read(spans)?;
         // The order of one look; what comes later is newer, whatever its time says.
-        messages.sort_by_key(|message| std::cmp::Reverse((message.timestamp_ms, message.partition, message.offset)));
+        messages.sort_by_key(|message| {
+            std::cmp::Reverse((message.timestamp_ms, message.partition, message.offset))
+        });
         if messages.len() > MOST_TOLD {
             passed_over += (messages.len() - MOST_TOLD) as i64;
             messages.truncate(MOST_TOLD);
@@ -143,7 +158,8 @@ impl Follower<'_> {
         let mut passed_over = 0;
         let mut spans = Vec::new();
         for (partition, ends) in ends {
-            // A topic made anew begins at 0 again; a partition that was added is new from its first record on.
+            // A topic made anew begins at 0 again; a partition that was added is new from its first
+            // record on.
             let mark = self.marks.get(partition).copied().unwrap_or(ends.low);
             let mark = if mark > ends.last_stable { ends.low } else { mark.max(ends.low) };
             let from = mark.max(ends.last_stable - most);
@@ -159,7 +175,9 @@ impl Follower<'_> {
         let (mut messages, mut folded) = (Vec::new(), Vec::new());
         while !spans.is_empty() {
             let mut batch = Batch::default();
-            let reached = self.browser.looks.with(|look| look.read(self.topic, &spans, &mut batch, MOST_READ_BYTES, PATIENCE))?;
+            let reached = self.browser.looks.with(|look| {
+                look.read(self.topic, &spans, &mut batch, MOST_READ_BYTES, PATIENCE)
+            })?;
             let fitting = batch.iter().filter(|record| self.filter.takes(*record, &mut folded));
             messages.extend(fitting.map(|record| Message::of(record, LISTED_BYTES)));
             spans = spans

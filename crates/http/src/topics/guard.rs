@@ -1,5 +1,6 @@
-//! Who may ask. The browser of a person who visits some other page must not become that page's hand: neither send records here, nor,
-//! under a name that was made to point at this host, read what is in the log.
+//! Who may ask. The browser of a person who visits some other page must not become that page's
+//! hand: neither send records here, nor, under a name that was made to point at this host, read
+//! what is in the log.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,18 +20,27 @@ pub async fn guard(State(listens_on): State<SocketAddr>, request: Request, next:
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
-    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(header::HeaderValue::from_static("nosniff"));
+    headers
+        .entry(header::X_CONTENT_TYPE_OPTIONS)
+        .or_insert(header::HeaderValue::from_static("nosniff"));
     response
 }
 
-/// A server that listens on this host alone is asked by one of its names; one that changes something is asked in JSON, which another page
-/// cannot send without asking first, and from its own page or from none.
-fn allowed(listens_on: IpAddr, method: &Method, headers: &HeaderMap, is_form: bool) -> Result<(), Refusal> {
+/// A server that listens on this host alone is asked by one of its names; one that changes
+/// something is asked in JSON, which another page cannot send without asking first, and from its
+/// own page or from none.
+fn allowed(
+    listens_on: IpAddr,
+    method: &Method,
+    headers: &HeaderMap,
+    is_form: bool,
+) -> Result<(), Refusal> {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     let host = text(header::HOST).unwrap_or_default();
     if listens_on.is_loopback() && !is_this_host(name_of(host)) {
         let error = format!(
-            "this server answers to localhost and 127.0.0.1, not to `{host}`: ask by one of them, or start it with --listen and an address of the network"
+            "this server answers to localhost and 127.0.0.1, not to `{host}`: ask by one of them, \
+                or start it with --listen and an address of the network"
         );
         return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, error));
     }
@@ -40,11 +50,18 @@ fn allowed(listens_on: IpAddr, method: &Method, headers: &HeaderMap, is_form: bo
     if let Some(origin) = text(header::ORIGIN)
         && origin.split_once("://").map(|(_, authority)| authority) != Some(host)
     {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, format!("a page of {origin} may not send records here")));
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            format!("a page of {origin} may not send records here"),
+        ));
     }
-    let media_type = text(header::CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type =
+        text(header::CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if !is_form && !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON, with Content-Type: application/json"));
+        return Err(Refusal::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be JSON, with Content-Type: application/json",
+        ));
     }
     Ok(())
 }
@@ -59,7 +76,8 @@ fn name_of(host: &str) -> &str {
 
 fn is_this_host(name: &str) -> bool {
     let bare = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    name.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -69,9 +87,14 @@ mod tests {
     fn status(listens_on: &str, method: Method, headers: &[(&str, &str)]) -> u16 {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.insert(header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
+            map.insert(
+                header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                value.parse().unwrap(),
+            );
         }
-        allowed(listens_on.parse().unwrap(), &method, &map, false).err().map_or(200, |refusal| refusal.status.as_u16())
+        allowed(listens_on.parse().unwrap(), &method, &map, false)
+            .err()
+            .map_or(200, |refusal| refusal.status.as_u16())
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `GET /duto/topics`: the topics with their sizes and rates, and how far the pipelines that read them are.
+//! `GET /duto/topics`: the topics with their sizes and rates, and how far the pipelines that read
+//! them are.
 
 use std::sync::Arc;
 
@@ -26,7 +27,10 @@ struct Wanted {
     internal: bool,
 }
 
-async fn list(State(browser): State<Arc<Browser>>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Refusal> {
+async fn list(
+    State(browser): State<Arc<Browser>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Refusal> {
     let sample = browser.sample().await?;
     let topics = sample.topics.as_ref().map_err(Clone::clone)?;
     let shown: Vec<Value> = topics
@@ -56,7 +60,11 @@ fn describe(browser: &Browser, sample: &Sample, topic: &TopicSample) -> Value {
                     let lag = (0..).zip(&topic.ends).filter_map(|(partition, ends)| {
                         let ends = ends.as_ref()?;
                         // A partition without a position is read from its first record on.
-                        Some((ends.last_stable - positions.get(&partition).copied().unwrap_or(ends.low)).max(0))
+                        Some(
+                            (ends.last_stable
+                                - positions.get(&partition).copied().unwrap_or(ends.low))
+                            .max(0),
+                        )
                     });
                     json!({ "pipeline": name, "lag": lag.sum::<i64>(), "away": null })
                 }

@@ -1,4 +1,5 @@
-//! Questions to the log. They block, so they have threads of their own; the connections that read are kept for the next question.
+//! Questions to the log. They block, so they have threads of their own; the connections that read
+//! are kept for the next question.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,10 @@ impl Looks {
     }
 
     /// Lends a look. One that failed is not kept: its connection may be what is wrong.
-    pub fn with<T>(&self, read: impl FnOnce(&mut dyn Look) -> Result<T, LogError>) -> Result<T, LogError> {
+    pub fn with<T>(
+        &self,
+        read: impl FnOnce(&mut dyn Look) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
         let kept = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut look = match kept {
             Some(look) => look,
@@ -50,13 +54,16 @@ impl Browser {
         question: impl FnOnce(&Browser) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let browser = self.clone();
-        tokio::task::spawn_blocking(move || question(&browser)).await.unwrap_or_else(|_| Err(Refusal::internal()))
+        tokio::task::spawn_blocking(move || question(&browser))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::internal()))
     }
 
     /// The topic's ends, or that there is no such topic. Blocks.
     pub(super) fn ends_of(&self, topic: &str) -> Result<Ends, Refusal> {
         let described = self.log.topic(topic, PATIENCE)?.ok_or_else(|| Refusal::no_topic(topic))?;
-        let asked: Vec<(String, i32)> = (0..described.partitions).map(|partition| (topic.to_owned(), partition)).collect();
+        let asked: Vec<(String, i32)> =
+            (0..described.partitions).map(|partition| (topic.to_owned(), partition)).collect();
         let ends = self.log.ends(&asked, PATIENCE)?;
         Ok((0..).zip(ends).filter_map(|(partition, ends)| Some((partition, ends?))).collect())
     }

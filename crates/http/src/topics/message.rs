@@ -1,10 +1,12 @@
-//! One message as JSON. Numbers within it stay as they were sent: its payload is a text here, never parsed.
+//! One message as JSON. Numbers within it stay as they were sent: its payload is a text here, never
+//! parsed.
 
 use serde_json::{Value, json};
 
 use duto_ground::batch::{RecordRef, decode_headers};
 
-/// Of a payload in a list so much is shown; of one that is opened, more. All of it is a file to keep.
+/// Of a payload in a list so much is shown; of one that is opened, more. All of it is a file to
+/// keep.
 pub const LISTED_BYTES: usize = 2 << 10;
 pub const OPENED_BYTES: usize = 512 << 10;
 /// Of a key, and of a header's value.
@@ -68,7 +70,11 @@ impl Message {
 
     pub fn to_json(&self) -> Value {
         let piece = |piece: &Option<Piece>| piece.as_ref().map(Piece::to_json);
-        let headers: Vec<Value> = self.headers.iter().map(|(name, value)| json!({ "name": name, "value": piece(value) })).collect();
+        let headers: Vec<Value> = self
+            .headers
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": piece(value) }))
+            .collect();
         json!({
             "partition": self.partition, "offset": self.offset, "time_ms": (self.timestamp_ms >= 0).then_some(self.timestamp_ms),
             "key": piece(&self.key), "payload": piece(&self.payload), "headers": headers,
@@ -87,7 +93,11 @@ mod tests {
     #[test]
     fn bytes_are_text_where_they_can_be() {
         let cases = [
-            (b"{\"a\": 1.10}".as_slice(), 100, json!({"text": "{\"a\": 1.10}", "bytes": 11, "cut": false})),
+            (
+                b"{\"a\": 1.10}".as_slice(),
+                100,
+                json!({"text": "{\"a\": 1.10}", "bytes": 11, "cut": false}),
+            ),
             ("añb".as_bytes(), 2, json!({"text": "a", "bytes": 4, "cut": true})),
             ("añb".as_bytes(), 3, json!({"text": "añ", "bytes": 4, "cut": true})),
             (b"\x00\xff", 100, json!({"hex": "00ff", "bytes": 2, "cut": false})),

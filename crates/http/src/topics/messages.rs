@@ -1,4 +1,5 @@
-//! `GET /duto/topics/{topic}/messages`: a page of messages, the newest first; and one message with all of its payload.
+//! `GET /duto/topics/{topic}/messages`: a page of messages, the newest first; and one message with
+//! all of its payload.
 
 use std::sync::Arc;
 
@@ -27,12 +28,19 @@ const MOST_READ_BYTES: usize = 1 << 20;
 pub fn routes() -> Routes<Arc<Browser>> {
     Routes::new()
         .get(Role::Read, "/duto/topics/{topic}/messages", messages)
-        .on(Method::POST, Role::Operate, "/duto/topics/{topic}/messages", send::send, send::MOST_BODY_BYTES)
+        .on(
+            Method::POST,
+            Role::Operate,
+            "/duto/topics/{topic}/messages",
+            send::send,
+            send::MOST_BODY_BYTES,
+        )
         .get(Role::Read, "/duto/topics/{topic}/messages/{partition}/{offset}", message)
         .get(Role::Read, "/duto/topics/{topic}/messages/{partition}/{offset}/payload", payload)
 }
 
-/// Where a page begins: below `before`, from `after` on, at an offset of a partition, at a time, or, without any of them, at the end.
+/// Where a page begins: below `before`, from `after` on, at an offset of a partition, at a time,
+/// or, without any of them, at the end.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
@@ -59,7 +67,10 @@ fn page(browser: &Browser, topic: &str, wanted: &Wanted) -> Result<Value, Refusa
     let mut marks = cursor::of_ends(&ends);
     if let Some(partition) = wanted.partition {
         if !ends.contains_key(&partition) {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, format!("the topic {topic} has no partition {partition}")));
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                format!("the topic {topic} has no partition {partition}"),
+            ));
         }
         marks.retain(|known, _| *known == partition);
     }
@@ -77,20 +88,34 @@ fn page(browser: &Browser, topic: &str, wanted: &Wanted) -> Result<Value, Refusa
 }
 
 /// The marks below which the page stands.
-fn start(browser: &Browser, topic: &str, wanted: &Wanted, ends: &Ends, marks: Marks) -> Result<Marks, Refusal> {
+fn start(
+    browser: &Browser,
+    topic: &str,
+    wanted: &Wanted,
+    ends: &Ends,
+    marks: Marks,
+) -> Result<Marks, Refusal> {
     if let Some(before) = &wanted.before {
         return cursor::read(before);
     }
     if let Some(offset) = wanted.offset {
         return match marks.len() {
-            1 => Ok(marks.into_keys().map(|partition| (partition, offset.saturating_add(1))).collect()),
-            _ => Err(Refusal::bad_request("an offset belongs to a partition: give `partition` too")),
+            1 => Ok(marks
+                .into_keys()
+                .map(|partition| (partition, offset.saturating_add(1)))
+                .collect()),
+            _ => {
+                Err(Refusal::bad_request("an offset belongs to a partition: give `partition` too"))
+            }
         };
     }
     let Some(time_ms) = wanted.time else { return Ok(marks) };
     let behind = |partition: i32| -> Result<(i32, i64), Refusal> {
         let found = browser.log.offset_at(topic, partition, time_ms.saturating_add(1), PATIENCE)?;
-        Ok((partition, found.unwrap_or_else(|| ends.get(&partition).map_or(0, |ends| ends.last_stable))))
+        Ok((
+            partition,
+            found.unwrap_or_else(|| ends.get(&partition).map_or(0, |ends| ends.last_stable)),
+        ))
     };
     marks.into_keys().map(behind).collect()
 }
@@ -98,7 +123,10 @@ fn start(browser: &Browser, topic: &str, wanted: &Wanted, ends: &Ends, marks: Ma
 fn to_json(browser: &Browser, topic: &str, ends: &Ends, page: &Page) -> Value {
     let partitions: Vec<Value> =
         ends.iter().map(|(partition, ends)| json!({ "partition": partition, "low": ends.low, "high": ends.last_stable })).collect();
-    let has_newer = page.newer.iter().any(|(partition, mark)| ends.get(partition).is_some_and(|ends| *mark < ends.last_stable));
+    let has_newer = page
+        .newer
+        .iter()
+        .any(|(partition, mark)| ends.get(partition).is_some_and(|ends| *mark < ends.last_stable));
     json!({
         "topic": topic, "partitions": partitions, "messages": list_to_json(&page.messages),
         "older": page.older.as_ref().map(cursor::write), "newer": cursor::write(&page.newer), "has_newer": has_newer,
@@ -120,10 +148,11 @@ async fn payload(
     State(browser): State<Arc<Browser>>,
     Path((topic, partition, offset)): Path<(String, i32, i64)>,
 ) -> Result<Response, Refusal> {
-    let name =
-        format!("{topic}-{partition}-{offset}").replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "_");
+    let name = format!("{topic}-{partition}-{offset}")
+        .replace(|letter: char| !letter.is_ascii_alphanumeric() && !"-._".contains(letter), "_");
     let found = browser.ask(move |browser| one(browser, &topic, partition, offset)).await?;
-    let payload = found.iter().next().and_then(|record| record.payload).unwrap_or_default().to_vec();
+    let payload =
+        found.iter().next().and_then(|record| record.payload).unwrap_or_default().to_vec();
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
@@ -133,14 +162,27 @@ async fn payload(
 
 /// A batch with the one record, or that it is not there.
 fn one(browser: &Browser, topic: &str, partition: i32, offset: i64) -> Result<Batch, Refusal> {
-    let missing = |why: String| Refusal::new(StatusCode::NOT_FOUND, format!("there is no message {partition}:{offset} in {topic}: {why}"));
+    let missing = |why: String| {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no message {partition}:{offset} in {topic}: {why}"),
+        )
+    };
     let ends = browser.ends_of(topic)?;
-    let of_partition = ends.get(&partition).ok_or_else(|| missing("there is no such partition".to_owned()))?;
+    let of_partition =
+        ends.get(&partition).ok_or_else(|| missing("there is no such partition".to_owned()))?;
     if !(of_partition.low..of_partition.last_stable).contains(&offset) {
-        return Err(missing(format!("the log has the offsets from {} to {}", of_partition.low, of_partition.last_stable)));
+        return Err(missing(format!(
+            "the log has the offsets from {} to {}",
+            of_partition.low, of_partition.last_stable
+        )));
     }
     let mut batch = Batch::default();
     let span = Span { partition, from: offset, to: offset + 1 };
     browser.looks.with(|look| look.read(topic, &[span], &mut batch, MOST_READ_BYTES, PATIENCE))?;
-    if batch.is_empty() { Err(missing("this offset holds no record".to_owned())) } else { Ok(batch) }
+    if batch.is_empty() {
+        Err(missing("this offset holds no record".to_owned()))
+    } else {
+        Ok(batch)
+    }
 }

@@ -1,5 +1,5 @@
-//! The topic browser: topics, their messages, what became of each, and sending one by hand. It joins no group, and a database that is away
-//! costs only what that database knows.
+//! The topic browser: topics, their messages, what became of each, and sending one by hand. It
+//! joins no group, and a database that is away costs only what that database knows.
 
 mod guard; // who may ask
 mod refusal; // what is answered instead
@@ -54,8 +54,15 @@ pub struct ReadingPipeline {
 
 impl ReadingPipeline {
     /// Nothing connects yet, and a database that cannot be reached is no error here.
-    pub fn new(file: String, pipeline: Pipeline, stages: Arc<Stages>) -> anyhow::Result<ReadingPipeline> {
-        let connector = Connector::new(&pipeline.database, &format!("{} topics {}", pipeline.name, std::process::id()))?;
+    pub fn new(
+        file: String,
+        pipeline: Pipeline,
+        stages: Arc<Stages>,
+    ) -> anyhow::Result<ReadingPipeline> {
+        let connector = Connector::new(
+            &pipeline.database,
+            &format!("{} topics {}", pipeline.name, std::process::id()),
+        )?;
         let readers = Pool::new(connector.read_only())?;
         Ok(ReadingPipeline { file, pipeline, stages, readers })
     }
@@ -75,7 +82,12 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub fn new(log: Arc<dyn Log>, producer: Arc<dyn Producer>, pipelines: Vec<ReadingPipeline>, stop: CancellationToken) -> Browser {
+    pub fn new(
+        log: Arc<dyn Log>,
+        producer: Arc<dyn Producer>,
+        pipelines: Vec<ReadingPipeline>,
+        stop: CancellationToken,
+    ) -> Browser {
         Browser {
             looks: Looks::new(log.clone()),
             sampler: Sampler::default(),
@@ -97,7 +109,11 @@ impl Browser {
 /// All routes.
 pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Browser>> {
     Routes::new()
-        .get(Role::Read, "/", |headers: HeaderMap| async move { asset("topics.html", &headers, POLICY) })
+        .get(
+            Role::Read,
+            "/",
+            |headers: HeaderMap| async move { asset("topics.html", &headers, POLICY) },
+        )
         .merge(auth::routes(guard))
         .get(Role::Read, "/duto/assets/{*name}", named_asset)
         .open("/livez", || async { "ok\n" })

@@ -1,5 +1,5 @@
-//! `GET /duto/topics/{topic}/outcomes`: what became of messages, by each pipeline that reads the topic. Asked apart from the messages, so
-//! that a database that is away holds up nothing.
+//! `GET /duto/topics/{topic}/outcomes`: what became of messages, by each pipeline that reads the
+//! topic. Asked apart from the messages, so that a database that is away holds up nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ async fn outcomes(
     let named = topic.clone();
     let identity = browser
         .ask(move |browser| {
-            let described = browser.log.topic(&named, PATIENCE)?.ok_or_else(|| Refusal::no_topic(&named))?;
+            let described =
+                browser.log.topic(&named, PATIENCE)?.ok_or_else(|| Refusal::no_topic(&named))?;
             Ok(Identity { cluster_id: browser.log.cluster_id(PATIENCE)?, topic_id: described.id })
         })
         .await?;
@@ -63,15 +64,25 @@ async fn outcomes(
 fn places(text: &str) -> Result<Vec<(i32, i64)>, Refusal> {
     let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
     if parts.len() > MOST_PLACES {
-        return Err(Refusal::bad_request(format!("{} places are asked for, and at most {MOST_PLACES} are answered", parts.len())));
+        return Err(Refusal::bad_request(format!(
+            "{} places are asked for, and at most {MOST_PLACES} are answered",
+            parts.len()
+        )));
     }
-    let place = |part: &&str| super::cursor::read(part).map(|marks| marks.into_iter().next().unwrap_or_default());
+    let place = |part: &&str| {
+        super::cursor::read(part).map(|marks| marks.into_iter().next().unwrap_or_default())
+    };
     parts.iter().map(place).collect()
 }
 
-async fn of_pipeline(reading: &ReadingPipeline, identity: &Identity, places: &[(i32, i64)]) -> Value {
+async fn of_pipeline(
+    reading: &ReadingPipeline,
+    identity: &Identity,
+    places: &[(i32, i64)],
+) -> Value {
     let name = &reading.pipeline.name;
-    let answer = match tokio::time::timeout(DATABASE_PATIENCE, ask(reading, identity, places)).await {
+    let answer = match tokio::time::timeout(DATABASE_PATIENCE, ask(reading, identity, places)).await
+    {
         Ok(answer) => answer.map_err(|failure| failure.to_string()),
         Err(_) => Err(format!("the database did not answer within {DATABASE_PATIENCE:?}")),
     };
@@ -81,8 +92,9 @@ async fn of_pipeline(reading: &ReadingPipeline, identity: &Identity, places: &[(
     }
 }
 
-/// A load covers an offset when it begins at or below it and ends behind it. After a rewind several do, of which one that stored it
-/// counts; only the nearest are looked at, so that an old offset costs no more than a new one.
+/// A load covers an offset when it begins at or below it and ends behind it. After a rewind several
+/// do, of which one that stored it counts; only the nearest are looked at, so that an old offset
+/// costs no more than a new one.
 const STATEMENT: &str = r#"
 SELECT asked.partition, asked."offset", position.next, position.cluster_id = $5 AND position.topic_id = $6,
        reject.id, reject.status, reject.stage, reject.path, reject.rule, reject.reason, load.id, load.letter, load.committed_at
@@ -104,22 +116,33 @@ LEFT JOIN LATERAL (
     ORDER BY judged.letter = 's' DESC, judged.id DESC LIMIT 1
 ) AS load ON true"#;
 
-async fn ask(reading: &ReadingPipeline, identity: &Identity, places: &[(i32, i64)]) -> Result<Vec<Value>, Failure> {
+async fn ask(
+    reading: &ReadingPipeline,
+    identity: &Identity,
+    places: &[(i32, i64)],
+) -> Result<Vec<Value>, Failure> {
     let connection = reading.readers.get().await?;
-    let there = connection.within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[])).await?;
+    let there = connection
+        .within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[]))
+        .await?;
     if !there.get::<_, bool>(0) {
         // The pipeline has never run here.
-        return Ok(places.iter().map(|(partition, offset)| outcome(*partition, *offset, "waiting")).collect());
+        return Ok(places
+            .iter()
+            .map(|(partition, offset)| outcome(*partition, *offset, "waiting"))
+            .collect());
     }
     let (partitions, offsets): (Vec<i32>, Vec<i64>) = places.iter().copied().unzip();
     let statement = connection.within(connection.prepared(STATEMENT)).await?;
     let pipeline = &reading.pipeline;
     let Identity { cluster_id, topic_id } = identity;
-    let values: [&(dyn ToSql + Sync); 6] = [&pipeline.name, &pipeline.source.topic, &partitions, &offsets, cluster_id, topic_id];
+    let values: [&(dyn ToSql + Sync); 6] =
+        [&pipeline.name, &pipeline.source.topic, &partitions, &offsets, cluster_id, topic_id];
     let asked = connection.client.query(&statement, &values);
     let rows = connection.within(asked).await?;
     // One that is asked for twice is answered once.
-    let answers: BTreeMap<(i32, i64), Value> = rows.iter().map(|row| ((row.get(0), row.get(1)), of_row(row))).collect();
+    let answers: BTreeMap<(i32, i64), Value> =
+        rows.iter().map(|row| ((row.get(0), row.get(1)), of_row(row))).collect();
     Ok(answers.into_values().collect())
 }
 
@@ -127,7 +150,8 @@ fn outcome(partition: i32, offset: i64, word: &str) -> Value {
     json!({ "partition": partition, "offset": offset, "outcome": word })
 }
 
-/// One word: `waiting`, `stored`, `duplicate`, `filtered`, `rejected` or `unknown`, and what is known beside it.
+/// One word: `waiting`, `stored`, `duplicate`, `filtered`, `rejected` or `unknown`, and what is
+/// known beside it.
 fn of_row(row: &Row) -> Value {
     let (partition, offset): (i32, i64) = (row.get(0), row.get(1));
     let of = |word: &str| outcome(partition, offset, word);
@@ -169,6 +193,9 @@ fn of_row(row: &Row) -> Value {
         }
     };
     answer["batch"] = json!(load);
-    answer["at"] = json!(row.get::<_, Option<DateTime<Utc>>>(12).map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true)));
+    answer["at"] = json!(
+        row.get::<_, Option<DateTime<Utc>>>(12)
+            .map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
+    );
     answer
 }

@@ -1,8 +1,8 @@
-//! A page of messages out of many partitions, the newest first or going forwards. Only the records near the page are read, however long
-//! the topic is.
+//! A page of messages out of many partitions, the newest first or going forwards. Only the records
+//! near the page are read, however long the topic is.
 //!
-//! Within a partition the offsets decide, between partitions the times: what a producer dated wrongly moves its partition's records
-//! against the others', never against each other.
+//! Within a partition the offsets decide, between partitions the times: what a producer dated
+//! wrongly moves its partition's records against the others', never against each other.
 
 use std::collections::VecDeque;
 
@@ -47,19 +47,29 @@ impl Lane {
 
     /// The next run to read.
     fn span(&self, backwards: bool) -> Span {
-        let (from, to) =
-            if backwards { ((self.at - self.window).max(self.end), self.at) } else { (self.at, (self.at + self.window).min(self.end)) };
+        let (from, to) = if backwards {
+            ((self.at - self.window).max(self.end), self.at)
+        } else {
+            (self.at, (self.at + self.window).min(self.end))
+        };
         Span { partition: self.partition, from, to }
     }
 
-    /// The first offset that was not taken: of those below it when going back, of those from it on when going forwards.
+    /// The first offset that was not taken: of those below it when going back, of those from it on
+    /// when going forwards.
     fn mark(&self, backwards: bool) -> i64 {
         self.waiting.front().map_or(self.at, |message| message.offset + i64::from(backwards))
     }
 }
 
 /// The page below the marks, which lie within the ends.
-pub fn below(look: &mut dyn Look, topic: &str, ends: &Ends, marks: &Marks, limit: usize) -> Result<Page, LogError> {
+pub fn below(
+    look: &mut dyn Look,
+    topic: &str,
+    ends: &Ends,
+    marks: &Marks,
+    limit: usize,
+) -> Result<Page, LogError> {
     let end = |partition: i32| ends.get(&partition).map_or(0, |ends| ends.low);
     let mut lanes = lanes(marks, end, limit);
     let messages = take(look, topic, &mut lanes, limit, true)?;
@@ -69,26 +79,45 @@ pub fn below(look: &mut dyn Look, topic: &str, ends: &Ends, marks: &Marks, limit
 }
 
 /// The page from the marks on.
-pub fn above(look: &mut dyn Look, topic: &str, ends: &Ends, marks: &Marks, limit: usize) -> Result<Page, LogError> {
+pub fn above(
+    look: &mut dyn Look,
+    topic: &str,
+    ends: &Ends,
+    marks: &Marks,
+    limit: usize,
+) -> Result<Page, LogError> {
     let end = |partition: i32| ends.get(&partition).map_or(0, |ends| ends.last_stable);
     let mut lanes = lanes(marks, end, limit);
     let mut messages = take(look, topic, &mut lanes, limit, false)?;
     messages.reverse();
     let newer = lanes.iter().map(|lane| (lane.partition, lane.mark(false))).collect();
-    let has_older = marks.iter().any(|(partition, mark)| ends.get(partition).is_some_and(|ends| *mark > ends.low));
+    let has_older = marks
+        .iter()
+        .any(|(partition, mark)| ends.get(partition).is_some_and(|ends| *mark > ends.low));
     Ok(Page { messages, older: has_older.then(|| marks.clone()), newer })
 }
 
 fn lanes(marks: &Marks, end: impl Fn(i32) -> i64, limit: usize) -> Vec<Lane> {
     let share = limit * FULL_LANES / marks.len().max(FULL_LANES);
     let window = i64::try_from(share).unwrap_or(i64::MAX).max(LEAST_WINDOW);
-    let lane =
-        |(partition, mark): (&i32, &i64)| Lane { partition: *partition, at: *mark, end: end(*partition), window, waiting: VecDeque::new() };
+    let lane = |(partition, mark): (&i32, &i64)| Lane {
+        partition: *partition,
+        at: *mark,
+        end: end(*partition),
+        window,
+        waiting: VecDeque::new(),
+    };
     marks.iter().map(lane).collect()
 }
 
 /// Takes up to `limit` messages, always the one whose turn it is by its time.
-fn take(look: &mut dyn Look, topic: &str, lanes: &mut [Lane], limit: usize, backwards: bool) -> Result<Vec<Message>, LogError> {
+fn take(
+    look: &mut dyn Look,
+    topic: &str,
+    lanes: &mut [Lane],
+    limit: usize,
+    backwards: bool,
+) -> Result<Vec<Message>, LogError> {
     let mut taken = Vec::with_capacity(limit);
     while taken.len() < limit {
         // Whose next message is not known could have the one whose turn it is.
@@ -101,7 +130,12 @@ fn take(look: &mut dyn Look, topic: &str, lanes: &mut [Lane], limit: usize, back
             let time_ms = lane.waiting.front().map(|message| message.timestamp_ms * direction);
             (time_ms, i64::from(lane.partition) * direction)
         };
-        match lanes.iter_mut().filter(|lane| !lane.waiting.is_empty()).max_by_key(turn).and_then(|lane| lane.waiting.pop_front()) {
+        match lanes
+            .iter_mut()
+            .filter(|lane| !lane.waiting.is_empty())
+            .max_by_key(turn)
+            .and_then(|lane| lane.waiting.pop_front())
+        {
             Some(message) => taken.push(message),
             None => break,
         }
@@ -110,14 +144,23 @@ fn take(look: &mut dyn Look, topic: &str, lanes: &mut [Lane], limit: usize, back
 }
 
 /// Reads the next run of every lane that has nothing left.
-fn feed(look: &mut dyn Look, topic: &str, lanes: &mut [Lane], backwards: bool) -> Result<(), LogError> {
-    let mut spans: Vec<Span> = lanes.iter().filter(|lane| lane.is_hungry()).map(|lane| lane.span(backwards)).collect();
+fn feed(
+    look: &mut dyn Look,
+    topic: &str,
+    lanes: &mut [Lane],
+    backwards: bool,
+) -> Result<(), LogError> {
+    let mut spans: Vec<Span> =
+        lanes.iter().filter(|lane| lane.is_hungry()).map(|lane| lane.span(backwards)).collect();
     let whole = spans.clone();
     while !spans.is_empty() {
         let mut batch = Batch::default();
         let reached = look.read(topic, &spans, &mut batch, MOST_READ_BYTES, PATIENCE)?;
         for record in batch.iter() {
-            let Some(lane) = lanes.iter_mut().find(|lane| lane.partition == record.head.partition) else { continue };
+            let Some(lane) = lanes.iter_mut().find(|lane| lane.partition == record.head.partition)
+            else {
+                continue;
+            };
             let message = Message::of(record, LISTED_BYTES);
             if backwards {
                 lane.waiting.push_front(message);
@@ -125,11 +168,17 @@ fn feed(look: &mut dyn Look, topic: &str, lanes: &mut [Lane], backwards: bool) -
                 lane.waiting.push_back(message);
             }
         }
-        spans =
-            spans.iter().zip(reached).map(|(span, reached)| Span { from: reached, ..*span }).filter(|span| span.from < span.to).collect();
+        spans = spans
+            .iter()
+            .zip(reached)
+            .map(|(span, reached)| Span { from: reached, ..*span })
+            .filter(|span| span.from < span.to)
+            .collect();
     }
     for span in whole {
-        let Some(lane) = lanes.iter_mut().find(|lane| lane.partition == span.partition) else { continue };
+        let Some(lane) = lanes.iter_mut().find(|lane| lane.partition == span.partition) else {
+            continue;
+        };
         lane.at = if backwards { span.from } else { span.to };
         if lane.waiting.is_empty() {
             // A gap: of compaction, or of transactions.
@@ -154,12 +203,24 @@ mod tests {
     }
 
     impl Look for Stored {
-        fn read(&mut self, _: &str, spans: &[Span], into: &mut Batch, _: usize, _: Duration) -> Result<Vec<i64>, LogError> {
+        fn read(
+            &mut self,
+            _: &str,
+            spans: &[Span],
+            into: &mut Batch,
+            _: usize,
+            _: Duration,
+        ) -> Result<Vec<i64>, LogError> {
             self.reads += 1;
             for span in spans {
                 for (partition, offset, timestamp_ms) in &self.records {
                     if *partition == span.partition && (span.from..span.to).contains(offset) {
-                        let place = Place { partition: *partition, offset: *offset, leader_epoch: -1, timestamp_ms: *timestamp_ms };
+                        let place = Place {
+                            partition: *partition,
+                            offset: *offset,
+                            leader_epoch: -1,
+                            timestamp_ms: *timestamp_ms,
+                        };
                         into.push(place, None, Some(b"x"), None);
                     }
                 }
@@ -169,7 +230,9 @@ mod tests {
     }
 
     fn ends(highs: &[i64]) -> Ends {
-        (0..).zip(highs.iter().map(|high| Watermarks { low: 0, high: *high, last_stable: *high })).collect()
+        (0..)
+            .zip(highs.iter().map(|high| Watermarks { low: 0, high: *high, last_stable: *high }))
+            .collect()
     }
 
     fn places(page: &Page) -> Vec<(i32, i64)> {
@@ -179,9 +242,12 @@ mod tests {
     #[test]
     fn pages_follow_each_other_in_both_directions() {
         // Partition 0 has a gap, partition 1 a record that is dated wrongly, partition 2 nothing.
-        let mut records: Vec<(i32, i64, i64)> =
-            (0..200).filter(|offset| !(50..120).contains(offset)).map(|offset| (0, offset, offset * 10)).collect();
-        records.extend((0..300).map(|offset| (1, offset, if offset == 150 { 5 } else { offset * 7 })));
+        let mut records: Vec<(i32, i64, i64)> = (0..200)
+            .filter(|offset| !(50..120).contains(offset))
+            .map(|offset| (0, offset, offset * 10))
+            .collect();
+        records
+            .extend((0..300).map(|offset| (1, offset, if offset == 150 { 5 } else { offset * 7 })));
         let total = records.len();
         let mut stored = Stored { records, reads: 0 };
         let ends = ends(&[200, 300, 0]);
@@ -200,10 +266,15 @@ mod tests {
         }
         assert_eq!(seen.len(), total);
         for partition in 0..2 {
-            let offsets: Vec<i64> = seen.iter().filter(|place| place.0 == partition).map(|place| place.1).collect();
+            let offsets: Vec<i64> =
+                seen.iter().filter(|place| place.0 == partition).map(|place| place.1).collect();
             assert!(offsets.is_sorted_by(|a, b| a > b), "partition {partition} is in order");
         }
-        assert_eq!(seen[..3], [(1, 299), (1, 298), (1, 297)], "2093, 2086 and 2079 are newer than 1990");
+        assert_eq!(
+            seen[..3],
+            [(1, 299), (1, 298), (1, 297)],
+            "2093, 2086 and 2079 are newer than 1990"
+        );
 
         let mut forwards = Vec::new();
         let mut marks = Marks::from([(0, 0), (1, 0), (2, 0)]);
@@ -224,9 +295,11 @@ mod tests {
 
     #[test]
     fn a_page_reads_no_more_than_it_needs() {
-        let mut stored = Stored { records: (0..100_000).map(|offset| (0, offset, offset)).collect(), reads: 0 };
+        let mut stored =
+            Stored { records: (0..100_000).map(|offset| (0, offset, offset)).collect(), reads: 0 };
         let ends = ends(&[100_000]);
-        let page = below(&mut stored, "t", &ends, &super::super::cursor::of_ends(&ends), 50).unwrap();
+        let page =
+            below(&mut stored, "t", &ends, &super::super::cursor::of_ends(&ends), 50).unwrap();
         assert_eq!((page.messages.len(), stored.reads), (50, 1));
         assert_eq!(page.older, Some(Marks::from([(0, 99_950)])));
     }

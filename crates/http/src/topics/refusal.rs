@@ -29,7 +29,10 @@ impl Refusal {
 
     /// The task that was to answer panicked, which is logged where it happened.
     pub fn internal() -> Refusal {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the program failed over this question; its log says why")
+        Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the program failed over this question; its log says why",
+        )
     }
 }
 

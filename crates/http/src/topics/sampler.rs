@@ -71,13 +71,16 @@ impl Browser {
         if must_start {
             tokio::spawn(sample_while_wanted(self.clone()));
         }
-        let fresh = newest.wait_for(|sample| sample.as_ref().is_some_and(|sample| sample.taken.elapsed() < FRESH));
+        let fresh = newest.wait_for(|sample| {
+            sample.as_ref().is_some_and(|sample| sample.taken.elapsed() < FRESH)
+        });
         let waited = tokio::time::timeout(PATIENCE * 3, fresh).await;
-        waited
-            .ok()
-            .and_then(Result::ok)
-            .and_then(|sample| sample.clone())
-            .ok_or_else(|| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the log does not answer: the page asks again by itself"))
+        waited.ok().and_then(Result::ok).and_then(|sample| sample.clone()).ok_or_else(|| {
+            Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the log does not answer: the page asks again by itself",
+            )
+        })
     }
 }
 
@@ -89,12 +92,17 @@ async fn sample_while_wanted(browser: Arc<Browser>) {
             let mut known = std::mem::take(&mut history);
             move |browser| Ok((topics(browser, &mut known), known))
         });
-        let (asked, positions) = tokio::join!(log, join_all(browser.pipelines.iter().map(positions)));
+        let (asked, positions) =
+            tokio::join!(log, join_all(browser.pipelines.iter().map(positions)));
         let topics = asked.and_then(|(topics, known)| {
             history = known;
             topics
         });
-        browser.sampler.newest.send_replace(Some(Arc::new(Sample { taken: Instant::now(), topics, positions })));
+        browser.sampler.newest.send_replace(Some(Arc::new(Sample {
+            taken: Instant::now(),
+            topics,
+            positions,
+        })));
         let pause = INTERVAL.max(began.elapsed() * 5);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -113,20 +121,26 @@ type Highs = (Instant, HashMap<String, i64>);
 
 fn topics(browser: &Browser, history: &mut VecDeque<Highs>) -> Result<Vec<TopicSample>, Refusal> {
     let listings = browser.log.topics(PATIENCE)?;
-    let partitions =
-        |listing: &TopicListing| (0..listing.partitions).map(|partition| (listing.name.clone(), partition)).collect::<Vec<_>>();
+    let partitions = |listing: &TopicListing| {
+        (0..listing.partitions)
+            .map(|partition| (listing.name.clone(), partition))
+            .collect::<Vec<_>>()
+    };
     let asked: Vec<(String, i32)> = listings.iter().flat_map(partitions).collect();
     let mut ends = browser.log.ends(&asked, PATIENCE)?.into_iter();
     let now = Instant::now();
     let mut highs = HashMap::new();
     let mut samples = Vec::new();
     for listing in listings {
-        let ends: Vec<Option<Watermarks>> = ends.by_ref().take(usize::try_from(listing.partitions).unwrap_or(0)).collect();
+        let ends: Vec<Option<Watermarks>> =
+            ends.by_ref().take(usize::try_from(listing.partitions).unwrap_or(0)).collect();
         let high: i64 = ends.iter().flatten().map(|ends| ends.high).sum();
         let records_per_second = history.front().and_then(|(at, before)| {
             let seconds = now.duration_since(*at).as_secs_f64();
             // A topic made anew has fewer than before.
-            before.get(&listing.name).map(|before| (high - before).max(0) as f64 / seconds.max(0.001))
+            before
+                .get(&listing.name)
+                .map(|before| (high - before).max(0) as f64 / seconds.max(0.001))
         });
         highs.insert(listing.name.clone(), high);
         samples.push(TopicSample { listing, ends, records_per_second });
@@ -142,14 +156,24 @@ fn topics(browser: &Browser, history: &mut VecDeque<Highs>) -> Result<Vec<TopicS
 async fn positions(reading: &ReadingPipeline) -> Result<BTreeMap<i32, i64>, String> {
     let asking = async {
         let connection = reading.readers.get().await?;
-        let there = connection.within(connection.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[])).await?;
+        let there = connection
+            .within(
+                connection.client.query_one("SELECT to_regclass('duto.position') IS NOT NULL", &[]),
+            )
+            .await?;
         if !there.get::<_, bool>(0) {
             return Ok(BTreeMap::new());
         }
-        let statement = "SELECT partition, next FROM duto.position WHERE pipeline = $1 AND topic = $2";
+        let statement =
+            "SELECT partition, next FROM duto.position WHERE pipeline = $1 AND topic = $2";
         let statement = connection.within(connection.prepared(statement)).await?;
-        let rows =
-            connection.within(connection.client.query(&statement, &[&reading.pipeline.name, &reading.pipeline.source.topic])).await?;
+        let rows = connection
+            .within(
+                connection
+                    .client
+                    .query(&statement, &[&reading.pipeline.name, &reading.pipeline.source.topic]),
+            )
+            .await?;
         Ok::<_, Failure>(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
     };
     match tokio::time::timeout(DATABASE_PATIENCE, asking).await {

@@ -1,5 +1,6 @@
-//! `GET /duto/topics/{topic}/search`: messages that fit a filter, the newest first, as server-sent events with the progress between them.
-//! It stops by itself, and goes on from its cursor when it is asked.
+//! `GET /duto/topics/{topic}/search`: messages that fit a filter, the newest first, as server-sent
+//! events with the progress between them. It stops by itself, and goes on from its cursor when it
+//! is asked.
 
 mod scan;
 
@@ -56,13 +57,18 @@ async fn search(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
     let filter = Filter::new(wanted.key.as_deref(), wanted.text.as_deref())?;
     let permit = browser.searches.clone().try_acquire_owned().map_err(|_| {
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "as many searches run as this server takes at once: try again when one has ended")
+        Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "as many searches run as this server takes at once: try again when one has ended",
+        )
     })?;
     let named = topic.clone();
     let ends = browser.ask(move |browser| browser.ends_of(&named)).await?;
     let marks = start(&wanted, &ends)?;
-    let bounds =
-        Bounds { matches: wanted.matches.unwrap_or(MATCHES).clamp(1, MOST_MATCHES), scanned: wanted.scanned.unwrap_or(SCANNED).max(1) };
+    let bounds = Bounds {
+        matches: wanted.matches.unwrap_or(MATCHES).clamp(1, MOST_MATCHES),
+        scanned: wanted.scanned.unwrap_or(SCANNED).max(1),
+    };
     Ok(events_of(WAITING_EVENTS, permit, move |tell| {
         let scan = Scan { topic: &topic, filter: &filter, bounds, stop: &browser.stop };
         // A page that is gone takes no more events, which ends the search.
@@ -87,13 +93,18 @@ fn start(wanted: &Wanted, ends: &Ends) -> Result<Marks, Refusal> {
 
 fn event(found: &Found) -> Event {
     let (name, data): (&str, Value) = match found {
-        Found::Progress { scanned, remaining, cursor } => {
-            ("progress", json!({ "scanned": scanned, "remaining": remaining, "before": cursor::write(cursor) }))
-        }
-        Found::Matches { messages, cursor } => ("matches", json!({ "messages": list_to_json(messages), "before": cursor::write(cursor) })),
-        Found::Stopped { why, scanned, remaining, cursor } => {
-            ("stopped", json!({ "why": why.as_str(), "scanned": scanned, "remaining": remaining, "before": cursor::write(cursor) }))
-        }
+        Found::Progress { scanned, remaining, cursor } => (
+            "progress",
+            json!({ "scanned": scanned, "remaining": remaining, "before": cursor::write(cursor) }),
+        ),
+        Found::Matches { messages, cursor } => (
+            "matches",
+            json!({ "messages": list_to_json(messages), "before": cursor::write(cursor) }),
+        ),
+        Found::Stopped { why, scanned, remaining, cursor } => (
+            "stopped",
+            json!({ "why": why.as_str(), "scanned": scanned, "remaining": remaining, "before": cursor::write(cursor) }),
+        ),
         Found::Trouble(error) => ("trouble", json!({ "error": error })),
     };
     Event::default().event(name).data(data.to_string())

@@ -1,4 +1,5 @@
-//! `POST /duto/topics/{topic}/messages`: one message by hand. A record that a pipeline would reject is only sent when that is said.
+//! `POST /duto/topics/{topic}/messages`: one message by hand. A record that a pipeline would reject
+//! is only sent when that is said.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,8 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Outgoing {
-    /// Without one the pipeline's own key is taken, where a pipeline reads the topic and names one; null sends none.
+    /// Without one the pipeline's own key is taken, where a pipeline reads the topic and names one;
+    /// null sends none.
     #[serde(deserialize_with = "given")]
     key: Option<Option<String>>,
     key_hex: Option<String>,
@@ -48,7 +50,9 @@ struct OutgoingHeader {
 }
 
 /// A key that is null is given; one that is missing is not.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn given<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -61,7 +65,9 @@ impl Outgoing {
     fn key_bytes(&self) -> Result<Option<Option<Vec<u8>>>, Refusal> {
         match (&self.key_hex, &self.key) {
             (None, None) => Ok(None),
-            (hex, key) => bytes("key_hex", hex.as_deref(), key.as_ref().and_then(Option::as_deref)).map(Some),
+            (hex, key) => {
+                bytes("key_hex", hex.as_deref(), key.as_ref().and_then(Option::as_deref)).map(Some)
+            }
         }
     }
 
@@ -76,12 +82,15 @@ impl Outgoing {
 
 fn bytes(name: &str, in_hex: Option<&str>, text: Option<&str>) -> Result<Option<Vec<u8>>, Refusal> {
     match in_hex {
-        Some(digits) => hex::decode(digits).map(Some).map_err(|error| Refusal::bad_request(format!("{name} is not in base 16: {error}"))),
+        Some(digits) => hex::decode(digits)
+            .map(Some)
+            .map_err(|error| Refusal::bad_request(format!("{name} is not in base 16: {error}"))),
         None => Ok(text.map(|text| text.as_bytes().to_vec())),
     }
 }
 
-/// 201 with its place when the log has it durably, 422 with the problems of a record that would be rejected.
+/// 201 with its place when the log has it durably, 422 with the problems of a record that would be
+/// rejected.
 pub async fn send(
     State(browser): State<Arc<Browser>>,
     Path(topic): Path<String>,
@@ -98,12 +107,18 @@ pub async fn send(
         .await?;
     if !is_good(&judged) && !outgoing.anyway {
         let error = "a pipeline would reject this record: mend it, or send it anyway";
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "error": error, "pipelines": judged }))).into_response());
+        return Ok((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Json(json!({ "error": error, "pipelines": judged })),
+        )
+            .into_response());
     }
-    let own_key = || judged.iter().find_map(|one| one["key"].as_str()).map(|key| key.as_bytes().to_vec());
+    let own_key =
+        || judged.iter().find_map(|one| one["key"].as_str()).map(|key| key.as_bytes().to_vec());
     let key = given_key.unwrap_or_else(own_key);
     let (tell, outcome) = oneshot::channel();
-    let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let headers: Vec<(&str, &[u8])> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
     let record = OutgoingRecord {
         topic: &topic,
         partition: outgoing.partition,
@@ -119,9 +134,12 @@ pub async fn send(
         Ok(Ok(sent)) => sent?,
         Ok(Err(_)) => return Err(Refusal::internal()),
         Err(_) => {
-            let error = format!("the log did not answer within {DURABLE_WITHIN:?}: the message may still get there");
+            let error = format!(
+                "the log did not answer within {DURABLE_WITHIN:?}: the message may still get there"
+            );
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error));
         }
     };
-    Ok((StatusCode::CREATED, Json(json!({ "partition": sent.partition, "offset": sent.offset }))).into_response())
+    Ok((StatusCode::CREATED, Json(json!({ "partition": sent.partition, "offset": sent.offset })))
+        .into_response())
 }

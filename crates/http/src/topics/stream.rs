@@ -8,8 +8,8 @@ use futures_util::stream::unfold;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{self, Sender};
 
-/// Starts the work on a thread of its own, which has the permit until it ends. A page that reads slowly is waited for when so many events
-/// wait for it; one that is gone takes no more.
+/// Starts the work on a thread of its own, which has the permit until it ends. A page that reads
+/// slowly is waited for when so many events wait for it; one that is gone takes no more.
 pub fn events_of(
     waiting_events: usize,
     permit: OwnedSemaphorePermit,
@@ -20,5 +20,8 @@ pub fn events_of(
         work(&tell);
         drop(permit);
     });
-    Sse::new(unfold(told, |mut told| async move { told.recv().await.map(|event| (Ok(event), told)) }))
+    Sse::new(unfold(
+        told,
+        |mut told| async move { told.recv().await.map(|event| (Ok(event), told)) },
+    ))
 }

@@ -1,7 +1,9 @@
-//! A rollup with windows: its counters stand in buckets of time, and a function of its name adds up those of a window.
+//! A rollup with windows: its counters stand in buckets of time, and a function of its name adds up
+//! those of a window.
 //!
-//! Every row of the rollup's table has a grain and the start of its bucket. The table `duto.grains_<name>` says from when on the buckets of
-//! a grain are all there. It moves before anything is deleted, and whoever reads counters reads it in the same snapshot: so a window is
+//! Every row of the rollup's table has a grain and the start of its bucket. The table
+//! `duto.grains_<name>` says from when on the buckets of a grain are all there. It moves before
+//! anything is deleted, and whoever reads counters reads it in the same snapshot: so a window is
 //! either right or refused, also while counters are pruned.
 
 use duto_definition::{Grain, Windows};
@@ -25,11 +27,13 @@ pub fn grains_table(rollup: &str) -> String {
     format!("duto.{}", quote(&own_name(&["grains", rollup])))
 }
 
-/// Drops the window function that we made for a rollup of this name, if there is one; never somebody else's.
+/// Drops the window function that we made for a rollup of this name, if there is one; never
+/// somebody else's.
 pub fn drop_function(rollup: &str) -> String {
     format!(
         "DO $duto$ DECLARE made regprocedure; BEGIN
-             FOR made IN SELECT oid::regprocedure FROM pg_proc WHERE proname = {} AND pg_function_is_visible(oid) AND obj_description(oid, 'pg_proc') = {}
+             FOR made IN SELECT oid::regprocedure FROM pg_proc WHERE proname = {} AND \
+            pg_function_is_visible(oid) AND obj_description(oid, 'pg_proc') = {}
              LOOP EXECUTE 'DROP FUNCTION ' || made; END LOOP;
          END $duto$",
         literal(rollup),
@@ -49,7 +53,12 @@ impl<'p> WindowParts<'p> {
     /// None for a rollup without windows.
     pub fn new(plan: &'p RollupPlan) -> Option<Self> {
         let windows = plan.rollup.windows.as_ref()?;
-        Some(Self { plan, windows, counters: counters_table(&plan.rollup.name), grains: grains_table(&plan.rollup.name) })
+        Some(Self {
+            plan,
+            windows,
+            counters: counters_table(&plan.rollup.name),
+            grains: grains_table(&plan.rollup.name),
+        })
     }
 
     /// What decides what is counted, besides the rest of the rollup's definition.
@@ -62,50 +71,98 @@ impl<'p> WindowParts<'p> {
 
     /// The table of the grains.
     pub fn create(&self) -> String {
-        let create =
-            format!("CREATE TABLE {} ({GRAIN} integer NOT NULL, kept interval NOT NULL, kept_from timestamp NOT NULL);", self.grains);
+        let create = format!(
+            "CREATE TABLE {} ({GRAIN} integer NOT NULL, kept interval NOT NULL, kept_from timestamp
+                NOT NULL);",
+            self.grains
+        );
         format!("{create}{}", self.marks())
     }
 
-    /// Says that the buckets of each grain are there from now back as far as it is kept. The latest of a grain's rows holds.
+    /// Says that the buckets of each grain are there from now back as far as it is kept. The latest
+    /// of a grain's rows holds.
     fn marks(&self) -> String {
-        let pruned = self.windows.grains.iter().filter_map(|grain| Some((grain, kept(grain)?, kept_from(grain)?)));
-        let rows: Vec<String> = pruned.map(|(grain, kept, from)| format!("({}, {kept}, {from})", grain.unit.seconds())).collect();
-        if rows.is_empty() { String::new() } else { format!(" INSERT INTO {} VALUES {};", self.grains, rows.join(", ")) }
+        let pruned = self
+            .windows
+            .grains
+            .iter()
+            .filter_map(|grain| Some((grain, kept(grain)?, kept_from(grain)?)));
+        let rows: Vec<String> = pruned
+            .map(|(grain, kept, from)| format!("({}, {kept}, {from})", grain.unit.seconds()))
+            .collect();
+        if rows.is_empty() {
+            String::new()
+        } else {
+            format!(" INSERT INTO {} VALUES {};", self.grains, rows.join(", "))
+        }
     }
 
-    /// Lets only those of a delta's rows pass whose bucket is kept: of late rows, and of a history that is read again, the fine counters
-    /// are not even written. The grain and the start are the delta's first two columns.
+    /// Lets only those of a delta's rows pass whose bucket is kept: of late rows, and of a history
+    /// that is read again, the fine counters are not even written. The grain and the start are the
+    /// delta's first two columns.
     pub fn passing(&self) -> String {
         let pruned = self.windows.grains.iter().filter(|grain| grain.kept.is_some());
-        let whens: Vec<String> =
-            pruned.map(|grain| format!("WHEN '{}' THEN d.c1::timestamp >= {}", grain.unit.seconds(), self.latest_mark(grain))).collect();
-        if whens.is_empty() { String::new() } else { format!(" WHERE CASE d.c0 {} ELSE true END", whens.join(" ")) }
+        let whens: Vec<String> = pruned
+            .map(|grain| {
+                format!(
+                    "WHEN '{}' THEN d.c1::timestamp >= {}",
+                    grain.unit.seconds(),
+                    self.latest_mark(grain)
+                )
+            })
+            .collect();
+        if whens.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE CASE d.c0 {} ELSE true END", whens.join(" "))
+        }
     }
 
     fn latest_mark(&self, grain: &Grain) -> String {
-        format!("coalesce((SELECT max(k.kept_from) FROM {} k WHERE k.{GRAIN} = {}), '-infinity')", self.grains, grain.unit.seconds())
+        format!(
+            "coalesce((SELECT max(k.kept_from) FROM {} k WHERE k.{GRAIN} = {}), '-infinity')",
+            self.grains,
+            grain.unit.seconds()
+        )
     }
 
     /// The time of a row of the base table, in UTC.
     fn time(&self) -> String {
         // The plan has it where the rollup has windows.
-        let over = self.plan.over().map_or_else(|| "NULL".to_owned(), |over| format!("({})", over.sql));
-        if self.plan.time_has_zone() { format!("timezone('UTC', {over}::timestamptz)") } else { format!("{over}::timestamp") }
+        let over =
+            self.plan.over().map_or_else(|| "NULL".to_owned(), |over| format!("({})", over.sql));
+        if self.plan.time_has_zone() {
+            format!("timezone('UTC', {over}::timestamptz)")
+        } else {
+            format!("{over}::timestamp")
+        }
     }
 
-    /// Counts the rows that are there. `names` and `values` are what the rows are grouped by and the counters, `shard` is that of the fill.
+    /// Counts the rows that are there. `names` and `values` are what the rows are grouped by and
+    /// the counters, `shard` is that of the fill.
     pub fn fill(&self, names: &[String], values: &[String], shard: (&str, i32)) -> String {
         let base = quote(&self.plan.rollup.from);
-        let into = format!("INSERT INTO {} ({GRAIN}, {START}, {}, {})", self.counters, names.join(", "), shard.0);
+        let into = format!(
+            "INSERT INTO {} ({GRAIN}, {START}, {}, {})",
+            self.counters,
+            names.join(", "),
+            shard.0
+        );
         let (values, shard) = (values.join(", "), shard.1);
         let groups = self.plan.rollup.by.len();
-        let whole = format!("{into} SELECT {WHOLE_HISTORY}, '-infinity'::timestamp, {values}, {shard} FROM {base}{};", places(3, groups));
+        let whole = format!(
+            "{into} SELECT {WHOLE_HISTORY}, '-infinity'::timestamp, {values}, {shard} FROM \
+                {base}{};",
+            places(3, groups)
+        );
         let of_grain = |grain: &Grain| {
-            let since = kept_from(grain).map_or_else(|| "IS NOT NULL".to_owned(), |from| format!(">= {from}"));
-            // A bucket's counters side by side, as a load leaves them: a window reads pages, and of scattered rows it would be one a row.
+            let since = kept_from(grain)
+                .map_or_else(|| "IS NOT NULL".to_owned(), |from| format!(">= {from}"));
+            // A bucket's counters side by side, as a load leaves them: a window reads pages, and of
+            // scattered rows it would be one a row.
             format!(
-                " {into} SELECT {}, {}, {values}, {shard} FROM {base} WHERE {} {since}{} ORDER BY 2;",
+                " {into} SELECT {}, {}, {values}, {shard} FROM {base} WHERE {} {since}{} ORDER BY \
+                    2;",
                 grain.unit.seconds(),
                 truncated(grain, &self.time()),
                 self.time(),
@@ -116,12 +173,17 @@ impl<'p> WindowParts<'p> {
         format!("{whole}{of_grains}{}", self.marks())
     }
 
-    /// For each grain, its buckets as they are kept and as the base table has them, both from when on they are all there.
+    /// For each grain, its buckets as they are kept and as the base table has them, both from when
+    /// on they are all there.
     pub fn compared(&self) -> Vec<(String, String)> {
         let rollup = &self.plan.rollup;
         let by: Vec<String> = rollup.by.iter().map(|by| quote(&by.name)).collect();
-        let by_over_base: Vec<String> =
-            self.plan.by().zip(&by).map(|(by, name)| format!("({})::{} AS {name}", by.sql, by.sql_type)).collect();
+        let by_over_base: Vec<String> = self
+            .plan
+            .by()
+            .zip(&by)
+            .map(|(by, name)| format!("({})::{} AS {name}", by.sql, by.sql_type))
+            .collect();
         let (over_shards, over_base) = self.measures();
         let of_grain = |grain: &Grain| {
             let (seconds, mark) = (grain.unit.seconds(), self.latest_mark(grain));
@@ -131,15 +193,25 @@ impl<'p> WindowParts<'p> {
                 .chain(over_shards.iter().cloned())
                 .collect();
             let start = truncated(grain, &self.time());
-            let base: Vec<String> = [format!("{seconds} AS {GRAIN}"), format!("{start} AS {START}")]
-                .into_iter()
-                .chain(by_over_base.iter().cloned())
-                .chain(over_base.iter().cloned())
-                .collect();
+            let base: Vec<String> =
+                [format!("{seconds} AS {GRAIN}"), format!("{start} AS {START}")]
+                    .into_iter()
+                    .chain(by_over_base.iter().cloned())
+                    .chain(over_base.iter().cloned())
+                    .collect();
             let groups = places(2, by.len() + 1);
             (
-                format!("SELECT {} FROM {} WHERE {GRAIN} = {seconds} AND {START} >= {mark}{groups}", kept.join(", "), self.counters),
-                format!("SELECT {} FROM {} WHERE {} >= {mark}{groups}", base.join(", "), quote(&rollup.from), self.time()),
+                format!(
+                    "SELECT {} FROM {} WHERE {GRAIN} = {seconds} AND {START} >= {mark}{groups}",
+                    kept.join(", "),
+                    self.counters
+                ),
+                format!(
+                    "SELECT {} FROM {} WHERE {} >= {mark}{groups}",
+                    base.join(", "),
+                    quote(&rollup.from),
+                    self.time()
+                ),
             )
         };
         self.windows.grains.iter().map(of_grain).collect()
@@ -152,27 +224,40 @@ impl<'p> WindowParts<'p> {
             .map(|(index, measure)| {
                 let measured = self.plan.measure(index);
                 let name = quote(&measure.name);
-                (format!("{} AS {name}", measured.over_counters()), format!("{} AS {name}", measured.over_base()))
+                (
+                    format!("{} AS {name}", measured.over_counters()),
+                    format!("{} AS {name}", measured.over_base()),
+                )
             })
             .unzip()
     }
 
-    /// The function that answers for a window what the rollup's view answers for the whole history, and one that takes times without a
-    /// zone, which are UTC: PostgreSQL would take them for those of the session's zone.
+    /// The function that answers for a window what the rollup's view answers for the whole history,
+    /// and one that takes times without a zone, which are UTC: PostgreSQL would take them for those
+    /// of the session's zone.
     pub fn function(&self) -> String {
         let name = quote(&self.plan.rollup.name);
         let head = |types: &str, language: &str| {
             format!(
-                "CREATE FUNCTION {name}(from_time {types}, to_time {types}) RETURNS SETOF {name} LANGUAGE {language} STABLE PARALLEL RESTRICTED ROWS 100"
+                "CREATE FUNCTION {name}(from_time {types}, to_time {types}) RETURNS SETOF {name}
+                    LANGUAGE {language} STABLE PARALLEL RESTRICTED ROWS 100"
             )
         };
-        // A few thousand rows at most are read: starting parallel workers would take ten times as long as that, and a plan that does not know
-        // the times overestimates.
-        let planning = "SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_custom_plan";
-        let comment = |types: &str| format!("COMMENT ON FUNCTION {name}({types}, {types}) IS {}", literal(COMMENT));
-        let without_zone = format!("SELECT * FROM {name}(timezone('UTC', $1), timezone('UTC', $2))");
+        // A few thousand rows at most are read: starting parallel workers would take ten times as
+        // long as that, and a plan that does not know the times overestimates.
+        let planning =
+            "SET max_parallel_workers_per_gather = 0 SET plan_cache_mode = force_custom_plan";
+        let comment = |types: &str| {
+            format!("COMMENT ON FUNCTION {name}({types}, {types}) IS {}", literal(COMMENT))
+        };
+        let without_zone =
+            format!("SELECT * FROM {name}(timezone('UTC', $1), timezone('UTC', $2))");
         [
-            format!("{} {planning} AS {}", head("timestamptz", "plpgsql"), dollar_quoted(&self.body())),
+            format!(
+                "{} {planning} AS {}",
+                head("timestamptz", "plpgsql"),
+                dollar_quoted(&self.body())
+            ),
             comment("timestamptz"),
             format!("{} AS {}", head("timestamp", "sql"), dollar_quoted(&without_zone)),
             comment("timestamp"),
@@ -180,8 +265,9 @@ impl<'p> WindowParts<'p> {
         .join(";\n")
     }
 
-    /// Each grain adds what lies between the window's edge and the next whole bucket of the coarser one, at either end; the coarsest adds
-    /// what is left in the middle. `lo_1` to `hi_1` is the whole window, `lo_2` to `hi_2` its part in whole buckets of the second grain.
+    /// Each grain adds what lies between the window's edge and the next whole bucket of the coarser
+    /// one, at either end; the coarsest adds what is left in the middle. `lo_1` to `hi_1` is the
+    /// whole window, `lo_2` to `hi_2` its part in whole buckets of the second grain.
     fn body(&self) -> String {
         let grains = &self.windows.grains;
         let finest = grains.first().map_or("second", |grain| grain.unit.as_str());
@@ -199,12 +285,16 @@ impl<'p> WindowParts<'p> {
                     "    lo_{number} := date_trunc('{unit}', lo_{finer});
     IF lo_{number} < lo_{finer} THEN lo_{number} := lo_{number} + interval '1 {unit}'; END IF;
     hi_{number} := date_trunc('{unit}', hi_{finer});
-    IF lo_{number} > hi_{number} THEN lo_{number} := hi_{finer}; hi_{number} := hi_{finer}; END IF;\n"
+    IF lo_{number} > hi_{number} THEN lo_{number} := hi_{finer}; hi_{number} := hi_{finer}; END \
+                        IF;\n"
                 );
             }
             let parts = match number < grains.len() {
                 true => {
-                    vec![(format!("lo_{number}"), format!("lo_{}", number + 1)), (format!("hi_{}", number + 1), format!("hi_{number}"))]
+                    vec![
+                        (format!("lo_{number}"), format!("lo_{}", number + 1)),
+                        (format!("hi_{}", number + 1), format!("hi_{number}")),
+                    ]
                 }
                 false => vec![(format!("lo_{number}"), format!("hi_{number}"))],
             };
@@ -212,7 +302,8 @@ impl<'p> WindowParts<'p> {
             arms.extend(parts.iter().map(|(from, to)| self.arm(grain, from, to)));
         }
         let rollup = &self.plan.rollup;
-        let columns: Vec<String> = rollup.by.iter().map(|by| quote(&by.name)).chain(self.measures().0).collect();
+        let columns: Vec<String> =
+            rollup.by.iter().map(|by| quote(&by.name)).chain(self.measures().0).collect();
         let given = format!(
             "    IF $1 IS NULL OR $2 IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = {};
@@ -220,7 +311,8 @@ impl<'p> WindowParts<'p> {
             literal(&format!("a window of {} needs both its times, and one is NULL", rollup.name))
         );
         format!(
-            "\n#variable_conflict use_column\n<<duto_window>>\nDECLARE\n{declared}BEGIN\n{given}{bounds}{checks}    RETURN QUERY SELECT {} FROM (\n        {}\n    ) AS duto_buckets{};\nEND ",
+            "\n#variable_conflict \
+                use_column\n<<duto_window>>\nDECLARE\n{declared}BEGIN\n{given}{bounds}{checks}    RETURN QUERY SELECT {} FROM (\n        {}\n    ) AS duto_buckets{};\nEND ",
             columns.join(", "),
             arms.join("\n        UNION ALL "),
             places(1, rollup.by.len())
@@ -229,7 +321,8 @@ impl<'p> WindowParts<'p> {
 
     fn arm(&self, grain: &Grain, from: &str, to: &str) -> String {
         format!(
-            "SELECT * FROM {} WHERE {GRAIN} = {} AND {START} >= duto_window.{from} AND {START} < duto_window.{to}",
+            "SELECT * FROM {} WHERE {GRAIN} = {} AND {START} >= duto_window.{from}
+                AND {START} < duto_window.{to}",
             self.counters,
             grain.unit.seconds()
         )
@@ -241,12 +334,15 @@ impl<'p> WindowParts<'p> {
             return String::new();
         }
         let unit = grain.unit.as_str();
-        let missing: Vec<String> = parts.iter().map(|(from, to)| format!("({from} < {to} AND {from} < kept)")).collect();
-        let message = format!("{} keeps each {unit} for {}, ", self.plan.rollup.name, grain.kept_text());
+        let missing: Vec<String> =
+            parts.iter().map(|(from, to)| format!("({from} < {to} AND {from} < kept)")).collect();
+        let message =
+            format!("{} keeps each {unit} for {}, ", self.plan.rollup.name, grain.kept_text());
         let hint = match self.windows.grains.iter().find(|coarser| coarser.unit > grain.unit) {
             Some(coarser) => {
                 format!(
-                    "Let the window begin and end at a whole {}, or keep each {unit} longer: grains of the rollup.",
+                    "Let the window begin and end at a whole {}, or keep each {unit} longer: \
+                        grains of the rollup.",
                     coarser.unit.as_str()
                 )
             }
@@ -256,7 +352,8 @@ impl<'p> WindowParts<'p> {
             "    kept := (SELECT max(k.kept_from) FROM {} k WHERE k.{GRAIN} = {});
     IF {} THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = {} || format('at present since %s UTC: the window from %s to %s needs older ones', kept, lo_1, hi_1),
+            MESSAGE = {} || format('at present since %s UTC: the window from %s to %s needs older \
+                ones', kept, lo_1, hi_1),
             HINT = {};
     END IF;\n",
             self.grains,

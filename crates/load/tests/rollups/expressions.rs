@@ -1,5 +1,6 @@
-//! Each expression over rows of edge values, here and in PostgreSQL. Where it has a value here PostgreSQL must have the same one, or a
-//! rollup could not be verified; where it fails here the row's record is a reject, which is never wrong.
+//! Each expression over rows of edge values, here and in PostgreSQL. Where it has a value here
+//! PostgreSQL must have the same one, or a rollup could not be verified; where it fails here the
+//! row's record is a reject, which is never wrong.
 
 use std::sync::Arc;
 
@@ -10,14 +11,39 @@ use duto_sql::{cast, plan_expression, recompute};
 
 use super::{connect, wait_for};
 
-/// Columns: name, type in PostgreSQL, and the values of their rows; a column of fewer values begins again.
+/// Columns: name, type in PostgreSQL, and the values of their rows; a column of fewer values begins
+/// again.
 const COLUMNS: &[(&str, &str, &[Option<&str>])] = &[
-    ("s", "smallint", &[Some("0"), Some("1"), Some("-1"), Some("32767"), Some("-32768"), None, Some("7")]),
-    ("i", "integer", &[Some("0"), Some("-1"), Some("2147483647"), Some("-2147483648"), Some("3"), None, Some("100000")]),
+    (
+        "s",
+        "smallint",
+        &[Some("0"), Some("1"), Some("-1"), Some("32767"), Some("-32768"), None, Some("7")],
+    ),
+    (
+        "i",
+        "integer",
+        &[
+            Some("0"),
+            Some("-1"),
+            Some("2147483647"),
+            Some("-2147483648"),
+            Some("3"),
+            None,
+            Some("100000"),
+        ],
+    ),
     (
         "b",
         "bigint",
-        &[Some("0"), Some("9223372036854775807"), Some("-9223372036854775808"), Some("-7"), None, Some("5000000000"), Some("2")],
+        &[
+            Some("0"),
+            Some("9223372036854775807"),
+            Some("-9223372036854775808"),
+            Some("-7"),
+            None,
+            Some("5000000000"),
+            Some("2"),
+        ],
     ),
     (
         "n",
@@ -33,8 +59,33 @@ const COLUMNS: &[(&str, &str, &[Option<&str>])] = &[
             Some("-12345.678"),
         ],
     ),
-    ("p", "numeric(10,2)", &[Some("0.00"), Some("1.00"), Some("-0.05"), Some("99999999.99"), Some("10.50"), None, Some("-2.25")]),
-    ("r", "real", &[Some("0"), Some("-0"), Some("1.5"), Some("-2.5"), Some("3.4e38"), Some("1e-30"), None, Some("NaN")]),
+    (
+        "p",
+        "numeric(10,2)",
+        &[
+            Some("0.00"),
+            Some("1.00"),
+            Some("-0.05"),
+            Some("99999999.99"),
+            Some("10.50"),
+            None,
+            Some("-2.25"),
+        ],
+    ),
+    (
+        "r",
+        "real",
+        &[
+            Some("0"),
+            Some("-0"),
+            Some("1.5"),
+            Some("-2.5"),
+            Some("3.4e38"),
+            Some("1e-30"),
+            None,
+            Some("NaN"),
+        ],
+    ),
     (
         "d",
         "double precision",
@@ -70,7 +121,15 @@ const COLUMNS: &[(&str, &str, &[Option<&str>])] = &[
         ],
     ),
     ("v", "varchar(20)", &[Some("a"), Some("Z"), Some(""), Some("ünï"), None]),
-    ("u", "uuid", &[Some("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), Some("00000000-0000-0000-0000-000000000000"), None]),
+    (
+        "u",
+        "uuid",
+        &[
+            Some("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            Some("00000000-0000-0000-0000-000000000000"),
+            None,
+        ],
+    ),
     (
         "day",
         "date",
@@ -508,12 +567,18 @@ fn value(column: usize, row: usize) -> Option<&'static str> {
 }
 
 fn schema() -> Schema {
-    Schema::new(COLUMNS.iter().map(|(name, sql_type, _)| Field::new(*name, arrow_type(sql_type), true)).collect::<Vec<_>>())
+    Schema::new(
+        COLUMNS
+            .iter()
+            .map(|(name, sql_type, _)| Field::new(*name, arrow_type(sql_type), true))
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn batch() -> RecordBatch {
     let columns = COLUMNS.iter().enumerate().map(|(column, (name, sql_type, _))| {
-        let texts: ArrayRef = Arc::new((0..ROWS).map(|row| value(column, row)).collect::<StringArray>());
+        let texts: ArrayRef =
+            Arc::new((0..ROWS).map(|row| value(column, row)).collect::<StringArray>());
         cast(&texts, &arrow_type(sql_type)).unwrap_or_else(|error| panic!("{name}: {error}"))
     });
     RecordBatch::try_new(Arc::new(schema()), columns.collect()).expect("a batch")
@@ -521,13 +586,19 @@ fn batch() -> RecordBatch {
 
 /// What it is here for each row: None where it fails, and NULL as a text.
 fn here(expression: &str, batch: &RecordBatch) -> Vec<Option<String>> {
-    let select = plan_expression(expression, &schema()).unwrap_or_else(|problems| panic!("{expression}: {problems:?}"));
+    let select = plan_expression(expression, &schema())
+        .unwrap_or_else(|problems| panic!("{expression}: {problems:?}"));
     let output = select.run(batch, 0);
-    let texts = cast(&output.columns[0], &DataType::Utf8).unwrap_or_else(|error| panic!("{expression}: {error}"));
+    let texts = cast(&output.columns[0], &DataType::Utf8)
+        .unwrap_or_else(|error| panic!("{expression}: {error}"));
     let texts = texts.as_string::<i32>();
     let mut values = vec![None; ROWS];
     for (place, row) in output.row_record.iter().enumerate() {
-        values[*row as usize] = Some(if texts.is_null(place) { "NULL".to_owned() } else { texts.value(place).to_owned() });
+        values[*row as usize] = Some(if texts.is_null(place) {
+            "NULL".to_owned()
+        } else {
+            texts.value(place).to_owned()
+        });
     }
     values
 }
@@ -535,7 +606,9 @@ fn here(expression: &str, batch: &RecordBatch) -> Vec<Option<String>> {
 /// A number that has a point has no zeros at its end: how many there are is no matter of its value.
 fn bare(text: Option<String>, sql_type: &str) -> Option<String> {
     text.map(|text| match sql_type {
-        "numeric" if text.contains('.') => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        "numeric" if text.contains('.') => {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
         // Arrow prints no sign of a zero that PostgreSQL equals with the other.
         "real" | "double precision" if text == "-0" => "0".to_owned(),
         _ => text,
@@ -547,16 +620,31 @@ fn accepted_expressions_have_one_value_in_both() {
     wait_for(async {
         let database = TestDatabase::create("rollup_expressions").expect("a database");
         let client = connect(&database.url()).await;
-        let columns: Vec<String> = COLUMNS.iter().map(|(name, sql_type, _)| format!("{name} {sql_type}")).collect();
-        let attempt = "CREATE FUNCTION attempt(expression text, place int) RETURNS text LANGUAGE plpgsql AS $$ DECLARE answer text; BEGIN
-             EXECUTE 'SELECT coalesce((' || expression || ')::text, ''NULL'') FROM t WHERE place = ' || place INTO answer; RETURN answer;
+        let columns: Vec<String> =
+            COLUMNS.iter().map(|(name, sql_type, _)| format!("{name} {sql_type}")).collect();
+        let attempt = "CREATE FUNCTION attempt(expression text, place int) RETURNS text LANGUAGE
+             plpgsql AS $$ DECLARE answer text; BEGIN
+             EXECUTE 'SELECT coalesce((' || expression || ')::text, ''NULL'') FROM t WHERE place = '
+             || place INTO answer; RETURN answer;
              EXCEPTION WHEN data_exception THEN RETURN NULL; END $$";
-        client.batch_execute(&format!("CREATE TABLE t (place int PRIMARY KEY, {}); {attempt}", columns.join(", "))).await.expect("a table");
+        client
+            .batch_execute(&format!(
+                "CREATE TABLE t (place int PRIMARY KEY, {}); {attempt}",
+                columns.join(", ")
+            ))
+            .await
+            .expect("a table");
         for row in 0..ROWS {
             let values: Vec<String> = (0..COLUMNS.len())
-                .map(|column| value(column, row).map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''"))))
+                .map(|column| {
+                    value(column, row)
+                        .map_or("NULL".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
+                })
                 .collect();
-            client.batch_execute(&format!("INSERT INTO t VALUES ({row}, {})", values.join(", "))).await.expect("a row");
+            client
+                .batch_execute(&format!("INSERT INTO t VALUES ({row}, {})", values.join(", ")))
+                .await
+                .expect("a row");
         }
         let batch = batch();
         let mut differing = Vec::new();
@@ -564,27 +652,46 @@ fn accepted_expressions_have_one_value_in_both() {
             let recomputed = match recompute(expression, &schema()) {
                 Ok(recomputed) => recomputed,
                 Err(problems) => {
-                    differing.push(format!("{expression}: refused: {}", problems.first().map_or("", |problem| &problem.message)));
+                    differing.push(format!(
+                        "{expression}: refused: {}",
+                        problems.first().map_or("", |problem| &problem.message)
+                    ));
                     continue;
                 }
             };
             let typed = format!("({})::{}", recomputed.sql, recomputed.sql_type);
-            let there = match client.query("SELECT attempt($1, place) FROM t ORDER BY place", &[&typed]).await {
-                Ok(rows) => rows.iter().map(|row| row.get::<_, Option<String>>(0)).collect::<Vec<_>>(),
+            let there = match client
+                .query("SELECT attempt($1, place) FROM t ORDER BY place", &[&typed])
+                .await
+            {
+                Ok(rows) => {
+                    rows.iter().map(|row| row.get::<_, Option<String>>(0)).collect::<Vec<_>>()
+                }
                 Err(error) => {
-                    differing.push(format!("{expression}: {typed}: {}", error.as_db_error().map_or("", |error| error.message())));
+                    differing.push(format!(
+                        "{expression}: {typed}: {}",
+                        error.as_db_error().map_or("", |error| error.message())
+                    ));
                     continue;
                 }
             };
             let (mut compared, mut told) = (0, 0);
-            for (row, (ours, theirs)) in here(expression, &batch).into_iter().zip(there).enumerate() {
-                let (ours, theirs) = (bare(ours, recomputed.sql_type), bare(theirs, recomputed.sql_type));
+            for (row, (ours, theirs)) in here(expression, &batch).into_iter().zip(there).enumerate()
+            {
+                let (ours, theirs) =
+                    (bare(ours, recomputed.sql_type), bare(theirs, recomputed.sql_type));
                 compared += usize::from(ours.is_some());
                 if ours.is_some() && ours != theirs && told < 3 {
                     told += 1;
-                    let row: Vec<String> =
-                        COLUMNS.iter().enumerate().map(|(column, (name, ..))| format!("{name}={:?}", value(column, row))).collect();
-                    differing.push(format!("{expression}: here {ours:?}, in PostgreSQL {theirs:?} ({typed}) of {}", row.join(" ")));
+                    let row: Vec<String> = COLUMNS
+                        .iter()
+                        .enumerate()
+                        .map(|(column, (name, ..))| format!("{name}={:?}", value(column, row)))
+                        .collect();
+                    differing.push(format!(
+                        "{expression}: here {ours:?}, in PostgreSQL {theirs:?} ({typed}) of {}",
+                        row.join(" ")
+                    ));
                 }
             }
             if compared == 0 {
@@ -601,8 +708,13 @@ fn everything_else_is_refused_with_advice() {
         match recompute(expression, &schema()) {
             Ok(recomputed) => panic!("{expression} became {}", recomputed.sql),
             Err(problems) => {
-                let problem = problems.first().unwrap_or_else(|| panic!("{expression} is refused without a word"));
-                assert!(problem.help.is_some() || problem.code != "sql.recompute.unproven", "{expression}: {problem:?}");
+                let problem = problems
+                    .first()
+                    .unwrap_or_else(|| panic!("{expression} is refused without a word"));
+                assert!(
+                    problem.help.is_some() || problem.code != "sql.recompute.unproven",
+                    "{expression}: {problem:?}"
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Every measure over every type of column: what `duto check` accepts can be made in PostgreSQL, and counts the same live, filled and
-//! recomputed; what it refuses comes with advice.
+//! Every measure over every type of column: what `duto check` accepts can be made in PostgreSQL,
+//! and counts the same live, filled and recomputed; what it refuses comes with advice.
 
 use std::sync::Arc;
 
@@ -33,7 +33,10 @@ const TYPES: &[(&str, &[&str])] = &[
     ("DATE", &["0001-01-01", "9999-12-31", "2024-02-29"]),
     ("TIME", &["00:00:00", "24:00:00", "08:30:00.5"]),
     ("TIMESTAMP", &["0001-01-01 00:00:00", "9999-12-31 23:59:59.999999", "2024-02-29 12:00:00"]),
-    ("TIMESTAMPTZ", &["0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00", "2024-02-29 12:00:00+00"]),
+    (
+        "TIMESTAMPTZ",
+        &["0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00", "2024-02-29 12:00:00+00"],
+    ),
     ("JSONB", &["{\"a\": 1}", "[]"]),
     ("BYTEA", &["\\x00ff"]),
 ];
@@ -84,11 +87,15 @@ const OWED: &[(&str, &str)] = &[
 
 fn text(sql_type: &str, rollups: &[(&str, &str)]) -> String {
     let mut text = format!(
-        "pipeline: p\nsource: {{ topic: t }}\ndatabase: {{ name: d }}\nrecord: {{ id: BIGINT, \"x?\": \"{sql_type}\" }}\ntables:\n  t:\n    \
-         columns: {{ id: BIGINT PRIMARY KEY, x: \"{sql_type}\" }}\n    repeat: ignore\n    select: SELECT id, x FROM record\nrollups:\n"
+        "pipeline: p\nsource: {{ topic: t }}\ndatabase: {{ name: d }}\nrecord: {{ id: \
+            BIGINT, \"x?\": \"{sql_type}\" }}\ntables:\n  t:\n    \
+         columns: {{ id: BIGINT PRIMARY KEY, x: \"{sql_type}\" }}\n    repeat: ignore\n    select: \
+            SELECT id, x FROM record\nrollups:\n"
     );
     for (place, (by, measure)) in rollups.iter().enumerate() {
-        text.push_str(&format!("  r{place}: {{ from: t, by: {by}, measures: {{ m: \"{measure}\" }} }}\n"));
+        text.push_str(&format!(
+            "  r{place}: {{ from: t, by: {by}, measures: {{ m: \"{measure}\" }} }}\n"
+        ));
     }
     text
 }
@@ -117,7 +124,8 @@ fn rows_of(pipeline: &Pipeline, values: &[Option<&str>]) -> TableRows {
     TableRows { columns: vec![ids, column], record: RecordIndex::first(values.len()).collect() }
 }
 
-/// Counts the rows that are no rejects as the worker does, in two batches; answers which rows were stored.
+/// Counts the rows that are no rejects as the worker does, in two batches; answers which rows were
+/// stored.
 async fn count_live(
     client: &Client,
     pipeline: &Pipeline,
@@ -126,12 +134,16 @@ async fn count_live(
     values: &[Option<&str>],
 ) -> Vec<RowIndex> {
     let (evaluated, rejects) = stages.rollups().evaluate(&[rows_of(pipeline, values)], 0);
-    let is_good = |row: &RowIndex| rejects.iter().all(|reject| reject.record.place() != row.place());
+    let is_good =
+        |row: &RowIndex| rejects.iter().all(|reject| reject.record.place() != row.place());
     let stored: Vec<RowIndex> = RowIndex::first(values.len()).filter(is_good).collect();
     let (first, second) = stored.split_at(stored.len() / 2);
     for (shard, rows) in [(0, first), (1, second)] {
         let plan = &stages.rollups().plans[0];
-        let Some(delta) = plan.delta(&evaluated[0], rows).expect("types that can be counted") else { continue };
+        let Some(delta) = plan.delta(&evaluated[0], rows).expect("types that can be counted")
+        else {
+            continue;
+        };
         add(client, &target.upsert, shard, &delta.counters).await;
         for (set, values) in target.sets.iter().zip(&delta.sets) {
             add(client, &set.insert, shard, values).await;
@@ -140,28 +152,51 @@ async fn count_live(
     stored
 }
 
-async fn insert_base(client: &Client, sql_type: &str, values: &[Option<&str>], stored: &[RowIndex]) {
+async fn insert_base(
+    client: &Client,
+    sql_type: &str,
+    values: &[Option<&str>],
+    stored: &[RowIndex],
+) {
     let ids: Vec<i64> = stored.iter().map(|row| i64::from(row.number()) + 1).collect();
     let texts: Vec<Option<&str>> = stored.iter().map(|row| values[row.place()]).collect();
-    let insert = format!("INSERT INTO t SELECT id, value::{sql_type} FROM unnest($1::bigint[], $2::text[]) AS u (id, value)");
+    let insert = format!(
+        "INSERT INTO t SELECT id, value::{sql_type}
+            FROM unnest($1::bigint[], $2::text[]) AS u (id, value)"
+    );
     client.execute(&insert, &[&ids, &texts]).await.expect("rows");
 }
 
 async fn add(client: &Client, statement: &str, shard: i32, columns: &[Vec<Option<String>>]) {
-    let values: Vec<&(dyn ToSql + Sync)> =
-        std::iter::once(&shard as &(dyn ToSql + Sync)).chain(columns.iter().map(|column| column as &(dyn ToSql + Sync))).collect();
-    client.execute(statement, &values).await.unwrap_or_else(|error| panic!("{statement}: {:?}", error.as_db_error()));
+    let values: Vec<&(dyn ToSql + Sync)> = std::iter::once(&shard as &(dyn ToSql + Sync))
+        .chain(columns.iter().map(|column| column as &(dyn ToSql + Sync)))
+        .collect();
+    client
+        .execute(statement, &values)
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {:?}", error.as_db_error()));
 }
 
 async fn fill(client: &Client, target: &RollupTarget) {
-    client.batch_execute(&format!("TRUNCATE {}", target.tables.join(", "))).await.expect("empty counters");
+    client
+        .batch_execute(&format!("TRUNCATE {}", target.tables.join(", ")))
+        .await
+        .expect("empty counters");
     for set in &target.sets {
-        let rows = client.query(&set.select, &[]).await.unwrap_or_else(|error| panic!("{}: {:?}", set.select, error.as_db_error()));
+        let rows = client
+            .query(&set.select, &[])
+            .await
+            .unwrap_or_else(|error| panic!("{}: {:?}", set.select, error.as_db_error()));
         let Some(first) = rows.first() else { continue };
-        let columns: Vec<Vec<Option<String>>> = (0..first.len()).map(|column| rows.iter().map(|row| row.get(column)).collect()).collect();
+        let columns: Vec<Vec<Option<String>>> = (0..first.len())
+            .map(|column| rows.iter().map(|row| row.get(column)).collect())
+            .collect();
         add(client, &set.insert, FILLED_SETS_SHARD, &columns).await;
     }
-    client.batch_execute(&target.fill).await.unwrap_or_else(|error| panic!("{}: {:?}", target.fill, error.as_db_error()));
+    client
+        .batch_execute(&target.fill)
+        .await
+        .unwrap_or_else(|error| panic!("{}: {:?}", target.fill, error.as_db_error()));
 }
 
 /// What the view has and the table does not say, or the other way round.
@@ -171,26 +206,46 @@ async fn differences(client: &Client, target: &RollupTarget) -> Vec<String> {
         "SELECT 'rollup ' || row_to_json(r)::text FROM ({view} EXCEPT ALL {recompute}) r
          UNION ALL SELECT 'base ' || row_to_json(b)::text FROM ({recompute} EXCEPT ALL {view}) b"
     );
-    let rows = client.query(&statement, &[]).await.unwrap_or_else(|error| panic!("{statement}: {:?}", error.as_db_error()));
+    let rows = client
+        .query(&statement, &[])
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {:?}", error.as_db_error()));
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// Means of one group that are not PostgreSQL's own to 15 digits, which has other places behind them.
-async fn wrong_means(client: &Client, target: &RollupTarget, (by, measure): (&str, &str)) -> Vec<String> {
+/// Means of one group that are not PostgreSQL's own to 15 digits, which has other places behind
+/// them.
+async fn wrong_means(
+    client: &Client,
+    target: &RollupTarget,
+    (by, measure): (&str, &str),
+) -> Vec<String> {
     if by != "[]" || !measure.starts_with("avg") {
         return Vec::new();
     }
     let statement = format!(
         "SELECT r.m || ' is not ' || t.m FROM {} r, (SELECT {measure} AS m FROM t) t
-         WHERE (r.m IS NULL) <> (t.m IS NULL) OR abs(r.m - t.m) > 1e-15 * greatest(abs(t.m), 1e-10)",
+         WHERE (r.m IS NULL) <> (t.m IS NULL)
+         OR abs(r.m - t.m) > 1e-15 * greatest(abs(t.m), 1e-10)",
         target.name
     );
-    let rows = client.query(&statement, &[]).await.unwrap_or_else(|error| panic!("{statement}: {:?}", error.as_db_error()));
+    let rows = client
+        .query(&statement, &[])
+        .await
+        .unwrap_or_else(|error| panic!("{statement}: {:?}", error.as_db_error()));
     rows.iter().map(|row| row.get(0)).collect()
 }
 
-/// One rollup over one type: live, then filled. Rows for which an expression fails are rejects, so they are not in the table either.
-async fn exercise(client: &Client, sql_type: &str, rollup: (&str, &str), pipeline: &Pipeline, stages: &Stages, given: &[&'static str]) {
+/// One rollup over one type: live, then filled. Rows for which an expression fails are rejects, so
+/// they are not in the table either.
+async fn exercise(
+    client: &Client,
+    sql_type: &str,
+    rollup: (&str, &str),
+    pipeline: &Pipeline,
+    stages: &Stages,
+    given: &[&'static str],
+) {
     let targets = RollupTargets::new(stages.rollups());
     let target = &targets.rollups[0];
     let made = client.batch_execute(&format!("{}{}", target.create, target.view)).await;
@@ -198,11 +253,24 @@ async fn exercise(client: &Client, sql_type: &str, rollup: (&str, &str), pipelin
     let values = values(given);
     let stored = count_live(client, pipeline, stages, target, &values).await;
     insert_base(client, sql_type, &values, &stored).await;
-    assert_eq!(differences(client, target).await, Vec::<String>::new(), "{sql_type} {rollup:?}, live");
-    assert_eq!(wrong_means(client, target, rollup).await, Vec::<String>::new(), "{sql_type} {rollup:?}");
+    assert_eq!(
+        differences(client, target).await,
+        Vec::<String>::new(),
+        "{sql_type} {rollup:?}, live"
+    );
+    assert_eq!(
+        wrong_means(client, target, rollup).await,
+        Vec::<String>::new(),
+        "{sql_type} {rollup:?}"
+    );
     fill(client, target).await;
-    assert_eq!(differences(client, target).await, Vec::<String>::new(), "{sql_type} {rollup:?}, filled");
-    let gone = format!("DROP VIEW {}; DROP TABLE {}; TRUNCATE t", target.name, target.tables.join(", "));
+    assert_eq!(
+        differences(client, target).await,
+        Vec::<String>::new(),
+        "{sql_type} {rollup:?}, filled"
+    );
+    let gone =
+        format!("DROP VIEW {}; DROP TABLE {}; TRUNCATE t", target.name, target.tables.join(", "));
     client.batch_execute(&gone).await.expect("nothing is left");
 }
 
@@ -210,7 +278,10 @@ async fn exercise(client: &Client, sql_type: &str, rollup: (&str, &str), pipelin
 fn no_type_is_left_out() {
     for column_type in ColumnType::ALL.into_iter().filter(|column_type| !column_type.is_serial()) {
         let name = column_type.postgres().name;
-        assert!(TYPES.iter().any(|(known, _)| known.split('(').next() == Some(name)), "{name} is not among the types");
+        assert!(
+            TYPES.iter().any(|(known, _)| known.split('(').next() == Some(name)),
+            "{name} is not among the types"
+        );
     }
 }
 
@@ -218,10 +289,13 @@ fn no_type_is_left_out() {
 fn what_is_accepted_counts_alike_live_filled_and_recomputed() {
     wait_for(async {
         for (number, (sql_type, given)) in TYPES.iter().enumerate() {
-            let database = TestDatabase::create(&format!("rollup_measures_{number}")).expect("a database");
+            let database =
+                TestDatabase::create(&format!("rollup_measures_{number}")).expect("a database");
             let client = connect(&database.url()).await;
             client
-                .batch_execute(&format!("CREATE SCHEMA duto; CREATE TABLE t (id bigint PRIMARY KEY, x {sql_type})"))
+                .batch_execute(&format!(
+                    "CREATE SCHEMA duto; CREATE TABLE t (id bigint PRIMARY KEY, x {sql_type})"
+                ))
                 .await
                 .expect("a table");
             let mut accepted: Vec<&str> = Vec::new();
@@ -266,7 +340,8 @@ fn what_postgresql_does_not_have_is_refused() {
         ("DOUBLE PRECISION", ("[x]", "count(*)")),
         ("NUMERIC", ("[]", "sum(x / 4)")),
     ] {
-        let problems = planned(sql_type, &[rollup]).map(|_| ()).expect_err(&format!("{sql_type} {rollup:?}"));
+        let problems =
+            planned(sql_type, &[rollup]).map(|_| ()).expect_err(&format!("{sql_type} {rollup:?}"));
         assert!(problems.iter().all(|problem| problem.help.is_some()), "{problems:?}");
     }
 }

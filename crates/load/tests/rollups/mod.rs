@@ -1,5 +1,5 @@
-//! Rollups on a real PostgreSQL: an expression that `duto check` accepts has one value here and there, and a measure that it accepts counts
-//! the same live, filled and verified.
+//! Rollups on a real PostgreSQL: an expression that `duto check` accepts has one value here and
+//! there, and a measure that it accepts counts the same live, filled and verified.
 
 mod expressions; // expressions over edge values
 mod measures; // every measure over every type
@@ -16,5 +16,10 @@ pub async fn connect(url: &str) -> Client {
 }
 
 pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }

@@ -25,6 +25,10 @@ impl Bell {
     /// Waits until there are more than `seen`; answers how many there are.
     pub fn wait_beyond(&self, seen: u64, timeout: Duration) -> u64 {
         let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.rung.wait_timeout_while(rings, timeout, |rings| *rings <= seen).unwrap_or_else(PoisonError::into_inner).0
+        *self
+            .rung
+            .wait_timeout_while(rings, timeout, |rings| *rings <= seen)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 }

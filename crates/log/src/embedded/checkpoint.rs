@@ -1,10 +1,12 @@
 //! Keeping the write-ahead log in bounds.
 //!
-//! A passive checkpoint copies it into the file and holds up nobody; the maintenance thread makes those. They alone would not do: under
-//! steady sends there is always something left to copy, so the write-ahead log is never begun anew. The writer copies the little that is
-//! left when it is large, between two of its transactions: another thread would wait in vain for a lock that the writer always has again
-//! already. Its next transaction then overwrites the write-ahead log from its beginning. The file keeps its size meanwhile: giving
-//! the blocks back to the file system and taking them again held up every sender for 50 to 80 ms (ext4 with discard).
+//! A passive checkpoint copies it into the file and holds up nobody; the maintenance thread makes
+//! those. They alone would not do: under steady sends there is always something left to copy, so
+//! the write-ahead log is never begun anew. The writer copies the little that is left when it is
+//! large, between two of its transactions: another thread would wait in vain for a lock that the
+//! writer always has again already. Its next transaction then overwrites the write-ahead log from
+//! its beginning. The file keeps its size meanwhile: giving the blocks back to the file system and
+//! taking them again held up every sender for 50 to 80 ms (ext4 with discard).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +21,8 @@ const LARGE_FRAMES: i64 = 4096;
 /// With so many it must, also if its readers have to be waited for: 64 MiB.
 const MOST_FRAMES: i64 = 4 * LARGE_FRAMES;
 
-/// How long readers are waited for then, and when it is tried again if one of them (a person's, with an open transaction) does not end.
+/// How long readers are waited for then, and when it is tried again if one of them (a person's,
+/// with an open transaction) does not end.
 const READERS_PATIENCE: Duration = Duration::from_millis(250);
 const NEXT_TRY: Duration = Duration::from_secs(1);
 
@@ -47,7 +50,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Copies the rest of one that is large, so that it begins anew. By the writer, between two transactions.
+    /// Copies the rest of one that is large, so that it begins anew. By the writer, between two
+    /// transactions.
     pub fn begin_anew(&self, connection: &Connection) -> rusqlite::Result<()> {
         if !self.is_large.load(Ordering::Relaxed) {
             return Ok(());
@@ -74,7 +78,9 @@ struct Outcome {
 }
 
 fn checkpoint(connection: &Connection, statement: &str) -> rusqlite::Result<Outcome> {
-    connection.query_row(statement, [], |row| Ok(Outcome { is_busy: row.get::<_, i64>(0)? != 0, frames: row.get(1)? }))
+    connection.query_row(statement, [], |row| {
+        Ok(Outcome { is_busy: row.get::<_, i64>(0)? != 0, frames: row.get(1)? })
+    })
 }
 
 #[cfg(test)]
@@ -93,9 +99,11 @@ mod tests {
         let checkpoints = Checkpoints::default();
         let mut most = 0;
         for round in 0..30 {
-            // What comes after a reader's look is not copied while it lasts: so something is left each time.
+            // What comes after a reader's look is not copied while it lasts: so something is left
+            // each time.
             reader.execute_batch("BEGIN").unwrap();
-            let _: i64 = reader.query_row("SELECT count(*) FROM filler", [], |row| row.get(0)).unwrap();
+            let _: i64 =
+                reader.query_row("SELECT count(*) FROM filler", [], |row| row.get(0)).unwrap();
             writer.execute_batch("BEGIN").unwrap();
             for _ in 0..500 {
                 writer.execute("INSERT INTO filler VALUES (randomblob(3000))", []).unwrap();

@@ -16,10 +16,12 @@ use duto_ground::batch::{Batch, Place};
 /// How often other processes' commits are looked for; those of this process are told at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A batch is not filled beyond this, so that large records do not make an arena of gigabytes (its places are 32 bits wide).
+/// A batch is not filled beyond this, so that large records do not make an arena of gigabytes (its
+/// places are 32 bits wide).
 const MOST_BATCH_BYTES: usize = 64 << 20;
 
-/// The only reader of its topic for its group: it is assigned all partitions at once, and keeps them until it closes.
+/// The only reader of its topic for its group: it is assigned all partitions at once, and keeps
+/// them until it closes.
 pub struct EmbeddedConsumer {
     shared: Arc<Shared>,
     connection: Connection,
@@ -30,7 +32,8 @@ pub struct EmbeddedConsumer {
     announced: bool,
     partitions: i32,
     reading: BTreeMap<i32, Reading>,
-    /// The partition that comes first in the next read, so that a busy one does not starve the others.
+    /// The partition that comes first in the next read, so that a busy one does not starve the
+    /// others.
     turn: i32,
 }
 
@@ -52,12 +55,19 @@ enum Found {
 }
 
 impl EmbeddedConsumer {
-    pub fn new(shared: Arc<Shared>, settings: &ConsumerSettings) -> Result<EmbeddedConsumer, LogError> {
+    pub fn new(
+        shared: Arc<Shared>,
+        settings: &ConsumerSettings,
+    ) -> Result<EmbeddedConsumer, LogError> {
         let doing = format!("read the topic {}", settings.topic);
         let row = shared.topic(&settings.topic)?;
-        let row = row.ok_or_else(|| LogError::Refused { doing: doing.clone(), reason: "there is no such topic".to_owned() })?;
+        let row = row.ok_or_else(|| LogError::Refused {
+            doing: doing.clone(),
+            reason: "there is no such topic".to_owned(),
+        })?;
         let lock = ReaderLock::take(&shared.folder, &settings.topic, &settings.group)?;
-        let connection = file::connect(&shared.path).map_err(|error| file::describe(&doing, &error))?;
+        let connection =
+            file::connect(&shared.path).map_err(|error| file::describe(&doing, &error))?;
         shared.start_threads()?;
         Ok(EmbeddedConsumer {
             shared,
@@ -76,7 +86,12 @@ impl EmbeddedConsumer {
     /// Reads what is there, and tells of ends and of positions outside the log.
     fn read(&mut self, into: &mut Batch, max_records: usize, events: &mut Vec<Event>) {
         let ready = |reading: &Reading| !reading.paused && !reading.broken;
-        let mut order: Vec<i32> = self.reading.iter().filter(|(_, reading)| ready(reading)).map(|(partition, _)| *partition).collect();
+        let mut order: Vec<i32> = self
+            .reading
+            .iter()
+            .filter(|(_, reading)| ready(reading))
+            .map(|(partition, _)| *partition)
+            .collect();
         let first = order.iter().position(|partition| *partition > self.turn).unwrap_or(0);
         order.rotate_left(first);
         let full = into.len() + max_records;
@@ -89,26 +104,42 @@ impl EmbeddedConsumer {
             match self.read_partition(*partition, into, share) {
                 Ok(found) => self.note(*partition, found, events),
                 Err(error) => {
-                    events.push(Event::Trouble(file::describe(&format!("read {} [{partition}]", self.topic), &error).to_string()));
+                    events.push(Event::Trouble(
+                        file::describe(&format!("read {} [{partition}]", self.topic), &error)
+                            .to_string(),
+                    ));
                 }
             }
         }
     }
 
-    /// One snapshot: the ends and the records belong together, so that nothing is skipped that retention deletes meanwhile.
-    fn read_partition(&mut self, partition: i32, into: &mut Batch, most: usize) -> rusqlite::Result<Found> {
+    /// One snapshot: the ends and the records belong together, so that nothing is skipped that
+    /// retention deletes meanwhile.
+    fn read_partition(
+        &mut self,
+        partition: i32,
+        into: &mut Batch,
+        most: usize,
+    ) -> rusqlite::Result<Found> {
         let Some(reading) = self.reading.get_mut(&partition) else { return Ok(Found::Records) };
         let transaction = self.connection.unchecked_transaction()?;
-        let Some((low, high)) = file::partition_ends(&transaction, self.topic_id, partition)? else { return Ok(Found::TopicGone) };
+        let Some((low, high)) = file::partition_ends(&transaction, self.topic_id, partition)?
+        else {
+            return Ok(Found::TopicGone);
+        };
         if reading.next < low || reading.next > high {
-            return Ok(Found::Outside(format!("the position is {}, and the log has the offsets from {low} to {high}", reading.next)));
+            return Ok(Found::Outside(format!(
+                "the position is {}, and the log has the offsets from {low} to {high}",
+                reading.next
+            )));
         }
         if reading.next == high {
             return Ok(Found::End(high));
         }
         let mut select = transaction.prepare_cached(
             "SELECT \"offset\", timestamp_ms, \"key\", payload, headers FROM record
-             WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 ORDER BY \"offset\" LIMIT ?4",
+             WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 ORDER BY \"offset\"
+             LIMIT ?4",
         )?;
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
         let mut rows = select.query(params![self.topic_id, partition, reading.next, limit])?;
@@ -145,7 +176,8 @@ impl EmbeddedConsumer {
         }
     }
 
-    /// Changes when another connection committed, in this process or another; costs no read of the file.
+    /// Changes when another connection committed, in this process or another; costs no read of the
+    /// file.
     fn data_version(&self) -> i64 {
         self.connection.query_row("PRAGMA data_version", [], |row| row.get(0)).unwrap_or_default()
     }
@@ -183,7 +215,8 @@ impl Consumer for EmbeddedConsumer {
                 return events;
             }
             if max_records == 0 {
-                // Nothing can be taken and nobody else can join: there is nothing to hear of before the time is over.
+                // Nothing can be taken and nobody else can join: there is nothing to hear of before
+                // the time is over.
                 std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
             } else {
                 self.wait(rings, version, deadline);
@@ -195,9 +228,13 @@ impl Consumer for EmbeddedConsumer {
         for start in starts {
             if !(0..self.partitions).contains(&start.partition) {
                 let doing = format!("read partition {} of {}", start.partition, self.topic);
-                return Err(LogError::Refused { doing, reason: format!("it has {} partitions", self.partitions) });
+                return Err(LogError::Refused {
+                    doing,
+                    reason: format!("it has {} partitions", self.partitions),
+                });
             }
-            let reading = Reading { next: start.offset, paused: false, broken: false, told_end: None };
+            let reading =
+                Reading { next: start.offset, paused: false, broken: false, told_end: None };
             self.reading.insert(start.partition, reading);
         }
         Ok(())
@@ -213,7 +250,12 @@ impl Consumer for EmbeddedConsumer {
     fn seek(&mut self, start: Start) -> Result<(), LogError> {
         match self.reading.get_mut(&start.partition) {
             Some(reading) => {
-                *reading = Reading { next: start.offset, paused: reading.paused, broken: false, told_end: None };
+                *reading = Reading {
+                    next: start.offset,
+                    paused: reading.paused,
+                    broken: false,
+                    told_end: None,
+                };
                 Ok(())
             }
             None => Err(LogError::Refused {
@@ -235,7 +277,12 @@ impl Consumer for EmbeddedConsumer {
 
     fn commit_copy(&mut self, positions: &[(i32, i64)]) {
         let (topic_id, group) = (self.topic_id, &self.group);
-        let position = |&(partition, next_offset)| GroupPosition { topic_id, group: group.clone(), partition, next_offset };
+        let position = |&(partition, next_offset)| GroupPosition {
+            topic_id,
+            group: group.clone(),
+            partition,
+            next_offset,
+        };
         self.shared.queue.push_positions(positions.iter().map(position).collect());
     }
 

@@ -1,4 +1,5 @@
-//! A journal in the embedded log: its note stands in the same file, and changes in the records' own transaction.
+//! A journal in the embedded log: its note stands in the same file, and changes in the records' own
+//! transaction.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -25,26 +26,41 @@ pub struct EmbeddedJournal {
 }
 
 impl EmbeddedJournal {
-    pub fn open(shared: Arc<Shared>, name: &str, timeout: Duration) -> Result<EmbeddedJournal, LogError> {
+    pub fn open(
+        shared: Arc<Shared>,
+        name: &str,
+        timeout: Duration,
+    ) -> Result<EmbeddedJournal, LogError> {
         let topics = EmbeddedProducer::new(Arc::clone(&shared));
-        let mut journal =
-            EmbeddedJournal { shared, topics, name: name.to_owned(), holder: Uuid::new_v4().to_string(), note: None, failed: false };
+        let mut journal = EmbeddedJournal {
+            shared,
+            topics,
+            name: name.to_owned(),
+            holder: Uuid::new_v4().to_string(),
+            note: None,
+            failed: false,
+        };
         journal.note = journal.ask(Wish::TakeOver, timeout)?;
         Ok(journal)
     }
 
-    /// Through the writer: another connection would wait for a lock that the writer always has again already.
+    /// Through the writer: another connection would wait for a lock that the writer always has
+    /// again already.
     fn ask(&self, wish: Wish, timeout: Duration) -> Result<Option<Vec<u8>>, LogError> {
         let (tell, told) = mpsc::channel();
         let outcome = Box::new(move |outcome| drop(tell.send(outcome)));
-        let turn = JournalTurn { name: self.name.clone(), holder: self.holder.clone(), wish, outcome };
+        let turn =
+            JournalTurn { name: self.name.clone(), holder: self.holder.clone(), wish, outcome };
         self.shared.queue.push_journal_turn(turn)?;
         told.recv_timeout(timeout).unwrap_or_else(|error| {
             let reason = match error {
                 RecvTimeoutError::Timeout => format!("no answer within {timeout:?}"),
                 RecvTimeoutError::Disconnected => "the log was closed".to_owned(),
             };
-            Err(LogError::Unreachable { doing: format!("write to the journal {}", self.name), reason })
+            Err(LogError::Unreachable {
+                doing: format!("write to the journal {}", self.name),
+                reason,
+            })
         })
     }
 
@@ -52,9 +68,15 @@ impl EmbeddedJournal {
         let topic = self.topics.topic(record.topic)?;
         let partition = self.topics.partition(record, topic.partitions)?;
         let headers = headers_of(record);
-        let size = [record.key, record.payload, headers.as_deref()].iter().flatten().map(|bytes| bytes.len()).sum::<usize>();
+        let size = [record.key, record.payload, headers.as_deref()]
+            .iter()
+            .flatten()
+            .map(|bytes| bytes.len())
+            .sum::<usize>();
         if size > MOST_RECORD_BYTES {
-            return Err(self.refused(format!("a record has {size} bytes, and the log takes {MOST_RECORD_BYTES}")));
+            return Err(self.refused(format!(
+                "a record has {size} bytes, and the log takes {MOST_RECORD_BYTES}"
+            )));
         }
         let copy = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
         Ok(OwnedRecord {
@@ -77,12 +99,18 @@ impl Journal for EmbeddedJournal {
         self.note.as_deref()
     }
 
-    fn append(&mut self, records: &[OutgoingRecord<'_>], note: &[u8], timeout: Duration) -> Result<(), LogError> {
+    fn append(
+        &mut self,
+        records: &[OutgoingRecord<'_>],
+        note: &[u8],
+        timeout: Duration,
+    ) -> Result<(), LogError> {
         if self.failed {
             return Err(self.refused("an append failed before: it must be opened again".to_owned()));
         }
         let append = || {
-            let records = records.iter().map(|record| self.owned(record)).collect::<Result<Vec<_>, _>>()?;
+            let records =
+                records.iter().map(|record| self.owned(record)).collect::<Result<Vec<_>, _>>()?;
             self.ask(Wish::Append { records, note: note.to_vec() }, timeout)
         };
         match append() {

@@ -1,4 +1,5 @@
-//! Looking at the embedded log: short reads on a connection of its own, so that nobody waits for them.
+//! Looking at the embedded log: short reads on a connection of its own, so that nobody waits for
+//! them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,7 +16,8 @@ pub struct EmbeddedLook {
 
 impl EmbeddedLook {
     pub fn new(path: &Path) -> Result<EmbeddedLook, LogError> {
-        let connection = file::connect(path).map_err(|error| file::describe("open the embedded log to look at it", &error))?;
+        let connection = file::connect(path)
+            .map_err(|error| file::describe("open the embedded log to look at it", &error))?;
         Ok(EmbeddedLook { connection })
     }
 }
@@ -32,17 +34,27 @@ impl Look for EmbeddedLook {
         let doing = || format!("look at the topic {topic}");
         let describe = |error: rusqlite::Error| file::describe(&doing(), &error);
         let row = file::topic(&self.connection, topic).map_err(describe)?;
-        let row = row.ok_or_else(|| LogError::Refused { doing: doing(), reason: "there is no such topic".to_owned() })?;
+        let row = row.ok_or_else(|| LogError::Refused {
+            doing: doing(),
+            reason: "there is no such topic".to_owned(),
+        })?;
         let mut read = |span: &Span| read_span(&self.connection, row.id, span, into, most_bytes);
         spans.iter().map(|span| read(span).map_err(describe)).collect()
     }
 }
 
 /// Answers the offset up to which the span is read.
-fn read_span(connection: &Connection, topic_id: i64, span: &Span, into: &mut Batch, most_bytes: usize) -> rusqlite::Result<i64> {
+fn read_span(
+    connection: &Connection,
+    topic_id: i64,
+    span: &Span,
+    into: &mut Batch,
+    most_bytes: usize,
+) -> rusqlite::Result<i64> {
     let mut select = connection.prepare_cached(
         "SELECT \"offset\", timestamp_ms, \"key\", payload, headers FROM record
-         WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 AND \"offset\" < ?4 ORDER BY \"offset\"",
+         WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 AND \"offset\" < ?4
+         ORDER BY \"offset\"",
     )?;
     let mut next = span.from;
     if into.bytes.len() >= most_bytes {
@@ -70,7 +82,10 @@ pub fn topics(connection: &Connection) -> rusqlite::Result<Vec<TopicListing>> {
 }
 
 /// In the order of what was asked; None for a partition that is gone.
-pub fn ends(connection: &Connection, partitions: &[(String, i32)]) -> rusqlite::Result<Vec<Option<Watermarks>>> {
+pub fn ends(
+    connection: &Connection,
+    partitions: &[(String, i32)],
+) -> rusqlite::Result<Vec<Option<Watermarks>>> {
     let one = |(topic, partition): &(String, i32)| -> rusqlite::Result<Option<Watermarks>> {
         let Some(row) = file::topic(connection, topic)? else { return Ok(None) };
         let ends = file::partition_ends(connection, row.id, *partition)?;
@@ -79,19 +94,28 @@ pub fn ends(connection: &Connection, partitions: &[(String, i32)]) -> rusqlite::
     partitions.iter().map(one).collect()
 }
 
-/// The first offset of a time, found by halving: there is no index on times, and they rise with the offsets but for the few milliseconds
-/// by which senders overtake each other.
-pub fn offset_at(connection: &Connection, topic: &str, partition: i32, time_ms: i64) -> rusqlite::Result<Option<i64>> {
+/// The first offset of a time, found by halving: there is no index on times, and they rise with the
+/// offsets but for the few milliseconds by which senders overtake each other.
+pub fn offset_at(
+    connection: &Connection,
+    topic: &str,
+    partition: i32,
+    time_ms: i64,
+) -> rusqlite::Result<Option<i64>> {
     let Some(row) = file::topic(connection, topic)? else { return Ok(None) };
-    let Some((low, high)) = file::partition_ends(connection, row.id, partition)? else { return Ok(None) };
+    let Some((low, high)) = file::partition_ends(connection, row.id, partition)? else {
+        return Ok(None);
+    };
     let mut select = connection.prepare_cached(
-        "SELECT \"offset\", timestamp_ms FROM record WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 ORDER BY \"offset\" LIMIT 1",
+        "SELECT \"offset\", timestamp_ms FROM record WHERE topic_id = ?1 AND partition = ?2
+            AND \"offset\" >= ?3 ORDER BY \"offset\" LIMIT 1",
     )?;
     let (mut from, mut to) = (low, high);
     while from < to {
         let middle = from + (to - from) / 2;
-        let found: Option<(i64, i64)> =
-            select.query_row(params![row.id, partition, middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let found: Option<(i64, i64)> = select
+            .query_row(params![row.id, partition, middle], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         match found {
             Some((offset, timestamp_ms)) if timestamp_ms < time_ms => from = offset + 1,
             _ => to = middle,

@@ -1,5 +1,5 @@
-//! What keeps the file in bounds: checkpoints of the write-ahead log, and retention. A thread of its own, so that no send waits for it
-//! longer than one small transaction takes.
+//! What keeps the file in bounds: checkpoints of the write-ahead log, and retention. A thread of
+//! its own, so that no send waits for it longer than one small transaction takes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,11 @@ pub fn run(path: &Path, stop: &Bell, checkpoints: &Checkpoints) {
 }
 
 /// Starts the thread.
-pub fn start(path: &Path, stop: &Arc<Bell>, checkpoints: &Arc<Checkpoints>) -> std::io::Result<thread::JoinHandle<()>> {
+pub fn start(
+    path: &Path,
+    stop: &Arc<Bell>,
+    checkpoints: &Arc<Checkpoints>,
+) -> std::io::Result<thread::JoinHandle<()>> {
     let (path, stop, checkpoints) = (path.to_owned(), Arc::clone(stop), Arc::clone(checkpoints));
     thread::Builder::new().name("log-maintenance".to_owned()).spawn(move || {
         let work = || run(&path, &stop, &checkpoints);
@@ -56,14 +60,22 @@ pub fn start(path: &Path, stop: &Arc<Bell>, checkpoints: &Arc<Checkpoints>) -> s
 }
 
 pub fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Deletes what is older than its topic keeps, from each partition's beginning, and moves the first offset in the same transaction.
-pub fn delete_expired(connection: &mut Connection, now_ms: i64, stop: &Bell) -> rusqlite::Result<()> {
+/// Deletes what is older than its topic keeps, from each partition's beginning, and moves the first
+/// offset in the same transaction.
+pub fn delete_expired(
+    connection: &mut Connection,
+    now_ms: i64,
+    stop: &Bell,
+) -> rusqlite::Result<()> {
     let partitions: Vec<(i64, i32, i64)> = connection
         .prepare_cached(
-            "SELECT topic_id, partition, retention_ms FROM partition JOIN topic ON id = topic_id WHERE retention_ms IS NOT NULL",
+            "SELECT topic_id, partition, retention_ms FROM partition JOIN topic ON id = topic_id
+                WHERE retention_ms IS NOT NULL",
         )?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
@@ -75,30 +87,48 @@ pub fn delete_expired(connection: &mut Connection, now_ms: i64, stop: &Bell) -> 
 }
 
 /// Answers whether there may be more.
-fn delete_chunk(connection: &mut Connection, topic_id: i64, partition: i32, keep_from_ms: i64) -> rusqlite::Result<bool> {
+fn delete_chunk(
+    connection: &mut Connection,
+    topic_id: i64,
+    partition: i32,
+    keep_from_ms: i64,
+) -> rusqlite::Result<bool> {
     // Most looks find nothing: they take no write lock.
     let oldest_ms: Option<i64> = connection
-        .prepare_cached("SELECT timestamp_ms FROM record WHERE topic_id = ?1 AND partition = ?2 ORDER BY \"offset\" LIMIT 1")?
+        .prepare_cached(
+            "SELECT timestamp_ms FROM record WHERE topic_id = ?1 AND partition = ?2
+            ORDER BY \"offset\" LIMIT 1",
+        )?
         .query_row(params![topic_id, partition], |row| row.get(0))
         .optional()?;
     if oldest_ms.is_none_or(|oldest_ms| oldest_ms >= keep_from_ms) {
         return Ok(false);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let Some((first, next)) = file::partition_ends(&transaction, topic_id, partition)? else { return Ok(false) };
+    let Some((first, next)) = file::partition_ends(&transaction, topic_id, partition)? else {
+        return Ok(false);
+    };
     let kept: Option<i64> = transaction
         .prepare_cached(
-            "SELECT \"offset\" FROM record WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 AND \"offset\" < ?4
+            "SELECT \"offset\" FROM record WHERE topic_id = ?1 AND partition = ?2
+             AND \"offset\" >= ?3 AND \"offset\" < ?4
              AND timestamp_ms >= ?5 ORDER BY \"offset\" LIMIT 1",
         )?
-        .query_row(params![topic_id, partition, first, first + CHUNK_RECORDS, keep_from_ms], |row| row.get(0))
+        .query_row(
+            params![topic_id, partition, first, first + CHUNK_RECORDS, keep_from_ms],
+            |row| row.get(0),
+        )
         .optional()?;
     let new_first = kept.unwrap_or_else(|| next.min(first + CHUNK_RECORDS));
     transaction
-        .prepare_cached("DELETE FROM record WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" < ?3")?
+        .prepare_cached(
+            "DELETE FROM record WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" < ?3",
+        )?
         .execute(params![topic_id, partition, new_first])?;
     transaction
-        .prepare_cached("UPDATE partition SET first_offset = ?3 WHERE topic_id = ?1 AND partition = ?2")?
+        .prepare_cached(
+            "UPDATE partition SET first_offset = ?3 WHERE topic_id = ?1 AND partition = ?2",
+        )?
         .execute(params![topic_id, partition, new_first])?;
     transaction.commit()?;
     Ok(kept.is_none() && new_first < next)

@@ -1,4 +1,5 @@
-//! Which partition a key goes to: as Kafka's Java client decides it, so that keys keep their partition when a system moves to Kafka.
+//! Which partition a key goes to: as Kafka's Java client decides it, so that keys keep their
+//! partition when a system moves to Kafka.
 
 /// The partition of a key among `partitions`.
 pub fn partition_of_key(key: &[u8], partitions: i32) -> i32 {
@@ -55,7 +56,10 @@ mod tests {
         for partitions in [1, 2, 3, 4, 7, 1000] {
             for number in 0..500 {
                 let partition = partition_of_key(format!("key {number}").as_bytes(), partitions);
-                assert!((0..partitions).contains(&partition), "{number} of {partitions}: {partition}");
+                assert!(
+                    (0..partitions).contains(&partition),
+                    "{number} of {partitions}: {partition}"
+                );
             }
         }
     }

@@ -23,7 +23,8 @@ pub struct EmbeddedProducer {
 pub struct KnownTopic {
     pub id: i64,
     pub partitions: i32,
-    /// What [`SendQueue::lost_topics`](super::queue::SendQueue::lost_topics) answered before it was asked for.
+    /// What [`SendQueue::lost_topics`](super::queue::SendQueue::lost_topics) answered before it was
+    /// asked for.
     as_of: u64,
 }
 
@@ -41,7 +42,10 @@ impl EmbeddedProducer {
         {
             return Ok(known);
         }
-        let row = self.shared.topic(name)?.ok_or_else(|| refused(name, format!("there is no topic {name}")))?;
+        let row = self
+            .shared
+            .topic(name)?
+            .ok_or_else(|| refused(name, format!("there is no topic {name}")))?;
         let known = KnownTopic { id: row.id, partitions: row.partitions, as_of };
         self.topics.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), known);
         Ok(known)
@@ -50,7 +54,10 @@ impl EmbeddedProducer {
     pub fn partition(&self, record: &OutgoingRecord<'_>, partitions: i32) -> Result<i32, LogError> {
         match (record.partition, record.key) {
             (Some(partition), _) if (0..partitions).contains(&partition) => Ok(partition),
-            (Some(partition), _) => Err(refused(record.topic, format!("it has {partitions} partitions, none is number {partition}"))),
+            (Some(partition), _) => Err(refused(
+                record.topic,
+                format!("it has {partitions} partitions, none is number {partition}"),
+            )),
             (None, Some(key)) => Ok(partition_of_key(key, partitions)),
             (None, None) => {
                 let turn = self.turn.fetch_add(1, Ordering::Relaxed) & 0x7fff_ffff;

@@ -1,4 +1,5 @@
-//! Records between `send` and the transaction that stores them: bounded in bytes, taken all at once.
+//! Records between `send` and the transaction that stores them: bounded in bytes, taken all at
+//! once.
 
 use std::ops::Range;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,8 @@ pub type Outcome = Answer<Sent>;
 /// What waits at most beside the transaction that runs.
 pub const MOST_QUEUED_BYTES: usize = 32 << 20;
 
-/// SQLite's own limit is above this. A record that it refused would take its whole transaction with it.
+/// SQLite's own limit is above this. A record that it refused would take its whole transaction with
+/// it.
 pub const MOST_RECORD_BYTES: usize = 256 << 20;
 
 /// Counted for a record beside its bytes.
@@ -104,11 +106,25 @@ pub struct Parts<'a> {
 }
 
 impl SendQueue {
-    /// Queues a record, or answers that there is no room. One that is larger than the whole queue goes when nothing else waits.
-    pub fn push(&self, topic_id: i64, partition: i32, timestamp_ms: i64, parts: &Parts<'_>, outcome: Outcome) -> Result<(), LogError> {
-        let size = [parts.key, parts.payload, parts.headers].iter().flatten().map(|bytes| bytes.len()).sum::<usize>();
+    /// Queues a record, or answers that there is no room. One that is larger than the whole queue
+    /// goes when nothing else waits.
+    pub fn push(
+        &self,
+        topic_id: i64,
+        partition: i32,
+        timestamp_ms: i64,
+        parts: &Parts<'_>,
+        outcome: Outcome,
+    ) -> Result<(), LogError> {
+        let size = [parts.key, parts.payload, parts.headers]
+            .iter()
+            .flatten()
+            .map(|bytes| bytes.len())
+            .sum::<usize>();
         if size > MOST_RECORD_BYTES {
-            return Err(refused(format!("the record has {size} bytes, and the log takes {MOST_RECORD_BYTES}")));
+            return Err(refused(format!(
+                "the record has {size} bytes, and the log takes {MOST_RECORD_BYTES}"
+            )));
         }
         let mut state = self.lock();
         let queued = state.group.bytes.len() + state.group.records.len() * RECORD_OVERHEAD_BYTES;
@@ -127,13 +143,22 @@ impl SendQueue {
             })
         };
         let (key, payload, headers) = (put(parts.key), put(parts.payload), put(parts.headers));
-        group.records.push(Queued { topic_id, partition, timestamp_ms, key, payload, headers, outcome });
+        group.records.push(Queued {
+            topic_id,
+            partition,
+            timestamp_ms,
+            key,
+            payload,
+            headers,
+            outcome,
+        });
         drop(state);
         self.filled.notify_one();
         Ok(())
     }
 
-    /// Queues copies of positions. They are not worth a transaction of their own, but for the first of a quiet time.
+    /// Queues copies of positions. They are not worth a transaction of their own, but for the first
+    /// of a quiet time.
     pub fn push_positions(&self, positions: Vec<GroupPosition>) {
         let mut state = self.lock();
         state.group.positions.extend(positions);
@@ -141,7 +166,8 @@ impl SendQueue {
         self.filled.notify_one();
     }
 
-    /// Queues what is asked of a journal. Its holder waits for the outcome before it asks for more, so that these need no bound of their own.
+    /// Queues what is asked of a journal. Its holder waits for the outcome before it asks for more,
+    /// so that these need no bound of their own.
     pub fn push_journal_turn(&self, turn: JournalTurn) -> Result<(), LogError> {
         let mut state = self.lock();
         if state.stopping {
@@ -153,8 +179,9 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Waits for something to store; None when the queue is stopped and empty. While a transaction runs the next group gathers, so
-    /// nothing waits on purpose: a lone record is stored at once, many share a sync.
+    /// Waits for something to store; None when the queue is stopped and empty. While a transaction
+    /// runs the next group gathers, so nothing waits on purpose: a lone record is stored at once,
+    /// many share a sync.
     pub fn take(&self) -> Option<Group> {
         let mut state = self.lock();
         loop {
@@ -170,7 +197,8 @@ impl SendQueue {
         }
     }
 
-    /// A record found its topic gone. Noted before its sender hears of it, who may send again at once.
+    /// A record found its topic gone. Noted before its sender hears of it, who may send again at
+    /// once.
     pub fn note_lost_topic(&self) {
         self.lock().lost_topics += 1;
     }
@@ -190,12 +218,16 @@ impl SendQueue {
     pub fn wait_until_empty(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
-        while state.running > 0 || !state.group.records.is_empty() || !state.group.journal_turns.is_empty() {
+        while state.running > 0
+            || !state.group.records.is_empty()
+            || !state.group.journal_turns.is_empty()
+        {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
             }
-            state = self.emptied.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.emptied.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }

@@ -1,4 +1,5 @@
-//! What the log, its producers and its consumers share in one process: the file, the send queue, and the threads that serve them.
+//! What the log, its producers and its consumers share in one process: the file, the send queue,
+//! and the threads that serve them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -44,12 +45,24 @@ impl Shared {
         }
         let path = file::path_in(&folder);
         let connection = Mutex::new(file::create(&path)?);
-        // SQLite syncs what it writes; that the file and its folder have these names is for us to sync.
+        // SQLite syncs what it writes; that the file and its folder have these names is for us to
+        // sync.
         for named_in in [Some(folder.as_path()), folder.parent()].into_iter().flatten() {
-            std::fs::File::open(named_in).and_then(|directory| directory.sync_all()).map_err(refused)?;
+            std::fs::File::open(named_in)
+                .and_then(|directory| directory.sync_all())
+                .map_err(refused)?;
         }
-        let (queue, committed, stop) = (Arc::<SendQueue>::default(), Arc::<Bell>::default(), Arc::<Bell>::default());
-        let shared = Arc::new(Shared { folder: folder.clone(), path, queue, committed, stop, connection, threads: Mutex::default() });
+        let (queue, committed, stop) =
+            (Arc::<SendQueue>::default(), Arc::<Bell>::default(), Arc::<Bell>::default());
+        let shared = Arc::new(Shared {
+            folder: folder.clone(),
+            path,
+            queue,
+            committed,
+            stop,
+            connection,
+            threads: Mutex::default(),
+        });
         open.insert(folder, Arc::downgrade(&shared));
         Ok(shared)
     }
@@ -73,7 +86,8 @@ impl Shared {
     }
 
     pub fn topic(&self, name: &str) -> Result<Option<TopicRow>, LogError> {
-        file::topic(&self.connection(), name).map_err(|error| file::describe(&format!("look up the topic {name}"), &error))
+        file::topic(&self.connection(), name)
+            .map_err(|error| file::describe(&format!("look up the topic {name}"), &error))
     }
 
     pub fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -86,7 +100,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.queue.stop();
         self.stop.ring();
-        let threads = std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(self.threads.get_mut().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // The last owner may be the outcome of a send, which the writer's own thread runs.
             if thread.thread().id() != std::thread::current().id() {

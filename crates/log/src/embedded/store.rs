@@ -27,13 +27,17 @@ struct Row<'a> {
     headers: Option<&'a [u8]>,
 }
 
-/// The transaction. The next offsets are read in it, since other processes write too, and stored by it.
+/// The transaction. The next offsets are read in it, since other processes write too, and stored by
+/// it.
 pub fn store(connection: &mut Connection, group: &Group) -> rusqlite::Result<Stored> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut offsets = Offsets { connection: &transaction, next: HashMap::new() };
-    let mut stored = Stored { records: Vec::with_capacity(group.records.len()), journal_turns: Vec::new() };
+    let mut stored =
+        Stored { records: Vec::with_capacity(group.records.len()), journal_turns: Vec::new() };
     for record in &group.records {
-        let bytes = |range: &Option<std::ops::Range<usize>>| range.clone().and_then(|range| group.bytes.get(range));
+        let bytes = |range: &Option<std::ops::Range<usize>>| {
+            range.clone().and_then(|range| group.bytes.get(range))
+        };
         let row = Row {
             topic_id: record.topic_id,
             partition: record.partition,
@@ -48,9 +52,15 @@ pub fn store(connection: &mut Connection, group: &Group) -> rusqlite::Result<Sto
         stored.journal_turns.push(take_turn(&mut offsets, turn)?);
     }
     offsets.write()?;
-    let mut note = transaction.prepare_cached("INSERT OR REPLACE INTO group_position VALUES (?1, ?2, ?3, ?4)")?;
+    let mut note = transaction
+        .prepare_cached("INSERT OR REPLACE INTO group_position VALUES (?1, ?2, ?3, ?4)")?;
     for position in &group.positions {
-        note.execute(params![position.topic_id, position.group, position.partition, position.next_offset])?;
+        note.execute(params![
+            position.topic_id,
+            position.group,
+            position.partition,
+            position.next_offset
+        ])?;
     }
     drop(note);
     transaction.commit()?;
@@ -58,7 +68,10 @@ pub fn store(connection: &mut Connection, group: &Group) -> rusqlite::Result<Sto
 }
 
 /// All of an append or nothing: whether it can be is known before its first row.
-fn take_turn(offsets: &mut Offsets<'_>, turn: &JournalTurn) -> rusqlite::Result<Result<Option<Vec<u8>>, LogError>> {
+fn take_turn(
+    offsets: &mut Offsets<'_>,
+    turn: &JournalTurn,
+) -> rusqlite::Result<Result<Option<Vec<u8>>, LogError>> {
     let JournalTurn { name, holder, wish, .. } = turn;
     let (records, note) = match wish {
         Wish::TakeOver => return file::take_over_journal(offsets.connection, name, holder).map(Ok),
@@ -70,7 +83,9 @@ fn take_turn(offsets: &mut Offsets<'_>, turn: &JournalTurn) -> rusqlite::Result<
         }
     }
     if !file::note_in_journal(offsets.connection, name, holder, note)? {
-        return Ok(Err(LogError::Locked(format!("append to the journal {name}: another process took it over"))));
+        return Ok(Err(LogError::Locked(format!(
+            "append to the journal {name}: another process took it over"
+        ))));
     }
     for record in records {
         offsets.insert(&Row {
@@ -85,7 +100,8 @@ fn take_turn(offsets: &mut Offsets<'_>, turn: &JournalTurn) -> rusqlite::Result<
     Ok(Ok(None))
 }
 
-/// The next offsets of the partitions that this transaction writes to; None where there is no such partition.
+/// The next offsets of the partitions that this transaction writes to; None where there is no such
+/// partition.
 struct Offsets<'a> {
     connection: &'a Connection,
     next: HashMap<(i64, i32), Option<i64>>,
@@ -108,13 +124,24 @@ impl Offsets<'_> {
         let next = self.next(row.topic_id, row.partition)?;
         let Some(offset) = *next else { return Ok(None) };
         *next = Some(offset + 1);
-        let mut insert = connection.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-        insert.execute(params![row.topic_id, row.partition, offset, row.timestamp_ms, row.key, row.payload, row.headers])?;
+        let mut insert =
+            connection.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        insert.execute(params![
+            row.topic_id,
+            row.partition,
+            offset,
+            row.timestamp_ms,
+            row.key,
+            row.payload,
+            row.headers
+        ])?;
         Ok(Some(Sent { partition: row.partition, offset }))
     }
 
     fn write(&self) -> rusqlite::Result<()> {
-        let mut advance = self.connection.prepare_cached("UPDATE partition SET next_offset = ?3 WHERE topic_id = ?1 AND partition = ?2")?;
+        let mut advance = self.connection.prepare_cached(
+            "UPDATE partition SET next_offset = ?3 WHERE topic_id = ?1 AND partition = ?2",
+        )?;
         for ((topic_id, partition), next) in &self.next {
             if let Some(next) = next {
                 advance.execute(params![topic_id, partition, next])?;
@@ -125,5 +152,8 @@ impl Offsets<'_> {
 }
 
 fn gone(partition: i32) -> LogError {
-    LogError::Refused { doing: DOING.to_owned(), reason: format!("the topic was deleted, or has no partition {partition}") }
+    LogError::Refused {
+        doing: DOING.to_owned(),
+        reason: format!("the topic was deleted, or has no partition {partition}"),
+    }
 }

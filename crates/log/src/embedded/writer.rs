@@ -1,4 +1,5 @@
-//! The thread that stores what was sent: one transaction, one sync, for all that gathered while the one before ran.
+//! The thread that stores what was sent: one transaction, one sync, for all that gathered while the
+//! one before ran.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,13 +19,17 @@ use duto_ground::supervised;
 /// How long a group waits for other processes' writes before its senders hear of it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Runs until the queue is stopped and empty. Each record's outcome is called once its transaction is synced, or given up.
+/// Runs until the queue is stopped and empty. Each record's outcome is called once its transaction
+/// is synced, or given up.
 pub fn run(path: &Path, queue: &SendQueue, committed: &Bell, checkpoints: &Checkpoints) {
     let mut connection = None;
     while let Some(group) = queue.take() {
         let results = store_patiently(path, &mut connection, &group);
         let found_no_topic = |stored: &Stored| {
-            let turns = stored.journal_turns.iter().any(|result| matches!(result, Err(LogError::Refused { .. })));
+            let turns = stored
+                .journal_turns
+                .iter()
+                .any(|result| matches!(result, Err(LogError::Refused { .. })));
             turns || stored.records.iter().any(Result::is_err)
         };
         if results.as_ref().is_ok_and(found_no_topic) {
@@ -41,7 +46,11 @@ pub fn run(path: &Path, queue: &SendQueue, committed: &Bell, checkpoints: &Check
     }
 }
 
-fn store_patiently(path: &Path, connection: &mut Option<Connection>, group: &Group) -> Result<Stored, LogError> {
+fn store_patiently(
+    path: &Path,
+    connection: &mut Option<Connection>,
+    group: &Group,
+) -> Result<Stored, LogError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let attempt = match connection {
@@ -52,9 +61,13 @@ fn store_patiently(path: &Path, connection: &mut Option<Connection>, group: &Gro
             Ok(results) => return Ok(results),
             Err(error) => error,
         };
-        let busy = matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+        let busy = matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        );
         if !busy || Instant::now() > deadline {
-            // What SQLite keeps in memory may not fit a disk that failed: the next group begins afresh.
+            // What SQLite keeps in memory may not fit a disk that failed: the next group begins
+            // afresh.
             *connection = None;
             tracing::error!("{DOING}: {error}");
             return Err(file::describe(DOING, &error));
@@ -72,7 +85,10 @@ fn hand_out(group: Group, stored: Result<Stored, LogError>) {
     answer(group.journal_turns.into_iter().map(|turn| turn.outcome), turns);
 }
 
-fn answer<T>(outcomes: impl Iterator<Item = Answer<T>>, results: Result<Vec<Result<T, LogError>>, LogError>) {
+fn answer<T>(
+    outcomes: impl Iterator<Item = Answer<T>>,
+    results: Result<Vec<Result<T, LogError>>, LogError>,
+) {
     let mut results = results.map(Vec::into_iter);
     for outcome in outcomes {
         let result = match &mut results {
@@ -87,7 +103,10 @@ fn answer<T>(outcomes: impl Iterator<Item = Answer<T>>, results: Result<Vec<Resu
 }
 
 fn gone_without_a_result() -> LogError {
-    LogError::Refused { doing: DOING.to_owned(), reason: "the transaction answered nothing for this record".to_owned() }
+    LogError::Refused {
+        doing: DOING.to_owned(),
+        reason: "the transaction answered nothing for this record".to_owned(),
+    }
 }
 
 /// Starts the thread.
@@ -97,9 +116,11 @@ pub fn start(
     committed: &Arc<Bell>,
     checkpoints: &Arc<Checkpoints>,
 ) -> std::io::Result<thread::JoinHandle<()>> {
-    let (path, queue, committed, checkpoints) = (path.to_owned(), Arc::clone(queue), Arc::clone(committed), Arc::clone(checkpoints));
+    let (path, queue, committed, checkpoints) =
+        (path.to_owned(), Arc::clone(queue), Arc::clone(committed), Arc::clone(checkpoints));
     thread::Builder::new().name("log-writer".to_owned()).spawn(move || {
-        // A group that it had in its hands is given up: its senders hear that nobody knows what became of their records.
+        // A group that it had in its hands is given up: its senders hear that nobody knows what
+        // became of their records.
         supervised::run(
             "the thread that writes the embedded log",
             || run(&path, &queue, &committed, &checkpoints),

@@ -11,7 +11,9 @@ use rdkafka_sys::rd_kafka_admin_op_t as Question;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::{LogError, NewTopic, TopicDescription, TopicListing};
-use super::handle::{Client, Queue, c_string, code_error, describe_error, milliseconds, read_text, refused};
+use super::handle::{
+    Client, Queue, c_string, code_error, describe_error, milliseconds, read_text, refused,
+};
 
 /// The cluster's id, which no other cluster has.
 pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError> {
@@ -19,7 +21,8 @@ pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError
     unsafe {
         let id = sys::rd_kafka_clusterid(client.raw(), milliseconds(timeout));
         if id.is_null() {
-            let (doing, reason) = ("ask for the cluster's id".to_owned(), format!("no answer within {timeout:?}"));
+            let (doing, reason) =
+                ("ask for the cluster's id".to_owned(), format!("no answer within {timeout:?}"));
             return Err(LogError::Unreachable { doing, reason });
         }
         let text = CStr::from_ptr(id).to_string_lossy().into_owned();
@@ -29,23 +32,38 @@ pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError
 }
 
 /// The topic's id and partitions; None if there is no such topic.
-pub fn describe_topic(client: &Client, name: &str, timeout: Duration) -> Result<Option<TopicDescription>, LogError> {
+pub fn describe_topic(
+    client: &Client,
+    name: &str,
+    timeout: Duration,
+) -> Result<Option<TopicDescription>, LogError> {
     let doing = format!("describe the topic {name}");
     let name = c_string(name, &doing)?;
-    let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, &doing, timeout, |options, queue| {
-        let mut names: [*const c_char; 1] = [name.as_ptr()];
-        // SAFETY: the names are copied into the collection, and the collection into the request.
-        unsafe {
-            let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-            sys::rd_kafka_DescribeTopics(client.raw(), topics, options, queue);
-            sys::rd_kafka_TopicCollection_destroy(topics);
-        }
-        Ok(())
-    })?;
+    let answer = ask(
+        client,
+        Question::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+        &doing,
+        timeout,
+        |options, queue| {
+            let mut names: [*const c_char; 1] = [name.as_ptr()];
+            // SAFETY: the names are copied into the collection, and the collection into the
+            // request.
+            unsafe {
+                let topics =
+                    sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+                sys::rd_kafka_DescribeTopics(client.raw(), topics, options, queue);
+                sys::rd_kafka_TopicCollection_destroy(topics);
+            }
+            Ok(())
+        },
+    )?;
     // SAFETY: what the answer points at lives as long as the answer does.
     unsafe {
         let mut count = 0;
-        let topics = sys::rd_kafka_DescribeTopics_result_topics(sys::rd_kafka_event_DescribeTopics_result(answer.raw()), &mut count);
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(
+            sys::rd_kafka_event_DescribeTopics_result(answer.raw()),
+            &mut count,
+        );
         if topics.is_null() || count != 1 {
             return Err(refused(doing, "the answer does not name the topic"));
         }
@@ -56,7 +74,9 @@ pub fn describe_topic(client: &Client, name: &str, timeout: Duration) -> Result<
                 Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
                 Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => return Ok(None),
                 code => {
-                    let reason = CStr::from_ptr(sys::rd_kafka_error_string(error)).to_string_lossy().into_owned();
+                    let reason = CStr::from_ptr(sys::rd_kafka_error_string(error))
+                        .to_string_lossy()
+                        .into_owned();
                     return Err(describe_error(doing, code, reason));
                 }
             }
@@ -65,31 +85,57 @@ pub fn describe_topic(client: &Client, name: &str, timeout: Duration) -> Result<
         sys::rd_kafka_TopicDescription_partitions(topic, &mut partitions);
         let id = sys::rd_kafka_Uuid_base64str(sys::rd_kafka_TopicDescription_topic_id(topic));
         if id.is_null() {
-            return Err(refused(doing, "the broker knows no topic ids: Kafka 2.8 or newer is needed"));
+            return Err(refused(
+                doing,
+                "the broker knows no topic ids: Kafka 2.8 or newer is needed",
+            ));
         }
         let id = CStr::from_ptr(id).to_string_lossy().into_owned();
         Ok(Some(TopicDescription { id, partitions: i32::try_from(partitions).unwrap_or(i32::MAX) }))
     }
 }
 
-/// Makes the topic if it is missing, with these settings beside its own, and waits until the brokers know it.
-pub fn create_topic(client: &Client, topic: &NewTopic, settings: &[(&CStr, &CStr)], timeout: Duration) -> Result<(), LogError> {
+/// Makes the topic if it is missing, with these settings beside its own, and waits until the
+/// brokers know it.
+pub fn create_topic(
+    client: &Client,
+    topic: &NewTopic,
+    settings: &[(&CStr, &CStr)],
+    timeout: Duration,
+) -> Result<(), LogError> {
     let deadline = Instant::now() + timeout;
     let doing = format!("make the topic {}", topic.name);
     let new_topic = RawNewTopic::new(topic, &doing)?;
     for (name, value) in settings {
         new_topic.set(name, value, &doing)?;
     }
-    let answer = ask(client, Question::RD_KAFKA_ADMIN_OP_CREATETOPICS, &doing, timeout, |options, queue| {
-        let mut topics = [new_topic.0.as_ptr()];
-        // SAFETY: the topic is copied into the request.
-        unsafe { sys::rd_kafka_CreateTopics(client.raw(), topics.as_mut_ptr(), topics.len(), options, queue) };
-        Ok(())
-    })?;
+    let answer = ask(
+        client,
+        Question::RD_KAFKA_ADMIN_OP_CREATETOPICS,
+        &doing,
+        timeout,
+        |options, queue| {
+            let mut topics = [new_topic.0.as_ptr()];
+            // SAFETY: the topic is copied into the request.
+            unsafe {
+                sys::rd_kafka_CreateTopics(
+                    client.raw(),
+                    topics.as_mut_ptr(),
+                    topics.len(),
+                    options,
+                    queue,
+                )
+            };
+            Ok(())
+        },
+    )?;
     // SAFETY: what the answer points at lives as long as the answer does.
     unsafe {
         let mut count = 0;
-        let topics = sys::rd_kafka_CreateTopics_result_topics(sys::rd_kafka_event_CreateTopics_result(answer.raw()), &mut count);
+        let topics = sys::rd_kafka_CreateTopics_result_topics(
+            sys::rd_kafka_event_CreateTopics_result(answer.raw()),
+            &mut count,
+        );
         if topics.is_null() || count != 1 {
             return Err(refused(doing, "the answer does not name the topic"));
         }
@@ -97,7 +143,11 @@ pub fn create_topic(client: &Client, topic: &NewTopic, settings: &[(&CStr, &CStr
             Code::RD_KAFKA_RESP_ERR_NO_ERROR | Code::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS => {}
             code => {
                 let reason = sys::rd_kafka_topic_result_error_string(*topics);
-                let reason = if reason.is_null() { String::new() } else { CStr::from_ptr(reason).to_string_lossy().into_owned() };
+                let reason = if reason.is_null() {
+                    String::new()
+                } else {
+                    CStr::from_ptr(reason).to_string_lossy().into_owned()
+                };
                 return Err(describe_error(doing, code, reason));
             }
         }
@@ -109,7 +159,10 @@ pub fn create_topic(client: &Client, topic: &NewTopic, settings: &[(&CStr, &CStr
             return Ok(());
         }
         if left.is_zero() {
-            return Err(LogError::Unreachable { doing, reason: format!("no broker knows it after {timeout:?}") });
+            return Err(LogError::Unreachable {
+                doing,
+                reason: format!("no broker knows it after {timeout:?}"),
+            });
         }
         thread::sleep(Duration::from_millis(20));
     }
@@ -119,9 +172,16 @@ pub fn create_topic(client: &Client, topic: &NewTopic, settings: &[(&CStr, &CStr
 pub fn topics(client: &Client, timeout: Duration) -> Result<Vec<TopicListing>, LogError> {
     let doing = "list the topics";
     let mut metadata = ptr::null();
-    // SAFETY: the client lives; the answer is ours until destroyed, and what it points at lives as long as it does.
+    // SAFETY: the client lives; the answer is ours until destroyed, and what it points at lives as
+    // long as it does.
     unsafe {
-        match sys::rd_kafka_metadata(client.raw(), 1, ptr::null_mut(), &mut metadata, milliseconds(timeout)) {
+        match sys::rd_kafka_metadata(
+            client.raw(),
+            1,
+            ptr::null_mut(),
+            &mut metadata,
+            milliseconds(timeout),
+        ) {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
             code => return Err(code_error(doing, code)),
         }
@@ -131,7 +191,10 @@ pub fn topics(client: &Client, timeout: Duration) -> Result<Vec<TopicListing>, L
             .iter()
             // One that is being made or deleted has an error, and is left out until it is there.
             .filter(|topic| topic.err == Code::RD_KAFKA_RESP_ERR_NO_ERROR)
-            .map(|topic| TopicListing { name: CStr::from_ptr(topic.topic).to_string_lossy().into_owned(), partitions: topic.partition_cnt })
+            .map(|topic| TopicListing {
+                name: CStr::from_ptr(topic.topic).to_string_lossy().into_owned(),
+                partitions: topic.partition_cnt,
+            })
             .collect();
         sys::rd_kafka_metadata_destroy(metadata);
         found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -145,7 +208,10 @@ pub fn ask(
     question: Question,
     doing: &str,
     timeout: Duration,
-    send: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t) -> Result<(), LogError>,
+    send: impl FnOnce(
+        *mut sys::rd_kafka_AdminOptions_t,
+        *mut sys::rd_kafka_queue_t,
+    ) -> Result<(), LogError>,
 ) -> Result<Answer, LogError> {
     let queue = Queue::new(client).ok_or_else(|| refused(doing, "no memory"))?;
     let options = Options::new(client, question, timeout, doing)?;
@@ -153,15 +219,22 @@ pub fn ask(
     // The request has the timeout too; the half second beyond it lets librdkafka name the reason.
     let wait = milliseconds(timeout).saturating_add(500);
     // SAFETY: the queue lives; the event is ours.
-    let Some(answer) = NonNull::new(unsafe { sys::rd_kafka_queue_poll(queue.raw(), wait) }).map(Answer) else {
-        return Err(LogError::Unreachable { doing: doing.to_owned(), reason: format!("no answer within {timeout:?}") });
+    let Some(answer) =
+        NonNull::new(unsafe { sys::rd_kafka_queue_poll(queue.raw(), wait) }).map(Answer)
+    else {
+        return Err(LogError::Unreachable {
+            doing: doing.to_owned(),
+            reason: format!("no answer within {timeout:?}"),
+        });
     };
     // SAFETY: the event lives; its text lives as long as it does.
     unsafe {
         match sys::rd_kafka_event_error(answer.raw()) {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(answer),
             code => {
-                let reason = CStr::from_ptr(sys::rd_kafka_event_error_string(answer.raw())).to_string_lossy().into_owned();
+                let reason = CStr::from_ptr(sys::rd_kafka_event_error_string(answer.raw()))
+                    .to_string_lossy()
+                    .into_owned();
                 Err(describe_error(doing.to_owned(), code, reason))
             }
         }
@@ -187,14 +260,28 @@ impl Drop for Answer {
 struct Options(NonNull<sys::rd_kafka_AdminOptions_t>);
 
 impl Options {
-    fn new(client: &Client, question: Question, timeout: Duration, doing: &str) -> Result<Options, LogError> {
+    fn new(
+        client: &Client,
+        question: Question,
+        timeout: Duration,
+        doing: &str,
+    ) -> Result<Options, LogError> {
         // SAFETY: the client lives.
         let raw = unsafe { sys::rd_kafka_AdminOptions_new(client.raw(), question) };
-        let options = NonNull::new(raw).map(Options).ok_or_else(|| refused(doing, "the client is not made for it"))?;
+        let options = NonNull::new(raw)
+            .map(Options)
+            .ok_or_else(|| refused(doing, "the client is not made for it"))?;
         let mut text = [0 as c_char; 256];
         let limit = milliseconds(timeout).min(3_600_000);
         // SAFETY: the options are ours, and the text's size is given.
-        let code = unsafe { sys::rd_kafka_AdminOptions_set_request_timeout(options.0.as_ptr(), limit, text.as_mut_ptr(), text.len()) };
+        let code = unsafe {
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options.0.as_ptr(),
+                limit,
+                text.as_mut_ptr(),
+                text.len(),
+            )
+        };
         match code {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(options),
             _ => Err(refused(doing, &read_text(&text))),
@@ -218,17 +305,32 @@ impl RawNewTopic {
         // As many replicas as the brokers' default says.
         let replicas = -1;
         // SAFETY: the name ends with a NUL and is copied, and the text's size is given.
-        let raw = unsafe { sys::rd_kafka_NewTopic_new(name.as_ptr(), topic.partitions, replicas, text.as_mut_ptr(), text.len()) };
-        let new_topic = NonNull::new(raw).map(RawNewTopic).ok_or_else(|| refused(doing, &read_text(&text)))?;
+        let raw = unsafe {
+            sys::rd_kafka_NewTopic_new(
+                name.as_ptr(),
+                topic.partitions,
+                replicas,
+                text.as_mut_ptr(),
+                text.len(),
+            )
+        };
+        let new_topic =
+            NonNull::new(raw).map(RawNewTopic).ok_or_else(|| refused(doing, &read_text(&text)))?;
         if let Some(retention) = topic.retention {
-            new_topic.set(c"retention.ms", &c_string(&retention.as_millis().to_string(), doing)?, doing)?;
+            new_topic.set(
+                c"retention.ms",
+                &c_string(&retention.as_millis().to_string(), doing)?,
+                doing,
+            )?;
         }
         Ok(new_topic)
     }
 
     fn set(&self, name: &CStr, value: &CStr, doing: &str) -> Result<(), LogError> {
         // SAFETY: the topic is ours; both texts end with a NUL and are copied.
-        match unsafe { sys::rd_kafka_NewTopic_set_config(self.0.as_ptr(), name.as_ptr(), value.as_ptr()) } {
+        match unsafe {
+            sys::rd_kafka_NewTopic_set_config(self.0.as_ptr(), name.as_ptr(), value.as_ptr())
+        } {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
             code => Err(code_error(doing, code)),
         }

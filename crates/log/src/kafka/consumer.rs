@@ -1,7 +1,8 @@
 //! Reading Kafka as a member of a group.
 //!
-//! librdkafka's rebalance callback only notes what is asked for, see `rebalance`. Records and events come in two queues, so that a member that can take no
-//! records still hears of a rebalance, and nothing that was fetched need be thrown away.
+//! librdkafka's rebalance callback only notes what is asked for, see `rebalance`. Records and
+//! events come in two queues, so that a member that can take no records still hears of a rebalance,
+//! and nothing that was fetched need be thrown away.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
@@ -12,7 +13,9 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::{Consumer, Event, LogError, Start};
-use super::handle::{Client, Configuration, Queue, Topic, c_string, code_error, object_result, refused};
+use super::handle::{
+    Client, Configuration, Queue, Topic, c_string, code_error, object_result, refused,
+};
 use super::partitions::PartitionList;
 use super::rebalance::{Told, on_error, on_rebalance};
 use super::records::{Progress, Stage, Taking};
@@ -20,11 +23,12 @@ use super::settings::{CLOSE_TIMEOUT, HEARTBEAT, JOIN_TIMEOUT, LEAVE_TIMEOUT};
 use super::wake::Wake;
 use duto_ground::batch::Batch;
 
-/// How long librdkafka may take to confirm a start before the partition is given back to it and assigned anew: it refuses to seek a
-/// partition that it stopped by itself.
+/// How long librdkafka may take to confirm a start before the partition is given back to it and
+/// assigned anew: it refuses to seek a partition that it stopped by itself.
 const START_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The fields are dropped in this order: whatever belongs to the client goes before it, what it points at after it.
+/// The fields are dropped in this order: whatever belongs to the client goes before it, what it
+/// points at after it.
 pub struct KafkaConsumer {
     records: Queue,
     events: Queue,
@@ -53,7 +57,8 @@ impl KafkaConsumer {
         configuration.set_opaque(Arc::as_ptr(&told).cast_mut().cast::<c_void>());
         configuration.set_callbacks(Some(on_rebalance), on_error, None);
         let client = Client::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, configuration)?;
-        // SAFETY: the client lives. From here on the events' queue also gets what is of no partition.
+        // SAFETY: the client lives. From here on the events' queue also gets what is of no
+        // partition.
         match unsafe { sys::rd_kafka_poll_set_consumer(client.raw()) } {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
             code => return Err(code_error(doing, code)),
@@ -90,7 +95,13 @@ impl KafkaConsumer {
 
     /// Serves both queues once.
     fn take(&mut self, into: &mut Batch, max_records: usize, events: &mut Vec<Event>) {
-        let mut taking = Taking { client: &self.client, progress: &mut self.progress, into, left: max_records, events };
+        let mut taking = Taking {
+            client: &self.client,
+            progress: &mut self.progress,
+            into,
+            left: max_records,
+            events,
+        };
         taking.serve_events(&self.events);
         taking.events.append(&mut self.told.take());
         if max_records > 0 {
@@ -102,11 +113,16 @@ impl KafkaConsumer {
         }
     }
 
-    /// Seeks what was assigned or sought: only a seek makes librdkafka validate the epoch, throws away what is queued of the partition,
-    /// and confirms that the partition is started. Then its records are forwarded, which a stop before had undone.
+    /// Seeks what was assigned or sought: only a seek makes librdkafka validate the epoch, throws
+    /// away what is queued of the partition, and confirms that the partition is started. Then its
+    /// records are forwarded, which a stop before had undone.
     fn start_partitions(&mut self, events: &mut Vec<Event>) {
-        let starts: Vec<Start> =
-            self.progress.values().filter(|progress| progress.stage == Stage::Starting).map(|progress| progress.next).collect();
+        let starts: Vec<Start> = self
+            .progress
+            .values()
+            .filter(|progress| progress.stage == Stage::Starting)
+            .map(|progress| progress.next)
+            .collect();
         if starts.is_empty() {
             self.starting_since = None;
             return;
@@ -123,7 +139,8 @@ impl KafkaConsumer {
         for ((partition, _, code), start) in list.outcomes().into_iter().zip(&starts) {
             match code {
                 Code::RD_KAFKA_RESP_ERR_NO_ERROR if self.forward(partition) => {
-                    self.progress.insert(partition, Progress { stage: Stage::Reading, next: *start });
+                    self.progress
+                        .insert(partition, Progress { stage: Stage::Reading, next: *start });
                 }
                 _ => waiting.push(*start),
             }
@@ -136,8 +153,8 @@ impl KafkaConsumer {
         }
     }
 
-    /// Wakes librdkafka's thread that sends heartbeats, which sleeps for up to a second while nothing else comes: a member that hears of a
-    /// rebalance so late keeps all others waiting.
+    /// Wakes librdkafka's thread that sends heartbeats, which sleeps for up to a second while
+    /// nothing else comes: a member that hears of a rebalance so late keeps all others waiting.
     fn nudge(&mut self) {
         if self.nudged_at.elapsed() >= HEARTBEAT / 3 {
             self.nudged_at = Instant::now();
@@ -158,7 +175,8 @@ impl KafkaConsumer {
         }
     }
 
-    /// Answers what librdkafka had asked before the end began: it waits for the answer. What it asks from now on is answered at once.
+    /// Answers what librdkafka had asked before the end began: it waits for the answer. What it
+    /// asks from now on is answered at once.
     fn begin_to_close(&mut self) {
         match self.told.begin_to_close() {
             Some(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) => drop(self.add(&[])),
@@ -184,9 +202,12 @@ impl KafkaConsumer {
         }
     }
 
-    /// Sends a partition's records to the records' queue; what its own queue holds already is moved, in its order.
+    /// Sends a partition's records to the records' queue; what its own queue holds already is
+    /// moved, in its order.
     fn forward(&self, partition: i32) -> bool {
-        let Some(queue) = Queue::of_partition(&self.client, &self.topic_name, partition) else { return false };
+        let Some(queue) = Queue::of_partition(&self.client, &self.topic_name, partition) else {
+            return false;
+        };
         // SAFETY: both queues live; librdkafka counts its own references to them.
         unsafe { sys::rd_kafka_queue_forward(queue.raw(), self.records.raw()) };
         true
@@ -221,7 +242,11 @@ impl KafkaConsumer {
     }
 
     fn listed(&self, partitions: &[i32]) -> PartitionList {
-        let ours: Vec<i32> = partitions.iter().copied().filter(|partition| self.progress.contains_key(partition)).collect();
+        let ours: Vec<i32> = partitions
+            .iter()
+            .copied()
+            .filter(|partition| self.progress.contains_key(partition))
+            .collect();
         PartitionList::of(&self.topic_name, &ours)
     }
 }
@@ -249,10 +274,12 @@ impl Consumer for KafkaConsumer {
 
     fn assign(&mut self, starts: &[Start]) -> Result<(), LogError> {
         self.told.answered(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
-        let (again, new): (Vec<Start>, Vec<Start>) = starts.iter().partition(|start| self.progress.contains_key(&start.partition));
+        let (again, new): (Vec<Start>, Vec<Start>) =
+            starts.iter().partition(|start| self.progress.contains_key(&start.partition));
         self.add(&new)?;
         for start in new.iter().chain(&again) {
-            self.progress.insert(start.partition, Progress { stage: Stage::Starting, next: *start });
+            self.progress
+                .insert(start.partition, Progress { stage: Stage::Starting, next: *start });
         }
         // A pause would outlast the assignment that it was meant for.
         let partitions: Vec<i32> = new.iter().map(|start| start.partition).collect();
@@ -265,8 +292,13 @@ impl Consumer for KafkaConsumer {
 
     fn unassign(&mut self, partitions: &[i32]) -> Result<(), LogError> {
         let was_asked = self.told.answered(Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
-        // Those that were announced and never assigned are not known to librdkafka, which would refuse the whole list.
-        let ours: Vec<i32> = partitions.iter().copied().filter(|partition| self.progress.remove(partition).is_some()).collect();
+        // Those that were announced and never assigned are not known to librdkafka, which would
+        // refuse the whole list.
+        let ours: Vec<i32> = partitions
+            .iter()
+            .copied()
+            .filter(|partition| self.progress.remove(partition).is_some())
+            .collect();
         if ours.is_empty() && !was_asked {
             return Ok(());
         }
@@ -275,7 +307,10 @@ impl Consumer for KafkaConsumer {
 
     fn seek(&mut self, start: Start) -> Result<(), LogError> {
         if !self.progress.contains_key(&start.partition) {
-            return Err(refused(format!("seek partition {}", start.partition), "it is not assigned to this member"));
+            return Err(refused(
+                format!("seek partition {}", start.partition),
+                "it is not assigned to this member",
+            ));
         }
         self.assign(&[start])
     }
@@ -300,7 +335,9 @@ impl Consumer for KafkaConsumer {
 
     fn commit_copy(&mut self, positions: &[(i32, i64)]) {
         let ours = positions.iter().filter(|(partition, _)| self.progress.contains_key(partition));
-        let starts: Vec<Start> = ours.map(|&(partition, offset)| Start { partition, offset, leader_epoch: -1 }).collect();
+        let starts: Vec<Start> = ours
+            .map(|&(partition, offset)| Start { partition, offset, leader_epoch: -1 })
+            .collect();
         if !starts.is_empty() {
             let list = PartitionList::of_starts(&self.topic_name, &starts);
             // SAFETY: client and list live; the list is copied. Nobody waits for the answer.
@@ -308,7 +345,8 @@ impl Consumer for KafkaConsumer {
         }
     }
 
-    /// librdkafka spares a static member the request to leave when it closes, but not when it unsubscribes.
+    /// librdkafka spares a static member the request to leave when it closes, but not when it
+    /// unsubscribes.
     fn leave(&mut self) {
         if std::mem::replace(&mut self.closed, true) {
             return;
@@ -317,7 +355,9 @@ impl Consumer for KafkaConsumer {
         // Whoever is in the middle of joining has no id by which it could leave.
         self.answer_until(JOIN_TIMEOUT, |consumer| consumer.is_member());
         // SAFETY: the client lives.
-        if unsafe { sys::rd_kafka_unsubscribe(self.client.raw()) } == Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+        if unsafe { sys::rd_kafka_unsubscribe(self.client.raw()) }
+            == Code::RD_KAFKA_RESP_ERR_NO_ERROR
+        {
             // The id is forgotten when the request is on its way, and closing waits for its answer.
             self.answer_until(LEAVE_TIMEOUT, |consumer| !consumer.is_member());
         }
@@ -336,9 +376,11 @@ impl Consumer for KafkaConsumer {
         }
         self.begin_to_close();
         let deadline = Instant::now() + CLOSE_TIMEOUT;
-        // SAFETY: client and queue live; what comes is only rebalances, which `on_rebalance` answers by itself while closing.
+        // SAFETY: client and queue live; what comes is only rebalances, which `on_rebalance`
+        // answers by itself while closing.
         unsafe {
-            while sys::rd_kafka_consumer_closed(self.client.raw()) == 0 && Instant::now() < deadline {
+            while sys::rd_kafka_consumer_closed(self.client.raw()) == 0 && Instant::now() < deadline
+            {
                 let message = sys::rd_kafka_consume_queue(closing.raw(), 20);
                 if !message.is_null() {
                     sys::rd_kafka_message_destroy(message);
@@ -349,7 +391,8 @@ impl Consumer for KafkaConsumer {
 }
 
 impl Drop for KafkaConsumer {
-    /// Without `close` the member is gone like one that died: the group waits for its session timeout.
+    /// Without `close` the member is gone like one that died: the group waits for its session
+    /// timeout.
     fn drop(&mut self) {
         Wake::silence(&self.events);
         Wake::silence(&self.records);
@@ -357,5 +400,8 @@ impl Drop for KafkaConsumer {
 }
 
 fn readable(progress: &BTreeMap<i32, Progress>) -> impl Iterator<Item = i32> {
-    progress.iter().filter(|(_, progress)| progress.stage != Stage::Starting).map(|(partition, _)| *partition)
+    progress
+        .iter()
+        .filter(|(_, progress)| progress.stage != Stage::Starting)
+        .map(|(partition, _)| *partition)
 }

@@ -1,4 +1,5 @@
-//! A librdkafka client and what belongs to it. Everything here frees itself; nothing else of this folder frees by hand.
+//! A librdkafka client and what belongs to it. Everything here frees itself; nothing else of this
+//! folder frees by hand.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
@@ -13,9 +14,16 @@ use super::super::LogError;
 const ERROR_TEXT_BYTES: usize = 512;
 
 /// What librdkafka calls back with: the pointer that [`Configuration::set_opaque`] stored.
-pub type RebalanceCallback = unsafe extern "C" fn(*mut sys::rd_kafka_t, Code, *mut sys::rd_kafka_topic_partition_list_t, *mut c_void);
-pub type ErrorCallback = unsafe extern "C" fn(*mut sys::rd_kafka_t, c_int, *const c_char, *mut c_void);
-pub type DeliveryCallback = unsafe extern "C" fn(*mut sys::rd_kafka_t, *const sys::rd_kafka_message_t, *mut c_void);
+pub type RebalanceCallback = unsafe extern "C" fn(
+    *mut sys::rd_kafka_t,
+    Code,
+    *mut sys::rd_kafka_topic_partition_list_t,
+    *mut c_void,
+);
+pub type ErrorCallback =
+    unsafe extern "C" fn(*mut sys::rd_kafka_t, c_int, *const c_char, *mut c_void);
+pub type DeliveryCallback =
+    unsafe extern "C" fn(*mut sys::rd_kafka_t, *const sys::rd_kafka_message_t, *mut c_void);
 
 /// A configuration that no client took yet.
 pub struct Configuration(NonNull<sys::rd_kafka_conf_t>);
@@ -40,7 +48,15 @@ impl Configuration {
         let (name_c, value_c) = (c_string(name, &doing())?, c_string(value, &doing())?);
         let mut text = [0 as c_char; ERROR_TEXT_BYTES];
         // SAFETY: both strings end with a NUL and outlive the call, and the text's size is given.
-        let answer = unsafe { sys::rd_kafka_conf_set(self.0.as_ptr(), name_c.as_ptr(), value_c.as_ptr(), text.as_mut_ptr(), text.len()) };
+        let answer = unsafe {
+            sys::rd_kafka_conf_set(
+                self.0.as_ptr(),
+                name_c.as_ptr(),
+                value_c.as_ptr(),
+                text.as_mut_ptr(),
+                text.len(),
+            )
+        };
         match answer {
             sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(()),
             _ => Err(refused(doing(), &read_text(&text))),
@@ -53,7 +69,12 @@ impl Configuration {
         unsafe { sys::rd_kafka_conf_set_opaque(self.0.as_ptr(), opaque) };
     }
 
-    pub fn set_callbacks(&self, rebalance: Option<RebalanceCallback>, error: ErrorCallback, delivery: Option<DeliveryCallback>) {
+    pub fn set_callbacks(
+        &self,
+        rebalance: Option<RebalanceCallback>,
+        error: ErrorCallback,
+        delivery: Option<DeliveryCallback>,
+    ) {
         // SAFETY: the configuration is ours, and the callbacks have the types that are asked for.
         unsafe {
             sys::rd_kafka_conf_set_error_cb(self.0.as_ptr(), Some(error));
@@ -83,10 +104,16 @@ unsafe impl Send for Client {}
 unsafe impl Sync for Client {}
 
 impl Client {
-    pub fn new(kind: sys::rd_kafka_type_t, configuration: Configuration) -> Result<Client, LogError> {
+    pub fn new(
+        kind: sys::rd_kafka_type_t,
+        configuration: Configuration,
+    ) -> Result<Client, LogError> {
         let mut text = [0 as c_char; ERROR_TEXT_BYTES];
-        // SAFETY: on success the client owns the configuration, so it is forgotten; on failure it is still ours.
-        let raw = unsafe { sys::rd_kafka_new(kind, configuration.0.as_ptr(), text.as_mut_ptr(), text.len()) };
+        // SAFETY: on success the client owns the configuration, so it is forgotten; on failure it
+        // is still ours.
+        let raw = unsafe {
+            sys::rd_kafka_new(kind, configuration.0.as_ptr(), text.as_mut_ptr(), text.len())
+        };
         match NonNull::new(raw) {
             Some(raw) => {
                 std::mem::forget(configuration);
@@ -104,8 +131,11 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         // Without the flag this would wait for a rebalance callback that nobody answers any more.
-        // SAFETY: the client is ours; queues and topics of it were dropped before, see the order of fields where it is used.
-        unsafe { sys::rd_kafka_destroy_flags(self.0.as_ptr(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) };
+        // SAFETY: the client is ours; queues and topics of it were dropped before, see the order of
+        // fields where it is used.
+        unsafe {
+            sys::rd_kafka_destroy_flags(self.0.as_ptr(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+        };
     }
 }
 
@@ -121,7 +151,8 @@ impl Queue {
         NonNull::new(unsafe { sys::rd_kafka_queue_new(client.raw()) }).map(Queue)
     }
 
-    /// The queue of rebalances and errors, and of the records of partitions that were forwarded nowhere else.
+    /// The queue of rebalances and errors, and of the records of partitions that were forwarded
+    /// nowhere else.
     pub fn of_consumer(client: &Client) -> Option<Queue> {
         // SAFETY: the client lives.
         NonNull::new(unsafe { sys::rd_kafka_queue_get_consumer(client.raw()) }).map(Queue)
@@ -129,7 +160,10 @@ impl Queue {
 
     pub fn of_partition(client: &Client, topic: &CStr, partition: i32) -> Option<Queue> {
         // SAFETY: the client lives, the name ends with a NUL.
-        NonNull::new(unsafe { sys::rd_kafka_queue_get_partition(client.raw(), topic.as_ptr(), partition) }).map(Queue)
+        NonNull::new(unsafe {
+            sys::rd_kafka_queue_get_partition(client.raw(), topic.as_ptr(), partition)
+        })
+        .map(Queue)
     }
 
     pub fn raw(&self) -> *mut sys::rd_kafka_queue_t {
@@ -152,8 +186,12 @@ unsafe impl Send for Topic {}
 
 impl Topic {
     pub fn new(client: &Client, name: &CStr) -> Option<Topic> {
-        // SAFETY: the client lives, the name ends with a NUL, and no configuration means the client's own.
-        NonNull::new(unsafe { sys::rd_kafka_topic_new(client.raw(), name.as_ptr(), ptr::null_mut()) }).map(Topic)
+        // SAFETY: the client lives, the name ends with a NUL, and no configuration means the
+        // client's own.
+        NonNull::new(unsafe {
+            sys::rd_kafka_topic_new(client.raw(), name.as_ptr(), ptr::null_mut())
+        })
+        .map(Topic)
     }
 
     pub fn raw(&self) -> *mut sys::rd_kafka_topic_t {
@@ -180,7 +218,10 @@ pub fn code_error(doing: impl Into<String>, code: Code) -> LogError {
 }
 
 /// The error of a call that answers an error object; null is success. Frees it.
-pub fn object_result(doing: impl Into<String>, error: *mut sys::rd_kafka_error_t) -> Result<(), (Code, LogError)> {
+pub fn object_result(
+    doing: impl Into<String>,
+    error: *mut sys::rd_kafka_error_t,
+) -> Result<(), (Code, LogError)> {
     if error.is_null() {
         return Ok(());
     }
@@ -224,7 +265,12 @@ pub fn describe_error(doing: String, code: Code, reason: String) -> LogError {
     match code {
         RD_KAFKA_RESP_ERR__QUEUE_FULL => LogError::QueueFull,
         RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE | RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE => {
-            LogError::TooLarge { doing, reason: format!("{reason}: raise `max.message.bytes` of the topic, and it goes by itself") }
+            LogError::TooLarge {
+                doing,
+                reason: format!(
+                    "{reason}: raise `max.message.bytes` of the topic, and it goes by itself"
+                ),
+            }
         }
         _ if passes => LogError::Unreachable { doing, reason },
         _ => LogError::Refused { doing, reason },
@@ -247,14 +293,22 @@ pub fn milliseconds(time: Duration) -> c_int {
 
 /// A text that librdkafka wrote into a buffer of ours.
 pub fn read_text(text: &[c_char]) -> String {
-    let bytes: Vec<u8> = text.iter().take_while(|byte| **byte != 0).map(|byte| byte.cast_unsigned()).collect();
+    let bytes: Vec<u8> =
+        text.iter().take_while(|byte| **byte != 0).map(|byte| byte.cast_unsigned()).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// librdkafka's own log, by syslog level.
-unsafe extern "C" fn on_log_line(_client: *const sys::rd_kafka_t, level: c_int, facility: *const c_char, line: *const c_char) {
+unsafe extern "C" fn on_log_line(
+    _client: *const sys::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    line: *const c_char,
+) {
     // SAFETY: librdkafka gives two texts that live through the call.
-    let (facility, line) = unsafe { (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(line).to_string_lossy()) };
+    let (facility, line) = unsafe {
+        (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(line).to_string_lossy())
+    };
     match level {
         0..=3 => tracing::error!(target: "duto_log::kafka", %facility, "{line}"),
         4 => tracing::warn!(target: "duto_log::kafka", %facility, "{line}"),

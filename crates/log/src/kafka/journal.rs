@@ -28,12 +28,14 @@ pub struct KafkaJournal {
     failed: bool,
 }
 
-/// Why the first record of the transaction that was not taken was not. The callbacks run inside the calls of the one thread that appends.
+/// Why the first record of the transaction that was not taken was not. The callbacks run inside the
+/// calls of the one thread that appends.
 #[derive(Default)]
 struct Deliveries(Mutex<Option<Code>>);
 
 impl KafkaJournal {
-    /// First it fences, then it reads the note: the order matters, else a commit of the one before could come in between.
+    /// First it fences, then it reads the note: the order matters, else a commit of the one before
+    /// could come in between.
     pub fn open(
         questions: &Client,
         producer: &[(String, String)],
@@ -51,16 +53,28 @@ impl KafkaJournal {
         Ok(KafkaJournal { client, deliveries, name: name.to_owned(), note, failed: false })
     }
 
-    fn append_in_transaction(&self, records: &[OutgoingRecord<'_>], note: &[u8], deadline: Instant) -> Result<(), LogError> {
+    fn append_in_transaction(
+        &self,
+        records: &[OutgoingRecord<'_>],
+        note: &[u8],
+        deadline: Instant,
+    ) -> Result<(), LogError> {
         transaction::begin(&self.client)?;
         for record in records {
             self.queue(record, deadline)?;
         }
         let partition = Some(progress::partition_of(&self.name));
-        let note = OutgoingRecord { topic: progress::TOPIC, partition, key: Some(self.name.as_bytes()), payload: Some(note), headers: &[] };
+        let note = OutgoingRecord {
+            topic: progress::TOPIC,
+            partition,
+            key: Some(self.name.as_bytes()),
+            payload: Some(note),
+            headers: &[],
+        };
         self.queue(&note, deadline)?;
         let left = deadline.saturating_duration_since(Instant::now());
-        // SAFETY: the client lives. The flush runs the callbacks, so that afterwards it is known which records were not taken.
+        // SAFETY: the client lives. The flush runs the callbacks, so that afterwards it is known
+        // which records were not taken.
         let flushed = unsafe { sys::rd_kafka_flush(self.client.raw(), milliseconds(left)) };
         self.look_at_deliveries()?;
         match flushed {
@@ -95,9 +109,17 @@ impl Journal for KafkaJournal {
         self.note.as_deref()
     }
 
-    fn append(&mut self, records: &[OutgoingRecord<'_>], note: &[u8], timeout: Duration) -> Result<(), LogError> {
+    fn append(
+        &mut self,
+        records: &[OutgoingRecord<'_>],
+        note: &[u8],
+        timeout: Duration,
+    ) -> Result<(), LogError> {
         if self.failed {
-            return Err(refused(format!("append to the journal {}", self.name), "an append failed before: it must be opened again"));
+            return Err(refused(
+                format!("append to the journal {}", self.name),
+                "an append failed before: it must be opened again",
+            ));
         }
         let outcome = self.append_in_transaction(records, note, Instant::now() + timeout);
         match &outcome {
@@ -113,15 +135,25 @@ impl Journal for KafkaJournal {
     }
 }
 
-unsafe extern "C" fn on_delivery(_client: *mut sys::rd_kafka_t, message: *const sys::rd_kafka_message_t, deliveries: *mut c_void) {
-    // SAFETY: the message lives through the call, and the deliveries outlive the client, see the order of fields.
+unsafe extern "C" fn on_delivery(
+    _client: *mut sys::rd_kafka_t,
+    message: *const sys::rd_kafka_message_t,
+    deliveries: *mut c_void,
+) {
+    // SAFETY: the message lives through the call, and the deliveries outlive the client, see the
+    // order of fields.
     let (message, deliveries) = unsafe { (&*message, &*deliveries.cast::<Deliveries>()) };
     if message.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
         deliveries.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message.err);
     }
 }
 
-unsafe extern "C" fn on_error(_client: *mut sys::rd_kafka_t, code: c_int, reason: *const c_char, _deliveries: *mut c_void) {
+unsafe extern "C" fn on_error(
+    _client: *mut sys::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    _deliveries: *mut c_void,
+) {
     // SAFETY: librdkafka gives a text that lives through the call.
     let reason = unsafe { std::ffi::CStr::from_ptr(reason) }.to_string_lossy();
     tracing::debug!(code, "a journal's producer: {reason}");

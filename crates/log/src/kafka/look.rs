@@ -1,4 +1,5 @@
-//! Reading records by librdkafka's simple consumer: no group, so nothing that a worker's group could notice.
+//! Reading records by librdkafka's simple consumer: no group, so nothing that a worker's group
+//! could notice.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_void};
@@ -9,7 +10,9 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::{LogError, Look, Span};
-use super::handle::{Client, Configuration, Queue, Topic, c_string, code_error, milliseconds, refused};
+use super::handle::{
+    Client, Configuration, Queue, Topic, c_string, code_error, milliseconds, refused,
+};
 use super::records::{error_text, record_of};
 use duto_ground::batch::Batch;
 
@@ -24,13 +27,21 @@ pub struct KafkaLook {
 
 impl KafkaLook {
     pub fn start(pairs: &[(String, String)]) -> Result<KafkaLook, LogError> {
-        let client = Client::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, Configuration::new(pairs)?)?;
+        let client =
+            Client::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, Configuration::new(pairs)?)?;
         Ok(KafkaLook { topics: BTreeMap::new(), client })
     }
 }
 
 impl Look for KafkaLook {
-    fn read(&mut self, topic: &str, spans: &[Span], into: &mut Batch, most_bytes: usize, patience: Duration) -> Result<Vec<i64>, LogError> {
+    fn read(
+        &mut self,
+        topic: &str,
+        spans: &[Span],
+        into: &mut Batch,
+        most_bytes: usize,
+        patience: Duration,
+    ) -> Result<Vec<i64>, LogError> {
         let doing = format!("look at the topic {topic}");
         let no_memory = || refused(&doing, "no memory");
         let name = c_string(topic, &doing)?;
@@ -40,9 +51,18 @@ impl Look for KafkaLook {
         }
         let handle = self.topics.get(&name).ok_or_else(no_memory)?;
         let queue = Queue::new(&self.client).ok_or_else(no_memory)?;
-        let mut reading = Reading { client: &self.client, progress: BTreeMap::new(), into, most_bytes, failure: None };
+        let mut reading = Reading {
+            client: &self.client,
+            progress: BTreeMap::new(),
+            into,
+            most_bytes,
+            failure: None,
+        };
         for span in spans {
-            reading.progress.insert(span.partition, Progress { next: span.from, to: span.to, is_done: span.from >= span.to });
+            reading.progress.insert(
+                span.partition,
+                Progress { next: span.from, to: span.to, is_done: span.from >= span.to },
+            );
         }
         let started = Started::begin(handle, &queue, spans, &doing)?;
         let outcome = reading.run(&queue, patience, &doing);
@@ -59,11 +79,24 @@ struct Started<'a> {
 }
 
 impl<'a> Started<'a> {
-    fn begin(topic: &'a Topic, queue: &Queue, spans: &[Span], doing: &str) -> Result<Started<'a>, LogError> {
+    fn begin(
+        topic: &'a Topic,
+        queue: &Queue,
+        spans: &[Span],
+        doing: &str,
+    ) -> Result<Started<'a>, LogError> {
         let mut started = Started { topic, partitions: Vec::new() };
         for span in spans.iter().filter(|span| span.from < span.to) {
             // SAFETY: topic and queue live; librdkafka counts its own references to them.
-            if unsafe { sys::rd_kafka_consume_start_queue(topic.raw(), span.partition, span.from, queue.raw()) } != 0 {
+            if unsafe {
+                sys::rd_kafka_consume_start_queue(
+                    topic.raw(),
+                    span.partition,
+                    span.from,
+                    queue.raw(),
+                )
+            } != 0
+            {
                 // SAFETY: it reads the error of this thread's last call.
                 return Err(code_error(doing, unsafe { sys::rd_kafka_last_error() }));
             }
@@ -105,7 +138,9 @@ impl Reading<'_> {
             let opaque = ptr::from_mut(self).cast::<c_void>();
             let wait = milliseconds(LOOK_INTERVAL.min(patience));
             // SAFETY: the queue lives, and the callback is only called before this returns.
-            let served = unsafe { sys::rd_kafka_consume_callback_queue(queue.raw(), wait, Some(on_message), opaque) };
+            let served = unsafe {
+                sys::rd_kafka_consume_callback_queue(queue.raw(), wait, Some(on_message), opaque)
+            };
             if let Some(failure) = self.failure.take() {
                 return Err(failure);
             }
@@ -120,39 +155,57 @@ impl Reading<'_> {
     }
 
     fn is_finished(&self) -> bool {
-        self.failure.is_some() || self.into.bytes.len() >= self.most_bytes || self.progress.values().all(|progress| progress.is_done)
+        self.failure.is_some()
+            || self.into.bytes.len() >= self.most_bytes
+            || self.progress.values().all(|progress| progress.is_done)
     }
 
     fn reached(&self, span: &Span) -> i64 {
-        self.progress.get(&span.partition).map_or(span.from, |progress| if progress.is_done { span.to } else { progress.next })
+        self.progress
+            .get(&span.partition)
+            .map_or(span.from, |progress| if progress.is_done { span.to } else { progress.next })
     }
 
     fn take(&mut self, message: &sys::rd_kafka_message_t) {
         if self.is_finished() {
             return;
         }
-        let Some(progress) = self.progress.get_mut(&message.partition) else { return self.take_error(message) };
+        let Some(progress) = self.progress.get_mut(&message.partition) else {
+            return self.take_error(message);
+        };
         match message.err {
-            Code::RD_KAFKA_RESP_ERR_NO_ERROR if progress.is_done || message.offset < progress.next => {}
-            Code::RD_KAFKA_RESP_ERR_NO_ERROR if message.offset >= progress.to => progress.is_done = true,
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR
+                if progress.is_done || message.offset < progress.next => {}
+            Code::RD_KAFKA_RESP_ERR_NO_ERROR if message.offset >= progress.to => {
+                progress.is_done = true
+            }
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
                 progress.next = message.offset + 1;
                 progress.is_done = progress.next >= progress.to;
                 // SAFETY: the message lives through the callback.
-                unsafe { record_of(message, |place, key, payload, headers| self.into.push(place, key, payload, headers)) };
+                unsafe {
+                    record_of(message, |place, key, payload, headers| {
+                        self.into.push(place, key, payload, headers)
+                    })
+                };
             }
             Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => progress.is_done = true,
             _ => self.take_error(message),
         }
         if self.is_finished() {
-            // SAFETY: it only sets a flag of this thread; what is queued beyond goes with the queue.
+            // SAFETY: it only sets a flag of this thread; what is queued beyond goes with the
+            // queue.
             unsafe { sys::rd_kafka_yield(self.client.raw()) };
         }
     }
 
     /// What the client tries again by itself is waited for, as long as there is patience.
     fn take_error(&mut self, message: &sys::rd_kafka_message_t) {
-        let error = super::handle::describe_error("look at a topic".to_owned(), message.err, error_text(message));
+        let error = super::handle::describe_error(
+            "look at a topic".to_owned(),
+            message.err,
+            error_text(message),
+        );
         if matches!(error, LogError::Refused { .. }) {
             self.failure = Some(error);
         }

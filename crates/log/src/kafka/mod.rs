@@ -1,7 +1,8 @@
 //! Apache Kafka as the log, through librdkafka.
 //!
-//! The calls that rust-rdkafka does not wrap (leader epochs, topic ids, a partition's end, a rebalance that is answered later) are made
-//! here; `handle` and `partitions` own what librdkafka gives out.
+//! The calls that rust-rdkafka does not wrap (leader epochs, topic ids, a partition's end, a
+//! rebalance that is answered later) are made here; `handle` and `partitions` own what librdkafka
+//! gives out.
 
 mod admin;
 mod consumer;
@@ -31,7 +32,8 @@ use self::journal::KafkaJournal;
 use self::look::KafkaLook;
 use self::producer::KafkaProducer;
 use super::{
-    Consumer, ConsumerSettings, Journal, Log, LogError, Look, Member, NewTopic, Producer, TopicDescription, TopicListing, Watermarks,
+    Consumer, ConsumerSettings, Journal, Log, LogError, Look, Member, NewTopic, Producer,
+    TopicDescription, TopicListing, Watermarks,
 };
 
 /// A Kafka cluster. Nothing connects before the first call.
@@ -45,7 +47,11 @@ impl KafkaLog {
     /// `pairs` are the file's `source.kafka`; those that would break the promise are refused.
     pub fn new(servers: &str, pairs: &[(String, String)]) -> Result<KafkaLog, LogError> {
         settings::check(pairs)?;
-        Ok(KafkaLog { servers: servers.to_owned(), pairs: pairs.to_vec(), questions: OnceLock::new() })
+        Ok(KafkaLog {
+            servers: servers.to_owned(),
+            pairs: pairs.to_vec(),
+            questions: OnceLock::new(),
+        })
     }
 
     /// One client for all questions; a second one that a race made is dropped.
@@ -53,7 +59,8 @@ impl KafkaLog {
         if let Some(client) = self.questions.get() {
             return Ok(client);
         }
-        let configuration = Configuration::new(&settings::for_questions(&self.servers, &self.pairs))?;
+        let configuration =
+            Configuration::new(&settings::for_questions(&self.servers, &self.pairs))?;
         let client = Client::new(RD_KAFKA_PRODUCER, configuration)?;
         Ok(self.questions.get_or_init(|| client))
     }
@@ -76,7 +83,12 @@ impl Log for KafkaLog {
         admin::create_topic(self.questions()?, topic, &[], timeout)
     }
 
-    fn watermarks(&self, topic: &str, partition: i32, timeout: Duration) -> Result<Watermarks, LogError> {
+    fn watermarks(
+        &self,
+        topic: &str,
+        partition: i32,
+        timeout: Duration,
+    ) -> Result<Watermarks, LogError> {
         offsets::watermarks(self.questions()?, topic, partition, timeout)
     }
 
@@ -84,11 +96,21 @@ impl Log for KafkaLog {
         admin::topics(self.questions()?, timeout)
     }
 
-    fn ends(&self, partitions: &[(String, i32)], timeout: Duration) -> Result<Vec<Option<Watermarks>>, LogError> {
+    fn ends(
+        &self,
+        partitions: &[(String, i32)],
+        timeout: Duration,
+    ) -> Result<Vec<Option<Watermarks>>, LogError> {
         offsets::ends(self.questions()?, partitions, timeout)
     }
 
-    fn offset_at(&self, topic: &str, partition: i32, time_ms: i64, timeout: Duration) -> Result<Option<i64>, LogError> {
+    fn offset_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        time_ms: i64,
+        timeout: Duration,
+    ) -> Result<Option<i64>, LogError> {
         offsets::at_time(self.questions()?, topic, partition, time_ms, timeout)
     }
 
@@ -122,7 +144,12 @@ impl Log for KafkaLog {
         let deadline = Instant::now() + timeout;
         let questions = self.questions()?;
         match admin::describe_topic(questions, progress::TOPIC, timeout)? {
-            Some(_) => progress::last_note(questions, &settings::for_progress(&self.servers, &self.pairs), name, deadline),
+            Some(_) => progress::last_note(
+                questions,
+                &settings::for_progress(&self.servers, &self.pairs),
+                name,
+                deadline,
+            ),
             None => Ok(None),
         }
     }

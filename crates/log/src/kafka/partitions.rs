@@ -24,7 +24,8 @@ impl PartitionList {
         list
     }
 
-    /// Partitions with the offsets to start from, and the epochs against which the log is validated.
+    /// Partitions with the offsets to start from, and the epochs against which the log is
+    /// validated.
     pub fn of_starts(topic: &CStr, starts: &[Start]) -> PartitionList {
         let list = PartitionList::empty(starts.len());
         for start in starts {
@@ -75,13 +76,18 @@ impl PartitionList {
 
     fn empty(capacity: usize) -> PartitionList {
         let capacity = i32::try_from(capacity).unwrap_or(i32::MAX);
-        // SAFETY: librdkafka's allocator ends the process where there is no memory, so the answer is never null.
-        PartitionList(unsafe { NonNull::new_unchecked(sys::rd_kafka_topic_partition_list_new(capacity)) })
+        // SAFETY: librdkafka's allocator ends the process where there is no memory, so the answer
+        // is never null.
+        PartitionList(unsafe {
+            NonNull::new_unchecked(sys::rd_kafka_topic_partition_list_new(capacity))
+        })
     }
 
     fn add(&self, topic: &CStr, partition: i32) -> *mut sys::rd_kafka_topic_partition_t {
         // SAFETY: the list is ours; the name is copied.
-        unsafe { sys::rd_kafka_topic_partition_list_add(self.0.as_ptr(), topic.as_ptr(), partition) }
+        unsafe {
+            sys::rd_kafka_topic_partition_list_add(self.0.as_ptr(), topic.as_ptr(), partition)
+        }
     }
 }
 
@@ -100,7 +106,9 @@ pub unsafe fn partitions_of(list: *const sys::rd_kafka_topic_partition_list_t) -
     // SAFETY: see above; librdkafka keeps `cnt` entries at `elems`.
     unsafe {
         match list.as_ref() {
-            Some(list) if list.cnt > 0 => (0..list.cnt as usize).map(|index| (*list.elems.add(index)).partition).collect(),
+            Some(list) if list.cnt > 0 => {
+                (0..list.cnt as usize).map(|index| (*list.elems.add(index)).partition).collect()
+            }
             _ => Vec::new(),
         }
     }

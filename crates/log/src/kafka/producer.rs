@@ -12,11 +12,14 @@ use rdkafka_sys::rd_kafka_resp_err_t as Code;
 use rdkafka_sys::rd_kafka_vtype_t as Part;
 
 use super::super::{LogError, OutgoingRecord, Producer, Sent};
-use super::handle::{Client, Configuration, c_string, code_error, milliseconds, object_result, refused};
+use super::handle::{
+    Client, Configuration, c_string, code_error, milliseconds, object_result, refused,
+};
 
 type Outcome = Box<dyn FnOnce(Result<Sent, LogError>) + Send>;
 
-/// librdkafka copies a record, queues it, and gathers batches by itself; a thread of ours hands the outcomes out.
+/// librdkafka copies a record, queues it, and gathers batches by itself; a thread of ours hands the
+/// outcomes out.
 pub struct KafkaProducer {
     client: Arc<Client>,
     stopping: Arc<AtomicBool>,
@@ -43,22 +46,37 @@ impl KafkaProducer {
     }
 }
 
-/// Queues a copy of the record; `opaque` comes back with its delivery report. After an error nothing was queued.
-pub fn produce(client: &Client, record: &OutgoingRecord<'_>, opaque: *mut c_void) -> Result<(), LogError> {
+/// Queues a copy of the record; `opaque` comes back with its delivery report. After an error
+/// nothing was queued.
+pub fn produce(
+    client: &Client,
+    record: &OutgoingRecord<'_>,
+    opaque: *mut c_void,
+) -> Result<(), LogError> {
     let doing = || format!("send to {}", record.topic);
     let topic = c_string(record.topic, &doing())?;
     let mut parts = Vec::with_capacity(6 + record.headers.len());
-    parts.push(part(Part::RD_KAFKA_VTYPE_TOPIC, sys::rd_kafka_vu_s__bindgen_ty_1 { cstr: topic.as_ptr() }));
+    parts.push(part(
+        Part::RD_KAFKA_VTYPE_TOPIC,
+        sys::rd_kafka_vu_s__bindgen_ty_1 { cstr: topic.as_ptr() },
+    ));
     if let Some(partition) = record.partition {
-        parts.push(part(Part::RD_KAFKA_VTYPE_PARTITION, sys::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition }));
+        parts.push(part(
+            Part::RD_KAFKA_VTYPE_PARTITION,
+            sys::rd_kafka_vu_s__bindgen_ty_1 { i32_: partition },
+        ));
     }
     parts.push(part(Part::RD_KAFKA_VTYPE_KEY, memory(record.key)));
     parts.push(part(Part::RD_KAFKA_VTYPE_VALUE, memory(record.payload)));
-    let names: Result<Vec<_>, LogError> = record.headers.iter().map(|(name, _)| c_string(name, &doing())).collect();
+    let names: Result<Vec<_>, LogError> =
+        record.headers.iter().map(|(name, _)| c_string(name, &doing())).collect();
     let names = names?;
     for (name, (_, value)) in names.iter().zip(record.headers) {
-        let header =
-            sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 { name: name.as_ptr(), val: value.as_ptr().cast(), size: value.len() as isize };
+        let header = sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_2 {
+            name: name.as_ptr(),
+            val: value.as_ptr().cast(),
+            size: value.len() as isize,
+        };
         parts.push(part(Part::RD_KAFKA_VTYPE_HEADER, sys::rd_kafka_vu_s__bindgen_ty_1 { header }));
     }
     let copy = c_int::try_from(sys::RD_KAFKA_MSG_F_COPY).unwrap_or_default();
@@ -90,7 +108,9 @@ impl Producer for KafkaProducer {
 impl Drop for KafkaProducer {
     /// What is still queued is given up: each of those gets its outcome, an error.
     fn drop(&mut self) {
-        let everything = c_int::try_from(sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT).unwrap_or_default();
+        let everything =
+            c_int::try_from(sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT)
+                .unwrap_or_default();
         // SAFETY: the client lives; the flush runs the callbacks of what was purged.
         unsafe {
             sys::rd_kafka_purge(self.client.raw(), everything);
@@ -111,12 +131,21 @@ fn part(vtype: Part, u: sys::rd_kafka_vu_s__bindgen_ty_1) -> sys::rd_kafka_vu_t 
 
 /// Null is Kafka's null; nothing is a pointer to no bytes.
 fn memory(bytes: Option<&[u8]>) -> sys::rd_kafka_vu_s__bindgen_ty_1 {
-    let (ptr, size) = bytes.map_or((ptr::null_mut(), 0), |bytes| (bytes.as_ptr().cast_mut().cast::<c_void>(), bytes.len()));
-    sys::rd_kafka_vu_s__bindgen_ty_1 { mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size } }
+    let (ptr, size) = bytes.map_or((ptr::null_mut(), 0), |bytes| {
+        (bytes.as_ptr().cast_mut().cast::<c_void>(), bytes.len())
+    });
+    sys::rd_kafka_vu_s__bindgen_ty_1 {
+        mem: sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 { ptr, size },
+    }
 }
 
-unsafe extern "C" fn on_delivery(_client: *mut sys::rd_kafka_t, message: *const sys::rd_kafka_message_t, _opaque: *mut c_void) {
-    // SAFETY: the message lives through the call, and its opaque is the box that `send` gave away, once.
+unsafe extern "C" fn on_delivery(
+    _client: *mut sys::rd_kafka_t,
+    message: *const sys::rd_kafka_message_t,
+    _opaque: *mut c_void,
+) {
+    // SAFETY: the message lives through the call, and its opaque is the box that `send` gave away,
+    // once.
     let (message, outcome) = unsafe {
         let message = &*message;
         if message._private.is_null() {
@@ -125,7 +154,9 @@ unsafe extern "C" fn on_delivery(_client: *mut sys::rd_kafka_t, message: *const 
         (message, Box::from_raw(message._private.cast::<Outcome>()))
     };
     let result = match message.err {
-        Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(Sent { partition: message.partition, offset: message.offset }),
+        Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
+            Ok(Sent { partition: message.partition, offset: message.offset })
+        }
         code => Err(code_error("send to Kafka", code)),
     };
     // A panic must not unwind into C.
@@ -134,7 +165,12 @@ unsafe extern "C" fn on_delivery(_client: *mut sys::rd_kafka_t, message: *const 
     }
 }
 
-unsafe extern "C" fn on_error(_client: *mut sys::rd_kafka_t, code: c_int, reason: *const c_char, _opaque: *mut c_void) {
+unsafe extern "C" fn on_error(
+    _client: *mut sys::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    _opaque: *mut c_void,
+) {
     // SAFETY: librdkafka gives a text that lives through the call.
     let reason = unsafe { std::ffi::CStr::from_ptr(reason) }.to_string_lossy();
     tracing::warn!(code, "the Kafka producer: {reason}");

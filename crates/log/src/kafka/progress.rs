@@ -1,4 +1,5 @@
-//! The topic in which journals keep their notes: compacted, one record a transaction, with the journal's name as key.
+//! The topic in which journals keep their notes: compacted, one record a transaction, with the
+//! journal's name as key.
 
 use std::ffi::CStr;
 use std::slice;
@@ -15,15 +16,20 @@ use super::{admin, offsets, topic_setting};
 pub const TOPIC: &str = "duto-progress";
 const TOPIC_C: &CStr = c"duto-progress";
 
-/// A name keeps its partition for ever, so that this number may never change, whatever is added to the topic.
+/// A name keeps its partition for ever, so that this number may never change, whatever is added to
+/// the topic.
 const PARTITIONS: i32 = 8;
 
-/// Small segments, so that compaction, which leaves the last one alone, keeps what has to be read at a start small.
-const SETTINGS: [(&CStr, &CStr); 3] =
-    [(c"cleanup.policy", c"compact"), (c"segment.bytes", c"1048576"), (c"min.cleanable.dirty.ratio", c"0.2")];
+/// Small segments, so that compaction, which leaves the last one alone, keeps what has to be read
+/// at a start small.
+const SETTINGS: [(&CStr, &CStr); 3] = [
+    (c"cleanup.policy", c"compact"),
+    (c"segment.bytes", c"1048576"),
+    (c"min.cleanable.dirty.ratio", c"0.2"),
+];
 
-/// Makes the topic if it is missing. One that is there must keep the last note of each name for ever: a journal whose note was deleted
-/// would begin anew.
+/// Makes the topic if it is missing. One that is there must keep the last note of each name for
+/// ever: a journal whose note was deleted would begin anew.
 pub fn make(client: &Client, timeout: Duration) -> Result<(), LogError> {
     let topic = NewTopic { name: TOPIC.to_owned(), partitions: PARTITIONS, retention: None };
     let found = match admin::describe_topic(client, TOPIC, timeout)? {
@@ -36,13 +42,22 @@ pub fn make(client: &Client, timeout: Duration) -> Result<(), LogError> {
     };
     let doing = || format!("look at the topic {TOPIC}");
     if found.partitions < PARTITIONS {
-        return Err(refused(doing(), &format!("it has {} partitions and needs {PARTITIONS}", found.partitions)));
+        return Err(refused(
+            doing(),
+            &format!("it has {} partitions and needs {PARTITIONS}", found.partitions),
+        ));
     }
     match topic_setting::read(client, TOPIC_C, c"cleanup.policy", timeout)? {
         Some(policy) if policy == "compact" => Ok(()),
         policy => {
             let found = policy.unwrap_or_else(|| "not known".to_owned());
-            Err(refused(doing(), &format!("its cleanup.policy is {found} and must be compact: it would lose how far journals are")))
+            Err(refused(
+                doing(),
+                &format!(
+                    "its cleanup.policy is {found} and must be compact: it would lose how far \
+                        journals are"
+                ),
+            ))
         }
     }
 }
@@ -52,9 +67,15 @@ pub fn partition_of(name: &str) -> i32 {
     partition_of_key(name.as_bytes(), PARTITIONS)
 }
 
-/// The last committed note of this name, read up to the partition's end of now. Where another journal's transaction is open below that
-/// end, it is waited for: behind it may stand a note of ours.
-pub fn last_note(questions: &Client, pairs: &[(String, String)], name: &str, deadline: Instant) -> Result<Option<Vec<u8>>, LogError> {
+/// The last committed note of this name, read up to the partition's end of now. Where another
+/// journal's transaction is open below that end, it is waited for: behind it may stand a note of
+/// ours.
+pub fn last_note(
+    questions: &Client,
+    pairs: &[(String, String)],
+    name: &str,
+    deadline: Instant,
+) -> Result<Option<Vec<u8>>, LogError> {
     let partition = partition_of(name);
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
     let end = offsets::watermarks(questions, TOPIC, partition, left)?.high;
@@ -66,7 +87,8 @@ pub fn last_note(questions: &Client, pairs: &[(String, String)], name: &str, dea
     while at < end {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let reason = format!("up to {at} of {end} is committed; another transaction may still be open");
+            let reason =
+                format!("up to {at} of {end} is committed; another transaction may still be open");
             return Err(LogError::Unreachable { doing, reason });
         }
         match reading.next(left.min(Duration::from_millis(100)), &doing)? {
@@ -97,7 +119,13 @@ struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn start(topic: &'a Topic, partition: i32, doing: &str) -> Result<Reading<'a>, LogError> {
         // SAFETY: the topic lives.
-        match unsafe { sys::rd_kafka_consume_start(topic.raw(), partition, i64::from(sys::RD_KAFKA_OFFSET_BEGINNING)) } {
+        match unsafe {
+            sys::rd_kafka_consume_start(
+                topic.raw(),
+                partition,
+                i64::from(sys::RD_KAFKA_OFFSET_BEGINNING),
+            )
+        } {
             0 => Ok(Reading { topic, partition }),
             // SAFETY: it only reads what the call before left behind.
             _ => Err(code_error(doing, unsafe { sys::rd_kafka_last_error() })),
@@ -105,12 +133,15 @@ impl<'a> Reading<'a> {
     }
 
     fn next(&self, timeout: Duration, doing: &str) -> Result<Option<Seen>, LogError> {
-        // SAFETY: the topic lives; the message is ours until destroyed, and what it points at lives as long.
+        // SAFETY: the topic lives; the message is ours until destroyed, and what it points at lives
+        // as long.
         unsafe {
-            let message = sys::rd_kafka_consume(self.topic.raw(), self.partition, milliseconds(timeout));
+            let message =
+                sys::rd_kafka_consume(self.topic.raw(), self.partition, milliseconds(timeout));
             let Some(seen) = message.as_ref() else { return Ok(None) };
             let bytes = |start: *mut std::ffi::c_void, length| {
-                (!start.is_null()).then(|| slice::from_raw_parts(start.cast::<u8>(), length).to_vec())
+                (!start.is_null())
+                    .then(|| slice::from_raw_parts(start.cast::<u8>(), length).to_vec())
             };
             let answer = match seen.err {
                 Code::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(Some(Seen::Record {

@@ -1,8 +1,9 @@
 //! What librdkafka's callbacks tell: rebalances and errors.
 //!
-//! A rebalance is noted here and answered later, outside of the callback, when the worker calls `assign` or `unassign`. Until then
-//! librdkafka waits (its join states "wait assign call" and "wait unassign call"), sends heartbeats from its own thread, and delivers
-//! nothing of the partitions that the member keeps either.
+//! A rebalance is noted here and answered later, outside of the callback, when the worker calls
+//! `assign` or `unassign`. Until then librdkafka waits (its join states "wait assign call" and
+//! "wait unassign call"), sends heartbeats from its own thread, and delivers nothing of the
+//! partitions that the member keeps either.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
@@ -15,7 +16,8 @@ use super::super::Event;
 use super::handle::{code_error, object_result, read_text};
 use super::partitions::partitions_of;
 
-/// What was told and not yet asked for. The callbacks run inside the polls and the close of the one thread that reads.
+/// What was told and not yet asked for. The callbacks run inside the polls and the close of the one
+/// thread that reads.
 #[derive(Default)]
 pub struct Told(Mutex<State>);
 
@@ -82,7 +84,11 @@ pub unsafe extern "C" fn on_rebalance(
                 return forget(sys::rd_kafka_incremental_unassign(client, list));
             }
             Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Event::Assigned(partitions),
-            Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS if sys::rd_kafka_assignment_lost(client) != 0 => Event::Lost(partitions),
+            Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS
+                if sys::rd_kafka_assignment_lost(client) != 0 =>
+            {
+                Event::Lost(partitions)
+            }
             Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => Event::Revoked(partitions),
             other => {
                 sys::rd_kafka_assign(client, ptr::null());
@@ -99,7 +105,12 @@ pub unsafe extern "C" fn on_rebalance(
 ///
 /// # Safety
 /// As [`on_rebalance`].
-pub unsafe extern "C" fn on_error(client: *mut sys::rd_kafka_t, code: c_int, reason: *const c_char, told: *mut c_void) {
+pub unsafe extern "C" fn on_error(
+    client: *mut sys::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    told: *mut c_void,
+) {
     // SAFETY: see above; the reason ends with a NUL and lives through the call.
     unsafe {
         let told = &*told.cast::<Told>();
@@ -125,8 +136,8 @@ pub unsafe fn end_of(client: *mut sys::rd_kafka_t) -> Event {
     }
 }
 
-/// Answers a revocation with what the client really has: the list names partitions that were given up or never taken over, too, for which
-/// librdkafka would refuse all of it.
+/// Answers a revocation with what the client really has: the list names partitions that were given
+/// up or never taken over, too, for which librdkafka would refuse all of it.
 ///
 /// # Safety
 /// As [`on_rebalance`].

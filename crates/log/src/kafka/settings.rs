@@ -1,26 +1,41 @@
-//! Which settings librdkafka gets: ours, then the pipeline file's, and which of those would break the promise.
+//! Which settings librdkafka gets: ours, then the pipeline file's, and which of those would break
+//! the promise.
 
 use std::time::Duration;
 
 use super::super::{ConsumerSettings, LogError};
 
-/// What a pipeline file may not set, and what to say instead. A key that ends in `*` stands for all that begin so.
+/// What a pipeline file may not set, and what to say instead. A key that ends in `*` stands for all
+/// that begin so.
 const REFUSED: &[(&str, &str)] = &[
     ("bootstrap.servers", "it comes from KAFKA_BOOTSTRAP_SERVERS"),
     ("metadata.broker.list", "it comes from KAFKA_BOOTSTRAP_SERVERS"),
     ("group.*", "the group is `source.group`, and its protocol is fixed"),
-    ("partition.assignment.strategy", "partitions change hands cooperatively, so that a rebalance does not stop the others"),
+    (
+        "partition.assignment.strategy",
+        "partitions change hands cooperatively, so that a rebalance does not stop the others",
+    ),
     ("enable.auto.commit", "the position is kept in the database, in the rows' own transaction"),
     ("auto.commit.*", "the position is kept in the database, in the rows' own transaction"),
-    ("enable.auto.offset.store", "the position is kept in the database, in the rows' own transaction"),
+    (
+        "enable.auto.offset.store",
+        "the position is kept in the database, in the rows' own transaction",
+    ),
     ("offset.store.*", "the position is kept in the database, in the rows' own transaction"),
-    ("auto.offset.reset", "an offset that is not in the log must stop the partition: to jump would lose or repeat records"),
+    (
+        "auto.offset.reset",
+        "an offset that is not in the log must stop the partition: to jump would lose or repeat \
+            records",
+    ),
     ("isolation.level", "records of an aborted transaction must not be read"),
     ("enable.partition.eof", "it tells when a partition is caught up"),
     ("session.timeout.ms", "it follows from the worker's own timeouts"),
     ("heartbeat.interval.ms", "it follows from the session's timeout"),
     ("max.poll.interval.ms", "the worker answers while it waits for the database"),
-    ("allow.auto.create.topics", "topics are made with the partitions and the retention that the file names"),
+    (
+        "allow.auto.create.topics",
+        "topics are made with the partitions and the retention that the file names",
+    ),
     ("consume.callback.max.messages", "it bounds the client's memory"),
     ("enable.idempotence", "without it a retry could store a record twice"),
     ("acks", "a record counts as accepted when all replicas have it"),
@@ -37,7 +52,10 @@ pub fn check(pairs: &[(String, String)]) -> Result<(), LogError> {
             None => name == key,
         });
         if let Some((_, why)) = refused {
-            return Err(LogError::Refused { doing: format!("source.kafka: {name}"), reason: format!("duto sets this itself: {why}") });
+            return Err(LogError::Refused {
+                doing: format!("source.kafka: {name}"),
+                reason: format!("duto sets this itself: {why}"),
+            });
         }
     }
     Ok(())
@@ -48,8 +66,9 @@ pub fn for_questions(servers: &str, pairs: &[(String, String)]) -> Vec<(String, 
     with(servers, pairs, vec![])
 }
 
-/// What a producer takes of one record, and what may wait in it, in KiB: more than the longest that a file may declare (100 MiB). The topic's own
-/// limit decides what is too large, not the client's, whose default is a million bytes.
+/// What a producer takes of one record, and what may wait in it, in KiB: more than the longest that
+/// a file may declare (100 MiB). The topic's own limit decides what is too large, not the client's,
+/// whose default is a million bytes.
 const LONGEST_MESSAGE_BYTES: &str = "120000000";
 const WAITING_KBYTES: &str = "131072";
 
@@ -68,14 +87,22 @@ pub fn for_producer(servers: &str, pairs: &[(String, String)]) -> Vec<(String, S
     with(servers, pairs, ours.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
 }
 
-/// How long a transaction may stay open whose producer died: until then it holds back everybody who reads what is committed.
+/// How long a transaction may stay open whose producer died: until then it holds back everybody who
+/// reads what is committed.
 const TRANSACTION_TIMEOUT_MS: u32 = 30_000;
 
-/// For appending to a journal: one transaction after the other, under a name that fences whoever had it before. The file's own limits for
-/// a send are left out: librdkafka refuses those that do not fit the transaction's.
+/// For appending to a journal: one transaction after the other, under a name that fences whoever
+/// had it before. The file's own limits for a send are left out: librdkafka refuses those that do
+/// not fit the transaction's.
 pub fn for_journal(servers: &str, pairs: &[(String, String)], name: &str) -> Vec<(String, String)> {
-    let limits = ["message.timeout.ms", "delivery.timeout.ms", "socket.timeout.ms", "transaction.timeout.ms"];
-    let pairs: Vec<(String, String)> = pairs.iter().filter(|(name, _)| !limits.contains(&name.as_str())).cloned().collect();
+    let limits = [
+        "message.timeout.ms",
+        "delivery.timeout.ms",
+        "socket.timeout.ms",
+        "transaction.timeout.ms",
+    ];
+    let pairs: Vec<(String, String)> =
+        pairs.iter().filter(|(name, _)| !limits.contains(&name.as_str())).cloned().collect();
     let mut ours: Vec<(String, String)> = [
         ("linger.ms", "1"),
         ("queue.buffering.max.kbytes", WAITING_KBYTES),
@@ -108,13 +135,19 @@ pub fn for_progress(servers: &str, pairs: &[(String, String)]) -> Vec<(String, S
 
 /// For reading as a member of a group that keeps its position elsewhere.
 ///
-/// Memory: librdkafka takes about 400 bytes beside each queued record, so the queue is bounded in records as well as in bytes. It looks
-/// again every few milliseconds whether there is room; its own default, a second, would starve a fast worker.
-pub fn for_consumer(servers: &str, pairs: &[(String, String)], settings: &ConsumerSettings) -> Vec<(String, String)> {
+/// Memory: librdkafka takes about 400 bytes beside each queued record, so the queue is bounded in
+/// records as well as in bytes. It looks again every few milliseconds whether there is room; its
+/// own default, a second, would starve a fast worker.
+pub fn for_consumer(
+    servers: &str,
+    pairs: &[(String, String)],
+    settings: &ConsumerSettings,
+) -> Vec<(String, String)> {
     let session_ms = settings.session_timeout.as_millis().clamp(1_000, 3_600_000);
     let queued_kbytes = (settings.max_queued_bytes / 1024).clamp(256, 2_000_000);
     let fetch_bytes = (settings.max_queued_bytes / 4).clamp(1_048_576, 4_194_304);
-    // A limit, not memory that is taken: a producer's batch of many records may be larger than any of them.
+    // A limit, not memory that is taken: a producer's batch of many records may be larger than any
+    // of them.
     let receive_bytes = (settings.max_record_bytes + 1_048_576).clamp(100_000_000, 1_000_000_000);
     let mut ours: Vec<(String, String)> = [
         ("group.id", settings.group.clone()),
@@ -149,7 +182,8 @@ pub fn for_consumer(servers: &str, pairs: &[(String, String)], settings: &Consum
     with(servers, pairs, ours)
 }
 
-/// For looking at records without a group. Fetches are small, and an end is told soon: a person waits for them.
+/// For looking at records without a group. Fetches are small, and an end is told soon: a person
+/// waits for them.
 pub fn for_look(servers: &str, pairs: &[(String, String)]) -> Vec<(String, String)> {
     let ours = [
         ("enable.auto.commit", "false"),
@@ -171,8 +205,9 @@ pub fn for_look(servers: &str, pairs: &[(String, String)]) -> Vec<(String, Strin
     with(servers, pairs, ours.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
 }
 
-/// How often a member says that it lives. Its answer tells it of a rebalance, and a rebalance waits for the last member to hear of it: three
-/// seconds, as is usual, would be three seconds in which nobody reads the partitions of a worker that stopped.
+/// How often a member says that it lives. Its answer tells it of a rebalance, and a rebalance waits
+/// for the last member to hear of it: three seconds, as is usual, would be three seconds in which
+/// nobody reads the partitions of a worker that stopped.
 pub const HEARTBEAT: Duration = Duration::from_millis(300);
 
 /// How long a member that leaves waits for its own joining to end.
@@ -185,7 +220,11 @@ pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What all clients have, then `ours`, then the file's, which may change what was not refused.
-fn with(servers: &str, pairs: &[(String, String)], ours: Vec<(String, String)>) -> Vec<(String, String)> {
+fn with(
+    servers: &str,
+    pairs: &[(String, String)],
+    ours: Vec<(String, String)>,
+) -> Vec<(String, String)> {
     let all_clients = [
         ("bootstrap.servers", servers),
         ("client.id", "duto"),
@@ -195,7 +234,8 @@ fn with(servers: &str, pairs: &[(String, String)], ours: Vec<(String, String)>) 
         ("reconnect.backoff.max.ms", "1000"),
         ("topic.metadata.refresh.interval.ms", "30000"),
     ];
-    let all_clients = all_clients.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let all_clients =
+        all_clients.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     all_clients.chain(ours).chain(pairs.iter().cloned()).collect()
 }
 
@@ -236,7 +276,8 @@ mod tests {
     #[test]
     fn lets_the_file_change_the_rest() {
         let pairs = for_producer("a:9092", &[("linger.ms".to_owned(), "50".to_owned())]);
-        let last = |name: &str| pairs.iter().rev().find(|pair| pair.0 == name).map(|pair| pair.1.as_str());
+        let last =
+            |name: &str| pairs.iter().rev().find(|pair| pair.0 == name).map(|pair| pair.1.as_str());
         assert_eq!(last("linger.ms"), Some("50"));
         assert_eq!(last("acks"), Some("all"));
         assert_eq!(last("bootstrap.servers"), Some("a:9092"));

@@ -1,4 +1,5 @@
-//! A bell that librdkafka rings when an empty queue got something, so that one thread can wait for two queues.
+//! A bell that librdkafka rings when an empty queue got something, so that one thread can wait for
+//! two queues.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -29,7 +30,8 @@ impl Wake {
         unsafe { sys::rd_kafka_queue_cb_event_enable(queue.raw(), None, ptr::null_mut()) };
     }
 
-    /// Forgets earlier rings. Called before the queues are looked into, so that a ring between the look and the wait is not lost.
+    /// Forgets earlier rings. Called before the queues are looked into, so that a ring between the
+    /// look and the wait is not lost.
     pub fn forget(&self) {
         *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }

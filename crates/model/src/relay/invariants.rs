@@ -1,4 +1,5 @@
-//! D: what a read-committed consumer sees is the outbox, once and in order; after a restored backup it may begin again, with the same ids.
+//! D: what a read-committed consumer sees is the outbox, once and in order; after a restored backup
+//! it may begin again, with the same ids.
 
 use super::state::RelayState;
 use super::{MESSAGES, Relay};
@@ -16,7 +17,9 @@ pub fn violation(state: &RelayState) -> Option<&'static str> {
     }
     match () {
         () if begins_again > 0 && state.restores == 0 => Some("D: a message is published twice"),
-        () if begins_again > state.restores => Some("D: messages are published again more often than a backup was restored"),
+        () if begins_again > state.restores => {
+            Some("D: messages are published again more often than a backup was restored")
+        }
         () if state.kafka.overflows => Some("D: messages are published without end"),
         () => None,
     }
@@ -24,7 +27,11 @@ pub fn violation(state: &RelayState) -> Option<&'static str> {
 
 /// Every message was published, and the progress stands at the last row.
 pub fn is_complete(relay: &Relay, state: &RelayState) -> bool {
-    let progress = if relay.is(RelayMutation::ProgressInDatabase) { state.database.progress } else { state.kafka.progress };
+    let progress = if relay.is(RelayMutation::ProgressInDatabase) {
+        state.database.progress
+    } else {
+        state.kafka.progress
+    };
     state.database.loaded == (1 << MESSAGES) - 1
         && state.kafka.published.contains(&MESSAGES)
         && state.database.rows[MESSAGES as usize - 1] == progress

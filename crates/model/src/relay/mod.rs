@@ -1,7 +1,9 @@
-//! From the outbox to Kafka: one position, two relays that both believe they are the one, and a database that may be restored.
+//! From the outbox to Kafka: one position, two relays that both believe they are the one, and a
+//! database that may be restored.
 //!
-//! Covers the progress in the Kafka transaction, the fence of `init_transactions`, a COMMIT whose answer is lost, another producer that holds
-//! back the progress partition's last stable offset, pruning, and a restored backup, after which rows come again with other ids or the same.
+//! Covers the progress in the Kafka transaction, the fence of `init_transactions`, a COMMIT whose
+//! answer is lost, another producer that holds back the progress partition's last stable offset,
+//! pruning, and a restored backup, after which rows come again with other ids or the same.
 
 mod invariants; // what a consumer may see
 mod outbox; // rows that come, go, and come back
@@ -22,7 +24,8 @@ pub const MESSAGES: u8 = 3;
 pub struct Relay {
     /// Backups that may be restored. 0 or 1.
     pub restores: u8,
-    /// Whether another position's transaction may hold back the progress partition's last stable offset.
+    /// Whether another position's transaction may hold back the progress partition's last stable
+    /// offset.
     pub other_transactions: bool,
     pub mutation: Option<RelayMutation>,
 }
@@ -60,7 +63,12 @@ impl Model for Relay {
 }
 
 /// Adds one step with the state behind it.
-fn add(step: RelayStep, state: &RelayState, into: &mut Vec<(RelayStep, RelayState)>, change: impl FnOnce(&mut RelayState)) {
+fn add(
+    step: RelayStep,
+    state: &RelayState,
+    into: &mut Vec<(RelayStep, RelayState)>,
+    change: impl FnOnce(&mut RelayState),
+) {
     let mut next = *state;
     change(&mut next);
     into.push((step, next));

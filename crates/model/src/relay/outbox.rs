@@ -1,4 +1,5 @@
-//! The outbox in PostgreSQL, as the load and a restore change it; and another position's transaction in Kafka.
+//! The outbox in PostgreSQL, as the load and a restore change it; and another position's
+//! transaction in Kafka.
 
 use super::state::{Mark, RelayState};
 use super::{MESSAGES, Relay, RelayStep, add};
@@ -12,21 +13,28 @@ pub fn steps(relay: &Relay, state: &RelayState, into: &mut Vec<(RelayStep, Relay
     if relay.restores > 0 {
         match state.backup {
             None => add(RelayStep::Backup, state, into, |next| next.backup = Some(next.database)),
-            Some(backup) if state.restores < relay.restores => add(RelayStep::Restore, state, into, |next| {
-                (next.database, next.restores) = (backup, next.restores + 1);
-            }),
+            Some(backup) if state.restores < relay.restores => {
+                add(RelayStep::Restore, state, into, |next| {
+                    (next.database, next.restores) = (backup, next.restores + 1);
+                })
+            }
             Some(_) => {}
         }
     }
     match state.kafka.held_back {
         None if !relay.other_transactions => {}
-        None => add(RelayStep::OtherTransactionOpens, state, into, |next| next.kafka.held_back = Some(next.kafka.progress)),
-        Some(_) => add(RelayStep::OtherTransactionEnds, state, into, |next| next.kafka.held_back = None),
+        None => add(RelayStep::OtherTransactionOpens, state, into, |next| {
+            next.kafka.held_back = Some(next.kafka.progress)
+        }),
+        Some(_) => {
+            add(RelayStep::OtherTransactionEnds, state, into, |next| next.kafka.held_back = None)
+        }
     }
 }
 
-/// The next message's row, in the load's own transaction. Another position may have drawn the id before it, so that after a restore the
-/// same message may get another id, or another message the same id.
+/// The next message's row, in the load's own transaction. Another position may have drawn the id
+/// before it, so that after a restore the same message may get another id, or another message the
+/// same id.
 fn load(relay: &Relay, state: &RelayState, into: &mut Vec<(RelayStep, RelayState)>) {
     let database = &state.database;
     if database.drawn_id > 0 {
@@ -41,7 +49,10 @@ fn load(relay: &Relay, state: &RelayState, into: &mut Vec<(RelayStep, RelayState
     if message > MESSAGES {
         return;
     }
-    for id in [database.last_id + 1, database.last_id + 2].into_iter().filter(|&id| id <= LAST_ID - (MESSAGES - message)) {
+    for id in [database.last_id + 1, database.last_id + 2]
+        .into_iter()
+        .filter(|&id| id <= LAST_ID - (MESSAGES - message))
+    {
         add(RelayStep::Load { message, id }, state, into, |next| next.insert(message, id));
     }
     if relay.is(RelayMutation::IdDrawnBeforeLock) && message < MESSAGES {

@@ -16,7 +16,8 @@ pub struct RelayState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Mark {
     pub id: u8,
-    /// Random in truth; here the number of restores before it was drawn, which is as different as it needs to be.
+    /// Random in truth; here the number of restores before it was drawn, which is as different as
+    /// it needs to be.
     pub token: u8,
 }
 
@@ -29,7 +30,8 @@ pub struct Outbox {
     pub loaded: u8,
     /// The identity's last value; other positions draw from it too.
     pub last_id: u8,
-    /// An id that was drawn for the message before the last one, in a transaction that is still open; used by one mutation only.
+    /// An id that was drawn for the message before the last one, in a transaction that is still
+    /// open; used by one mutation only.
     pub drawn_id: u8,
     /// The progress, kept here by one mutation only.
     pub progress: Mark,
@@ -42,7 +44,8 @@ pub struct Kafka {
     pub overflows: bool,
     /// The last committed progress.
     pub progress: Mark,
-    /// What can be read of it below the last stable offset while another position's transaction is open.
+    /// What can be read of it below the last stable offset while another position's transaction is
+    /// open.
     pub held_back: Option<Mark>,
 }
 
@@ -83,7 +86,13 @@ pub enum Phase {
 impl Outbox {
     /// The rows that are there, by their ids, as (mark, message).
     pub fn by_id(&self) -> Vec<(Mark, u8)> {
-        let mut rows: Vec<_> = self.rows.iter().zip(1..).filter(|(row, _)| row.id > 0).map(|(row, message)| (*row, message)).collect();
+        let mut rows: Vec<_> = self
+            .rows
+            .iter()
+            .zip(1..)
+            .filter(|(row, _)| row.id > 0)
+            .map(|(row, message)| (*row, message))
+            .collect();
         rows.sort_by_key(|(row, _)| row.id);
         rows
     }

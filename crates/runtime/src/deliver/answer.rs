@@ -26,7 +26,8 @@ pub(super) enum Verdict {
         /// What Retry-After asks for.
         after: Option<Duration>,
     },
-    /// Nothing that the record could have caused, such as a key that is not accepted or a path that is not there: somebody has to mend it.
+    /// Nothing that the record could have caused, such as a key that is not accepted or a path that
+    /// is not there: somebody has to mend it.
     Halt {
         reason: String,
     },
@@ -39,14 +40,22 @@ pub(super) async fn verdict(response: Response) -> Verdict {
     let body = response.text().await.unwrap_or_default();
     let told = || {
         let said: String = body.trim().chars().take(KEPT_CHARACTERS).collect();
-        if said.is_empty() { format!("answered {status}") } else { format!("answered {status}: {said}") }
+        if said.is_empty() {
+            format!("answered {status}")
+        } else {
+            format!("answered {status}: {said}")
+        }
     };
     match status {
         _ if status.is_success() => Verdict::Delivered,
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNPROCESSABLE_ENTITY => {
             Verdict::Refused { status: status.as_u16(), reason: told() }
         }
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => Verdict::Again { reason: told(), after },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            Verdict::Again { reason: told(), after }
+        }
         _ if status.is_server_error() => Verdict::Again { reason: told(), after },
         _ => Verdict::Halt { reason: told() },
     }

@@ -1,4 +1,5 @@
-//! While a receiver is down, one call at a time tries whether it is back, and ever more rarely; the others wait behind it.
+//! While a receiver is down, one call at a time tries whether it is back, and ever more rarely; the
+//! others wait behind it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,7 +38,8 @@ impl Gate {
         }
     }
 
-    /// Waits for a call's turn: at once while all is well. While nothing is answered the call becomes the probe, when its time has come.
+    /// Waits for a call's turn: at once while all is well. While nothing is answered the call
+    /// becomes the probe, when its time has come.
     pub(super) async fn pass(&self) -> Option<Probe<'_>> {
         self.failing()?;
         let probe = self.probe.lock().await;
@@ -52,14 +54,20 @@ impl Gate {
         self.lock().take().is_some()
     }
 
-    /// A call failed: how long the next one waits, and how many failed. None where others failed with it and spoke already.
-    pub(super) fn failed(&self, retry_after: Option<Duration>, probing: bool) -> Option<(Duration, u32)> {
+    /// A call failed: how long the next one waits, and how many failed. None where others failed
+    /// with it and spoke already.
+    pub(super) fn failed(
+        &self,
+        retry_after: Option<Duration>,
+        probing: bool,
+    ) -> Option<(Duration, u32)> {
         let mut failing = self.lock();
         if failing.is_some() && !probing {
             return None;
         }
         let attempts = failing.map_or(0, |failing| failing.attempts) + 1;
-        let pause = backoff::pause_at_least(retry_after, self.backoff, self.backoff_max, attempts - 1);
+        let pause =
+            backoff::pause_at_least(retry_after, self.backoff, self.backoff_max, attempts - 1);
         *failing = Some(Failing { attempts, next_at: Instant::now() + pause });
         Some((pause, attempts))
     }

@@ -9,7 +9,10 @@ pub enum BadFile {
     Missing,
     #[error("it is a folder: name the file in it")]
     Folder,
-    #[error("it is no regular file, and a load that is interrupted must be able to read it again: save it first")]
+    #[error(
+        "it is no regular file, and a load that is interrupted must be able to read it again: save \
+            it first"
+    )]
     NotRegular,
     #[error("it cannot be read: {0}")]
     Unreadable(String),
@@ -27,7 +30,10 @@ pub enum BadFile {
     #[error("line {line} is longer than {most_bytes} bytes: this is no CSV")]
     EndlessLine { line: u64, most_bytes: usize },
     /// Somebody writes it. What is advised depends on what was stored before that was noticed.
-    #[error("it changed while it was read: nothing of it was stored; load it when nobody writes it any more")]
+    #[error(
+        "it changed while it was read: nothing of it was stored; load it when nobody writes it any \
+            more"
+    )]
     Changed,
 }
 

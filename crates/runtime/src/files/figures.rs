@@ -30,10 +30,12 @@ pub struct Reason {
 /// Reads them on the load's own connection.
 pub async fn read(done: &Done) -> Result<Figures, Failure> {
     let Done { target, connection: on, .. } = done;
-    let counts = "SELECT coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint, coalesce(sum(repeated), 0)::bigint,
+    let counts = "SELECT coalesce(sum(records), 0)::bigint, coalesce(sum(stored), 0)::bigint,
+             coalesce(sum(repeated), 0)::bigint,
              coalesce(sum(rejected), 0)::bigint, coalesce(sum(filtered), 0)::bigint
          FROM duto.batch WHERE pipeline = $1 AND topic = $2 AND kind = 'load'
-           AND id > coalesce((SELECT max(id) FROM duto.batch WHERE pipeline = $1 AND topic = $2 AND kind = 'rewind'), 0)";
+           AND id > coalesce((SELECT max(id) FROM duto.batch WHERE pipeline = $1 AND topic = $2
+             AND kind = 'rewind'), 0)";
     let counts = on.within(on.client.query_one(counts, &[&target.pipeline, &target.topic])).await?;
     let reasons = r#"SELECT count(*), min("offset"), stage, rule, path, (array_agg(reason ORDER BY "offset"))[1]
          FROM duto.reject WHERE pipeline = $1 AND topic = $2 AND status = 'open' GROUP BY 3, 4, 5 ORDER BY 1 DESC, 2"#;

@@ -1,9 +1,10 @@
 //! Latin-1 as it is written: ISO 8859-1, and between 0x80 and 0x9F what Windows put there.
 
-/// The characters of 0x80 to 0x9F in Windows' code page 1252; the five that it leaves open stay control characters.
+/// The characters of 0x80 to 0x9F in Windows' code page 1252; the five that it leaves open stay
+/// control characters.
 const WINDOWS: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–',
-    '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+    '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
 /// Appends the bytes as UTF-8.

@@ -1,5 +1,6 @@
-//! A file as records, each with the number of the line on which it begins. A record is a line, or several where a value in quotes holds
-//! line breaks. A quote that is never closed costs its own line only, not the rest of the file.
+//! A file as records, each with the number of the line on which it begins. A record is a line, or
+//! several where a value in quotes holds line breaks. A quote that is never closed costs its own
+//! line only, not the rest of the file.
 
 use std::io::Read;
 
@@ -49,7 +50,18 @@ pub struct Lines<R> {
 
 impl<R: Read> Lines<R> {
     pub fn new(input: R, encoding: Encoding, delimiter: u8, longest_record: usize) -> Self {
-        Self { input, encoding, delimiter, width: 0, longest_record, buffer: Vec::new(), start: 0, number: 1, ended: false, read_bytes: 0 }
+        Self {
+            input,
+            encoding,
+            delimiter,
+            width: 0,
+            longest_record,
+            buffer: Vec::new(),
+            start: 0,
+            number: 1,
+            ended: false,
+            read_bytes: 0,
+        }
     }
 
     /// From now on a record of several lines must have so many values, or it is none.
@@ -79,7 +91,8 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The ends of the line that begins at `from`; None at the end of the file. What is in the buffer stays where it is.
+    /// The ends of the line that begins at `from`; None at the end of the file. What is in the
+    /// buffer stays where it is.
     fn end_of_line(&mut self, from: usize, most_bytes: usize) -> Result<Option<Ends>, BadFile> {
         let mut looked = from;
         loop {
@@ -88,7 +101,11 @@ impl<R: Read> Lines<R> {
             if found.is_some() || self.ended {
                 let end = found.unwrap_or(looked);
                 let carriage = usize::from(end > from && self.buffer[end - 1] == b'\r');
-                let ends = Ends { end: end - carriage, behind: found.map_or(end, |found| found + 1), lines: 1 };
+                let ends = Ends {
+                    end: end - carriage,
+                    behind: found.map_or(end, |found| found + 1),
+                    lines: 1,
+                };
                 return Ok((ends.behind > from).then_some(ends));
             }
             if looked - from > most_bytes {
@@ -98,8 +115,9 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// The ends of a record that goes on behind its first line. None if its quotes are never closed, or if it was another record's quote
-    /// that closed them: then something stands behind it, or there is another number of values than in the heading.
+    /// The ends of a record that goes on behind its first line. None if its quotes are never
+    /// closed, or if it was another record's quote that closed them: then something stands behind
+    /// it, or there is another number of values than in the heading.
     fn end_of_record(&mut self, mut from: usize) -> Result<Option<Ends>, BadFile> {
         let mut lines = 1;
         while from - self.start <= self.longest_record {
@@ -110,10 +128,13 @@ impl<R: Read> Lines<R> {
             let Some(ends) = ends else { return Ok(None) };
             lines += 1;
             // Only a quote can close a quote.
-            if memchr::memchr(b'"', &self.buffer[from..ends.end]).is_some() && self.is_whole(self.start, ends.end) {
+            if memchr::memchr(b'"', &self.buffer[from..ends.end]).is_some()
+                && self.is_whole(self.start, ends.end)
+            {
                 let mut values = Values::new(&self.buffer[self.start..ends.end], self.delimiter);
                 let width = values.by_ref().count();
-                return Ok((values.is_tidy() && (self.width == 0 || width == self.width)).then_some(Ends { lines, ..ends }));
+                return Ok((values.is_tidy() && (self.width == 0 || width == self.width))
+                    .then_some(Ends { lines, ..ends }));
             }
             from = ends.behind;
         }
@@ -122,7 +143,8 @@ impl<R: Read> Lines<R> {
 
     fn is_whole(&self, start: usize, end: usize) -> bool {
         let line = &self.buffer[start..end];
-        memchr::memchr(b'"', line).is_none() || Values::new(line, self.delimiter).all(|value| value.is_ok())
+        memchr::memchr(b'"', line).is_none()
+            || Values::new(line, self.delimiter).all(|value| value.is_ok())
     }
 
     /// Reads more behind what is there.
@@ -131,7 +153,11 @@ impl<R: Read> Lines<R> {
         let length = self.input.read(&mut chunk).map_err(|error| BadFile::of_io(&error))?;
         let piece = &chunk[..length];
         self.ended = piece.is_empty();
-        let piece = if self.read_bytes == 0 { piece.strip_prefix(BYTE_ORDER_MARK).unwrap_or(piece) } else { piece };
+        let piece = if self.read_bytes == 0 {
+            piece.strip_prefix(BYTE_ORDER_MARK).unwrap_or(piece)
+        } else {
+            piece
+        };
         self.read_bytes += length as u64;
         match self.encoding {
             Encoding::Utf8 => self.buffer.extend_from_slice(piece),
@@ -189,14 +215,20 @@ mod tests {
             ("a,b\n1,2\n3,4\n", &[(1, "a,b"), (2, "1,2"), (3, "3,4")][..]),
             ("\u{feff}a,b\r\n1,2\r\n\r\n  \r\n3,4", &[(1, "a,b"), (2, "1,2"), (5, "3,4")]),
             ("a,b\n\"1\n\n2\",x\n3,4\n", &[(1, "a,b"), (2, "\"1\n\n2\",x"), (5, "3,4")]),
-            ("a,b\n1,\"Natal, \"\"RN\"\"\"\n3,4\n", &[(1, "a,b"), (2, "1,\"Natal, \"\"RN\"\"\""), (3, "3,4")]),
+            (
+                "a,b\n1,\"Natal, \"\"RN\"\"\"\n3,4\n",
+                &[(1, "a,b"), (2, "1,\"Natal, \"\"RN\"\"\""), (3, "3,4")],
+            ),
             ("a,b\n1,5\" tubo\n3,4\n", &[(1, "a,b"), (2, "1,5\" tubo"), (3, "3,4")]),
             ("\n\na,b\n", &[(3, "a,b")]),
             ("", &[]),
         ] {
             assert_eq!(records(bytes.as_bytes(), Encoding::Utf8), owned(expected), "{bytes:?}");
         }
-        assert_eq!(records(b"a,b\nS\xe3o,\x80\n", Encoding::Latin1), owned(&[(1, "a,b"), (2, "São,€")]));
+        assert_eq!(
+            records(b"a,b\nS\xe3o,\x80\n", Encoding::Latin1),
+            owned(&[(1, "a,b"), (2, "São,€")])
+        );
     }
 
     #[test]
@@ -204,7 +236,8 @@ mod tests {
         for (bytes, expected) in [
             // Never closed.
             ("a,b\n1,\"x\n3,4\n5,6", &[(1, "a,b"), (2, "1,\"x"), (3, "3,4"), (4, "5,6")][..]),
-            // Closed by another line's quote, behind which something stands, or which makes too many values of it.
+            // Closed by another line's quote, behind which something stands, or which makes too
+            // many values of it.
             ("a,b\n\"x,1\n3,\"\n5,6\n", &[(1, "a,b"), (2, "\"x,1"), (3, "3,\""), (4, "5,6")]),
             ("a,b\n1,\"x\n3,\"4\"\n5,6\n", &[(1, "a,b"), (2, "1,\"x"), (3, "3,\"4\""), (4, "5,6")]),
         ] {
@@ -212,23 +245,29 @@ mod tests {
         }
         let long = format!("a,b\n1,\"x\n{}", "3,4\n".repeat(100_000));
         let found = records(long.as_bytes(), Encoding::Utf8);
-        assert_eq!((found.len(), found[1].1.as_str(), found[100_001].0), (100_002, "1,\"x", 100_002));
+        assert_eq!(
+            (found.len(), found[1].1.as_str(), found[100_001].0),
+            (100_002, "1,\"x", 100_002)
+        );
     }
 
     proptest! {
-        /// Whatever is quoted: every line that is not blank is in one record, and no record is longer than it is told.
+        /// Whatever is quoted: every line that is not blank is in one record, and no record is
+        /// longer than it is told.
         #[test]
         fn no_line_is_lost_or_read_twice(text in "[a,\"\n]{0,40}") {
             let mut next = 1;
             for (number, record) in records(text.as_bytes(), Encoding::Utf8) {
                 let lines = text.split('\n').skip(next - 1).take(number as usize - next);
-                prop_assert!(lines.into_iter().all(str::is_empty), "a line before {number} is lost in {text:?}");
+                prop_assert!(lines.into_iter().all(str::is_empty), "a line before {number} is lost \
+                    in {text:?}");
                 let length = record.split('\n').count();
                 let own: Vec<&str> = text.split('\n').skip(number as usize - 1).take(length).collect();
                 prop_assert_eq!(own.join("\n"), record);
                 next = number as usize + length;
             }
-            prop_assert!(text.split('\n').skip(next - 1).all(str::is_empty), "a line behind {next} is lost in {text:?}");
+            prop_assert!(text.split('\n').skip(next - 1).all(str::is_empty), "a line behind {next} \
+                is lost in {text:?}");
         }
     }
 
@@ -241,7 +280,8 @@ mod tests {
                 Ok(into.len())
             }
         }
-        let problem = Lines::new(Endless, Encoding::Utf8, b',', 1 << 16).next_record().expect_err("no end");
+        let problem =
+            Lines::new(Endless, Encoding::Utf8, b',', 1 << 16).next_record().expect_err("no end");
         assert!(matches!(problem, BadFile::EndlessLine { line: 1, .. }));
     }
 }

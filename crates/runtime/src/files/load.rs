@@ -62,13 +62,16 @@ pub enum Ended {
     TakenOver(i64),
 }
 
-/// Why a load could not come to its end. What was stored stays, and the same again goes on behind it.
+/// Why a load could not come to its end. What was stored stays, and the same again goes on behind
+/// it.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error("{0}")]
     File(#[from] BadFile),
-    /// Somebody wrote the file when its first lines were stored already. Each of these is as it was when the load began.
-    #[error("it changed while it was loaded: the lines before line {before} are stored as they were. {}", advice(*.before, .appends.as_deref()))]
+    /// Somebody wrote the file when its first lines were stored already. Each of these is as it was
+    /// when the load began.
+    #[error("it changed while it was loaded: the lines before line {before} are stored as they \
+        were. {}", advice(*.before, .appends.as_deref()))]
     Changed { before: i64, appends: Option<String> },
     /// The database did not come back within the retry limit.
     #[error("gave up: {0}; nothing is lost, the same command goes on from there")]
@@ -88,17 +91,28 @@ pub struct Done {
 /// Loads what is not stored yet.
 pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
     let FileLoad { pipeline, files, path, .. } = load;
-    let source = tokio::task::block_in_place(|| Source::open(path, pipeline, files, &mut |bytes| load.watch.looked_at(bytes)))?;
+    let source = tokio::task::block_in_place(|| {
+        Source::open(path, pipeline, files, &mut |bytes| load.watch.looked_at(bytes))
+    })?;
     let sha256 = source.scanned.sha256.clone();
     let pipeline = &pipeline_of(pipeline, &sha256);
     let planned = Stages::plan(pipeline).map_err(|problems| {
-        anyhow::anyhow!("planning: {}", problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; "))
+        anyhow::anyhow!(
+            "planning: {}",
+            problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; ")
+        )
     })?;
     let stages = Arc::new(planned.of_lines(source.layout.clone()));
-    let connector = Connector::new(&pipeline.database, &format!("{} file {}", pipeline.name, std::process::id()))?;
+    let connector = Connector::new(
+        &pipeline.database,
+        &format!("{} file {}", pipeline.name, std::process::id()),
+    )?;
     let progress = Arc::new(Progress::default());
     let rollups = RollupTargets::new(stages.rollups());
-    let (mut connection, fill) = connect_patiently(&connector, pipeline, &rollups, &progress, &load.stop).await.map_err(of_worker)?;
+    let (mut connection, fill) =
+        connect_patiently(&connector, pipeline, &rollups, &progress, &load.stop)
+            .await
+            .map_err(of_worker)?;
     let filling = fill.is_some().then(|| {
         let filling = Filling {
             connector: connector.clone(),
@@ -110,7 +124,8 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
         tokio::spawn(filling.run(fill, Some(TRIES_TO_FILL)))
     });
     let (written, cluster) = (stages.written(), CLUSTER.to_owned());
-    let mut target = Target::new(pipeline, written, stages.rollups(), cluster, sha256.clone(), worker_name());
+    let mut target =
+        Target::new(pipeline, written, stages.rollups(), cluster, sha256.clone(), worker_name());
     target.shard = Some(FILES_SHARD);
     if load.again {
         go_back(&mut connection, pipeline, &target).await?;
@@ -135,7 +150,11 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
         let _ = filling.await;
     }
     // The one that claimed may be gone after a long load.
-    let connection = if connection.client.is_closed() { connector.connect().await.map_err(of_failure)? } else { connection };
+    let connection = if connection.client.is_closed() {
+        connector.connect().await.map_err(of_failure)?
+    } else {
+        connection
+    };
     Ok(Done { ended, sha256, target, connection })
 }
 
@@ -152,10 +171,13 @@ async fn store(
     let mut portions = source.start(position.next, pipeline, stages)?;
     let mut at = position.next;
     while let Some(portion) = portions.recv().await {
-        let PreparedPortion { mut prepared, read_bytes } = portion.map_err(|problem| match problem {
-            BadFile::Changed if at > BEGINNING => LoadError::Changed { before: at, appends: appends(pipeline) },
-            problem => LoadError::File(problem),
-        })?;
+        let PreparedPortion { mut prepared, read_bytes } =
+            portion.map_err(|problem| match problem {
+                BadFile::Changed if at > BEGINNING => {
+                    LoadError::Changed { before: at, appends: appends(pipeline) }
+                }
+                problem => LoadError::File(problem),
+            })?;
         if load.stop.load(Ordering::Relaxed) {
             return Ok(Ended::Stopped(at));
         }
@@ -178,13 +200,16 @@ async fn store(
     // The channel ends without a word where a thread before it panicked.
     if at < end {
         return Err(LoadError::Other(anyhow::anyhow!(
-            "reading ended before line {at} of {end}, though the file goes on: this is a fault of duto, please report it; the lines before are stored, and the same command goes on from there"
+            "reading ended before line {at} of {end}, though the file goes on: this is a fault of \
+                duto, please report it; the lines before are stored, and the same command goes on \
+                from there"
         )));
     }
     Ok(Ended::Loaded)
 }
 
-/// The file's position, ours from now on: a load of the same content that is still running writes nothing more.
+/// The file's position, ours from now on: a load of the same content that is still running writes
+/// nothing more.
 async fn claim(on: &Connection, target: &Target) -> Result<Position, Failure> {
     loop {
         if let Some(position) = position::claim(on, target, PARTITION).await? {
@@ -203,21 +228,30 @@ async fn go_back(on: &mut Connection, pipeline: &Pipeline, target: &Target) -> a
         return Ok(());
     }
     let appends = appends(pipeline);
-    let wanted = Move { partition: PARTITION, to: BEGINNING, appends: appends.as_deref(), really: true };
+    let wanted =
+        Move { partition: PARTITION, to: BEGINNING, appends: appends.as_deref(), really: true };
     move_position(on, target, &wanted).await.map(|_| ()).context("going back to the first line")
 }
 
 /// A table in which every row is kept: it forbids to read anything twice.
 fn appends(pipeline: &Pipeline) -> Option<String> {
-    pipeline.tables.iter().find(|table| table.repeat == Repeat::Append).map(|table| table.name.clone())
+    pipeline
+        .tables
+        .iter()
+        .find(|table| table.repeat == Repeat::Append)
+        .map(|table| table.name.clone())
 }
 
 /// What to do with a file that is another one now. Nothing that is advised stores a row twice.
 fn advice(before: i64, appends: Option<&str>) -> String {
     match appends {
-        None => "Load it again when nobody writes it any more: what is stored counts as repeated".to_owned(),
+        None => "Load it again when nobody writes it any more: what is stored counts as repeated"
+            .to_owned(),
         Some(table) => format!(
-            "Do not load it again as it is now: table {table} keeps every row (`repeat: append`), so that those lines would be stored twice. Bring the file back as it was, and the same command goes on from line {before}; or load a file that holds, below the heading, only the lines from line {before} on"
+            "Do not load it again as it is now: table {table} keeps every row (`repeat: append`), \
+                so that those lines would be stored twice. Bring the file back as it was, and the \
+                same command goes on from line {before}; or load a file that holds, below the \
+                heading, only the lines from line {before} on"
         ),
     }
 }

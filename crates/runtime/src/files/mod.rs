@@ -1,5 +1,6 @@
-//! CSV files on their way through the stages. A load of a file is a run of the same stages whose position is the line: the file's digest
-//! stands where the topic's name would, so that the same content is loaded once, however the file is called.
+//! CSV files on their way through the stages. A load of a file is a run of the same stages whose
+//! position is the line: the file's digest stands where the topic's name would, so that the same
+//! content is loaded once, however the file is called.
 
 pub mod bad_file; // why a file cannot be loaded
 pub mod scan; // its digest and its length, before the first line is stored
@@ -24,7 +25,8 @@ pub const NAME_HEADER: &str = "file";
 /// The header of a line that holds the file's heading.
 pub const HEADING_HEADER: &str = "heading";
 
-/// The pipeline as a file's lines go through it: they come from the file instead of the topic, and every value comes as a text.
+/// The pipeline as a file's lines go through it: they come from the file instead of the topic, and
+/// every value comes as a text.
 pub fn pipeline_of(pipeline: &Pipeline, sha256: &str) -> Pipeline {
     let mut of_file = pipeline.clone();
     of_file.source.topic = format!("{TOPIC_PREFIX}{sha256}");

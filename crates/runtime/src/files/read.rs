@@ -1,4 +1,5 @@
-//! A file's lines as batches: read by one thread, prepared by another, so that both go on while the database stores.
+//! A file's lines as batches: read by one thread, prepared by another, so that both go on while the
+//! database stores.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +27,8 @@ pub struct Source {
     lines: Lines<Unchanged>,
     /// The first record, which had to be read to know that there is one.
     first: (u64, Vec<u8>),
-    /// What each of its records has as headers: the file's name and its heading, so that a reject can be read by itself.
+    /// What each of its records has as headers: the file's name and its heading, so that a reject
+    /// can be read by itself.
     headers: Vec<u8>,
 }
 
@@ -47,18 +49,35 @@ pub struct PreparedPortion {
 const WAITING: usize = 2;
 
 impl Source {
-    /// Reads the whole file once, for its digest, and then its first lines. `read` is told how many bytes more were read.
-    pub fn open(path: &Path, pipeline: &Pipeline, files: &Files, read: &mut dyn FnMut(u64)) -> Result<Self, BadFile> {
+    /// Reads the whole file once, for its digest, and then its first lines. `read` is told how many
+    /// bytes more were read.
+    pub fn open(
+        path: &Path,
+        pipeline: &Pipeline,
+        files: &Files,
+        read: &mut dyn FnMut(u64),
+    ) -> Result<Self, BadFile> {
         let mut file = scan::open(path)?;
         let mut scanned = scan::scan(&mut file, files.encoding, read)?;
         let unchanged = Unchanged::new(file, std::mem::take(&mut scanned.prefixes), scanned.bytes);
-        let mut lines = Lines::new(unchanged, files.encoding, files.delimiter, pipeline.source.max_record_bytes);
+        let mut lines = Lines::new(
+            unchanged,
+            files.encoding,
+            files.delimiter,
+            pipeline.source.max_record_bytes,
+        );
         let line = lines.next_record()?.ok_or(BadFile::Empty)?;
         let layout = heading::layout(line.bytes, pipeline, files)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let headers = encode_headers([(NAME_HEADER, Some(name.as_bytes())), (HEADING_HEADER, Some(line.bytes))]);
+        let headers = encode_headers([
+            (NAME_HEADER, Some(name.as_bytes())),
+            (HEADING_HEADER, Some(line.bytes)),
+        ]);
         lines.expect_width(layout.width());
-        let first = lines.next_record()?.map(|Line { number, bytes }| (number, bytes.to_vec())).ok_or(BadFile::OnlyHeading)?;
+        let first = lines
+            .next_record()?
+            .map(|Line { number, bytes }| (number, bytes.to_vec()))
+            .ok_or(BadFile::OnlyHeading)?;
         Ok(Self { scanned, layout, lines, first, headers })
     }
 
@@ -67,8 +86,8 @@ impl Source {
         self.scanned.lines as i64 + 1
     }
 
-    /// Starts reading at a line; what is ready comes in order, and behind the last portion nothing. An error ends it. Every byte of a portion
-    /// is one that was hashed, see [`Unchanged`].
+    /// Starts reading at a line; what is ready comes in order, and behind the last portion nothing.
+    /// An error ends it. Every byte of a portion is one that was hashed, see [`Unchanged`].
     pub fn start(
         self,
         from: i64,
@@ -79,8 +98,14 @@ impl Source {
         let (ready, stored) = mpsc::channel(WAITING);
         let (most_records, most_bytes) = (pipeline.batch.max_records, pipeline.batch.max_bytes);
         spawn("read", move || {
-            let mut reading =
-                Reading { portions, next: from, most_records, most_bytes, batch: Batch::default(), headers: self.headers.clone() };
+            let mut reading = Reading {
+                portions,
+                next: from,
+                most_records,
+                most_bytes,
+                batch: Batch::default(),
+                headers: self.headers.clone(),
+            };
             // Nobody listens when the load has ended already.
             if let Err(Stop::Bad(problem)) = reading.run(self) {
                 let _ = reading.portions.send(Err(problem));
@@ -92,7 +117,11 @@ impl Source {
     }
 }
 
-fn prepare(waiting: &Receiver<Result<Portion, BadFile>>, ready: &mpsc::Sender<Result<PreparedPortion, BadFile>>, stages: &Stages) {
+fn prepare(
+    waiting: &Receiver<Result<Portion, BadFile>>,
+    ready: &mpsc::Sender<Result<PreparedPortion, BadFile>>,
+    stages: &Stages,
+) {
     for portion in waiting {
         let (mut batch, mut ranges, read_bytes) = match portion {
             Ok(Portion { batch, range, read_bytes }) => (batch, vec![range], read_bytes),
@@ -157,7 +186,8 @@ impl Reading {
         if number < self.next {
             return Ok(());
         }
-        let is_full = self.batch.len() >= self.most_records || self.batch.bytes.len() + line.bytes.len() > self.most_bytes;
+        let is_full = self.batch.len() >= self.most_records
+            || self.batch.bytes.len() + line.bytes.len() > self.most_bytes;
         if is_full && !self.batch.is_empty() {
             self.send(number, read_bytes)?;
         }
@@ -165,7 +195,8 @@ impl Reading {
             Some(first) => first.headers.clone(),
             None => Some(self.batch.put(&self.headers)),
         };
-        let place = Place { partition: PARTITION, offset: number, leader_epoch: -1, timestamp_ms: -1 };
+        let place =
+            Place { partition: PARTITION, offset: number, leader_epoch: -1, timestamp_ms: -1 };
         self.batch.push_sharing_headers(place, line.bytes, headers);
         Ok(())
     }
@@ -174,10 +205,15 @@ impl Reading {
         let range = OffsetRange { partition: PARTITION, from: self.next, to, leader_epoch: -1 };
         self.next = to;
         let batch = std::mem::take(&mut self.batch);
-        self.portions.send(Ok(Portion { batch, range, read_bytes })).map_err(|_| Stop::NobodyListens)
+        self.portions
+            .send(Ok(Portion { batch, range, read_bytes }))
+            .map_err(|_| Stop::NobodyListens)
     }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(format!("duto-file-{name}")).spawn(run).with_context(|| format!("starting the thread {name}"))
+    std::thread::Builder::new()
+        .name(format!("duto-file-{name}"))
+        .spawn(run)
+        .with_context(|| format!("starting the thread {name}"))
 }

@@ -37,8 +37,13 @@ pub fn open(path: &Path) -> Result<File, BadFile> {
     }
 }
 
-/// Reads the whole file and goes back to its beginning. `read` is told how many bytes more were read.
-pub fn scan(file: &mut File, encoding: Encoding, read: &mut dyn FnMut(u64)) -> Result<Scanned, BadFile> {
+/// Reads the whole file and goes back to its beginning. `read` is told how many bytes more were
+/// read.
+pub fn scan(
+    file: &mut File,
+    encoding: Encoding,
+    read: &mut dyn FnMut(u64),
+) -> Result<Scanned, BadFile> {
     let unreadable = |error: std::io::Error| BadFile::of_io(&error);
     let mut digest = Sha256::new();
     let mut check = Check { encoding, line: 1, line_bytes: 0, rest: Vec::new() };
@@ -54,7 +59,8 @@ pub fn scan(file: &mut File, encoding: Encoding, read: &mut dyn FnMut(u64)) -> R
         digest.update(piece);
         prefixes.push(prefix_digest(&digest));
         check.take(piece)?;
-        blank &= piece.iter().all(|byte| byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(byte));
+        blank &=
+            piece.iter().all(|byte| byte.is_ascii_whitespace() || BYTE_ORDER_MARK.contains(byte));
         bytes += piece.len() as u64;
         last = *end;
         read(piece.len() as u64);
@@ -64,19 +70,27 @@ pub fn scan(file: &mut File, encoding: Encoding, read: &mut dyn FnMut(u64)) -> R
         return Err(BadFile::Empty);
     }
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    Ok(Scanned { sha256: hex::encode(digest.finalize()), bytes, lines: check.line - u64::from(last == b'\n'), prefixes })
+    Ok(Scanned {
+        sha256: hex::encode(digest.finalize()),
+        bytes,
+        lines: check.line - u64::from(last == b'\n'),
+        prefixes,
+    })
 }
 
 /// What people take for CSV.
 fn foreign(beginning: &[u8], encoding: Encoding) -> Result<(), BadFile> {
     match beginning {
-        [b'P', b'K', 3, 4, ..] => Err(BadFile::NotCsv("a workbook, or something else that is zipped")),
+        [b'P', b'K', 3, 4, ..] => Err(BadFile::NotCsv("a workbook, or something else that is \
+            zipped")),
         [0x1f, 0x8b, ..] => Err(BadFile::NotCsv("compressed by gzip")),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-            Err(BadFile::Encoding("it is UTF-16: save it as UTF-8, or as Latin-1 with `encoding: latin1` under `files:`".to_owned()))
+            Err(BadFile::Encoding("it is UTF-16: save it as UTF-8, or as Latin-1 with `encoding: \
+                latin1` under `files:`".to_owned()))
         }
         _ if encoding == Encoding::Latin1 && beginning.starts_with(BYTE_ORDER_MARK) => Err(BadFile::Encoding(
-            "it begins with UTF-8's byte order mark, but the pipeline file declares `encoding: latin1`: take that away".to_owned(),
+            "it begins with UTF-8's byte order mark, but the pipeline file declares `encoding: \
+                latin1`: take that away".to_owned(),
         )),
         _ => Ok(()),
     }
@@ -132,9 +146,14 @@ impl Check {
         let byte = text.get(at).copied().unwrap_or_default();
         // The line as it would be in Latin-1, up to the byte and a little behind it.
         let around = &text[begin.max(at.saturating_sub(30))..end.min(at + 20)];
-        let shown: String = around.iter().map(|byte| latin1::character(*byte)).filter(|character| !character.is_control()).collect();
+        let shown: String = around
+            .iter()
+            .map(|byte| latin1::character(*byte))
+            .filter(|character| !character.is_control())
+            .collect();
         BadFile::Encoding(format!(
-            "line {line} is not UTF-8 (byte 0x{byte:02x}); in Latin-1 it would be \"{shown}\". If that reads well, declare `encoding: latin1` under `files:` in the pipeline file"
+            "line {line} is not UTF-8 (byte 0x{byte:02x}); in Latin-1 it would be \"{shown}\". If \
+                that reads well, declare `encoding: latin1` under `files:` in the pipeline file"
         ))
     }
 }
@@ -149,7 +168,9 @@ mod tests {
     fn scanned(bytes: &[u8], encoding: Encoding) -> Result<Scanned, BadFile> {
         let folder = duto_servers::ScratchFolder::create("scan").expect("a folder");
         let path = folder.path().join("file.csv");
-        File::create(&path).and_then(|mut file| file.write_all(bytes)).expect("the file is written");
+        File::create(&path)
+            .and_then(|mut file| file.write_all(bytes))
+            .expect("the file is written");
         scan(&mut open(&path)?, encoding, &mut |_| {})
     }
 
@@ -162,7 +183,10 @@ mod tests {
         assert_eq!(scanned(b"a\r\n1\r\n\r\n", Encoding::Utf8).expect("a good file").lines, 3);
         // A character across two pieces.
         let long = format!("{}é\n", "a".repeat(BLOCK_BYTES - 1));
-        assert_eq!(scanned(long.as_bytes(), Encoding::Utf8).expect("a good file").bytes, BLOCK_BYTES as u64 + 2);
+        assert_eq!(
+            scanned(long.as_bytes(), Encoding::Utf8).expect("a good file").bytes,
+            BLOCK_BYTES as u64 + 2
+        );
     }
 
     #[test]
@@ -172,7 +196,11 @@ mod tests {
             (b"\xef\xbb\xbf\r\n  \n", Encoding::Utf8, "it is empty"),
             (b"PK\x03\x04whatever", Encoding::Utf8, "workbook"),
             (b"\xff\xfea\0", Encoding::Utf8, "UTF-16"),
-            (b"a,b\n1,x\n2,S\xe3o Paulo\n", Encoding::Utf8, "line 3 is not UTF-8 (byte 0xe3); in Latin-1 it would be \"2,São Paulo\""),
+            (
+                b"a,b\n1,x\n2,S\xe3o Paulo\n",
+                Encoding::Utf8,
+                "line 3 is not UTF-8 (byte 0xe3); in Latin-1 it would be \"2,São Paulo\"",
+            ),
             (b"a,b\n1,x\xc3", Encoding::Utf8, "line 2 is not UTF-8"),
             (b"\xef\xbb\xbfa,b\n1,2\n", Encoding::Latin1, "byte order mark"),
         ] {

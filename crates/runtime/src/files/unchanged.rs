@@ -1,5 +1,6 @@
-//! A file's bytes in its second reading, each known to be the one that was hashed in the first. A file that somebody writes meanwhile ends in
-//! an error before the first byte that is another one is seen: what was handed out before is what the file's digest stands for.
+//! A file's bytes in its second reading, each known to be the one that was hashed in the first. A
+//! file that somebody writes meanwhile ends in an error before the first byte that is another one
+//! is seen: what was handed out before is what the file's digest stands for.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,12 +32,21 @@ pub struct Unchanged {
 impl Unchanged {
     /// The file stands at its beginning.
     pub fn new(file: File, expected: Vec<PrefixDigest>, length: u64) -> Self {
-        Self { file, expected, length, blocks: 0, digest: Sha256::new(), block: Vec::new(), taken: 0 }
+        Self {
+            file,
+            expected,
+            length,
+            blocks: 0,
+            digest: Sha256::new(),
+            block: Vec::new(),
+            taken: 0,
+        }
     }
 
     fn next_block(&mut self) -> io::Result<()> {
         let changed = || io::Error::other(BadFile::Changed);
-        // Also where the beginning stays: a file that grows will be another one, whose digest nobody knows yet.
+        // Also where the beginning stays: a file that grows will be another one, whose digest
+        // nobody knows yet.
         if self.file.metadata()?.len() != self.length {
             return Err(changed());
         }
@@ -85,12 +95,14 @@ mod tests {
     use super::*;
     use duto_definition::Encoding;
 
-    /// How many bytes are handed out, and whether the file was said to have changed, where it changes after the first reading and after
-    /// `read_before` bytes of the second.
+    /// How many bytes are handed out, and whether the file was said to have changed, where it
+    /// changes after the first reading and after `read_before` bytes of the second.
     fn read(length: usize, read_before: usize, change: impl Fn(&mut File)) -> (usize, bool) {
         let folder = duto_servers::ScratchFolder::create("unchanged").expect("a folder");
         let path = folder.path().join("file.csv");
-        let bytes: Vec<u8> = (0..length).map(|at| if at % 80 == 79 { b'\n' } else { b'a' + (at % 23) as u8 }).collect();
+        let bytes: Vec<u8> = (0..length)
+            .map(|at| if at % 80 == 79 { b'\n' } else { b'a' + (at % 23) as u8 })
+            .collect();
         std::fs::write(&path, &bytes).expect("the file is written");
         let mut file = scan::open(&path).expect("it is there");
         let scanned = scan::scan(&mut file, Encoding::Utf8, &mut |_| {}).expect("a good file");
@@ -100,14 +112,17 @@ mod tests {
         change(&mut std::fs::OpenOptions::new().write(true).open(&path).expect("it is there"));
         let outcome = unchanged.read_to_end(&mut found);
         assert!(bytes.starts_with(&found), "other bytes than the hashed ones");
-        let changed = outcome.as_ref().is_err_and(|error| BadFile::of_io(error) == BadFile::Changed);
+        let changed =
+            outcome.as_ref().is_err_and(|error| BadFile::of_io(error) == BadFile::Changed);
         assert!(changed || outcome.is_ok(), "{outcome:?}");
         (found.len(), changed)
     }
 
     fn overwrite(at: usize) -> impl Fn(&mut File) {
         move |file| {
-            file.seek(SeekFrom::Start(at as u64)).and_then(|_| file.write_all(b"#")).expect("it is written");
+            file.seek(SeekFrom::Start(at as u64))
+                .and_then(|_| file.write_all(b"#"))
+                .expect("it is written");
         }
     }
 
@@ -118,10 +133,22 @@ mod tests {
             assert_eq!(read(length, 0, |_| {}), (length, false), "{length}");
         }
         assert_eq!(read(length, 0, overwrite(0)), (0, true));
-        assert_eq!(read(length, 10, overwrite(20)), (length, false), "compared already: these bytes are the hashed ones");
-        assert_eq!(read(length, 10, overwrite(2 * block)), (2 * block, true), "nothing of the block in which one byte is another");
+        assert_eq!(
+            read(length, 10, overwrite(20)),
+            (length, false),
+            "compared already: these bytes are the hashed ones"
+        );
+        assert_eq!(
+            read(length, 10, overwrite(2 * block)),
+            (2 * block, true),
+            "nothing of the block in which one byte is another"
+        );
         assert_eq!(read(length, 10, overwrite(length - 1)), (3 * block, true));
         assert_eq!(read(length, 10, overwrite(length)), (block, true), "longer");
-        assert_eq!(read(length, 10, |file| file.set_len(block as u64 * 2).expect("it is cut")), (block, true), "shorter");
+        assert_eq!(
+            read(length, 10, |file| file.set_len(block as u64 * 2).expect("it is cut")),
+            (block, true),
+            "shorter"
+        );
     }
 }

@@ -14,13 +14,25 @@ pub enum Body<'a> {
 
 impl<'a> Body<'a> {
     pub fn split(headers: &HeaderMap, body: &'a [u8]) -> Self {
-        let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if media_type.contains("ndjson") || media_type.contains("jsonl") || media_type.contains("json-seq") {
-            return Self::Many(body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect());
+        let media_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if media_type.contains("ndjson")
+            || media_type.contains("jsonl")
+            || media_type.contains("json-seq")
+        {
+            return Self::Many(
+                body.split(|byte| *byte == b'\n')
+                    .filter(|line| !line.trim_ascii().is_empty())
+                    .collect(),
+            );
         }
         match body.trim_ascii_start().first() {
             Some(b'[') => match serde_json::from_slice::<Vec<&RawValue>>(body) {
-                Ok(records) => Self::Many(records.into_iter().map(|record| record.get().as_bytes()).collect()),
+                Ok(records) => {
+                    Self::Many(records.into_iter().map(|record| record.get().as_bytes()).collect())
+                }
                 Err(error) => Self::Broken(format!("the array is not JSON: {error}")),
             },
             _ => Self::One(body),
@@ -38,7 +50,10 @@ mod tests {
         let mut lines = HeaderMap::new();
         lines.insert(header::CONTENT_TYPE, "application/x-ndjson".parse().unwrap());
         assert_eq!(Body::split(&plain, b"{\"a\": 1}"), Body::One(b"{\"a\": 1}"));
-        assert_eq!(Body::split(&plain, b" [{\"a\": 1.10}, 2]"), Body::Many(vec![b"{\"a\": 1.10}", b"2"]));
+        assert_eq!(
+            Body::split(&plain, b" [{\"a\": 1.10}, 2]"),
+            Body::Many(vec![b"{\"a\": 1.10}", b"2"])
+        );
         assert_eq!(Body::split(&lines, b"{}\n\n[1]\r\n"), Body::Many(vec![b"{}", b"[1]\r"]));
         assert_eq!(Body::split(&plain, b""), Body::One(b""));
         assert!(matches!(Body::split(&plain, b"[1,"), Body::Broken(_)));

@@ -1,4 +1,5 @@
-//! Requests that are answered when their record is stored. Which process loads it does not matter: the answer is in the database.
+//! Requests that are answered when their record is stored. Which process loads it does not matter:
+//! the answer is in the database.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -30,24 +31,34 @@ pub struct Keyed<'a> {
     pub record: &'a [u8],
 }
 
-/// Appends records, each under its key, and waits until they are stored; the answers are in the order of the records. They come into the log
-/// in that order too: where two have one key of a table, it decides which of them is the repeat.
+/// Appends records, each under its key, and waits until they are stored; the answers are in the
+/// order of the records. They come into the log in that order too: where two have one key of a
+/// table, it decides which of them is the repeat.
 ///
-/// A key that has an answer already gets that one, and nothing is appended; one whose record is still on its way gets the first record's answer.
+/// A key that has an answer already gets that one, and nothing is appended; one whose record is
+/// still on its way gets the first record's answer.
 pub async fn take_all(state: &Ingest, intake: &Intake, records: &[Keyed<'_>]) -> Vec<Answered> {
     let keys: Vec<&str> = records.iter().map(|record| record.key).collect();
-    // Also where the keys are new: a request that could not be answered is not taken, so that it does not come twice.
+    // Also where the keys are new: a request that could not be answered is not taken, so that it
+    // does not come twice.
     let kept = match kept_of(state, &keys).await {
         Ok(kept) => kept,
         Err(failure) => return records.iter().map(|_| Err(away(&failure))).collect(),
     };
     let name = intake.endpoint.name();
-    let headers: Vec<[(&str, &[u8]); 2]> =
-        keys.iter().map(|key| [(KEY_HEADER, key.as_bytes()), (ENDPOINT_HEADER, name.as_bytes())]).collect();
+    let headers: Vec<[(&str, &[u8]); 2]> = keys
+        .iter()
+        .map(|key| [(KEY_HEADER, key.as_bytes()), (ENDPOINT_HEADER, name.as_bytes())])
+        .collect();
     let is_new = |record: &Keyed<'_>| !kept.contains_key(record.key);
     let fresh = records.iter().zip(&headers).filter(|(record, _)| is_new(record));
-    let outgoing: Vec<Outgoing<'_>> =
-        fresh.map(|(Keyed { key, record }, headers)| Outgoing { record, fallback_key: Some(key), headers }).collect();
+    let outgoing: Vec<Outgoing<'_>> = fresh
+        .map(|(Keyed { key, record }, headers)| Outgoing {
+            record,
+            fallback_key: Some(key),
+            headers,
+        })
+        .collect();
     let deadline = Instant::now() + intake.endpoint.timeout;
     let mut committed = Vec::with_capacity(outgoing.len());
     for sent in send_all(state, intake, &outgoing).await {
@@ -70,7 +81,8 @@ pub async fn take_all(state: &Ingest, intake: &Intake, records: &[Keyed<'_>]) ->
         None => {
             committed.next().unwrap_or_else(no_outcome)?;
             let answers = answers.as_ref().map_err(away)?;
-            let missing = || SendFailure::Refused("the record is settled, but its answer is gone".into());
+            let missing =
+                || SendFailure::Refused("the record is settled, but its answer is gone".into());
             answers.get(record.key).cloned().ok_or_else(missing)
         }
     };
@@ -92,12 +104,17 @@ pub async fn kept_of(state: &Ingest, keys: &[&str]) -> Result<HashMap<String, Ke
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let statement = "SELECT idempotency_key, status, body FROM duto.answer WHERE pipeline = $1 AND idempotency_key = ANY($2)";
+    let statement = "SELECT idempotency_key, status, body FROM duto.answer WHERE pipeline = $1
+        AND idempotency_key = ANY($2)";
     let connection = state.pool.get().await?;
     let values: [&(dyn ToSql + Sync); 2] = [&state.pipeline.name, &keys];
-    let asked = connection.within(async { connection.client.query(&connection.prepared(statement).await?, &values).await });
+    let asked = connection.within(async {
+        connection.client.query(&connection.prepared(statement).await?, &values).await
+    });
     let kept = |row: &tokio_postgres::Row| {
-        let status = u16::try_from(row.get::<_, i32>(1)).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let status = u16::try_from(row.get::<_, i32>(1))
+            .ok()
+            .and_then(|status| StatusCode::from_u16(status).ok());
         (row.get(0), (status.unwrap_or(StatusCode::OK), row.get(2)))
     };
     Ok(asked.await?.iter().map(kept).collect())
@@ -108,7 +125,11 @@ fn away(failure: &Failure) -> SendFailure {
 }
 
 /// Waits for the position to pass the record, whoever moves it.
-async fn wait_until_committed(state: &Ingest, sent: Sent, deadline: Instant) -> Result<(), SendFailure> {
+async fn wait_until_committed(
+    state: &Ingest,
+    sent: Sent,
+    deadline: Instant,
+) -> Result<(), SendFailure> {
     let mut moved = state.changes.subscribe_to_positions();
     loop {
         state.changes.attend();

@@ -54,7 +54,8 @@ pub struct Waiting {
 }
 
 /// The stages that reject, in the order in which a record meets them.
-pub const STAGES: [Stage; 5] = [Stage::Decode, Stage::Check, Stage::Transform, Stage::Load, Stage::Deliver];
+pub const STAGES: [Stage; 5] =
+    [Stage::Decode, Stage::Check, Stage::Transform, Stage::Load, Stage::Deliver];
 
 /// How the worker is.
 #[derive(Debug, Clone, Default)]
@@ -147,7 +148,8 @@ impl Progress {
 
     /// A batch is in the database.
     pub fn batch_committed(&self, batch: &Prepared, outcomes: &[Outcome], took: Duration) {
-        let count = |wanted: Outcome| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
+        let count =
+            |wanted: Outcome| outcomes.iter().filter(|outcome| **outcome == wanted).count() as u64;
         self.records.fetch_add(outcomes.len() as u64, Ordering::Relaxed);
         self.stored.fetch_add(count(Outcome::Stored), Ordering::Relaxed);
         self.repeated.fetch_add(count(Outcome::Repeated), Ordering::Relaxed);
@@ -159,7 +161,8 @@ impl Progress {
         self.bytes.fetch_add(batch.batch.bytes.len() as u64, Ordering::Relaxed);
         self.batch_records.observe(outcomes.len() as f64);
         self.commit_seconds.observe(took.as_secs_f64());
-        self.recent().add(Counts::of(batch), batch.rejects.last().map(|reject| reject.reason.as_str()));
+        self.recent()
+            .add(Counts::of(batch), batch.rejects.last().map(|reject| reject.reason.as_str()));
         let mut condition = self.lock();
         condition.last_commit = Some(Instant::now());
         condition.database_trouble = None;
@@ -178,7 +181,13 @@ impl Progress {
     fn trace_events(&self, batch: &Prepared, outcomes: &[Outcome], took: Duration) {
         if tracing::enabled!(tracing::Level::TRACE) {
             for (head, outcome) in batch.batch.records.iter().zip(outcomes) {
-                tracing::trace!(partition = head.partition, offset = head.offset, ?outcome, commit_ms = took.as_secs_f64() * 1e3, "event");
+                tracing::trace!(
+                    partition = head.partition,
+                    offset = head.offset,
+                    ?outcome,
+                    commit_ms = took.as_secs_f64() * 1e3,
+                    "event"
+                );
             }
         }
     }
@@ -327,13 +336,16 @@ impl Histogram {
         self.sum.fetch_add((value * 1e6) as u64, Ordering::Relaxed);
     }
 
-    /// Each bucket's upper bound and its count, and the sum of all values. What is beyond the last bound counts in the last bucket.
+    /// Each bucket's upper bound and its count, and the sum of all values. What is beyond the last
+    /// bound counts in the last bucket.
     pub fn read(&self) -> (Vec<(f64, u64)>, f64) {
         let buckets = self
             .buckets
             .iter()
             .enumerate()
-            .map(|(power, count)| (self.first * 2f64.powi(power as i32), count.load(Ordering::Relaxed)))
+            .map(|(power, count)| {
+                (self.first * 2f64.powi(power as i32), count.load(Ordering::Relaxed))
+            })
             .collect();
         (buckets, self.sum.load(Ordering::Relaxed) as f64 / 1e6)
     }

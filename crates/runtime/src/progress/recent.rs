@@ -38,10 +38,21 @@ impl Recent {
             return;
         }
         self.batches.push_back(batch);
-        self.sum = Counts { records: self.sum.records + batch.records, rejected: self.sum.rejected + batch.rejected };
-        while let Some(oldest) = self.batches.front().filter(|oldest| self.sum.records - oldest.records >= WINDOW_RECORDS).copied() {
+        self.sum = Counts {
+            records: self.sum.records + batch.records,
+            rejected: self.sum.rejected + batch.rejected,
+        };
+        while let Some(oldest) = self
+            .batches
+            .front()
+            .filter(|oldest| self.sum.records - oldest.records >= WINDOW_RECORDS)
+            .copied()
+        {
             self.batches.pop_front();
-            self.sum = Counts { records: self.sum.records - oldest.records, rejected: self.sum.rejected - oldest.rejected };
+            self.sum = Counts {
+                records: self.sum.records - oldest.records,
+                rejected: self.sum.rejected - oldest.rejected,
+            };
         }
         if let Some(reason) = reason {
             reason.clone_into(&mut self.reason);
@@ -52,13 +63,25 @@ impl Recent {
     pub fn trouble(&self) -> Option<String> {
         let Counts { records, rejected } = self.sum;
         let is_most = records >= FEWEST_RECORDS && self.sum.is_share(50);
-        is_most.then(|| format!("most of what comes is rejected: {rejected} of the last {records} records, for example: {}", self.reason))
+        is_most.then(|| {
+            format!(
+                "most of what comes is rejected: {rejected} of the last {records} \
+            records, for example: {}",
+                self.reason
+            )
+        })
     }
 
-    /// The counts with this batch, if they reach the limit together and the batch has its part in it.
+    /// The counts with this batch, if they reach the limit together and the batch has its part in
+    /// it.
     pub fn would_reach(&self, percent: u8, batch: Counts) -> Option<Counts> {
-        let with_batch = Counts { records: self.sum.records + batch.records, rejected: self.sum.rejected + batch.rejected };
-        let reached = with_batch.records >= FEWEST_TO_PAUSE && batch.is_share(percent.into()) && with_batch.is_share(percent.into());
+        let with_batch = Counts {
+            records: self.sum.records + batch.records,
+            rejected: self.sum.rejected + batch.rejected,
+        };
+        let reached = with_batch.records >= FEWEST_TO_PAUSE
+            && batch.is_share(percent.into())
+            && with_batch.is_share(percent.into());
         reached.then_some(with_batch)
     }
 }
@@ -75,7 +98,11 @@ mod tests {
     fn the_last_thousand_records_count() {
         let mut recent = Recent::default();
         (0..10).for_each(|_| recent.add(counts(100, 100), Some("no")));
-        assert!(recent.trouble().is_some_and(|said| said.contains("1000 of the last 1000") && said.ends_with("no")));
+        assert!(
+            recent
+                .trouble()
+                .is_some_and(|said| said.contains("1000 of the last 1000") && said.ends_with("no"))
+        );
         (0..6).for_each(|_| recent.add(counts(100, 0), None));
         assert_eq!(recent.trouble(), None, "400 of 1,000 are left");
     }

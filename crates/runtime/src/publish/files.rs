@@ -1,5 +1,6 @@
-//! Messages of files that were loaded: nobody claims a file, so the worker that has the topic's first partition sends them, one file after
-//! the other, and forgets each: nothing more is written for it but by a replay.
+//! Messages of files that were loaded: nobody claims a file, so the worker that has the topic's
+//! first partition sends them, one file after the other, and forgets each: nothing more is written
+//! for it but by a replay.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 pub fn run(surroundings: &Surroundings, pipeline: &str, signal: &Signal) {
     while !signal.is_stopped() {
         if let Err(trouble) = send_all(surroundings, pipeline, signal) {
-            tracing::warn!(pipeline, reason = %trouble, "the messages of loaded files wait; nothing is lost");
+            tracing::warn!(pipeline, reason = %trouble, "the messages of loaded files wait; \
+                nothing is lost");
         }
         signal.wait_for_stop(LOOK_INTERVAL);
     }
@@ -32,7 +34,8 @@ fn send_all(surroundings: &Surroundings, pipeline: &str, signal: &Signal) -> Res
         }
         let file = position.topic.clone();
         if let Err(trouble) = send(surroundings, position, signal) {
-            tracing::warn!(pipeline, file, reason = %trouble, "the messages of a loaded file wait; nothing is lost");
+            tracing::warn!(pipeline, file, reason = %trouble, "the messages of a loaded file wait; \
+                nothing is lost");
         }
     }
     Ok(())
@@ -41,7 +44,9 @@ fn send_all(surroundings: &Surroundings, pipeline: &str, signal: &Signal) -> Res
 fn send(surroundings: &Surroundings, position: Position, signal: &Signal) -> Result<(), Trouble> {
     let mut relay = Relay::new(surroundings.clone(), position);
     while !signal.is_stopped() && relay.send_next()? > 0 {}
-    let (Some(sent), Surroundings { pool, runtime, .. }) = (relay.sent, surroundings) else { return Ok(()) };
+    let (Some(sent), Surroundings { pool, runtime, .. }) = (relay.sent, surroundings) else {
+        return Ok(());
+    };
     let prune = async || {
         let on = pool.get().await?;
         outbox::prune(&on, &relay.position, sent, Duration::ZERO).await

@@ -3,8 +3,9 @@
 use serde_json::json;
 use uuid::Uuid;
 
-/// A row of the outbox. Its token was drawn by the transaction that wrote it, so that a row with the same id which another transaction
-/// wrote, after a backup was restored, is known to be another.
+/// A row of the outbox. Its token was drawn by the transaction that wrote it, so that a row with
+/// the same id which another transaction wrote, after a backup was restored, is known to be
+/// another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     pub id: i64,
@@ -20,7 +21,10 @@ impl Mark {
     /// None where the note is not one of a relay.
     pub fn from_note(note: &[u8]) -> Option<Mark> {
         let note: serde_json::Value = serde_json::from_slice(note).ok()?;
-        Some(Mark { id: note.get("id")?.as_i64()?, token: note.get("token")?.as_str()?.parse().ok()? })
+        Some(Mark {
+            id: note.get("id")?.as_i64()?,
+            token: note.get("token")?.as_str()?.parse().ok()?,
+        })
     }
 }
 

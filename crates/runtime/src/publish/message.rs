@@ -26,7 +26,12 @@ pub fn messages<'a>(
     rows: &'a [OutboxRow],
 ) -> Result<Vec<Message<'a>>, LogError> {
     let message = |row: &'a OutboxRow| {
-        let partitions = targets.partitions(surroundings.log.as_ref(), &row.target, &surroundings.source_topic, LOG_TIMEOUT)?;
+        let partitions = targets.partitions(
+            surroundings.log.as_ref(),
+            &row.target,
+            &surroundings.source_topic,
+            LOG_TIMEOUT,
+        )?;
         let partition = row.key.is_none().then(|| partition.rem_euclid(partitions.max(1)));
         let mut more_headers = row.headers.as_deref().map(decode_headers).unwrap_or_default();
         more_headers.retain(|(name, _)| name != MESSAGE_ID);
@@ -38,7 +43,10 @@ pub fn messages<'a>(
 impl Message<'_> {
     pub fn headers(&self) -> Vec<(&str, &[u8])> {
         let id = (MESSAGE_ID, self.id.as_bytes());
-        let more = self.more_headers.iter().map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()));
+        let more = self
+            .more_headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_deref().unwrap_or_default()));
         std::iter::once(id).chain(more).collect()
     }
 

@@ -1,5 +1,6 @@
-//! A relay: sends one position's messages, oldest first, and keeps in the log, in the same append, how far it is. The one before it, which
-//! may live on somewhere, can append nothing more once this one has the journal. What it does is modelled in `crates/model`.
+//! A relay: sends one position's messages, oldest first, and keeps in the log, in the same append,
+//! how far it is. The one before it, which may live on somewhere, can append nothing more once this
+//! one has the journal. What it does is modelled in `crates/model`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +22,8 @@ use duto_log::{Journal, Log, LogError, OutgoingRecord};
 
 /// How long the log may take to open the journal, or to commit an append.
 pub const LOG_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often the outbox is looked at when nobody rings: a replay in another process writes to it too.
+/// How often the outbox is looked at when nobody rings: a replay in another process writes to it
+/// too.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const WAITING_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest time between two prunes.
@@ -116,7 +118,8 @@ impl Relay {
         }
     }
 
-    /// Sends what is next; answers how many rows that were. First the journal, which fences, then its note, then the outbox.
+    /// Sends what is next; answers how many rows that were. First the journal, which fences, then
+    /// its note, then the outbox.
     pub fn send_next(&mut self) -> Result<usize, Trouble> {
         if self.journal.is_none() {
             self.open()?;
@@ -134,7 +137,10 @@ impl Relay {
         if self.counted_at.is_none_or(|at| at.elapsed() >= WAITING_INTERVAL) {
             self.count_waiting();
         }
-        if self.pruned_at.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL.min(self.surroundings.keep_sent)) {
+        if self
+            .pruned_at
+            .is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL.min(self.surroundings.keep_sent))
+        {
             self.prune()?;
         }
         Ok(sent)
@@ -164,22 +170,30 @@ impl Relay {
         })
     }
 
-    /// All rows and the mark behind them, or nothing. After an error nobody knows which: the journal, opened again, does. A row that the log
-    /// refuses for its size is never left out, and what stands behind it waits: that is told until the topic takes it or an operator decides.
+    /// All rows and the mark behind them, or nothing. After an error nobody knows which: the
+    /// journal, opened again, does. A row that the log refuses for its size is never left out, and
+    /// what stands behind it waits: that is told until the topic takes it or an operator decides.
     fn append(&mut self, rows: &[OutboxRow]) -> Result<(), LogError> {
         let (Some(last), Some(journal)) = (rows.last(), &mut self.journal) else { return Ok(()) };
-        let messages = messages(&self.surroundings, &mut self.targets, self.position.partition, rows);
+        let messages =
+            messages(&self.surroundings, &mut self.targets, self.position.partition, rows);
         let appended = messages.and_then(|messages| {
             let headers: Vec<Vec<(&str, &[u8])>> = messages.iter().map(Message::headers).collect();
-            let records: Vec<OutgoingRecord<'_>> =
-                messages.iter().zip(&headers).map(|(message, headers)| message.record(headers)).collect();
+            let records: Vec<OutgoingRecord<'_>> = messages
+                .iter()
+                .zip(&headers)
+                .map(|(message, headers)| message.record(headers))
+                .collect();
             journal.append(&records, &last.mark.to_note(), LOG_TIMEOUT)
         });
         match &appended {
             Ok(()) => {
                 self.sent = Some(last.mark);
                 self.most_rows = self.most_rows.saturating_mul(2);
-                self.surroundings.progress.published.fetch_add(rows.len() as u64, Ordering::Relaxed);
+                self.surroundings
+                    .progress
+                    .published
+                    .fetch_add(rows.len() as u64, Ordering::Relaxed);
             }
             Err(error) => {
                 self.journal = None;
@@ -226,12 +240,18 @@ impl Relay {
 /// Says which message it is, once it stands alone.
 fn too_large(rows: &[OutboxRow], reason: &str) -> LogError {
     let [row] = rows else {
-        return LogError::TooLarge { doing: format!("publish {} messages", rows.len()), reason: reason.to_owned() };
+        return LogError::TooLarge {
+            doing: format!("publish {} messages", rows.len()),
+            reason: reason.to_owned(),
+        };
     };
     let (id, bytes) = (row.mark.id, row.value.as_ref().map_or(0, Vec::len));
     LogError::TooLarge {
         doing: format!("publish message {id}, of {bytes} bytes, to {}", row.target),
-        reason: format!("{reason}. It and what stands behind it wait; `DELETE FROM duto.outbox WHERE id = {id}` gives it up"),
+        reason: format!(
+            "{reason}. It and what stands behind it wait; `DELETE FROM duto.outbox WHERE id = \
+                {id}` gives it up"
+        ),
     }
 }
 

@@ -35,22 +35,54 @@ pub struct Relays {
 }
 
 impl Relays {
-    /// Those of a pipeline. `runtime` serves their questions to the database; its threads must be others than those that wait for the relays.
-    pub fn of(pipeline: &Pipeline, log: &Arc<dyn Log>, progress: &Arc<Progress>, runtime: Handle) -> anyhow::Result<Relays> {
+    /// Those of a pipeline. `runtime` serves their questions to the database; its threads must be
+    /// others than those that wait for the relays.
+    pub fn of(
+        pipeline: &Pipeline,
+        log: &Arc<dyn Log>,
+        progress: &Arc<Progress>,
+        runtime: Handle,
+    ) -> anyhow::Result<Relays> {
         let surroundings = match pipeline.publishes() {
             false => None,
             true => {
-                let connector = Connector::new(&pipeline.database, &format!("{} publish {}", pipeline.name, std::process::id()))?;
+                let connector = Connector::new(
+                    &pipeline.database,
+                    &format!("{} publish {}", pipeline.name, std::process::id()),
+                )?;
                 let pool = Pool::of_relays(connector.bounded(STATEMENT_TIMEOUT))?;
                 let source_topic = pipeline.source.topic.clone();
-                Some(Surroundings { log: log.clone(), pool, progress: progress.clone(), runtime, source_topic, keep_sent: KEEP_SENT })
+                Some(Surroundings {
+                    log: log.clone(),
+                    pool,
+                    progress: progress.clone(),
+                    runtime,
+                    source_topic,
+                    keep_sent: KEEP_SENT,
+                })
             }
         };
-        Ok(Self::new(surroundings, &pipeline.name, &pipeline.source.topic, pipeline.files.is_some()))
+        Ok(Self::new(
+            surroundings,
+            &pipeline.name,
+            &pipeline.source.topic,
+            pipeline.files.is_some(),
+        ))
     }
 
-    pub fn new(surroundings: Option<Surroundings>, pipeline: &str, topic: &str, takes_files: bool) -> Relays {
-        Relays { surroundings, takes_files, pipeline: pipeline.to_owned(), topic: topic.to_owned(), running: Mutex::default() }
+    pub fn new(
+        surroundings: Option<Surroundings>,
+        pipeline: &str,
+        topic: &str,
+        takes_files: bool,
+    ) -> Relays {
+        Relays {
+            surroundings,
+            takes_files,
+            pipeline: pipeline.to_owned(),
+            topic: topic.to_owned(),
+            running: Mutex::default(),
+        }
     }
 
     /// Starts the partition's relay, if it does not run already.
@@ -60,12 +92,17 @@ impl Relays {
         if running.contains_key(&partition) {
             return;
         }
-        let position = Position { pipeline: self.pipeline.clone(), topic: self.topic.clone(), partition };
-        let relay = move |surroundings: &Surroundings, signal: &Signal| relay::run(surroundings.clone(), position.clone(), signal);
+        let position =
+            Position { pipeline: self.pipeline.clone(), topic: self.topic.clone(), partition };
+        let relay = move |surroundings: &Surroundings, signal: &Signal| {
+            relay::run(surroundings.clone(), position.clone(), signal)
+        };
         let mut threads = vec![spawn(&surroundings, partition, relay)];
         if partition == FIRST_PARTITION && self.takes_files {
             let pipeline = self.pipeline.clone();
-            threads.push(spawn(&surroundings, partition, move |surroundings, signal| files::run(surroundings, &pipeline, signal)));
+            threads.push(spawn(&surroundings, partition, move |surroundings, signal| {
+                files::run(surroundings, &pipeline, signal)
+            }));
         }
         running.insert(partition, threads.into_iter().flatten().collect());
     }
@@ -75,18 +112,25 @@ impl Relays {
         self.lock().get(&partition).into_iter().flatten().for_each(|signal| signal.ring());
     }
 
-    /// Stops relays and waits until they settled what was in flight, but no longer than `patience`: whoever has the partition next fences
-    /// one that goes on.
+    /// Stops relays and waits until they settled what was in flight, but no longer than `patience`:
+    /// whoever has the partition next fences one that goes on.
     pub fn stop(&self, partitions: &[i32], patience: Duration) {
         let stopped: Vec<(i32, Arc<Signal>)> = {
             let mut running = self.lock();
-            let all = partitions.iter().filter_map(|partition| Some((*partition, running.remove(partition)?)));
-            all.flat_map(|(partition, signals)| signals.into_iter().map(move |signal| (partition, signal))).collect()
+            let all = partitions
+                .iter()
+                .filter_map(|partition| Some((*partition, running.remove(partition)?)));
+            all.flat_map(|(partition, signals)| {
+                signals.into_iter().map(move |signal| (partition, signal))
+            })
+            .collect()
         };
         stopped.iter().for_each(|(_, signal)| signal.stop());
         let deadline = Instant::now() + patience;
         for (partition, signal) in stopped {
-            if !signal.wait_until_ended(deadline.saturating_duration_since(Instant::now())) && !patience.is_zero() {
+            if !signal.wait_until_ended(deadline.saturating_duration_since(Instant::now()))
+                && !patience.is_zero()
+            {
                 tracing::warn!(
                     pipeline = self.pipeline,
                     partition,
@@ -103,7 +147,9 @@ impl Relays {
 
     /// Whether nothing was left to send when the last load of each partition was told.
     pub fn are_drained(&self) -> bool {
-        self.lock().values().all(|signals| signals.first().is_some_and(|signal| signal.is_drained()))
+        self.lock()
+            .values()
+            .all(|signals| signals.first().is_some_and(|signal| signal.is_drained()))
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<i32, Vec<Arc<Signal>>>> {
@@ -111,8 +157,13 @@ impl Relays {
     }
 }
 
-/// A thread that runs until its signal stops it. One that panics is shown, and begins again from the journal.
-fn spawn(surroundings: &Surroundings, partition: i32, run: impl Fn(&Surroundings, &Signal) + Send + 'static) -> Option<Arc<Signal>> {
+/// A thread that runs until its signal stops it. One that panics is shown, and begins again from
+/// the journal.
+fn spawn(
+    surroundings: &Surroundings,
+    partition: i32,
+    run: impl Fn(&Surroundings, &Signal) + Send + 'static,
+) -> Option<Arc<Signal>> {
     let signal = Arc::<Signal>::default();
     let (theirs, their_signal) = (surroundings.clone(), signal.clone());
     let started = std::thread::Builder::new().name("duto-relay".to_owned()).spawn(move || {
@@ -130,7 +181,9 @@ fn spawn(surroundings: &Surroundings, partition: i32, run: impl Fn(&Surroundings
     match started {
         Ok(_) => Some(signal),
         Err(error) => {
-            surroundings.progress.publish_trouble(partition, &format!("starting a thread: {error}"));
+            surroundings
+                .progress
+                .publish_trouble(partition, &format!("starting a thread: {error}"));
             None
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Shared by a relay and those who wake or stop it. Rings are counted, so that one between a look and a wait is not lost.
+/// Shared by a relay and those who wake or stop it. Rings are counted, so that one between a look
+/// and a wait is not lost.
 #[derive(Default)]
 pub struct Signal {
     state: Mutex<State>,
@@ -75,7 +76,11 @@ impl Signal {
 
     fn wait_while(&self, timeout: Duration, keep_waiting: impl Fn(&State) -> bool) {
         let state = self.lock();
-        drop(self.changed.wait_timeout_while(state, timeout, |state| keep_waiting(state)).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.changed
+                .wait_timeout_while(state, timeout, |state| keep_waiting(state))
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -1,4 +1,5 @@
-//! The topics that messages go to: made at their first use, with as many partitions as the source has.
+//! The topics that messages go to: made at their first use, with as many partitions as the source
+//! has.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,7 +15,13 @@ pub struct Targets {
 
 impl Targets {
     /// How many partitions the topic has; it is made if it is missing.
-    pub fn partitions(&mut self, log: &dyn Log, topic: &str, source: &str, timeout: Duration) -> Result<i32, LogError> {
+    pub fn partitions(
+        &mut self,
+        log: &dyn Log,
+        topic: &str,
+        source: &str,
+        timeout: Duration,
+    ) -> Result<i32, LogError> {
         if let Some(partitions) = self.known.get(topic) {
             return Ok(*partitions);
         }
@@ -22,7 +29,10 @@ impl Targets {
             Some(found) => found,
             None => {
                 let partitions = log.topic(source, timeout)?.map_or(1, |source| source.partitions);
-                log.create_topic(&NewTopic { name: topic.to_owned(), partitions, retention: None }, timeout)?;
+                log.create_topic(
+                    &NewTopic { name: topic.to_owned(), partitions, retention: None },
+                    timeout,
+                )?;
                 log.topic(topic, timeout)?.ok_or_else(|| LogError::Refused {
                     doing: format!("publish to {topic}"),
                     reason: "the topic is gone again, though it was just made".to_owned(),

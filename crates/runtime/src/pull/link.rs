@@ -1,4 +1,5 @@
-//! The `Link` header, as RFC 8288 writes it: `<https://host/items?page=2>; rel="next", <...>; rel="last"`.
+//! The `Link` header, as RFC 8288 writes it: `<https://host/items?page=2>; rel="next", <...>;
+//! rel="last"`.
 
 /// The address under a relation.
 pub fn target(header: &str, relation: &str) -> Option<String> {
@@ -30,11 +31,13 @@ mod tests {
 
     #[test]
     fn links_are_found_by_their_relation() {
-        let header =
-            r#"<https://a.example/x?page=1,2>; title="a, b"; rel=prev, </x?page=3>; rel="last next", <https://c.example>; rel="first""#;
-        for (relation, expected) in
-            [("next", Some("/x?page=3")), ("LAST", Some("/x?page=3")), ("prev", Some("https://a.example/x?page=1,2")), ("up", None)]
-        {
+        let header = r#"<https://a.example/x?page=1,2>; title="a, b"; rel=prev, </x?page=3>; rel="last next", <https://c.example>; rel="first""#;
+        for (relation, expected) in [
+            ("next", Some("/x?page=3")),
+            ("LAST", Some("/x?page=3")),
+            ("prev", Some("https://a.example/x?page=1,2")),
+            ("up", None),
+        ] {
             assert_eq!(target(header, relation).as_deref(), expected, "{relation}");
         }
         for broken in ["", "<", "<a", "<a>", "next", "; rel=next"] {

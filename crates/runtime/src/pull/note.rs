@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 /// The state between two requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// Where the next request goes on: a cursor's value, a page's address, a field's greatest value. None is the beginning.
+    /// Where the next request goes on: a cursor's value, a page's address, a field's greatest
+    /// value. None is the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// The answer's tag when it was asked for at this place the last time.
@@ -18,7 +19,8 @@ pub struct Note {
     pub taken: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// The digests of items that were taken and that the next answer will hold again: those with the field's greatest value.
+    /// The digests of items that were taken and that the next answer will hold again: those with
+    /// the field's greatest value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<String>,
     /// The same of those without the field, as the last answer held them.

@@ -1,5 +1,6 @@
-//! One process at a time reads an endpoint: the one whose journal was opened last. One that starts takes over; one that was taken over
-//! stands by, and takes over in turn when the journal was silent for too long. Whatever two of them believe, only one can append.
+//! One process at a time reads an endpoint: the one whose journal was opened last. One that starts
+//! takes over; one that was taken over stands by, and takes over in turn when the journal was
+//! silent for too long. Whatever two of them believe, only one can append.
 
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,9 @@ impl Owner {
         }
         let journal = log.journal(&self.name, LOG_TIMEOUT)?;
         let note = match journal.note() {
-            Some(bytes) => Note::from_bytes(bytes).ok_or_else(|| NotOurs::Note(self.name.clone()))?,
+            Some(bytes) => {
+                Note::from_bytes(bytes).ok_or_else(|| NotOurs::Note(self.name.clone()))?
+            }
             None => Note::default(),
         };
         self.state = State::Ours { journal, note: note.clone(), noted_at: None };
@@ -89,7 +92,8 @@ impl Owner {
         self.state = State::Free;
     }
 
-    /// Says, while nothing is asked, that somebody still reads. What stands in its way is told by the next turn. Blocks.
+    /// Says, while nothing is asked, that somebody still reads. What stands in its way is told by
+    /// the next turn. Blocks.
     pub fn keep(&mut self, log: &dyn Log) {
         if let State::Ours { note, .. } = &self.state {
             let note = note.clone();
@@ -97,10 +101,19 @@ impl Owner {
         }
     }
 
-    /// Appends the records with the note, unless there is nothing to say. After an error nobody knows whether it was. Blocks.
-    pub fn append(&mut self, log: &dyn Log, records: &[OutgoingRecord<'_>], mut next: Note) -> Result<(), NotOurs> {
-        let State::Ours { journal, note, noted_at } = &mut self.state else { return Err(NotOurs::StandBy) };
-        let says_something = !records.is_empty() || Note { read_at: note.read_at, ..next.clone() } != *note;
+    /// Appends the records with the note, unless there is nothing to say. After an error nobody
+    /// knows whether it was. Blocks.
+    pub fn append(
+        &mut self,
+        log: &dyn Log,
+        records: &[OutgoingRecord<'_>],
+        mut next: Note,
+    ) -> Result<(), NotOurs> {
+        let State::Ours { journal, note, noted_at } = &mut self.state else {
+            return Err(NotOurs::StandBy);
+        };
+        let says_something =
+            !records.is_empty() || Note { read_at: note.read_at, ..next.clone() } != *note;
         if !says_something && noted_at.is_some_and(|at| at.elapsed() < self.heartbeat) {
             return Ok(());
         }

@@ -45,11 +45,12 @@ impl Requests {
         let url = Url::parse(pull.url.as_deref().unwrap_or_default())?;
         let own = origin(&url);
         // Headers of ours, which may hold a secret, go nowhere else.
-        let redirects =
-            redirect::Policy::custom(move |attempt| match origin(attempt.url()) == own && attempt.previous().len() <= MOST_REDIRECTS {
+        let redirects = redirect::Policy::custom(move |attempt| {
+            match origin(attempt.url()) == own && attempt.previous().len() <= MOST_REDIRECTS {
                 true => attempt.follow(),
                 false => attempt.stop(),
-            });
+            }
+        });
         let client = Client::builder()
             .timeout(pull.timeout)
             .redirect(redirects)
@@ -73,12 +74,20 @@ impl Requests {
         match response.status() {
             StatusCode::NOT_MODIFIED if note.etag.is_some() => return Ok(Fetched::NotModified),
             status if status.is_success() => {}
-            status => return Err(Failed { reason: refusal(status), retry_after: retry_after(&headers, LONGEST_RETRY_AFTER) }),
+            status => {
+                return Err(Failed {
+                    reason: refusal(status),
+                    retry_after: retry_after(&headers, LONGEST_RETRY_AFTER),
+                });
+            }
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(describe(&error)))? {
             if bytes.len() + chunk.len() > self.pull.max_answer_bytes {
-                return Err(failed(format!("the answer has more than {} bytes (max_answer_bytes)", self.pull.max_answer_bytes)));
+                return Err(failed(format!(
+                    "the answer has more than {} bytes (max_answer_bytes)",
+                    self.pull.max_answer_bytes
+                )));
             }
             bytes.extend_from_slice(&chunk);
         }
@@ -102,10 +111,15 @@ impl Requests {
                 Ok(url)
             }
             Some(Cursor::Page { .. } | Cursor::Link { .. }) => {
-                let url = self.url.join(at).map_err(|error| failed(format!("the next page's address cannot be read: {error}")))?;
+                let url = self.url.join(at).map_err(|error| {
+                    failed(format!("the next page's address cannot be read: {error}"))
+                })?;
                 match origin(&url) == origin(&self.url) {
                     true => Ok(url),
-                    false => Err(failed(format!("the next page is at {}, which is not where the first one is", origin(&url)))),
+                    false => Err(failed(format!(
+                        "the next page is at {}, which is not where the first one is",
+                        origin(&url)
+                    ))),
                 }
             }
             None => Ok(self.url.clone()),

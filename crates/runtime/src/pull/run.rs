@@ -1,4 +1,5 @@
-//! Reads one endpoint for as long as the process runs: request, append, pause. Nothing that an endpoint answers ends it.
+//! Reads one endpoint for as long as the process runs: request, append, pause. Nothing that an
+//! endpoint answers ends it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -75,7 +76,8 @@ impl Puller {
             topic: pipeline.source.topic.clone(),
             key: pipeline.source.key.clone(),
             pull: pull.clone(),
-            repeats_are_harmless: pipeline.once.is_some() || pipeline.tables.iter().all(|table| table.repeat != Repeat::Append),
+            repeats_are_harmless: pipeline.once.is_some()
+                || pipeline.tables.iter().all(|table| table.repeat != Repeat::Append),
             requests: Requests::new(pull)?,
             owner: Owner::new(&pipeline.name, &pipeline.source.topic, pull),
             stages,
@@ -84,13 +86,16 @@ impl Puller {
         })
     }
 
-    /// Runs until `stop` is set. A turn that panics is shown, and reading begins again from the journal.
+    /// Runs until `stop` is set. A turn that panics is shown, and reading begins again from the
+    /// journal.
     pub async fn run(mut self, stop: Arc<AtomicBool>) {
         let mut panics = 0;
         while AssertUnwindSafe(self.turns(&stop)).catch_unwind().await.is_err() {
-            let pause = backoff::pause(self.pull.retry_backoff, self.pull.retry_backoff_max, panics);
+            let pause =
+                backoff::pause(self.pull.retry_backoff, self.pull.retry_backoff_max, panics);
             panics = panics.saturating_add(1);
-            let reason = "reading it panicked, see the message above; this is a fault of duto, please report it";
+            let reason = "reading it panicked, see the message above; this is a fault of duto, \
+                please report it";
             tracing::error!(pipeline = self.pipeline, pull = self.pull.name, retry_in = ?pause, "{reason}; it begins again");
             self.progress.pull_trouble(&self.pull.name, reason);
             self.owner.let_go();
@@ -112,8 +117,17 @@ impl Puller {
                     }
                 }
                 Err(trouble) => {
-                    let wished = if let Trouble::Request(failed) = &trouble { failed.retry_after } else { None };
-                    let pause = backoff::pause_at_least(wished, self.pull.retry_backoff, self.pull.retry_backoff_max, failures);
+                    let wished = if let Trouble::Request(failed) = &trouble {
+                        failed.retry_after
+                    } else {
+                        None
+                    };
+                    let pause = backoff::pause_at_least(
+                        wished,
+                        self.pull.retry_backoff,
+                        self.pull.retry_backoff_max,
+                        failures,
+                    );
                     failures = failures.saturating_add(1);
                     tracing::warn!(pipeline = self.pipeline, pull = self.pull.name, reason = %trouble, retry_in = ?pause, "reading waits");
                     // The first may be no more than a connection that was closed.
@@ -127,7 +141,8 @@ impl Puller {
         }
     }
 
-    /// A pause that the endpoint asked for may be long: nobody else should come meanwhile and ask in our place.
+    /// A pause that the endpoint asked for may be long: nobody else should come meanwhile and ask
+    /// in our place.
     async fn pause(&mut self, pause: Duration, stop: &AtomicBool) {
         let until = Instant::now() + pause;
         loop {
@@ -149,11 +164,15 @@ impl Puller {
         };
         let (bytes, etag, links) = match self.requests.fetch(&note).await? {
             Fetched::Body { bytes, etag, links } => (bytes, etag, links),
-            Fetched::NotModified => return tokio::task::block_in_place(|| self.append(&[], note)).map(|_| Turn::Rests),
+            Fetched::NotModified => {
+                return tokio::task::block_in_place(|| self.append(&[], note)).map(|_| Turn::Rests);
+            }
         };
         let links: Vec<&str> = links.iter().map(String::as_str).collect();
-        let answer = Answer::read(&self.pull, &bytes, etag.as_deref(), &links).map_err(Trouble::Answer)?;
-        let Taken { items, note, goes_on } = take(&self.pull, &note, answer, self.repeats_are_harmless).map_err(Trouble::Answer)?;
+        let answer =
+            Answer::read(&self.pull, &bytes, etag.as_deref(), &links).map_err(Trouble::Answer)?;
+        let Taken { items, note, goes_on } =
+            take(&self.pull, &note, answer, self.repeats_are_harmless).map_err(Trouble::Answer)?;
         let owns = tokio::task::block_in_place(|| {
             self.report_bad(&items);
             self.append(&items, note)
@@ -168,11 +187,19 @@ impl Puller {
     /// Answers whether the journal is still ours.
     fn append(&mut self, items: &[&RawValue], note: Note) -> Result<bool, Trouble> {
         let payloads = items.iter().map(|item| item.get().as_bytes());
-        let keys: Vec<Option<Vec<u8>>> =
-            payloads.clone().map(|payload| self.key.as_deref().and_then(|field| key_of(payload, field))).collect();
+        let keys: Vec<Option<Vec<u8>>> = payloads
+            .clone()
+            .map(|payload| self.key.as_deref().and_then(|field| key_of(payload, field)))
+            .collect();
         let record = |(payload, key)| {
             let key: &Option<Vec<u8>> = key;
-            OutgoingRecord { topic: &self.topic, partition: None, key: key.as_deref(), payload: Some(payload), headers: &[] }
+            OutgoingRecord {
+                topic: &self.topic,
+                partition: None,
+                key: key.as_deref(),
+                payload: Some(payload),
+                headers: &[],
+            }
         };
         let records: Vec<OutgoingRecord<'_>> = payloads.zip(&keys).map(record).collect();
         match self.owner.append(self.log.as_ref(), &records, note) {
@@ -185,7 +212,8 @@ impl Puller {
         }
     }
 
-    /// A bad item goes to the log as well, where it becomes a reject with its reason: nothing is lost. Here it is only told.
+    /// A bad item goes to the log as well, where it becomes a reject with its reason: nothing is
+    /// lost. Here it is only told.
     fn report_bad(&self, items: &[&RawValue]) {
         let mut bad = 0;
         let mut first = None;

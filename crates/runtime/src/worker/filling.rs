@@ -1,4 +1,5 @@
-//! Counts, beside the load, the rows that were there before their rollup. What fails is tried again, and shown until it is done.
+//! Counts, beside the load, the rows that were there before their rollup. What fails is tried
+//! again, and shown until it is done.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,8 @@ pub(crate) struct Filling {
 }
 
 impl Filling {
-    /// Ends when every rollup is filled, by whomever, or when it is stopped; with `tries`, at the latest after so many, with the last reason.
+    /// Ends when every rollup is filled, by whomever, or when it is stopped; with `tries`, at the
+    /// latest after so many, with the last reason.
     pub async fn run(self, mut fill: Option<Fill>, tries: Option<u32>) -> Result<(), String> {
         let mut failures = 0;
         while !self.stop.load(Ordering::Relaxed) {
@@ -41,9 +43,13 @@ impl Filling {
                 Err(problem) => {
                     let pause = backoff::pause(FIRST_PAUSE, LONGEST_PAUSE, failures);
                     failures += 1;
-                    let names: Vec<&str> = self.rollups.rollups.iter().map(|rollup| rollup.name.as_str()).collect();
+                    let names: Vec<&str> =
+                        self.rollups.rollups.iter().map(|rollup| rollup.name.as_str()).collect();
                     let names = names.join(", ");
-                    let reason = format!("rows that were there before are not all counted in the rollups {names}: {problem:#}");
+                    let reason = format!(
+                        "rows that were there before are not all counted in the rollups {names}: \
+                            {problem:#}"
+                    );
                     tracing::error!(pipeline = self.pipeline.name, reason, retry_in = ?pause, "rollups are not filled yet; it is tried again");
                     self.progress.fill_trouble(Some(reason.clone()));
                     if tries.is_some_and(|tries| failures >= tries) {
@@ -63,9 +69,11 @@ impl Filling {
         let Self { connector, pipeline, rollups, .. } = self;
         let fill = match fill {
             Some(fill) => Some(fill),
-            // Whose snapshot is gone must be made anew; what another process fills is left to it for as long as that lives.
+            // Whose snapshot is gone must be made anew; what another process fills is left to it
+            // for as long as that lives.
             None if self.is_unfilled().await? => {
-                let mut connection = connector.connect().await.context("connecting to fill rollups")?;
+                let mut connection =
+                    connector.connect().await.context("connecting to fill rollups")?;
                 register(&mut connection, connector, pipeline, rollups).await?
             }
             None => return Ok(true),
@@ -75,12 +83,15 @@ impl Filling {
         Ok(!self.is_unfilled().await?)
     }
 
-    /// Whether a rollup is not filled that is as this program's file declares it: what another file declares is another worker's.
+    /// Whether a rollup is not filled that is as this program's file declares it: what another file
+    /// declares is another worker's.
     async fn is_unfilled(&self) -> anyhow::Result<bool> {
         let connection = self.connector.connect().await.context("looking for unfilled rollups")?;
-        let statement = "SELECT EXISTS (SELECT 1 FROM duto.rollup r JOIN duto.pipeline p USING (pipeline)
+        let statement =
+            "SELECT EXISTS (SELECT 1 FROM duto.rollup r JOIN duto.pipeline p USING (pipeline)
              WHERE r.pipeline = $1 AND r.state = 'filling' AND p.rollups = $2)";
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&self.pipeline.name, &self.rollups.digest];
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+            [&self.pipeline.name, &self.rollups.digest];
         Ok(connection.within(connection.client.query_one(statement, &values)).await?.get(0))
     }
 

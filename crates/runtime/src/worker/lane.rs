@@ -1,7 +1,8 @@
 //! A lane: one load connection, the partitions that are its own, and what waits for it.
 //!
-//! The reader appends records, the preparer takes a batch as soon as the connection is free (or a full one while it is busy), the committer
-//! loads it. So a single record never waits for a full batch, and under load the next batch is ready when one commits.
+//! The reader appends records, the preparer takes a batch as soon as the connection is free (or a
+//! full one while it is busy), the committer loads it. So a single record never waits for a full
+//! batch, and under load the next batch is ready when one commits.
 
 mod hand_over;
 mod state;
@@ -29,8 +30,9 @@ pub struct Lane {
     pub number: usize,
     limits: Limits,
     state: Mutex<State>,
-    /// There is something for the preparer to do. Rung only when that is so: of a stream most records come while it must wait anyway, and
-    /// a thread that is woken for nothing is paid by whoever waits for the machine.
+    /// There is something for the preparer to do. Rung only when that is so: of a stream most
+    /// records come while it must wait anyway, and a thread that is woken for nothing is paid by
+    /// whoever waits for the machine.
     work: Condvar,
     /// Something changed that the reader may wait for.
     changed: Condvar,
@@ -69,7 +71,10 @@ impl Lane {
 
     /// Takes over a claimed partition from its position on.
     pub fn add(&self, partition: i32, next: i64, fence: Uuid, leader_epoch: i32) {
-        self.lock().parts.insert(partition, Part { fence, committed: next, taken: next, read: next, leader_epoch });
+        self.lock().parts.insert(
+            partition,
+            Part { fence, committed: next, taken: next, read: next, leader_epoch },
+        );
     }
 
     /// The number of partitions of the lane.
@@ -79,11 +84,16 @@ impl Lane {
 
     /// For each partition: where the database is, and below which offset everything was read.
     pub fn positions(&self) -> Vec<(i32, i64, i64)> {
-        self.lock().parts.iter().map(|(partition, part)| (*partition, part.committed, part.read)).collect()
+        self.lock()
+            .parts
+            .iter()
+            .map(|(partition, part)| (*partition, part.committed, part.read))
+            .collect()
     }
 
-    /// Appends records. Those of partitions that are not the lane's, and offsets that were read before, are dropped: both do arrive after a rebalance.
-    /// Answers partitions whose leader epoch went back: from there on nothing of them was taken.
+    /// Appends records. Those of partitions that are not the lane's, and offsets that were read
+    /// before, are dropped: both do arrive after a rebalance. Answers partitions whose leader epoch
+    /// went back: from there on nothing of them was taken.
     pub fn append<'a>(&self, records: impl Iterator<Item = RecordRef<'a>>) -> Vec<i32> {
         let mut went_back = Vec::new();
         let mut state = self.change();
@@ -112,7 +122,8 @@ impl Lane {
         }
     }
 
-    /// A copy of the records that wait behind what is being committed; at most so many, evenly over all of them.
+    /// A copy of the records that wait behind what is being committed; at most so many, evenly over
+    /// all of them.
     pub fn waiting_records(&self, most: usize) -> Batch {
         let state = self.lock();
         let ready = state.ready.iter().map(|work| &work.prepared.batch);
@@ -133,7 +144,10 @@ impl Lane {
     /// Waits until the lane can take more, at most so long; answers whether it can.
     pub fn wait_for_room(&self, patience: Duration) -> bool {
         let full = |state: &mut State| !state.closed && state.is_full(&self.limits);
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, full).unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .changed
+            .wait_timeout_while(self.lock(), patience, full)
+            .unwrap_or_else(PoisonError::into_inner);
         !waited.1.timed_out()
     }
 
@@ -148,7 +162,11 @@ impl Lane {
                     continue;
                 }
                 Turn::In(left) => {
-                    state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+                    state = self
+                        .work
+                        .wait_timeout(state, left)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
                     continue;
                 }
                 Turn::Now => {}
@@ -173,8 +191,13 @@ impl Lane {
         let mut state = self.lock();
         state.preparing = false;
         if epoch == state.epoch {
-            let fences =
-                prepared.ranges.iter().filter_map(|range| Some((range.partition, state.parts.get(&range.partition)?.fence))).collect();
+            let fences = prepared
+                .ranges
+                .iter()
+                .filter_map(|range| {
+                    Some((range.partition, state.parts.get(&range.partition)?.fence))
+                })
+                .collect();
             state.ready = Some(Work { prepared, fences, epoch });
             self.ready.notify_one();
         }
@@ -232,10 +255,9 @@ impl Lane {
     /// Whether a position is not where this lane left it, or not under its fence.
     pub fn disagrees(&self, positions: &[Position]) -> bool {
         self.lock().parts.iter().any(|(partition, part)| {
-            positions
-                .iter()
-                .find(|position| position.partition == *partition)
-                .is_none_or(|position| position.fence != part.fence || position.next != part.committed)
+            positions.iter().find(|position| position.partition == *partition).is_none_or(
+                |position| position.fence != part.fence || position.next != part.committed,
+            )
         })
     }
 
@@ -244,7 +266,8 @@ impl Lane {
         self.lock().epoch == epoch
     }
 
-    /// Throws everything away: what waits, what is prepared, what is in flight. Answers the partitions it had; they must be claimed anew.
+    /// Throws everything away: what waits, what is prepared, what is in flight. Answers the
+    /// partitions it had; they must be claimed anew.
     pub fn reset(&self) -> Vec<i32> {
         let mut state = self.lock();
         state.epoch += 1;
@@ -256,7 +279,8 @@ impl Lane {
         partitions
     }
 
-    /// Gives partitions up: what waits of them is dropped, what is in flight may finish. Answers whether it did within the time; if not, reset.
+    /// Gives partitions up: what waits of them is dropped, what is in flight may finish. Answers
+    /// whether it did within the time; if not, reset.
     pub fn release(&self, partitions: &[i32], patience: Duration) -> bool {
         let mut state = self.lock();
         for partition in partitions {
@@ -302,8 +326,13 @@ impl Lane {
         Change { before: state.turn(&self.limits), state, lane: self }
     }
 
-    fn wait_while_in_flight<'a>(&self, state: MutexGuard<'a, State>, patience: Duration) -> MutexGuard<'a, State> {
-        let waited = self.changed.wait_timeout_while(state, patience, |state| state.has_work_in_flight());
+    fn wait_while_in_flight<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        patience: Duration,
+    ) -> MutexGuard<'a, State> {
+        let waited =
+            self.changed.wait_timeout_while(state, patience, |state| state.has_work_in_flight());
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 

@@ -1,13 +1,15 @@
 //! Under which name a worker is a member of its group.
 //!
-//! A group misses a member that died only after its session timeout, and until then nobody reads its partitions. Who joins under the name of
-//! a member that the group still knows (Kafka's static membership) gets its partitions at once. So every worker has a name, and a lock on it
-//! in the pipeline's database that ends with its process: a worker that starts takes the name of a member whose lock is free, on whatever
-//! host that one was, and a new name where there is none. Nothing is stored, and nothing is derived from a host or a folder, which may be
-//! copied or change.
+//! A group misses a member that died only after its session timeout, and until then nobody reads
+//! its partitions. Who joins under the name of a member that the group still knows (Kafka's static
+//! membership) gets its partitions at once. So every worker has a name, and a lock on it in the
+//! pipeline's database that ends with its process: a worker that starts takes the name of a member
+//! whose lock is free, on whatever host that one was, and a new name where there is none. Nothing
+//! is stored, and nothing is derived from a host or a folder, which may be copied or change.
 //!
-//! The lock is a hint. If a living worker loses its name (its connection broke, and another one started just then), the group tells it that it
-//! is superseded, and it joins again under a new name. What is stored is guarded by the positions' fences alone.
+//! The lock is a hint. If a living worker loses its name (its connection broke, and another one
+//! started just then), the group tells it that it is superseded, and it joins again under a new
+//! name. What is stored is guarded by the positions' fences alone.
 //!
 //! A name that the file gives (`source.instance`) is used as it is.
 
@@ -26,7 +28,8 @@ use duto_log::{Consumer, ConsumerSettings, Log, LogError};
 
 /// How long the log may take to tell who is in the group.
 const MEMBERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a start looks for the name of a dead member: PostgreSQL may notice the death a moment after the supervisor.
+/// How long a start looks for the name of a dead member: PostgreSQL may notice the death a moment
+/// after the supervisor.
 const ADOPTION_PATIENCE: Duration = Duration::from_millis(300);
 const ADOPTION_INTERVAL: Duration = Duration::from_millis(30);
 /// How soon a lock whose connection broke is taken again.
@@ -60,9 +63,15 @@ impl Drop for Name {
 }
 
 impl Membership {
-    /// The calls below block: they are made by threads that may wait. `ends_for_good` says that nobody is expected to go on where this worker
-    /// ends cleanly.
-    pub fn new(pipeline: &Pipeline, log: Arc<dyn Log>, connector: Connector, runtime: Handle, ends_for_good: bool) -> Self {
+    /// The calls below block: they are made by threads that may wait. `ends_for_good` says that
+    /// nobody is expected to go on where this worker ends cleanly.
+    pub fn new(
+        pipeline: &Pipeline,
+        log: Arc<dyn Log>,
+        connector: Connector,
+        runtime: Handle,
+        ends_for_good: bool,
+    ) -> Self {
         let source = &pipeline.source;
         let settings = ConsumerSettings {
             topic: source.topic.clone(),
@@ -73,7 +82,16 @@ impl Membership {
             max_record_bytes: source.max_record_bytes,
         };
         let (pipeline, is_named_by_file) = (pipeline.name.clone(), source.instance_id.is_some());
-        Self { log, connector, settings, pipeline, is_named_by_file, ends_for_good, runtime, name: None }
+        Self {
+            log,
+            connector,
+            settings,
+            pipeline,
+            is_named_by_file,
+            ends_for_good,
+            runtime,
+            name: None,
+        }
     }
 
     /// Joins the group, in the place of a dead member where there is one.
@@ -81,14 +99,16 @@ impl Membership {
         self.join_as(true)
     }
 
-    /// Joins under a new name, after the group said that another member has ours. None if the name was the file's: then two processes were
-    /// given the same one, and only an operator can say which is meant.
+    /// Joins under a new name, after the group said that another member has ours. None if the name
+    /// was the file's: then two processes were given the same one, and only an operator can say
+    /// which is meant.
     pub fn join_anew(&mut self) -> Option<Result<Box<dyn Consumer>, LogError>> {
         (!self.is_named_by_file).then(|| self.join_as(false))
     }
 
-    /// Leaves the group before a clean end, so that others have the partitions at once. Where nobody else is in the group the place is kept:
-    /// whoever starts within the session timeout takes it, which is quicker than to make the group anew (by default a broker waits for three
+    /// Leaves the group before a clean end, so that others have the partitions at once. Where
+    /// nobody else is in the group the place is kept: whoever starts within the session timeout
+    /// takes it, which is quicker than to make the group anew (by default a broker waits for three
     /// seconds for more members).
     pub fn leave(&self, consumer: &mut dyn Consumer) {
         let is_alone = || matches!(self.log.members(&self.settings.group, MEMBERS_TIMEOUT), Ok(Some(members)) if members.len() == 1);
@@ -101,11 +121,15 @@ impl Membership {
     fn join_as(&mut self, may_adopt: bool) -> Result<Box<dyn Consumer>, LogError> {
         if !self.is_named_by_file {
             self.name = None;
-            self.settings.instance_id = match self.log.members(&self.settings.group, MEMBERS_TIMEOUT) {
+            self.settings.instance_id = match self
+                .log
+                .members(&self.settings.group, MEMBERS_TIMEOUT)
+            {
                 Ok(None) => None,
                 Ok(Some(_)) => Some(self.take_name(may_adopt)),
                 Err(error) => {
-                    tracing::debug!(pipeline = self.pipeline, %error, "the group's members are not known");
+                    tracing::debug!(pipeline = self.pipeline, %error, "the group's members are not \
+                        known");
                     Some(self.take_name(false))
                 }
             };
@@ -113,19 +137,21 @@ impl Membership {
         self.log.consumer(&self.settings)
     }
 
-    /// A name that is ours from now on. Without its lock (the database is away, or has no such locks) it is as good, only that after our death
-    /// nobody can tell that it is free.
+    /// A name that is ours from now on. Without its lock (the database is away, or has no such
+    /// locks) it is as good, only that after our death nobody can tell that it is free.
     fn take_name(&mut self, may_adopt: bool) -> String {
         let (name, connection) = self.runtime.block_on(self.find_name(may_adopt));
         tracing::debug!(pipeline = self.pipeline, name, "the name in the group");
-        self.name = Some(Name(self.runtime.spawn(keep(self.connector.clone(), name.clone(), connection))));
+        self.name =
+            Some(Name(self.runtime.spawn(keep(self.connector.clone(), name.clone(), connection))));
         name
     }
 
     async fn find_name(&self, may_adopt: bool) -> (String, Option<Connection>) {
         let word = uuid::Uuid::new_v4().simple().to_string();
         let unlocked = |failure: Failure| {
-            tracing::info!(pipeline = self.pipeline, %failure, "this worker's place in the group cannot be locked: after a crash it is waited for");
+            tracing::info!(pipeline = self.pipeline, %failure, "this worker's place in the group \
+                cannot be locked: after a crash it is waited for");
             (format!("duto-{word}"), None)
         };
         let connection = match self.connector.connect().await {
@@ -150,22 +176,38 @@ impl Membership {
         }
     }
 
-    /// The name of a member that is dead: the group has it, and nobody its lock. Of several the one with the most partitions.
-    async fn adopt(&self, connection: &Connection, prefix: &str) -> Result<Option<String>, Failure> {
+    /// The name of a member that is dead: the group has it, and nobody its lock. Of several the one
+    /// with the most partitions.
+    async fn adopt(
+        &self,
+        connection: &Connection,
+        prefix: &str,
+    ) -> Result<Option<String>, Failure> {
         let deadline = Instant::now() + ADOPTION_PATIENCE;
         loop {
-            let members = tokio::task::block_in_place(|| self.log.members(&self.settings.group, MEMBERS_TIMEOUT));
+            let members = tokio::task::block_in_place(|| {
+                self.log.members(&self.settings.group, MEMBERS_TIMEOUT)
+            });
             let mut names: Vec<(usize, String)> = members
                 .ok()
                 .flatten()
                 .unwrap_or_default()
                 .into_iter()
-                .filter_map(|member| Some((member.partitions, member.instance_id.filter(|name| name.starts_with(prefix))?)))
+                .filter_map(|member| {
+                    Some((
+                        member.partitions,
+                        member.instance_id.filter(|name| name.starts_with(prefix))?,
+                    ))
+                })
                 .collect();
             names.sort_unstable_by(|a, b| b.cmp(a));
             for (_, name) in &names {
                 if try_lock(connection, name).await? {
-                    tracing::info!(pipeline = self.pipeline, name, "takes the place of a worker that is gone");
+                    tracing::info!(
+                        pipeline = self.pipeline,
+                        name,
+                        "takes the place of a worker that is gone"
+                    );
                     return Ok(Some(name.clone()));
                 }
             }
@@ -177,15 +219,19 @@ impl Membership {
     }
 }
 
-/// How the names of one pipeline's workers begin: two databases may have pipelines of one name and group, and neither can tell which of the
-/// other's workers live.
+/// How the names of one pipeline's workers begin: two databases may have pipelines of one name and
+/// group, and neither can tell which of the other's workers live.
 fn prefix(parts: &[&str]) -> String {
-    let digest = parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part).chain_update([0]));
-    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = parts
+        .iter()
+        .fold(Sha256::new(), |digest, part| digest.chain_update(part).chain_update([0]));
+    let digest: String =
+        digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     format!("duto-{digest}-")
 }
 
-/// Holds the lock, and takes it again after its connection broke. Where somebody else has it by then, the group says so to the consumer.
+/// Holds the lock, and takes it again after its connection broke. Where somebody else has it by
+/// then, the group says so to the consumer.
 async fn keep(connector: Connector, name: String, mut connection: Option<Connection>) {
     let mut used_at = Instant::now();
     loop {
@@ -218,11 +264,16 @@ mod tests {
     fn names_of_two_pipelines_or_databases_begin_otherwise() {
         let one = prefix(&["7 16384 sales_db", "sales", "sales"]);
         assert_eq!(one, prefix(&["7 16384 sales_db", "sales", "sales"]));
-        for other in
-            [["8 16384 sales_db", "sales", "sales"], ["7 16384 sales_db", "sale", "ssales"], ["7 16384 sales_db", "sales", "orders"]]
-        {
+        for other in [
+            ["8 16384 sales_db", "sales", "sales"],
+            ["7 16384 sales_db", "sale", "ssales"],
+            ["7 16384 sales_db", "sales", "orders"],
+        ] {
             assert_ne!(one, prefix(&other));
         }
-        assert!(one.len() < 40 && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{one} suits Kafka");
+        assert!(
+            one.len() < 40 && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+            "{one} suits Kafka"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The worker: reads the log, runs the stages, loads the batches, and keeps its place in the group.
 //!
-//! Threads: one reader, who owns the membership; a preparer for each lane; one that watches the log from the side. The committers are tasks.
+//! Threads: one reader, who owns the membership; a preparer for each lane; one that watches the log
+//! from the side. The committers are tasks.
 
 pub mod reader; // the log into the lanes, and the group's wishes
 pub mod membership; // its place in the group
@@ -64,7 +65,8 @@ pub struct Worker {
 /// Why a worker ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The database or the log did not come back within the retry limit. Nothing is lost: the log keeps what is not stored.
+    /// The database or the log did not come back within the retry limit. Nothing is lost: the log
+    /// keeps what is not stored.
     #[error("gave up: {0}; nothing is lost, a new start goes on from the same position")]
     GaveUp(String),
     /// Partitions are halted, so the end of the log cannot be reached.
@@ -80,11 +82,22 @@ pub enum WorkerError {
 impl Worker {
     /// Runs until `stop` is set, until caught up, or until it cannot go on.
     pub async fn run(&self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
-        let connector = Connector::new(&self.pipeline.database, &format!("{} {}", self.pipeline.name, std::process::id()))?;
+        let connector = Connector::new(
+            &self.pipeline.database,
+            &format!("{} {}", self.pipeline.name, std::process::id()),
+        )?;
         let rollups = RollupTargets::new(self.stages.rollups());
-        let (connection, fill) = connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
+        let (connection, fill) =
+            connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
-        let target = Target::new(&self.pipeline, self.stages.written(), self.stages.rollups(), cluster_id, topic_id, worker_name());
+        let target = Target::new(
+            &self.pipeline,
+            self.stages.written(),
+            self.stages.rollups(),
+            cluster_id,
+            topic_id,
+            worker_name(),
+        );
         let goal = match self.until_caught_up {
             true => Some((tokio::task::block_in_place(|| self.goal(partitions))?, connection)),
             false => {
@@ -95,12 +108,30 @@ impl Worker {
 
         let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
         let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
-        let (pipeline, log, progress) = (self.pipeline.clone(), self.log.clone(), self.progress.clone());
-        let (shared, inbox) = Shared::new(pipeline, self.stages.clone(), target, connector, log, progress, (deliverer, relays));
+        let (pipeline, log, progress) =
+            (self.pipeline.clone(), self.log.clone(), self.progress.clone());
+        let (shared, inbox) = Shared::new(
+            pipeline,
+            self.stages.clone(),
+            target,
+            connector,
+            log,
+            progress,
+            (deliverer, relays),
+        );
         let filling = (!rollups.rollups.is_empty()).then(|| {
             let (connector, pipeline) = (shared.connector.clone(), self.pipeline.clone());
-            let filling = Filling { connector, pipeline, rollups: rollups.clone(), progress: self.progress.clone(), stop: stop.clone() };
-            let (guard, tries) = (shared.guard("the filling of rollups".to_owned()), self.until_caught_up.then_some(TRIES_TO_FILL));
+            let filling = Filling {
+                connector,
+                pipeline,
+                rollups: rollups.clone(),
+                progress: self.progress.clone(),
+                stop: stop.clone(),
+            };
+            let (guard, tries) = (
+                shared.guard("the filling of rollups".to_owned()),
+                self.until_caught_up.then_some(TRIES_TO_FILL),
+            );
             tokio::spawn(async move {
                 let _guard = guard;
                 filling.run(fill, tries).await
@@ -108,15 +139,33 @@ impl Worker {
         });
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
         let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
-        let mut membership =
-            Membership::new(&self.pipeline, self.log.clone(), shared.connector.clone(), Handle::current(), self.until_caught_up);
-        let consumer = tokio::task::block_in_place(|| membership.join()).context("joining the group")?;
+        let mut membership = Membership::new(
+            &self.pipeline,
+            self.log.clone(),
+            shared.connector.clone(),
+            Handle::current(),
+            self.until_caught_up,
+        );
+        let consumer =
+            tokio::task::block_in_place(|| membership.join()).context("joining the group")?;
 
-        let committers: Vec<_> = lanes.iter().map(|lane| tokio::spawn(committer::run(shared.clone(), lane.clone()))).collect();
-        let preparers: Vec<_> = lanes.iter().map(|lane| spawn_preparer(&shared, lane)).collect::<Result<_, _>>()?;
-        let reader = Reader::new(shared.clone(), lanes.clone(), (membership, consumer), inbox, Handle::current(), stop.clone());
+        let committers: Vec<_> = lanes
+            .iter()
+            .map(|lane| tokio::spawn(committer::run(shared.clone(), lane.clone())))
+            .collect();
+        let preparers: Vec<_> =
+            lanes.iter().map(|lane| spawn_preparer(&shared, lane)).collect::<Result<_, _>>()?;
+        let reader = Reader::new(
+            shared.clone(),
+            lanes.clone(),
+            (membership, consumer),
+            inbox,
+            Handle::current(),
+            stop.clone(),
+        );
         let reader = spawn_thread("reader", move || reader.run())?;
-        // Not waited for at the end: it only looks, and may be in the middle of a question to the log.
+        // Not waited for at the end: it only looks, and may be in the middle of a question to the
+        // log.
         spawn_thread("watch", {
             let (shared, lanes, stop) = (shared.clone(), lanes.clone(), stop.clone());
             move || {
@@ -140,10 +189,22 @@ impl Worker {
             }
         });
         let mut caught_up = match goal {
-            Some((goal, connection)) => wait_until_caught_up(&shared, &lanes, connection, &goal, (filling.as_ref(), &stop), &reader).await,
+            Some((goal, connection)) => {
+                wait_until_caught_up(
+                    &shared,
+                    &lanes,
+                    connection,
+                    &goal,
+                    (filling.as_ref(), &stop),
+                    &reader,
+                )
+                .await
+            }
             None => Ok(()),
         };
-        let ended = tokio::task::spawn_blocking(move || reader.join()).await.map_err(|error| anyhow!(error))?;
+        let ended = tokio::task::spawn_blocking(move || reader.join())
+            .await
+            .map_err(|error| anyhow!(error))?;
         stop.store(true, Ordering::Relaxed);
         tokio::task::block_in_place(|| shared.relays.stop_all(RELAY_PATIENCE));
         pruning.abort();
@@ -152,11 +213,16 @@ impl Worker {
         for committer in committers {
             let _ = committer.await;
         }
-        let _ = tokio::task::spawn_blocking(move || preparers.into_iter().for_each(|preparer| drop(preparer.join()))).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            preparers.into_iter().for_each(|preparer| drop(preparer.join()))
+        })
+        .await;
         if let Some(filling) = filling.as_ref().filter(|filling| !filling.is_finished()) {
             filling.abort();
         } else if let Some(filling) = filling {
-            let filled = filling.await.unwrap_or_else(|error| Err(format!("filling rollups failed: {error}")));
+            let filled = filling
+                .await
+                .unwrap_or_else(|error| Err(format!("filling rollups failed: {error}")));
             if let (Err(reason), Ok(())) = (filled, &caught_up) {
                 caught_up = Err(WorkerError::Other(anyhow!(reason)));
             }
@@ -177,19 +243,31 @@ impl Worker {
     /// The topic, made if it is missing: the cluster's id, its own id and its partitions.
     fn find_topic(&self) -> anyhow::Result<(String, String, i32)> {
         let source = &self.pipeline.source;
-        let wanted = NewTopic { name: source.topic.clone(), partitions: source.partitions, retention: source.retention };
+        let wanted = NewTopic {
+            name: source.topic.clone(),
+            partitions: source.partitions,
+            retention: source.retention,
+        };
         let cluster_id = self.log.cluster_id(LOG_TIMEOUT).context("asking the log for its id")?;
-        self.log.create_topic(&wanted, LOG_TIMEOUT).with_context(|| format!("making topic {}", source.topic))?;
-        let topic = self
-            .log
-            .topic(&source.topic, LOG_TIMEOUT)?
-            .with_context(|| format!("topic {} is not there, though it was just made", source.topic))?;
+        self.log
+            .create_topic(&wanted, LOG_TIMEOUT)
+            .with_context(|| format!("making topic {}", source.topic))?;
+        let topic = self.log.topic(&source.topic, LOG_TIMEOUT)?.with_context(|| {
+            format!("topic {} is not there, though it was just made", source.topic)
+        })?;
         Ok((cluster_id, topic.id, topic.partitions))
     }
 
     /// What "caught up" means: the last stable offsets of now.
     fn goal(&self, partitions: i32) -> anyhow::Result<BTreeMap<i32, i64>> {
-        let mark = |partition| Ok((partition, self.log.watermarks(&self.pipeline.source.topic, partition, LOG_TIMEOUT)?.last_stable));
+        let mark = |partition| {
+            Ok((
+                partition,
+                self.log
+                    .watermarks(&self.pipeline.source.topic, partition, LOG_TIMEOUT)?
+                    .last_stable,
+            ))
+        };
         (0..partitions).map(mark).collect()
     }
 }
@@ -229,7 +307,10 @@ async fn connect_and_ensure(
     pipeline: &Pipeline,
     rollups: &RollupTargets,
 ) -> anyhow::Result<(Connection, Option<Fill>)> {
-    let mut connection = connector.connect().await.with_context(|| format!("connecting to {}", connector.target()))?;
+    let mut connection = connector
+        .connect()
+        .await
+        .with_context(|| format!("connecting to {}", connector.target()))?;
     ensure::ensure(&mut connection, pipeline).await?;
     let fill = register(&mut connection, connector, pipeline, rollups).await?;
     Ok((connection, fill))
@@ -238,11 +319,22 @@ async fn connect_and_ensure(
 /// What passes by itself: a connection that is lost, a lock, a conflict.
 fn transient(problem: &anyhow::Error) -> Option<Failure> {
     let failure = problem.chain().find_map(|cause| {
-        let by_client = || cause.downcast_ref::<tokio_postgres::Error>().map(|error| Failure::of(error, Scope::Own));
+        let by_client = || {
+            cause
+                .downcast_ref::<tokio_postgres::Error>()
+                .map(|error| Failure::of(error, Scope::Own))
+        };
         cause.downcast_ref::<Failure>().cloned().or_else(by_client)
     });
     failure.filter(|failure| {
-        matches!(failure, Failure::Lost(_) | Failure::Again(_) | Failure::Slow(_) | Failure::Locked(_) | Failure::Serialization(_))
+        matches!(
+            failure,
+            Failure::Lost(_)
+                | Failure::Again(_)
+                | Failure::Slow(_)
+                | Failure::Locked(_)
+                | Failure::Serialization(_)
+        )
     })
 }
 
@@ -258,19 +350,29 @@ async fn wait_until_caught_up(
     let mut connection = Some(connection);
     let mut asked_at = std::time::Instant::now();
     while !stop.load(Ordering::Relaxed) && !reader.is_finished() {
-        let own: BTreeMap<i32, i64> =
-            lanes.iter().flat_map(|lane| lane.positions()).map(|(partition, committed, _)| (partition, committed)).collect();
-        let mut reached = goal.iter().all(|(partition, offset)| own.get(partition).is_some_and(|at| at >= offset));
+        let own: BTreeMap<i32, i64> = lanes
+            .iter()
+            .flat_map(|lane| lane.positions())
+            .map(|(partition, committed, _)| (partition, committed))
+            .collect();
+        let mut reached = goal
+            .iter()
+            .all(|(partition, offset)| own.get(partition).is_some_and(|at| at >= offset));
         if !reached && asked_at.elapsed() > Duration::from_millis(250) {
             asked_at = std::time::Instant::now();
             let halted = shared.progress.condition().halted;
             if !halted.is_empty() {
                 stop.store(true, Ordering::Relaxed);
-                return Err(WorkerError::Halted(halted.into_values().collect::<Vec<_>>().join("; ")));
+                return Err(WorkerError::Halted(
+                    halted.into_values().collect::<Vec<_>>().join("; "),
+                ));
             }
             reached = reached_in_database(shared, &mut connection, goal).await;
         }
-        if reached && shared.relays.are_drained() && filling.is_none_or(tokio::task::JoinHandle::is_finished) {
+        if reached
+            && shared.relays.are_drained()
+            && filling.is_none_or(tokio::task::JoinHandle::is_finished)
+        {
             stop.store(true, Ordering::Relaxed);
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -278,15 +380,22 @@ async fn wait_until_caught_up(
     Ok(())
 }
 
-async fn reached_in_database(shared: &Shared, connection: &mut Option<Connection>, goal: &BTreeMap<i32, i64>) -> bool {
+async fn reached_in_database(
+    shared: &Shared,
+    connection: &mut Option<Connection>,
+    goal: &BTreeMap<i32, i64>,
+) -> bool {
     if connection.is_none() {
         *connection = shared.connector.connect().await.ok();
     }
     let Some(on) = connection.as_ref() else { return false };
     match position::read_all(on, &shared.target).await {
         Ok(positions) => {
-            let at: BTreeMap<i32, i64> = positions.into_iter().map(|position| (position.partition, position.next)).collect();
-            goal.iter().all(|(partition, offset)| *offset == 0 || at.get(partition).is_some_and(|at| at >= offset))
+            let at: BTreeMap<i32, i64> =
+                positions.into_iter().map(|position| (position.partition, position.next)).collect();
+            goal.iter().all(|(partition, offset)| {
+                *offset == 0 || at.get(partition).is_some_and(|at| at >= offset)
+            })
         }
         Err(_) => {
             *connection = None;
@@ -295,13 +404,17 @@ async fn reached_in_database(shared: &Shared, connection: &mut Option<Connection
     }
 }
 
-fn spawn_preparer(shared: &Arc<Shared>, lane: &Arc<Lane>) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn spawn_preparer(
+    shared: &Arc<Shared>,
+    lane: &Arc<Lane>,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let (shared, lane) = (shared.clone(), lane.clone());
     spawn_thread("prepare", move || {
         let _guard = shared.guard(format!("the preparer of lane {}", lane.number));
         while let Some(taken) = lane.take() {
             let epoch = taken.epoch();
-            let (prepared, seconds, rest) = shared.stages.prepare_fitting(taken.batch, taken.ranges);
+            let (prepared, seconds, rest) =
+                shared.stages.prepare_fitting(taken.batch, taken.ranges);
             shared.progress.batch_prepared(seconds);
             if let Some(rest) = rest {
                 lane.give_back(epoch, rest.batch, &rest.ranges);
@@ -311,8 +424,14 @@ fn spawn_preparer(shared: &Arc<Shared>, lane: &Arc<Lane>) -> anyhow::Result<std:
     })
 }
 
-fn spawn_thread<T: Send + 'static>(name: &str, run: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<std::thread::JoinHandle<T>> {
-    std::thread::Builder::new().name(format!("duto-{name}")).spawn(run).with_context(|| format!("starting the thread {name}"))
+fn spawn_thread<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<std::thread::JoinHandle<T>> {
+    std::thread::Builder::new()
+        .name(format!("duto-{name}"))
+        .spawn(run)
+        .with_context(|| format!("starting the thread {name}"))
 }
 
 fn limits(pipeline: &Pipeline) -> Limits {

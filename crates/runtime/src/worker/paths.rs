@@ -29,10 +29,14 @@ impl Paths {
         self.clean_batches[table] = 0;
     }
 
-    /// Something else than a key stood in the way of the shortcut, and not in that of the stage. Returns whether a shortcut had been taken.
+    /// Something else than a key stood in the way of the shortcut, and not in that of the stage.
+    /// Returns whether a shortcut had been taken.
     pub fn shortcut_failed(&mut self, batch: &Prepared) -> bool {
         let written = batch.tables.iter().enumerate().filter(|(_, table)| !table.rows.is_empty());
-        let direct: Vec<usize> = written.map(|(index, _)| index).filter(|index| self.paths[*index] == Path::Direct).collect();
+        let direct: Vec<usize> = written
+            .map(|(index, _)| index)
+            .filter(|index| self.paths[*index] == Path::Direct)
+            .collect();
         direct.iter().for_each(|index| self.repeated(*index));
         !direct.is_empty()
     }

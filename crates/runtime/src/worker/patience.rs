@@ -7,7 +7,8 @@ use duto_ground::backoff;
 
 /// The longest pause after something that only an operator can change.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// What is in the way of a transaction is told after so many tries, and not before it was there for so long: a deadlock passes sooner.
+/// What is in the way of a transaction is told after so many tries, and not before it was there for
+/// so long: a deadlock passes sooner.
 const LASTING_CONFLICTS: u32 = 3;
 const LASTING_FOR: Duration = Duration::from_secs(2);
 
@@ -49,7 +50,8 @@ impl Patience {
         Some(backoff::pause(self.backoff, self.backoff_max, self.losses - 1))
     }
 
-    /// At once the first time, then with backoff. Another transaction is in the way: it ends by itself, so there is no limit.
+    /// At once the first time, then with backoff. Another transaction is in the way: it ends by
+    /// itself, so there is no limit.
     pub fn after_conflict(&mut self) -> Duration {
         self.conflicts += 1;
         self.conflicts_since.get_or_insert_with(Instant::now);
@@ -62,7 +64,8 @@ impl Patience {
 
     /// Whether the same transaction was kept away for so long that somebody should know.
     pub fn conflict_lasts(&self) -> bool {
-        self.conflicts >= LASTING_CONFLICTS && self.conflicts_since.is_some_and(|since| since.elapsed() >= LASTING_FOR)
+        self.conflicts >= LASTING_CONFLICTS
+            && self.conflicts_since.is_some_and(|since| since.elapsed() >= LASTING_FOR)
     }
 
     /// Something that an operator has to mend: now and then, for ever.

@@ -1,4 +1,5 @@
-//! Reads the log into the lanes, and answers the group's wishes. One thread, which owns the membership.
+//! Reads the log into the lanes, and answers the group's wishes. One thread, which owns the
+//! membership.
 
 mod balance;
 mod claiming;
@@ -32,8 +33,9 @@ const COPY_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two lines about trouble with the log.
 const TROUBLE_INTERVAL: Duration = Duration::from_secs(10);
 const POLL_RECORDS: usize = 5_000;
-/// After fewer than [`FEW_RECORDS`] the next look waits so long, or as long as a batch lingers, if that is less: of a stream several records
-/// are then read by one wake-up, and nothing is later for it.
+/// After fewer than [`FEW_RECORDS`] the next look waits so long, or as long as a batch lingers, if
+/// that is less: of a stream several records are then read by one wake-up, and nothing is later for
+/// it.
 const BREATH: Duration = Duration::from_millis(1);
 const FEW_RECORDS: usize = 64;
 
@@ -109,12 +111,14 @@ impl Reader {
         }
     }
 
-    /// Reads until it is told to stop or cannot go on, then finishes what is in flight and leaves the group.
+    /// Reads until it is told to stop or cannot go on, then finishes what is in flight and leaves
+    /// the group.
     pub fn run(mut self) -> Ended {
         let mut records = Batch::default();
         while !self.stop.load(Ordering::Relaxed) && self.fatal.is_none() {
             let events = self.consumer.poll(&mut records, POLL_RECORDS, POLL);
-            let breathes = records.len() < FEW_RECORDS && !(records.is_empty() && events.is_empty());
+            let breathes =
+                records.len() < FEW_RECORDS && !(records.is_empty() && events.is_empty());
             self.distribute(&mut records);
             for event in events {
                 if let Event::Superseded(reason) = event {
@@ -146,7 +150,9 @@ impl Reader {
         let mut went_back = Vec::new();
         for (number, lane) in self.lanes.iter().enumerate() {
             let lane_of = &self.lane_of;
-            let own = records.iter().filter(|record| lane_of.get(&record.head.partition) == Some(&number));
+            let own = records
+                .iter()
+                .filter(|record| lane_of.get(&record.head.partition) == Some(&number));
             went_back.extend(lane.append(own));
         }
         records.records.clear();
@@ -157,7 +163,8 @@ impl Reader {
                 partition,
                 true,
                 &format!(
-                    "partition {partition}: a record has an older leader epoch than one that was loaded before: the log was cut or restored"
+                    "partition {partition}: a record has an older leader epoch than one that was \
+                        loaded before: the log was cut or restored"
                 ),
             );
         }
@@ -175,7 +182,11 @@ impl Reader {
                 self.release(&partitions);
             }
             Event::Lost(partitions) => {
-                tracing::warn!(pipeline = self.shared.pipeline.name, ?partitions, "lost: another worker has them already");
+                tracing::warn!(
+                    pipeline = self.shared.pipeline.name,
+                    ?partitions,
+                    "lost: another worker has them already"
+                );
                 self.drop_lanes_of(&partitions);
                 // Nobody waits for them: the partitions' new owner fences them.
                 self.shared.relays.stop(&partitions, Duration::ZERO);
@@ -192,21 +203,30 @@ impl Reader {
                 self.halt(partition, true, &reason);
             }
             Event::Trouble(reason) => self.report_trouble(&reason),
-            Event::Fatal(reason) | Event::Superseded(reason) => self.fatal = Some(Ended::GaveUp(reason)),
+            Event::Fatal(reason) | Event::Superseded(reason) => {
+                self.fatal = Some(Ended::GaveUp(reason))
+            }
         }
     }
 
-    /// The client repeats itself several times a second while a broker is away: one line a while is enough.
+    /// The client repeats itself several times a second while a broker is away: one line a while is
+    /// enough.
     fn report_trouble(&mut self, reason: &str) {
         if self.trouble_at.is_none_or(|at| at.elapsed() >= TROUBLE_INTERVAL) {
             self.trouble_at = Some(Instant::now());
-            tracing::warn!(pipeline = self.shared.pipeline.name, reason, "the log is in trouble; the client goes on trying");
+            tracing::warn!(
+                pipeline = self.shared.pipeline.name,
+                reason,
+                "the log is in trouble; the client goes on trying"
+            );
         }
     }
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Fenced { lane, epoch } if self.lanes[lane].is_of_epoch(epoch) => self.reset_lane(lane),
+            Message::Fenced { lane, epoch } if self.lanes[lane].is_of_epoch(epoch) => {
+                self.reset_lane(lane)
+            }
             Message::Fenced { .. } => {}
             Message::TopicChanged(reason) => {
                 for lane in 0..self.lanes.len() {
@@ -224,7 +244,8 @@ impl Reader {
         }
     }
 
-    /// Throws the lane's buffers away; what is still assigned is claimed anew and read from its position.
+    /// Throws the lane's buffers away; what is still assigned is claimed anew and read from its
+    /// position.
     fn reset_lane(&mut self, lane: usize) {
         let partitions = self.lanes[lane].reset();
         tracing::info!(pipeline = self.shared.pipeline.name, ?partitions, "claiming anew");
@@ -236,7 +257,10 @@ impl Reader {
     }
 
     fn drop_lanes_of(&mut self, partitions: &[i32]) {
-        let lanes: BTreeSet<usize> = partitions.iter().filter_map(|partition| self.lane_of.get(partition).copied()).collect();
+        let lanes: BTreeSet<usize> = partitions
+            .iter()
+            .filter_map(|partition| self.lane_of.get(partition).copied())
+            .collect();
         for lane in lanes {
             self.reset_lane(lane);
         }
@@ -245,7 +269,11 @@ impl Reader {
     /// Finishes what is in flight of these partitions, then gives them up.
     fn release(&mut self, partitions: &[i32]) {
         for lane in 0..self.lanes.len() {
-            let own: Vec<i32> = partitions.iter().copied().filter(|partition| self.lane_of.get(partition) == Some(&lane)).collect();
+            let own: Vec<i32> = partitions
+                .iter()
+                .copied()
+                .filter(|partition| self.lane_of.get(partition) == Some(&lane))
+                .collect();
             if !own.is_empty() && !self.lanes[lane].release(&own, RELEASE_PATIENCE) {
                 self.reset_lane(lane);
             }
@@ -264,11 +292,15 @@ impl Reader {
         self.publish_partitions();
     }
 
-    /// Another worker has this one's name in the group, and what was read under it: joins under a new one, unless the name is the file's.
+    /// Another worker has this one's name in the group, and what was read under it: joins under a
+    /// new one, unless the name is the file's.
     fn rejoin(&mut self, reason: &str) {
         let consumer = match self.membership.join_anew() {
             None => {
-                let reason = format!("another process is in the group under the name that source.instance gives to this one: {reason}");
+                let reason = format!(
+                    "another process is in the group under the name that source.instance gives to \
+                        this one: {reason}"
+                );
                 self.fatal = Some(Ended::GaveUp(reason));
                 return;
             }
@@ -278,8 +310,18 @@ impl Reader {
             }
             Some(Ok(consumer)) => consumer,
         };
-        tracing::warn!(pipeline = self.shared.pipeline.name, reason, "another worker took this one's place in the group; joining anew");
-        let partitions: Vec<i32> = self.lane_of.keys().chain(self.unclaimed.keys()).chain(self.halted.keys()).copied().collect();
+        tracing::warn!(
+            pipeline = self.shared.pipeline.name,
+            reason,
+            "another worker took this one's place in the group; joining anew"
+        );
+        let partitions: Vec<i32> = self
+            .lane_of
+            .keys()
+            .chain(self.unclaimed.keys())
+            .chain(self.halted.keys())
+            .copied()
+            .collect();
         self.drop_lanes_of(&partitions);
         self.shared.relays.stop(&partitions, Duration::ZERO);
         self.forget(&partitions);
@@ -297,11 +339,18 @@ impl Reader {
         }
     }
 
-    /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the others go on.
+    /// Waits a little for full lanes; a lane that stays full has its partitions paused, so that the
+    /// others go on.
     fn pause_and_resume(&mut self) {
         for number in 0..self.lanes.len() {
-            let own: Vec<i32> = self.lane_of.iter().filter(|(_, lane)| **lane == number).map(|(partition, _)| *partition).collect();
-            let (lane, is_paused) = (&self.lanes[number], own.iter().any(|partition| self.paused.contains(partition)));
+            let own: Vec<i32> = self
+                .lane_of
+                .iter()
+                .filter(|(_, lane)| **lane == number)
+                .map(|(partition, _)| *partition)
+                .collect();
+            let (lane, is_paused) =
+                (&self.lanes[number], own.iter().any(|partition| self.paused.contains(partition)));
             let is_full = lane.is_full() && (is_paused || !lane.wait_for_room(ROOM_PATIENCE));
             let (pause, resume) = room::changes(&own, &self.paused, is_full);
             // What does not come off is tried again at the next look.
@@ -325,8 +374,12 @@ impl Reader {
             return;
         }
         self.copied_at = Instant::now();
-        let positions: Vec<(i32, i64)> =
-            self.lanes.iter().flat_map(|lane| lane.positions()).map(|(partition, committed, _)| (partition, committed)).collect();
+        let positions: Vec<(i32, i64)> = self
+            .lanes
+            .iter()
+            .flat_map(|lane| lane.positions())
+            .map(|(partition, committed, _)| (partition, committed))
+            .collect();
         if !positions.is_empty() {
             self.consumer.commit_copy(&positions);
         }

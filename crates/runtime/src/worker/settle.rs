@@ -1,5 +1,5 @@
-//! Settles one prepared batch: it is committed, fenced, or given up; whatever fails in between is waited out. The workers' lanes and the
-//! loads of files do it alike.
+//! Settles one prepared batch: it is committed, fenced, or given up; whatever fails in between is
+//! waited out. The workers' lanes and the loads of files do it alike.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,12 +31,14 @@ use duto_stages::prepared::{OffsetRange, Outcome, Prepared, Verdicts};
 
 /// A batch whose statement took longer than it may so many times goes in halves.
 const SLOW_TRIES: u32 = 2;
-/// A row whose table may be at fault, and takes no other row meanwhile, holds up the others for this long.
+/// A row whose table may be at fault, and takes no other row meanwhile, holds up the others for
+/// this long.
 const DOUBT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a batch ended.
 pub enum Settled {
-    /// With what was stored, unless that is not known any more: the connection was lost after the COMMIT.
+    /// With what was stored, unless that is not known any more: the connection was lost after the
+    /// COMMIT.
     Committed(Vec<Outcome>, Option<StoredRows>),
     /// Somebody else has a partition of it.
     Fenced,
@@ -73,14 +75,23 @@ pub struct Settler {
     paths: Paths,
     partitions: Partitions,
     at_once: AtOnceLoader,
-    /// Records that come behind the batch in hand, as far as they are known: what passes of them tells whose fault a refusal is.
+    /// Records that come behind the batch in hand, as far as they are known: what passes of them
+    /// tells whose fault a refusal is.
     neighbours: Arc<dyn Fn() -> Batch + Send + Sync>,
 }
 
 impl Settler {
     pub fn new(way: Way, lane: usize, partitions: Partitions) -> Self {
         let (paths, at_once) = (Paths::new(way.target.tables.len()), AtOnceLoader::default());
-        Self { way, lane, connection: None, paths, partitions, at_once, neighbours: Arc::new(Batch::default) }
+        Self {
+            way,
+            lane,
+            connection: None,
+            paths,
+            partitions,
+            at_once,
+            neighbours: Arc::new(Batch::default),
+        }
     }
 
     /// The same, for one that can see what comes behind its batches.
@@ -99,26 +110,39 @@ impl Settler {
     }
 
     /// A batch was committed with these outcomes: counts it and learns from it.
-    pub fn committed(&mut self, batch: &Prepared, outcomes: &[Outcome], stored: Option<&[Vec<RowIndex>]>, took: Duration) {
+    pub fn committed(
+        &mut self,
+        batch: &Prepared,
+        outcomes: &[Outcome],
+        stored: Option<&[Vec<RowIndex>]>,
+        took: Duration,
+    ) {
         self.way.progress.batch_committed(batch, outcomes, took);
         if let Some(stored) = stored {
             self.paths.learn(batch, stored);
         }
     }
 
-    /// Returns when there is nothing more to try. `batch` is then what was written, or would have been.
+    /// Returns when there is nothing more to try. `batch` is then what was written, or would have
+    /// been.
     pub async fn settle(&mut self, batch: &mut Prepared, fences: &HashMap<i32, Uuid>) -> Settled {
         self.settle_after(batch, fences, 0).await
     }
 
     /// The same of records that took too long so many times.
-    async fn settle_after(&mut self, batch: &mut Prepared, fences: &HashMap<i32, Uuid>, mut slow_tries: u32) -> Settled {
+    async fn settle_after(
+        &mut self,
+        batch: &mut Prepared,
+        fences: &HashMap<i32, Uuid>,
+        mut slow_tries: u32,
+    ) -> Settled {
         let mut patience = Patience::new(&self.way.database);
         let mut verdicts = Verdicts::default();
         let mut unknown = false;
         let mut in_doubt_since = None;
         if !batch.calls.is_empty() {
-            let refused = self.way.deliverer.deliver(&self.way.target, batch, &self.way.progress).await;
+            let refused =
+                self.way.deliverer.deliver(&self.way.target, batch, &self.way.progress).await;
             if !refused.is_empty() {
                 verdicts.rejects.extend(refused);
                 self.prepare_again(batch, &verdicts);
@@ -126,7 +150,9 @@ impl Settler {
         }
         loop {
             if !unknown && let Some(reason) = self.too_many_rejects(batch) {
-                if let Some(settled) = self.wait_out(Failure::Pause(reason), &mut patience, &mut unknown).await {
+                if let Some(settled) =
+                    self.wait_out(Failure::Pause(reason), &mut patience, &mut unknown).await
+                {
                     return settled;
                 }
                 // The table may take today what it refused then.
@@ -135,7 +161,9 @@ impl Settler {
                 continue;
             }
             let failure = match self.attempt(batch, fences, unknown).await {
-                Ok(Attempt::Committed(outcomes, stored)) => return Settled::Committed(outcomes, stored),
+                Ok(Attempt::Committed(outcomes, stored)) => {
+                    return Settled::Committed(outcomes, stored);
+                }
                 Ok(Attempt::NotThere) => {
                     unknown = false;
                     continue;
@@ -146,15 +174,18 @@ impl Settler {
                 Failure::Fenced => return Settled::Fenced,
                 Failure::Repeat(table) => self.paths.repeated(table),
                 Failure::Poison(refusal) => {
-                    if let Err(failure) = self.find_poison(batch, &mut verdicts, &refusal, &mut in_doubt_since).await
-                        && let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await
+                    if let Err(failure) =
+                        self.find_poison(batch, &mut verdicts, &refusal, &mut in_doubt_since).await
+                        && let Some(settled) =
+                            self.wait_out(failure, &mut patience, &mut unknown).await
                     {
                         return settled;
                     }
                 }
                 Failure::Resolved(places) => {
-                    let resolved =
-                        RecordIndex::all().zip(&batch.batch.records).filter(|(_, head)| places.contains(&(head.partition, head.offset)));
+                    let resolved = RecordIndex::all()
+                        .zip(&batch.batch.records)
+                        .filter(|(_, head)| places.contains(&(head.partition, head.offset)));
                     verdicts.resolved.extend(resolved.map(|(index, _)| index));
                     self.prepare_again(batch, &verdicts);
                 }
@@ -164,7 +195,8 @@ impl Settler {
                         tracing::info!(pipeline = self.way.target.pipeline, records = batch.batch.len(), %failure, "the batch goes in halves");
                         return self.settle_in_halves(batch, &verdicts, fences).await;
                     }
-                    if let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await {
+                    if let Some(settled) = self.wait_out(failure, &mut patience, &mut unknown).await
+                    {
                         return settled;
                     }
                 }
@@ -172,15 +204,22 @@ impl Settler {
         }
     }
 
-    /// Each half is a batch by itself, which moves the positions as far as its records reach. Where only the first is committed, whoever has the
-    /// partitions next goes on behind it.
-    async fn settle_in_halves(&mut self, batch: &Prepared, verdicts: &Verdicts, fences: &HashMap<i32, Uuid>) -> Settled {
+    /// Each half is a batch by itself, which moves the positions as far as its records reach. Where
+    /// only the first is committed, whoever has the partitions next goes on behind it.
+    async fn settle_in_halves(
+        &mut self,
+        batch: &Prepared,
+        verdicts: &Verdicts,
+        fences: &HashMap<i32, Uuid>,
+    ) -> Settled {
         let mut first = batch.batch.clone();
         let rest = first.split_off(first.len() / 2);
         let (of_first, of_rest) = OffsetRange::divide(batch.ranges.clone(), &first);
         let (known_first, known_rest) = verdicts.divide(first.len() as u32);
         let mut outcomes = Vec::with_capacity(batch.batch.len());
-        for (records, ranges, known) in [(first, of_first, known_first), (rest, of_rest, known_rest)] {
+        for (records, ranges, known) in
+            [(first, of_first, known_first), (rest, of_rest, known_rest)]
+        {
             let prepare = || self.way.stages.prepare(records, ranges, &known).0;
             let mut half = tokio::task::block_in_place(prepare);
             match Box::pin(self.settle_after(&mut half, fences, SLOW_TRIES - 1)).await {
@@ -193,12 +232,19 @@ impl Settler {
     }
 
     /// One try; of a batch whose transaction's outcome is unknown, to learn it.
-    async fn attempt(&mut self, batch: &Prepared, fences: &HashMap<i32, Uuid>, unknown: bool) -> Result<Attempt, Failure> {
+    async fn attempt(
+        &mut self,
+        batch: &Prepared,
+        fences: &HashMap<i32, Uuid>,
+        unknown: bool,
+    ) -> Result<Attempt, Failure> {
         let Way { stages, target, connector, confirm, .. } = &self.way;
         if self.connection.is_none() {
             self.connection = Some(connector.connect().await?);
         }
-        let Some(connection) = &mut self.connection else { return Err(Failure::Lost("no connection".into())) };
+        let Some(connection) = &mut self.connection else {
+            return Err(Failure::Lost("no connection".into()));
+        };
         if unknown {
             return match position::resolve(connection, target, &batch.ranges, fences).await? {
                 Resolution::Committed => {
@@ -214,7 +260,10 @@ impl Settler {
         let paths = self.paths.of_tables();
         let committed = match self.at_once.load(connection, target, batch, fences, paths).await? {
             Shortcut::Taken(committed) => committed,
-            Shortcut::NotTaken => transaction::load(connection, target, stages.rollups(), batch, fences, paths).await?,
+            Shortcut::NotTaken => {
+                transaction::load(connection, target, stages.rollups(), batch, fences, paths)
+                    .await?
+            }
         };
         Ok(Attempt::Committed(committed.outcomes, Some(committed.stored)))
     }
@@ -225,13 +274,20 @@ impl Settler {
         let Counts { records, rejected } = self.way.progress.would_reject(percent, batch)?;
         let reason = batch.rejects.last().map_or("", |reject| &reject.reason);
         Some(format!(
-            "{rejected} of the last {records} records would be rejects, and rejects.pause_at is {percent}%: mend what sends them, the table or the \
+            "{rejected} of the last {records} records would be rejects, and rejects.pause_at is \
+                {percent}%: mend what sends them, the table or the \
              file, or raise the limit; the last one's reason: {reason}"
         ))
     }
 
-    /// Waits as the failure asks for; Some when there is nothing more to wait for. What lasts is in the health until the batch is settled.
-    async fn wait_out(&mut self, failure: Failure, patience: &mut Patience, unknown: &mut bool) -> Option<Settled> {
+    /// Waits as the failure asks for; Some when there is nothing more to wait for. What lasts is in
+    /// the health until the batch is settled.
+    async fn wait_out(
+        &mut self,
+        failure: Failure,
+        patience: &mut Patience,
+        unknown: &mut bool,
+    ) -> Option<Settled> {
         let progress: &Progress = &self.way.progress;
         let pipeline = self.way.target.pipeline.as_str();
         match failure {
@@ -240,24 +296,32 @@ impl Settler {
                 self.connection = None;
                 *unknown = true;
                 progress.database_trouble(&reason);
-                let Some(pause) = patience.after_loss() else { return Some(Settled::GaveUp(reason)) };
+                let Some(pause) = patience.after_loss() else {
+                    return Some(Settled::GaveUp(reason));
+                };
                 tracing::warn!(pipeline, reason, retry_in = ?pause, attempt = patience.losses(), "the database connection was lost");
                 tokio::time::sleep(pause).await;
             }
-            Failure::Again(reason) | Failure::Slow(reason) | Failure::Locked(reason) | Failure::Serialization(reason) => {
+            Failure::Again(reason)
+            | Failure::Slow(reason)
+            | Failure::Locked(reason)
+            | Failure::Serialization(reason) => {
                 let pause = patience.after_conflict();
                 if patience.conflict_lasts() {
-                    tracing::warn!(pipeline, reason, retry_in = ?pause, "something keeps the load away; nothing is lost, it is tried again until that ends");
+                    tracing::warn!(pipeline, reason, retry_in = ?pause, "something keeps the load \
+                        away; nothing is lost, it is tried again until that ends");
                     progress.paused(self.lane, &format!("something keeps the load away: {reason}"));
                 } else {
-                    tracing::debug!(pipeline, reason, retry_in = ?pause, "the transaction is tried again");
+                    tracing::debug!(pipeline, reason, retry_in = ?pause, "the transaction is tried \
+                        again");
                 }
                 tokio::time::sleep(pause).await;
             }
             other => {
                 let reason = other.to_string();
                 let pause = patience.after_pause();
-                tracing::error!(pipeline, reason, retry_in = ?pause, "the load is paused; nothing is lost, it goes on by itself when the cause is gone");
+                tracing::error!(pipeline, reason, retry_in = ?pause, "the load is paused; nothing \
+                    is lost, it goes on by itself when the cause is gone");
                 progress.paused(self.lane, &reason);
                 tokio::time::sleep(pause).await;
             }
@@ -265,7 +329,8 @@ impl Settler {
         None
     }
 
-    /// Finds what PostgreSQL refuses and prepares the batch without it. Where nothing is found the shortcut was refused, not the rows.
+    /// Finds what PostgreSQL refuses and prepares the batch without it. Where nothing is found the
+    /// shortcut was refused, not the rows.
     async fn find_poison(
         &mut self,
         batch: &mut Prepared,
@@ -273,7 +338,9 @@ impl Settler {
         refusal: &Refusal,
         in_doubt_since: &mut Option<Instant>,
     ) -> Result<(), Failure> {
-        let Some(connection) = &self.connection else { return Err(Failure::Lost("no connection".into())) };
+        let Some(connection) = &self.connection else {
+            return Err(Failure::Lost("no connection".into()));
+        };
         let Way { stages, target, .. } = &self.way;
         let neighbours = || {
             let behind = (self.neighbours)();
@@ -287,7 +354,13 @@ impl Settler {
             Some(since) if since.elapsed() > DOUBT_PATIENCE => Doubt::WaitsForOthers,
             _ => Doubt::Waits,
         };
-        let search = Search { on: connection, target, counters: stages.rollups(), doubt, neighbours: &neighbours };
+        let search = Search {
+            on: connection,
+            target,
+            counters: stages.rollups(),
+            doubt,
+            neighbours: &neighbours,
+        };
         let found = match search.find(batch).await {
             Err(failure @ Failure::Pause(_)) => {
                 in_doubt_since.get_or_insert_with(Instant::now);
@@ -298,7 +371,10 @@ impl Settler {
         if found.is_empty() {
             return match self.paths.shortcut_failed(batch) {
                 true => Ok(()),
-                false => Err(Failure::Again(format!("rows were refused, but not when they were tried again: {}", refusal.said()))),
+                false => Err(Failure::Again(format!(
+                    "rows were refused, but not when they were tried again: {}",
+                    refusal.said()
+                ))),
             };
         }
         let (refused, records) = (found.len(), batch.batch.len());

@@ -28,20 +28,23 @@ pub struct Shared {
     pub deliverer: Arc<Deliverer>,
     /// The outbox's way out.
     pub relays: Relays,
-    /// When the log last said that the topic is the one that the positions count, see [`since_boot_ms`].
+    /// When the log last said that the topic is the one that the positions count, see
+    /// [`since_boot_ms`].
     topic_confirmed_ms: AtomicU64,
     messages: Sender<Message>,
 }
 
-/// An answer about the topic's identity is relied upon for so long. A worker that was stopped for longer must ask again before it writes:
-/// meanwhile the topic may have been made anew and the database restored to a time when the worker's fence was good.
+/// An answer about the topic's identity is relied upon for so long. A worker that was stopped for
+/// longer must ask again before it writes: meanwhile the topic may have been made anew and the
+/// database restored to a time when the worker's fence was good.
 const TOPIC_LEASE_MS: u64 = 2_000;
 const TOPIC_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the reader, who owns the membership, is told by the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// This lane lost a partition, or a position moved under it. The epoch says which life of the lane is meant.
+    /// This lane lost a partition, or a position moved under it. The epoch says which life of the
+    /// lane is meant.
     Fenced { lane: usize, epoch: u64 },
     /// The topic is another one than the one that the positions count: nothing may be written.
     TopicChanged(String),
@@ -51,7 +54,8 @@ pub enum Message {
     Failed(String),
 }
 
-/// Kept by a thread or a task of the worker's for as long as it runs: if that ends in a panic, the reader is told, who ends the worker.
+/// Kept by a thread or a task of the worker's for as long as it runs: if that ends in a panic, the
+/// reader is told, who ends the worker.
 pub struct Guard {
     what: String,
     messages: Sender<Message>,
@@ -60,7 +64,10 @@ pub struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let reason = format!("{} panicked, see the message above; this is a fault of duto, please report it", self.what);
+            let reason = format!(
+                "{} panicked, see the message above; this is a fault of duto, please report it",
+                self.what
+            );
             let _ = self.messages.send(Message::Failed(reason));
         }
     }
@@ -79,12 +86,28 @@ impl Shared {
     ) -> (Arc<Self>, Receiver<Message>) {
         let (messages, inbox) = crossbeam_channel::unbounded();
         let topic_confirmed_ms = AtomicU64::new(0);
-        (Arc::new(Self { pipeline, stages, target, connector, log, progress, deliverer, relays, topic_confirmed_ms, messages }), inbox)
+        (
+            Arc::new(Self {
+                pipeline,
+                stages,
+                target,
+                connector,
+                log,
+                progress,
+                deliverer,
+                relays,
+                topic_confirmed_ms,
+                messages,
+            }),
+            inbox,
+        )
     }
 
-    /// Whether the log said a moment ago that the topic is still the one that the positions count. Must hold at each BEGIN.
+    /// Whether the log said a moment ago that the topic is still the one that the positions count.
+    /// Must hold at each BEGIN.
     pub fn topic_is_confirmed(&self) -> bool {
-        since_boot_ms().saturating_sub(self.topic_confirmed_ms.load(Ordering::Acquire)) < TOPIC_LEASE_MS
+        since_boot_ms().saturating_sub(self.topic_confirmed_ms.load(Ordering::Acquire))
+            < TOPIC_LEASE_MS
     }
 
     /// The way of a lane's batches.
@@ -92,7 +115,8 @@ impl Shared {
         let shared = self.clone();
         let confirm = move || match shared.topic_is_confirmed() {
             true => Ok(()),
-            false => tokio::task::block_in_place(|| shared.ask_about_topic()).map_err(|error| Failure::Again(error.to_string())),
+            false => tokio::task::block_in_place(|| shared.ask_about_topic())
+                .map_err(|error| Failure::Again(error.to_string())),
         };
         Way {
             stages: self.stages.clone(),
@@ -116,7 +140,8 @@ impl Shared {
                 return Ok(());
             }
             Some(found) => format!(
-                "topic {} was made anew while it was read (it was {}, it is {}): its offsets mean nothing any more",
+                "topic {} was made anew while it was read (it was {}, it is {}): its offsets mean \
+                    nothing any more",
                 target.topic, target.topic_id, found.id
             ),
             None => format!("topic {} is gone", target.topic),
@@ -130,13 +155,15 @@ impl Shared {
         Guard { what, messages: self.messages.clone() }
     }
 
-    /// Tells the reader. It reads its messages several times a second; when it has ended nobody needs to know.
+    /// Tells the reader. It reads its messages several times a second; when it has ended nobody
+    /// needs to know.
     pub fn tell(&self, message: Message) {
         let _ = self.messages.send(message);
     }
 }
 
-/// Milliseconds since the machine started, its sleep included: a process that was stopped, or a machine that slept, must notice.
+/// Milliseconds since the machine started, its sleep included: a process that was stopped, or a
+/// machine that slept, must notice.
 fn since_boot_ms() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call only writes to the struct that it is given.
@@ -161,7 +188,12 @@ mod tests {
         })
         .join();
         let told = inbox.try_recv();
-        assert!(ended.is_err() && matches!(&told, Ok(Message::Failed(reason)) if reason.contains("the preparer of lane 0")), "{told:?}");
+        assert!(
+            ended.is_err()
+                && matches!(&told, Ok(Message::Failed(reason)) if reason.contains("the preparer of \
+                    lane 0")),
+            "{told:?}"
+        );
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::lane::Lane;
 use super::shared::Shared;
 
-/// Between two looks at the topic's id: a topic deleted, made anew and refilled past our offset within this time, at the same leader epoch, is outside the promise.
+/// Between two looks at the topic's id: a topic deleted, made anew and refilled past our offset
+/// within this time, at the same leader epoch, is outside the promise.
 const TOPIC_INTERVAL: Duration = Duration::from_secs(1);
 const LAG_INTERVAL: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,14 +44,20 @@ fn look_at_topic(shared: &Arc<Shared>) {
 }
 
 fn look_at_lag(shared: &Arc<Shared>, lanes: &[Arc<Lane>]) {
-    let positions: Vec<(i32, i64)> =
-        lanes.iter().flat_map(|lane| lane.positions()).map(|(partition, committed, _)| (partition, committed)).collect();
-    let asked: Vec<(String, i32)> = positions.iter().map(|(partition, _)| (shared.target.topic.clone(), *partition)).collect();
+    let positions: Vec<(i32, i64)> = lanes
+        .iter()
+        .flat_map(|lane| lane.positions())
+        .map(|(partition, committed, _)| (partition, committed))
+        .collect();
+    let asked: Vec<(String, i32)> =
+        positions.iter().map(|(partition, _)| (shared.target.topic.clone(), *partition)).collect();
     let ends = shared.log.ends(&asked, TIMEOUT).unwrap_or_default();
     let lag: BTreeMap<i32, i64> = positions
         .into_iter()
         .zip(ends)
-        .filter_map(|((partition, committed), ends)| Some((partition, (ends?.last_stable - committed).max(0))))
+        .filter_map(|((partition, committed), ends)| {
+            Some((partition, (ends?.last_stable - committed).max(0)))
+        })
         .collect();
     shared.progress.set_lag(lag);
 }
@@ -72,8 +79,11 @@ impl Report {
     fn write(&mut self, shared: &Shared) {
         let progress = &shared.progress;
         let seconds = self.at.elapsed().as_secs_f64();
-        let (records, rejected, batches) =
-            (progress.records.load(Ordering::Relaxed), progress.rejected_total(), progress.batches.load(Ordering::Relaxed));
+        let (records, rejected, batches) = (
+            progress.records.load(Ordering::Relaxed),
+            progress.rejected_total(),
+            progress.batches.load(Ordering::Relaxed),
+        );
         let (_, commit_seconds) = progress.commit_seconds.read();
         if batches > self.batches {
             tracing::info!(
@@ -82,7 +92,11 @@ impl Report {
                 lag = progress.condition().lag.values().sum::<i64>(),
                 rejected = rejected - self.rejected,
                 batches = batches - self.batches,
-                commit_ms = ((commit_seconds - self.commit_seconds) * 1e3 / (batches - self.batches) as f64 * 10.0).round() / 10.0,
+                commit_ms = ((commit_seconds - self.commit_seconds) * 1e3
+                    / (batches - self.batches) as f64
+                    * 10.0)
+                    .round()
+                    / 10.0,
                 "loaded"
             );
         }

@@ -13,7 +13,9 @@ use duto_load::position::{self, Resolution};
 use duto_load::rows::Path;
 use duto_load::transaction;
 use duto_model::bounds::{Bounds, Repeat};
-use duto_model::state::{Lane, Phase, REJECTED, REPEATED, REPLAYED, STORED, Slots, State, Transaction};
+use duto_model::state::{
+    Lane, Phase, REJECTED, REPEATED, REPLAYED, STORED, Slots, State, Transaction,
+};
 use duto_model::step::Step;
 use duto_runtime::replay::{Choice, replay};
 use duto_servers::Point;
@@ -39,16 +41,36 @@ pub struct Actors<'a> {
 impl<'a> Actors<'a> {
     pub fn new(ground: &'a Ground, bounds: Bounds) -> Self {
         let none = || [None, None];
-        Self { ground, bounds, fences: Fences::default(), workers: none(), orphans: none(), replays: none(), outcomes: Default::default() }
+        Self {
+            ground,
+            bounds,
+            fences: Fences::default(),
+            workers: none(),
+            orphans: none(),
+            replays: none(),
+            outcomes: Default::default(),
+        }
     }
 
-    /// Does the step that leads from one state to the next; `steps` are all that are possible. The coin chooses between ways that must end alike.
-    pub async fn enact(&mut self, step: Step, before: &State, after: &State, steps: &[(Step, State)], coin: bool) -> Result<()> {
+    /// Does the step that leads from one state to the next; `steps` are all that are possible. The
+    /// coin chooses between ways that must end alike.
+    pub async fn enact(
+        &mut self,
+        step: Step,
+        before: &State,
+        after: &State,
+        steps: &[(Step, State)],
+        coin: bool,
+    ) -> Result<()> {
         match step {
             Step::Claim { worker, partition } => {
                 let claimed = self.claim(partition).await?;
                 let expected = after.workers[worker].held[partition].expected;
-                ensure!(claimed.next == i64::from(expected), "it begins at {}, not at {expected}", claimed.next);
+                ensure!(
+                    claimed.next == i64::from(expected),
+                    "it begins at {}, not at {expected}",
+                    claimed.next
+                );
                 self.fences[worker][partition] = Some(claimed.fence);
             }
             Step::ClaimLandsUnheard { partition, .. } => {
@@ -57,8 +79,10 @@ impl<'a> Actors<'a> {
             Step::SeeMovedPosition { worker, partition } => {
                 let control = self.ground.control.lock().await;
                 let positions = position::read_all(&control, self.ground.target()).await?;
-                let (position, held) = (&positions[partition], &before.workers[worker].held[partition]);
-                let moved = (position.next, Some(position.fence)) != (i64::from(held.expected), self.fences[worker][partition]);
+                let (position, held) =
+                    (&positions[partition], &before.workers[worker].held[partition]);
+                let moved = (position.next, Some(position.fence))
+                    != (i64::from(held.expected), self.fences[worker][partition]);
                 ensure!(moved, "the position did not move");
                 self.fences[worker][partition] = None;
             }
@@ -117,11 +141,16 @@ impl<'a> Actors<'a> {
                 let session = self.session(worker).await?;
                 session.release();
                 let committed = match session.landed().await? {
-                    Landed::Loaded(Ok(committed)) | Landed::AtOnce(Ok(Shortcut::Taken(committed))) => committed,
+                    Landed::Loaded(Ok(committed))
+                    | Landed::AtOnce(Ok(Shortcut::Taken(committed))) => committed,
                     other => bail!("it is not committed: {other:?}"),
                 };
                 let expected = outcomes_of(&self.bounds, before, worker, self.outcomes[worker]);
-                ensure!(committed.outcomes == expected, "it tells {:?}, not {expected:?}", committed.outcomes);
+                ensure!(
+                    committed.outcomes == expected,
+                    "it tells {:?}, not {expected:?}",
+                    committed.outcomes
+                );
             }
             Step::HandOver { partition, to_worker } => {
                 let from = before.owner[partition] as usize;
@@ -132,8 +161,12 @@ impl<'a> Actors<'a> {
                 self.leaves(worker, before).await?;
                 self.fences[worker] = [None; 2];
             }
-            Step::FindStored { worker } => self.finds(worker, before, Resolution::Committed).await?,
-            Step::FindNotStored { worker } => self.finds(worker, before, Resolution::NotCommitted).await?,
+            Step::FindStored { worker } => {
+                self.finds(worker, before, Resolution::Committed).await?
+            }
+            Step::FindNotStored { worker } => {
+                self.finds(worker, before, Resolution::NotCommitted).await?
+            }
             Step::FindFenced { worker } => {
                 self.finds(worker, before, Resolution::Fenced).await?;
                 self.forget_batch(worker, before);
@@ -142,7 +175,9 @@ impl<'a> Actors<'a> {
                 let mut orphan = self.orphans[worker].take().context("nothing was left behind")?;
                 orphan.release();
                 match orphan.landed().await? {
-                    Landed::Loaded(Ok(_)) | Landed::AtOnce(Ok(Shortcut::Taken(_))) => self.ends(orphan).await?,
+                    Landed::Loaded(Ok(_)) | Landed::AtOnce(Ok(Shortcut::Taken(_))) => {
+                        self.ends(orphan).await?
+                    }
                     other => bail!("it does not land: {other:?}"),
                 }
             }
@@ -150,25 +185,46 @@ impl<'a> Actors<'a> {
                 let mut orphan = self.orphans[worker].take().context("nothing was left behind")?;
                 // A statement that must not land may arrive all the same.
                 let may_land = steps.iter().any(|(other, _)| matches!(other, Step::CommitLandsLate { worker: other } if *other == worker));
-                let waits = partitions_of(before.orphans[worker].moves).any(|partition| before.is_locked(partition));
+                let waits = partitions_of(before.orphans[worker].moves)
+                    .any(|partition| before.is_locked(partition));
                 if !(may_land || waits || coin) {
                     orphan.release();
                     let landed = orphan.landed().await?;
-                    ensure!(matches!(landed, Landed::AtOnce(Ok(Shortcut::NotTaken) | Err(Failure::Repeat(0)))), "it lands: {landed:?}");
+                    ensure!(
+                        matches!(
+                            landed,
+                            Landed::AtOnce(Ok(Shortcut::NotTaken) | Err(Failure::Repeat(0)))
+                        ),
+                        "it lands: {landed:?}"
+                    );
                 }
                 self.ends(orphan).await?;
             }
             Step::Rewind { partition, to } | Step::Skip { partition, to } => {
-                let wanted = Move { partition: partition as i32, to: i64::from(to), appends: None, really: true };
-                move_position(&mut *self.ground.control.lock().await, self.ground.target(), &wanted).await?;
+                let wanted = Move {
+                    partition: partition as i32,
+                    to: i64::from(to),
+                    appends: None,
+                    really: true,
+                };
+                move_position(
+                    &mut *self.ground.control.lock().await,
+                    self.ground.target(),
+                    &wanted,
+                )
+                .await?;
             }
-            Step::ReplayBegins { replay, partition } => self.launch_replay(replay, partition).await?,
+            Step::ReplayBegins { replay, partition } => {
+                self.launch_replay(replay, partition).await?
+            }
             Step::ReplayWrites { replay } => {
                 let session = self.replays[replay].as_mut().context("no replay began")?;
                 if after.replays[replay].phase == Phase::None {
                     session.release();
                     match session.landed().await? {
-                        Landed::Replayed(Ok(replayed)) => ensure!(replayed.last.is_none(), "it found rejects: {replayed:?}"),
+                        Landed::Replayed(Ok(replayed)) => {
+                            ensure!(replayed.last.is_none(), "it found rejects: {replayed:?}")
+                        }
                         other => bail!("the replay does not end: {other:?}"),
                     }
                 } else {
@@ -182,7 +238,10 @@ impl<'a> Actors<'a> {
                 session.release();
                 match session.landed().await? {
                     Landed::Replayed(Ok(replayed)) => {
-                        ensure!(told(&before.replays[replay]) == (replayed.stored, replayed.repeated), "it tells {replayed:?}")
+                        ensure!(
+                            told(&before.replays[replay]) == (replayed.stored, replayed.repeated),
+                            "it tells {replayed:?}"
+                        )
                     }
                     other => bail!("the replay does not end: {other:?}"),
                 }
@@ -220,7 +279,8 @@ impl<'a> Actors<'a> {
 
     async fn session(&mut self, worker: usize) -> Result<&mut Session> {
         if self.workers[worker].is_none() {
-            self.workers[worker] = Some(Session::open(self.ground.server, |port| self.ground.through(port)).await?);
+            self.workers[worker] =
+                Some(Session::open(self.ground.server, |port| self.ground.through(port)).await?);
         }
         self.workers[worker].as_mut().context("it was just made")
     }
@@ -231,7 +291,8 @@ impl<'a> Actors<'a> {
         claimed.context("the partition has no position")
     }
 
-    /// The worker has its connection no more. A COMMIT that it had sent stays on its way, though nobody hears of it; anything else ends.
+    /// The worker has its connection no more. A COMMIT that it had sent stays on its way, though
+    /// nobody hears of it; anything else ends.
     async fn leaves(&mut self, worker: usize, before: &State) -> Result<()> {
         let Some(session) = self.workers[worker].take() else { return Ok(()) };
         if before.sessions[worker].may_land() {
@@ -242,7 +303,8 @@ impl<'a> Actors<'a> {
     }
 
     fn forget_batch(&mut self, worker: usize, before: &State) {
-        partitions_of(before.workers[worker].batch).for_each(|partition| self.fences[worker][partition] = None);
+        partitions_of(before.workers[worker].batch)
+            .for_each(|partition| self.fences[worker][partition] = None);
     }
 
     async fn finds(&mut self, worker: usize, before: &State, expected: Resolution) -> Result<()> {
@@ -250,18 +312,28 @@ impl<'a> Actors<'a> {
         let (ranges, fences) = (ranges_of(before, worker), self.fences_of(worker));
         let target = self.ground.target().clone();
         let session = self.session(worker).await?;
-        let found = position::resolve(&session.idle()?.connection, &target, &ranges, &fences).await?;
+        let found =
+            position::resolve(&session.idle()?.connection, &target, &ranges, &fences).await?;
         ensure!(found == expected, "it finds {found:?}, not {expected:?}");
         Ok(())
     }
 
     fn fences_of(&self, worker: usize) -> HashMap<i32, Uuid> {
         let drawn = self.fences[worker].iter().enumerate();
-        drawn.filter_map(|(partition, fence)| fence.map(|fence| (partition as i32, fence))).collect()
+        drawn
+            .filter_map(|(partition, fence)| fence.map(|fence| (partition as i32, fence)))
+            .collect()
     }
 
-    /// Begins the transaction of the worker's batch; with `held` it waits behind its positions' move.
-    async fn launch_load(&mut self, worker: usize, state: &State, coin: bool, held: bool) -> Result<()> {
+    /// Begins the transaction of the worker's batch; with `held` it waits behind its positions'
+    /// move.
+    async fn launch_load(
+        &mut self,
+        worker: usize,
+        state: &State,
+        coin: bool,
+        held: bool,
+    ) -> Result<()> {
         let definition = self.definition(state);
         let direct = match self.bounds.repeat {
             Repeat::Append => true,
@@ -270,12 +342,14 @@ impl<'a> Actors<'a> {
         let fences = self.fences_of(worker);
         let resolved = self.resolved(state, worker);
         let path = if direct { Path::Direct } else { Path::Staged };
-        let prepare =
-            |resolved: HashSet<RecordIndex>| self.prepare(&definition, state, worker, &Verdicts::default().with_resolved(resolved));
+        let prepare = |resolved: HashSet<RecordIndex>| {
+            self.prepare(&definition, state, worker, &Verdicts::default().with_resolved(resolved))
+        };
         let batches = [prepare(HashSet::new()), prepare(resolved.clone())];
         let session = self.session(worker).await?;
         for (number, prepared) in batches.into_iter().enumerate() {
-            // A reject that was resolved since is found under the position's lock, and the batch prepared anew.
+            // A reject that was resolved since is found under the position's lock, and the batch
+            // prepared anew.
             let is_first = number == 0;
             if is_first && (resolved.is_empty() || !held) {
                 continue;
@@ -287,7 +361,15 @@ impl<'a> Actors<'a> {
             session.launch(|mut idle| async move {
                 let counters = definition.stages.rollups();
                 let paths = [path];
-                let done = transaction::load(&mut idle.connection, &definition.target, counters, &prepared, &fences, &paths).await;
+                let done = transaction::load(
+                    &mut idle.connection,
+                    &definition.target,
+                    counters,
+                    &prepared,
+                    &fences,
+                    &paths,
+                )
+                .await;
                 (idle, Landed::Loaded(done))
             })?;
             if is_first {
@@ -308,26 +390,32 @@ impl<'a> Actors<'a> {
         let session = self.session(worker).await?;
         session.hold_at(Point::Execution(AT_ONCE.to_owned()));
         session.launch(|mut idle| async move {
-            let done = idle.at_once.load(&idle.connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
+            let done = idle
+                .at_once
+                .load(&idle.connection, &definition.target, &prepared, &fences, &[Path::Direct])
+                .await;
             (idle, Landed::AtOnce(done))
         })?;
         session.held().await
     }
 
-    /// Beside rejects that are on record no statement alone is right, and the program does not try it.
+    /// Beside rejects that are on record no statement alone is right, and the program does not try
+    /// it.
     async fn declines_at_once(&mut self, worker: usize, state: &State) -> Result<()> {
         let definition = self.definition(state);
         let prepared = self.prepare(&definition, state, worker, &Verdicts::default());
         let fences = self.fences_of(worker);
         let Idle { connection, at_once } = self.session(worker).await?.idle()?;
-        let done = at_once.load(connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
+        let done =
+            at_once.load(connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
         ensure!(matches!(done, Ok(Shortcut::NotTaken)), "it is tried as one statement: {done:?}");
         Ok(())
     }
 
     async fn launch_replay(&mut self, number: usize, partition: usize) -> Result<()> {
         if self.replays[number].is_none() {
-            self.replays[number] = Some(Session::open(self.ground.server, |port| self.ground.through(port)).await?);
+            self.replays[number] =
+                Some(Session::open(self.ground.server, |port| self.ground.through(port)).await?);
         }
         let session = self.replays[number].as_mut().context("it was just made")?;
         // Behind the position's lock.
@@ -336,7 +424,9 @@ impl<'a> Actors<'a> {
         session.launch(|mut idle| async move {
             let choice = Choice { limit: 100, ..Choice::default() };
             let with = (&definition.stages, &definition.deliverer);
-            let done = replay(&mut idle.connection, &definition.target, with, partition as i32, &choice).await;
+            let done =
+                replay(&mut idle.connection, &definition.target, with, partition as i32, &choice)
+                    .await;
             (idle, Landed::Replayed(done))
         })?;
         session.held().await
@@ -347,11 +437,23 @@ impl<'a> Actors<'a> {
         if state.fixed { self.ground.mended.clone() } else { self.ground.broken.clone() }
     }
 
-    fn prepare(&self, definition: &Definition, state: &State, worker: usize, verdicts: &Verdicts) -> Prepared {
+    fn prepare(
+        &self,
+        definition: &Definition,
+        state: &State,
+        worker: usize,
+        verdicts: &Verdicts,
+    ) -> Prepared {
         let mut batch = Batch::default();
         for (partition, offset, key, poison) in records_of(&self.bounds, state, worker) {
-            let payload = format!(r#"{{"key":{key},"part":{partition},"place":{offset},"poison":{poison}}}"#);
-            let place = Place { partition: partition as i32, offset: i64::from(offset), leader_epoch: -1, timestamp_ms: -1 };
+            let payload =
+                format!(r#"{{"key":{key},"part":{partition},"place":{offset},"poison":{poison}}}"#);
+            let place = Place {
+                partition: partition as i32,
+                offset: i64::from(offset),
+                leader_epoch: -1,
+                timestamp_ms: -1,
+            };
             batch.push(place, None, Some(payload.as_bytes()), None);
         }
         definition.stages.prepare(batch, ranges_of(state, worker), verdicts).0
@@ -359,7 +461,9 @@ impl<'a> Actors<'a> {
 
     /// The batch's records whose reject was resolved.
     fn resolved(&self, state: &State, worker: usize) -> HashSet<RecordIndex> {
-        let is_resolved = |partition, offset| state.database.rejects.get(self.bounds.slot(0, partition, offset)) == REPLAYED;
+        let is_resolved = |partition, offset| {
+            state.database.rejects.get(self.bounds.slot(0, partition, offset)) == REPLAYED
+        };
         let records = records_of(&self.bounds, state, worker).enumerate();
         records
             .filter(|(_, (partition, offset, ..))| is_resolved(*partition, *offset))
@@ -371,14 +475,17 @@ impl<'a> Actors<'a> {
 fn ranges_of(state: &State, worker: usize) -> Vec<OffsetRange> {
     let me = &state.workers[worker];
     let range = |partition: usize| {
-        let (from, to) = (i64::from(me.held[partition].expected), i64::from(me.held[partition].batch.1));
+        let (from, to) =
+            (i64::from(me.held[partition].expected), i64::from(me.held[partition].batch.1));
         OffsetRange { partition: partition as i32, from, to, leader_epoch: -1 }
     };
     partitions_of(me.batch).map(range).collect()
 }
 
 fn outcomes_of(bounds: &Bounds, state: &State, worker: usize, outcomes: Slots) -> Vec<Outcome> {
-    let outcome = |(partition, offset, ..): (usize, u8, u8, bool)| match outcomes.get(bounds.slot(0, partition, offset)) {
+    let outcome = |(partition, offset, ..): (usize, u8, u8, bool)| match outcomes
+        .get(bounds.slot(0, partition, offset))
+    {
         STORED => Outcome::Stored,
         REPEATED => Outcome::Repeated,
         REJECTED => Outcome::Rejected,

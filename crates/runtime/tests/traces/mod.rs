@@ -1,8 +1,10 @@
-//! Ways through the model of the load, walked by the real one: two workers, replays and operators on a real PostgreSQL, each connection
-//! through a proxy that holds it where the model stands between two steps. After every step the database must say what the model says.
+//! Ways through the model of the load, walked by the real one: two workers, replays and operators
+//! on a real PostgreSQL, each connection through a proxy that holds it where the model stands
+//! between two steps. After every step the database must say what the model says.
 //!
-//! The model is explored exhaustively by itself. What is shown here is that it is a model of this program: that the load does at each step
-//! what the model takes for granted, also of a COMMIT that lands after its worker is gone, and of a statement that comes too late.
+//! The model is explored exhaustively by itself. What is shown here is that it is a model of this
+//! program: that the load does at each step what the model takes for granted, also of a COMMIT that
+//! lands after its worker is gone, and of a statement that comes too late.
 
 mod choose; // which step comes next
 mod enact; // a step of the model, done by the program
@@ -29,15 +31,42 @@ const STEPS: usize = 60;
 const MOST_STEPS_TO_THE_END: usize = 2_000;
 
 /// Everything that may happen to one partition, which may be read again.
-const ONE: Bounds = Bounds { rewinds: true, skips: true, fix: true, replays: 2, at_once: true, ..Bounds::one_partition() };
+const ONE: Bounds = Bounds {
+    rewinds: true,
+    skips: true,
+    fix: true,
+    replays: 2,
+    at_once: true,
+    ..Bounds::one_partition()
+};
 /// Rows without keys, where anything that is done twice is there twice.
-const APPENDED: Bounds = Bounds { repeat: Repeat::Append, fix: true, replays: 2, at_once: true, ..Bounds::one_partition() };
+const APPENDED: Bounds = Bounds {
+    repeat: Repeat::Append,
+    fix: true,
+    replays: 2,
+    at_once: true,
+    ..Bounds::one_partition()
+};
 /// Positions that move together.
-const TWO: Bounds = Bounds { rewinds: true, fix: true, replays: 1, at_once: true, prefetch: true, ..Bounds::two_partitions() };
+const TWO: Bounds = Bounds {
+    rewinds: true,
+    fix: true,
+    replays: 1,
+    at_once: true,
+    prefetch: true,
+    ..Bounds::two_partitions()
+};
 /// Lanes of one process, which keep its fences.
-const LANES: Bounds = Bounds { rebalances: false, hand_over: true, at_once: true, rewinds: true, ..Bounds::two_partitions() };
+const LANES: Bounds = Bounds {
+    rebalances: false,
+    hand_over: true,
+    at_once: true,
+    rewinds: true,
+    ..Bounds::two_partitions()
+};
 
-/// Faults are frequent, so each of these comes up many times; one that does not says that the ways no longer lead there.
+/// Faults are frequent, so each of these comes up many times; one that does not says that the ways
+/// no longer lead there.
 const OWED: &[&str] = &[
     "Claim",
     "ClaimLandsUnheard",
@@ -66,11 +95,16 @@ const OWED: &[&str] = &[
 #[test]
 fn the_load_does_what_its_model_does() {
     let kinds = [("one", ONE), ("appended", APPENDED), ("two", TWO), ("lanes", LANES)];
-    let traces = std::env::var("DUTO_TRACES").ok().and_then(|traces| traces.parse().ok()).unwrap_or(TRACES);
-    let walkers: Vec<_> = kinds.into_iter().map(|(name, bounds)| std::thread::spawn(move || walk_many(name, bounds, traces))).collect();
+    let traces =
+        std::env::var("DUTO_TRACES").ok().and_then(|traces| traces.parse().ok()).unwrap_or(TRACES);
+    let walkers: Vec<_> = kinds
+        .into_iter()
+        .map(|(name, bounds)| std::thread::spawn(move || walk_many(name, bounds, traces)))
+        .collect();
     let mut seen = BTreeMap::<String, usize>::new();
     for walker in walkers {
-        let of_one = walker.join().expect("a walker").unwrap_or_else(|problem| panic!("{problem:#}"));
+        let of_one =
+            walker.join().expect("a walker").unwrap_or_else(|problem| panic!("{problem:#}"));
         of_one.into_iter().for_each(|(step, times)| *seen.entry(step).or_default() += times);
     }
     println!("{seen:?}");
@@ -80,14 +114,22 @@ fn the_load_does_what_its_model_does() {
 
 /// Answers how often each step was done.
 fn walk_many(name: &str, bounds: Bounds, traces: u64) -> Result<BTreeMap<String, usize>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut seen = BTreeMap::new();
     let ground = runtime.block_on(Ground::make(name, &bounds))?;
     for seed in 0..traces {
         let mut way = Vec::new();
         let walked = runtime.block_on(walk(&ground, bounds, seed, &mut way));
-        let told = || way.iter().enumerate().map(|(number, step)| format!("{:4}. {step}\n", number + 1)).collect::<String>();
-        walked.with_context(|| format!("way {seed} of {name}, the last step is the wrong one:\n{}", told()))?;
+        let told = || {
+            way.iter()
+                .enumerate()
+                .map(|(number, step)| format!("{:4}. {step}\n", number + 1))
+                .collect::<String>()
+        };
+        walked.with_context(|| {
+            format!("way {seed} of {name}, the last step is the wrong one:\n{}", told())
+        })?;
         way.iter().for_each(|step| *seen.entry(name_of(step)).or_default() += 1);
     }
     Ok(seen)
@@ -102,7 +144,9 @@ async fn walk(ground: &Ground, bounds: Bounds, seed: u64, way: &mut Vec<Step>) -
         ensure!(way.len() < MOST_STEPS_TO_THE_END, "it comes to no end");
         successors.clear();
         model.steps(&state, &mut successors);
-        let Some((step, next)) = chooser.choose(&state, &successors, way.len() < STEPS) else { break };
+        let Some((step, next)) = chooser.choose(&state, &successors, way.len() < STEPS) else {
+            break;
+        };
         way.push(step);
         actors.enact(step, &state, &next, &successors, chooser.coin()).await?;
         ground.compare(&bounds, &next, &actors.fences).await?;

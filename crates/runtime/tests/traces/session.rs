@@ -37,11 +37,20 @@ pub struct Session {
 }
 
 impl Session {
-    pub async fn open(server: SocketAddr, connector: impl FnOnce(u16) -> Result<Connector>) -> Result<Self> {
+    pub async fn open(
+        server: SocketAddr,
+        connector: impl FnOnce(u16) -> Result<Connector>,
+    ) -> Result<Self> {
         let proxy = Proxy::start(server, Protocol::Postgres)?;
         let connection = connector(proxy.port())?.connect().await?;
         let pid = connection.client.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
-        Ok(Self { pid, proxy, sprung: 0, idle: Some(Idle { connection, at_once: AtOnceLoader::default() }), flight: None })
+        Ok(Self {
+            pid,
+            proxy,
+            sprung: 0,
+            idle: Some(Idle { connection, at_once: AtOnceLoader::default() }),
+            flight: None,
+        })
     }
 
     /// The connection, while nothing is in flight.

@@ -1,4 +1,5 @@
-//! The jars of a Kafka broker, which `make setup` copies into a cache folder, and the Java that runs them.
+//! The jars of a Kafka broker, which `make setup` copies into a cache folder, and the Java that
+//! runs them.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,10 @@ const POM: &str = include_str!("../../kafka/pom.xml");
 pub fn folder() -> Result<PathBuf> {
     let folder = cache_folder()?.join(format!("kafka-{}", version()?));
     if !folder.join("complete").is_file() {
-        bail!("Kafka's jars are not in {}: run `make setup`, which gets them with Maven", folder.display());
+        bail!(
+            "Kafka's jars are not in {}: run `make setup`, which gets them with Maven",
+            folder.display()
+        );
     }
     Ok(folder)
 }
@@ -24,16 +28,19 @@ pub fn java() -> PathBuf {
 
 pub fn version() -> Result<&'static str> {
     let rest = POM.split_once("<kafka.version>").map(|(_, rest)| rest);
-    let version = rest.and_then(|rest| rest.split_once("</kafka.version>")).map(|(version, _)| version);
+    let version =
+        rest.and_then(|rest| rest.split_once("</kafka.version>")).map(|(version, _)| version);
     version.context("kafka/pom.xml names no kafka.version")
 }
 
-/// Where `make setup` keeps what it fetches: `DUTO_CACHE`, else `~/.cache/duto`; scripts/setup has the same rule.
+/// Where `make setup` keeps what it fetches: `DUTO_CACHE`, else `~/.cache/duto`; scripts/setup has
+/// the same rule.
 pub fn cache_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("DUTO_CACHE").filter(|folder| !folder.is_empty()) {
         return Ok(folder.into());
     }
-    let home = std::env::var_os("HOME").context("neither DUTO_CACHE nor HOME is set: where is what `make setup` fetched?")?;
+    let home = std::env::var_os("HOME")
+        .context("neither DUTO_CACHE nor HOME is set: where is what `make setup` fetched?")?;
     Ok(PathBuf::from(home).join(".cache/duto"))
 }
 

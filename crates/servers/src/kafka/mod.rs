@@ -18,11 +18,13 @@ pub use jars::cache_folder;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-/// What `kafka-server-start.sh` and `kafka-run-class.sh` give Java, and half of the heap for what is young. On two busy cores the collector
-/// misses the goal of 20 ms, makes the young part ever smaller for it, to 50 MB at 1,000 records a second, and then stops the broker every other
-/// second for 10 to 35 ms; so it does that three times a minute. What survives twice is old: left alone, it copies the same 22 MB from one
-/// survivor space to the other fifteen times, 30 ms each. The heap's pages are got at the start: a fault of the young part's first round would be
-/// somebody's latency.
+/// What `kafka-server-start.sh` and `kafka-run-class.sh` give Java, and half of the heap for what
+/// is young. On two busy cores the collector misses the goal of 20 ms, makes the young part ever
+/// smaller for it, to 50 MB at 1,000 records a second, and then stops the broker every other second
+/// for 10 to 35 ms; so it does that three times a minute. What survives twice is old: left alone,
+/// it copies the same 22 MB from one survivor space to the other fifteen times, 30 ms each. The
+/// heap's pages are got at the start: a fault of the young part's first round would be somebody's
+/// latency.
 const FULL: &[&str] = &[
     "-Xms1G",
     "-Xmx1G",
@@ -41,12 +43,13 @@ const SMALL: &[&str] = &["-Xms128m", "-Xmx512m"];
 /// How a broker is run.
 #[derive(Debug, Clone, Default)]
 pub struct KafkaSettings {
-    /// A proxy's port: clients that bootstrap through it are told to stay with it, so that all their traffic passes the proxy. It
-    /// forwards to [`Kafka::behind_proxy`].
+    /// A proxy's port: clients that bootstrap through it are told to stay with it, so that all
+    /// their traffic passes the proxy. It forwards to [`Kafka::behind_proxy`].
     pub proxy_port: Option<u16>,
     /// Anything of server.properties; it wins over what is set here.
     pub configuration: Vec<(String, String)>,
-    /// With the heap and the collector of Kafka's own start script, but for what is young; tests need less.
+    /// With the heap and the collector of Kafka's own start script, but for what is young; tests
+    /// need less.
     pub full_heap: bool,
 }
 
@@ -69,10 +72,12 @@ impl Kafka {
 
     /// The same with settings. Answers when the broker serves requests.
     pub fn start_with(folder: &Path, settings: KafkaSettings) -> Result<Kafka> {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let folder = folder.canonicalize()?;
         let (port, controller_port, behind_proxy_port) = (free_port()?, free_port()?, free_port()?);
-        let mut kafka = Kafka { folder, settings, port, controller_port, behind_proxy_port, broker: None };
+        let mut kafka =
+            Kafka { folder, settings, port, controller_port, behind_proxy_port, broker: None };
         fs::write(kafka.properties_file(), kafka.properties())?;
         kafka.format()?;
         kafka.start_again()?;
@@ -88,7 +93,8 @@ impl Kafka {
         let mut command = self.java()?;
         command.arg("kafka.Kafka").arg(self.properties_file());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let broker = spawn_bound(command, libc::SIGKILL).context("cannot start Java, which Kafka needs (17 or newer)")?;
+        let broker = spawn_bound(command, libc::SIGKILL)
+            .context("cannot start Java, which Kafka needs (17 or newer)")?;
         self.broker = Some(broker);
         let ready = self.wait_until_ready();
         if ready.is_err() {
@@ -154,24 +160,45 @@ impl Kafka {
     /// The end of what the broker said.
     pub fn log(&self) -> String {
         let log = fs::read(self.log_file()).unwrap_or_default();
-        String::from_utf8_lossy(log.get(log.len().saturating_sub(4_000)..).unwrap_or_default()).trim().to_owned()
+        String::from_utf8_lossy(log.get(log.len().saturating_sub(4_000)..).unwrap_or_default())
+            .trim()
+            .to_owned()
     }
 
     fn format(&self) -> Result<()> {
         let mut command = self.java()?;
-        command.arg("kafka.tools.StorageTool").arg("format").arg("-t").arg(cluster_id()?).arg("-c").arg(self.properties_file());
-        let output = command.stdin(Stdio::null()).output().context("cannot start Java, which Kafka needs (17 or newer)")?;
+        command
+            .arg("kafka.tools.StorageTool")
+            .arg("format")
+            .arg("-t")
+            .arg(cluster_id()?)
+            .arg("-c")
+            .arg(self.properties_file());
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot start Java, which Kafka needs (17 or newer)")?;
         if !output.status.success() {
             let words = [output.stdout, output.stderr].concat();
-            bail!("formatting Kafka's storage failed ({}): {}", output.status, String::from_utf8_lossy(&words).trim());
+            bail!(
+                "formatting Kafka's storage failed ({}): {}",
+                output.status,
+                String::from_utf8_lossy(&words).trim()
+            );
         }
         Ok(())
     }
 
     fn java(&self) -> Result<Command> {
         let mut command = Command::new(jars::java());
-        command.current_dir(&self.folder).args(if self.settings.full_heap { FULL } else { SMALL }).arg("-Djava.awt.headless=true");
-        command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]);
+        command
+            .current_dir(&self.folder)
+            .args(if self.settings.full_heap { FULL } else { SMALL })
+            .arg("-Djava.awt.headless=true");
+        command.args([
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+        ]);
         command.arg("-cp").arg(jars::folder()?.join("*"));
         Ok(command)
     }
@@ -182,7 +209,9 @@ impl Kafka {
             if self.pid().is_none() {
                 bail!("Kafka ended while starting: {}", self.log());
             }
-            if readiness::living_brokers(self.address(), Duration::from_secs(2)).is_ok_and(|brokers| brokers > 0) {
+            if readiness::living_brokers(self.address(), Duration::from_secs(2))
+                .is_ok_and(|brokers| brokers > 0)
+            {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -210,7 +239,8 @@ impl Kafka {
             "inter.broker.listener.name=PLAINTEXT".to_owned(),
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
             format!("log.dirs={}", self.folder.join("data").display()),
-            // One node has no second replica, and a test does not wait for group members that never come.
+            // One node has no second replica, and a test does not wait for group members that never
+            // come.
             "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4".to_owned(),
             "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1".to_owned(),
             "transaction.state.log.num.partitions=4".to_owned(),
@@ -218,13 +248,16 @@ impl Kafka {
             // A consumer that asks for a topic by a wrong name must not make it.
             "auto.create.topics.enable=false".to_owned(),
         ];
-        let (mut listeners, mut advertised) = (format!("PLAINTEXT://127.0.0.1:{port}"), format!("PLAINTEXT://127.0.0.1:{port}"));
+        let (mut listeners, mut advertised) =
+            (format!("PLAINTEXT://127.0.0.1:{port}"), format!("PLAINTEXT://127.0.0.1:{port}"));
         if let Some(proxy) = self.settings.proxy_port {
             listeners += &format!(",PROXIED://127.0.0.1:{behind}");
             advertised += &format!(",PROXIED://127.0.0.1:{proxy}");
         }
         lines.push(format!("listeners={listeners},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners={advertised}"));
-        lines.extend(self.settings.configuration.iter().map(|(name, value)| format!("{name}={value}")));
+        lines.extend(
+            self.settings.configuration.iter().map(|(name, value)| format!("{name}={value}")),
+        );
         lines.join("\n") + "\n"
     }
 }
@@ -236,11 +269,14 @@ impl Drop for Kafka {
     }
 }
 
-/// A random id as Kafka writes its own: 16 bytes in 22 characters of URL-safe base64. A leading dash would look like an option.
+/// A random id as Kafka writes its own: 16 bytes in 22 characters of URL-safe base64. A leading
+/// dash would look like an option.
 fn cluster_id() -> Result<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bytes = [0_u8; 18];
-    fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes[..16])).context("cannot read random bytes")?;
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes[..16]))
+        .context("cannot read random bytes")?;
     bytes[0] &= 0x7f;
     let mut id = String::new();
     for group in bytes.chunks_exact(3) {
@@ -258,7 +294,11 @@ mod tests {
         let (first, second) = (super::cluster_id().unwrap(), super::cluster_id().unwrap());
         assert_ne!(first, second);
         for id in [first, second] {
-            assert!(id.len() == 22 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{id}");
+            assert!(
+                id.len() == 22
+                    && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+                "{id}"
+            );
             assert!(!id.starts_with('-'), "{id}");
         }
     }

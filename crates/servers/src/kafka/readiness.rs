@@ -1,4 +1,5 @@
-//! Whether a broker answers, asked in Kafka's own protocol: the port is open long before requests are.
+//! Whether a broker answers, asked in Kafka's own protocol: the port is open long before requests
+//! are.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,7 +9,8 @@ const METADATA: i16 = 3;
 const METADATA_VERSION: i16 = 4;
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// How many brokers the cluster counts as alive. Zero: the node answers, but has not joined its cluster yet.
+/// How many brokers the cluster counts as alive. Zero: the node answers, but has not joined its
+/// cluster yet.
 pub fn living_brokers(broker: SocketAddr, timeout: Duration) -> io::Result<i32> {
     let mut stream = TcpStream::connect_timeout(&broker, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -60,6 +62,9 @@ mod tests {
     #[test]
     fn the_request_says_its_own_length() {
         let request = request();
-        assert_eq!(request.len() - 4, i32::from_be_bytes(request[..4].try_into().unwrap()) as usize);
+        assert_eq!(
+            request.len() - 4,
+            i32::from_be_bytes(request[..4].try_into().unwrap()) as usize
+        );
     }
 }

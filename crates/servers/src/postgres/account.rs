@@ -17,8 +17,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account to change to, or None where this process is not root and runs the server as itself. A cluster that is there
-    /// already goes on as the account that owns it.
+    /// The account to change to, or None where this process is not root and runs the server as
+    /// itself. A cluster that is there already goes on as the account that owns it.
     pub fn for_server(existing_data: &Path) -> Result<Option<Account>> {
         // SAFETY: geteuid only answers.
         if unsafe { libc::geteuid() } != 0 {
@@ -31,20 +31,30 @@ impl Account {
         }
         match Account::named("postgres").or_else(|| Account::named("nobody")) {
             Some(account) => Ok(Some(account)),
-            None => bail!("PostgreSQL refuses to run as root, and there is neither a user postgres nor nobody: start as another user"),
+            None => bail!(
+                "PostgreSQL refuses to run as root, and there is neither a user postgres nor \
+                    nobody: start as another user"
+            ),
         }
     }
 
     fn named(name: &str) -> Option<Account> {
         let name = CString::new(name).ok()?;
-        // SAFETY: every pointer outlives the call, the buffer's length is its own, and the entry is read only when the call says
-        // that it filled it.
+        // SAFETY: every pointer outlives the call, the buffer's length is its own, and the entry is
+        // read only when the call says that it filled it.
         unsafe {
             let mut entry: libc::passwd = std::mem::zeroed();
             let mut strings = vec![0 as libc::c_char; 16 * 1024];
             let mut found: *mut libc::passwd = std::ptr::null_mut();
-            let code = libc::getpwnam_r(name.as_ptr(), &mut entry, strings.as_mut_ptr(), strings.len(), &mut found);
-            (code == 0 && !found.is_null() && entry.pw_uid != 0).then_some(Account { uid: entry.pw_uid, gid: entry.pw_gid })
+            let code = libc::getpwnam_r(
+                name.as_ptr(),
+                &mut entry,
+                strings.as_mut_ptr(),
+                strings.len(),
+                &mut found,
+            );
+            (code == 0 && !found.is_null() && entry.pw_uid != 0)
+                .then_some(Account { uid: entry.pw_uid, gid: entry.pw_gid })
         }
     }
 
@@ -55,12 +65,14 @@ impl Account {
 
     /// Makes the account the owner of one file or folder, which only it can read from then on.
     pub fn own(&self, path: &Path, mode: u32) -> Result<()> {
-        chown(path, Some(self.uid), Some(self.gid)).with_context(|| format!("cannot give {} to PostgreSQL's user", path.display()))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).with_context(|| format!("cannot set the mode of {}", path.display()))
+        chown(path, Some(self.uid), Some(self.gid))
+            .with_context(|| format!("cannot give {} to PostgreSQL's user", path.display()))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+            .with_context(|| format!("cannot set the mode of {}", path.display()))
     }
 
-    /// The first of the folder's ancestors, from the root down, which this account cannot pass; None if it can reach the folder.
-    /// Access control lists are not looked at.
+    /// The first of the folder's ancestors, from the root down, which this account cannot pass;
+    /// None if it can reach the folder. Access control lists are not looked at.
     pub fn stopped_at(&self, folder: &Path) -> Option<PathBuf> {
         let mut above: Vec<&Path> = folder.ancestors().skip(1).collect();
         above.reverse();

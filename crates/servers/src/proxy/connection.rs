@@ -23,7 +23,12 @@ pub struct Link {
 }
 
 /// Forwards both ways until both sides have ended, one is reset, or the proxy is told to reset.
-pub async fn serve(client: TcpStream, target: SocketAddr, protocol: Protocol, control: Arc<Control>) {
+pub async fn serve(
+    client: TcpStream,
+    target: SocketAddr,
+    protocol: Protocol,
+    control: Arc<Control>,
+) {
     let mut faults = control.faults.subscribe();
     let (is_refused, resets_before) = {
         let now = faults.borrow_and_update();
@@ -52,7 +57,12 @@ struct Streams {
 
 impl Streams {
     /// Ok when both sides have ended in good order.
-    async fn forward(&mut self, target: SocketAddr, protocol: Protocol, control: &Control) -> io::Result<()> {
+    async fn forward(
+        &mut self,
+        target: SocketAddr,
+        protocol: Protocol,
+        control: &Control,
+    ) -> io::Result<()> {
         let server = self.server.insert(TcpStream::connect(target).await?);
         self.client.set_nodelay(true)?;
         server.set_nodelay(true)?;
@@ -60,8 +70,20 @@ impl Streams {
         let (from_client, to_client) = self.client.split();
         let (from_server, to_server) = server.split();
         let follow = |follower| (protocol == Protocol::Postgres).then_some(follower);
-        let mut requests = Pump::new(Direction::ToServer, to_server, control, &link, follow(Follower::of_client()));
-        let mut answers = Pump::new(Direction::ToClient, to_client, control, &link, follow(Follower::of_server()));
+        let mut requests = Pump::new(
+            Direction::ToServer,
+            to_server,
+            control,
+            &link,
+            follow(Follower::of_client()),
+        );
+        let mut answers = Pump::new(
+            Direction::ToClient,
+            to_client,
+            control,
+            &link,
+            follow(Follower::of_server()),
+        );
         tokio::try_join!(requests.run(from_client), answers.run(from_server)).map(|_| ())
     }
 
@@ -73,7 +95,8 @@ impl Streams {
     }
 }
 
-/// Has the socket answer RST when it is dropped, rather than an orderly end. One that is gone already needs nothing.
+/// Has the socket answer RST when it is dropped, rather than an orderly end. One that is gone
+/// already needs nothing.
 fn reset(stream: &TcpStream) {
     let _ = stream.set_zero_linger();
 }

@@ -16,18 +16,23 @@ pub enum Direction {
 /// Where in PostgreSQL's protocol a trap lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Point {
-    /// Just before a simple query with a COMMIT statement is forwarded: the server never sees all of it.
+    /// Just before a simple query with a COMMIT statement is forwarded: the server never sees all
+    /// of it.
     CommitRequest,
-    /// Just before the server's `COMMIT` is forwarded: it is committed, and the client does not learn it.
+    /// Just before the server's `COMMIT` is forwarded: it is committed, and the client does not
+    /// learn it.
     CommitAnswer,
     /// Just before the CopyData message is forwarded that brings one COPY's bytes above so many.
     CopyData { after_bytes: u64 },
-    /// Just before a simple query or a Parse message is forwarded whose text contains this, in whatever case.
+    /// Just before a simple query or a Parse message is forwarded whose text contains this, in
+    /// whatever case.
     Statement(String),
-    /// Just before a Bind message is forwarded of a statement whose text contains this, in whatever case.
+    /// Just before a Bind message is forwarded of a statement whose text contains this, in whatever
+    /// case.
     Execution(String),
-    /// Just before the server's word is forwarded that such a statement is complete. One that is a transaction by itself is committed then:
-    /// the server answers nothing before the Sync behind it.
+    /// Just before the server's word is forwarded that such a statement is complete. One that is a
+    /// transaction by itself is committed then: the server answers nothing before the Sync behind
+    /// it.
     ExecutionAnswer(String),
 }
 
@@ -36,7 +41,8 @@ pub enum Point {
 pub enum Action {
     /// Resets both sides.
     Reset,
-    /// Forwards nothing more in either direction until [`ProxyHandle::release`] or a reset; both sides stay open.
+    /// Forwards nothing more in either direction until [`ProxyHandle::release`] or a reset; both
+    /// sides stay open.
     Hold,
 }
 
@@ -60,7 +66,8 @@ pub struct Counters {
     pub sprung_traps: u64,
 }
 
-/// Switches a proxy at run time. Every fault stays on until it is switched off, and several may be on at once.
+/// Switches a proxy at run time. Every fault stays on until it is switched off, and several may be
+/// on at once.
 #[derive(Debug, Clone)]
 pub struct ProxyHandle {
     control: Arc<Control>,
@@ -71,11 +78,16 @@ impl ProxyHandle {
         ProxyHandle { control }
     }
 
-    /// Switches all faults off, forgets the traps and releases what is held: bytes that were withheld flow.
+    /// Switches all faults off, forgets the traps and releases what is held: bytes that were
+    /// withheld flow.
     pub fn pass(&self) {
         self.control.traps.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.control.faults.send_modify(|faults| {
-            *faults = Faults { releases: faults.releases + 1, resets: faults.resets, ..Faults::default() };
+            *faults = Faults {
+                releases: faults.releases + 1,
+                resets: faults.resets,
+                ..Faults::default()
+            };
         });
     }
 
@@ -84,7 +96,8 @@ impl ProxyHandle {
         self.control.reset_all();
     }
 
-    /// Withholds what flows in this direction, ends of streams included, as a network that loses every packet.
+    /// Withholds what flows in this direction, ends of streams included, as a network that loses
+    /// every packet.
     pub fn silence(&self, direction: Direction, on: bool) {
         self.control.faults.send_modify(|faults| match direction {
             Direction::ToServer => faults.silent_to_server = on,
@@ -117,7 +130,8 @@ impl ProxyHandle {
         self.control.faults.send_modify(|faults| faults.releases += 1);
     }
 
-    /// Waits until traps have sprung so many times since the start; false if they have not by then. Blocks the thread.
+    /// Waits until traps have sprung so many times since the start; false if they have not by then.
+    /// Blocks the thread.
     pub fn wait_until_sprung(&self, times: u64, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         while self.counters().sprung_traps < times {
@@ -142,7 +156,8 @@ impl ProxyHandle {
     }
 }
 
-/// The faults that are on. `resets` and `releases` only count up: who saw a smaller number has something to do.
+/// The faults that are on. `resets` and `releases` only count up: who saw a smaller number has
+/// something to do.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Faults {
     pub refuse: bool,
@@ -183,7 +198,11 @@ pub(super) struct Control {
 
 impl Control {
     pub fn new() -> Control {
-        Control { faults: watch::Sender::new(Faults::default()), traps: Mutex::default(), counted: Counted::default() }
+        Control {
+            faults: watch::Sender::new(Faults::default()),
+            traps: Mutex::default(),
+            counted: Counted::default(),
+        }
     }
 
     pub fn reset_all(&self) {

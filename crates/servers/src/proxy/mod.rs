@@ -1,4 +1,5 @@
-//! A TCP proxy that makes faults: what stands between two processes fails on command, without privileges of the kernel's.
+//! A TCP proxy that makes faults: what stands between two processes fails on command, without
+//! privileges of the kernel's.
 //!
 //! It runs on a thread of its own, so that tests with and without an async runtime use it alike.
 
@@ -25,7 +26,8 @@ use control::Control;
 pub enum Protocol {
     /// Bytes; traps never spring.
     Opaque,
-    /// PostgreSQL's wire protocol, whose messages traps look at. A connection that turns to TLS is opaque from there on.
+    /// PostgreSQL's wire protocol, whose messages traps look at. A connection that turns to TLS is
+    /// opaque from there on.
     Postgres,
 }
 
@@ -46,7 +48,8 @@ impl Proxy {
 
     /// The same on a port that is known before, see [`crate::KafkaSettings::proxy_port`].
     pub fn start_on(port: u16, target: SocketAddr, protocol: Protocol) -> Result<Proxy> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("cannot listen on port {port}"))?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .with_context(|| format!("cannot listen on port {port}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let control = Arc::new(Control::new());

@@ -1,7 +1,8 @@
 //! PostgreSQL's messages in a stream of bytes, whatever the pieces in which it comes.
 //!
-//! A message is a tag, a length that counts itself, and a body. The client's first ones have no tag: StartupMessage, SSLRequest,
-//! GSSENCRequest and CancelRequest. The answer to the middle two is one bare byte.
+//! A message is a tag, a length that counts itself, and a body. The client's first ones have no
+//! tag: StartupMessage, SSLRequest, GSSENCRequest and CancelRequest. The answer to the middle two
+//! is one bare byte.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -47,15 +48,24 @@ pub struct Follower {
 
 impl Follower {
     pub fn of_client() -> Follower {
-        Follower { is_client: true, tagged: false, header: Vec::new(), body: Vec::new(), body_bytes: 0, body_bytes_left: 0, lost: false }
+        Follower {
+            is_client: true,
+            tagged: false,
+            header: Vec::new(),
+            body: Vec::new(),
+            body_bytes: 0,
+            body_bytes_left: 0,
+            lost: false,
+        }
     }
 
     pub fn of_server() -> Follower {
         Follower { is_client: false, tagged: true, ..Follower::of_client() }
     }
 
-    /// The next message that ends in `chunk`, looking from `at` on. None: the rest of the chunk is taken in, and the next call begins
-    /// with the next chunk. A stream that breaks the protocol is not followed any longer.
+    /// The next message that ends in `chunk`, looking from `at` on. None: the rest of the chunk is
+    /// taken in, and the next call begins with the next chunk. A stream that breaks the protocol is
+    /// not followed any longer.
     pub fn next(&mut self, chunk: &[u8], at: usize, handshake: &Handshake) -> Option<Message> {
         let mut at = self.skip_bare_answers(chunk, at, handshake);
         let mut starts_at = if self.header.is_empty() { at } else { 0 };
@@ -115,7 +125,8 @@ impl Follower {
         Message { tag, body, body_bytes: self.body_bytes, starts_at, ends_at }
     }
 
-    /// Between messages the server may owe a bare byte: `N`, or the last byte that can be read. An `E` is an old server's ErrorResponse.
+    /// Between messages the server may owe a bare byte: `N`, or the last byte that can be read. An
+    /// `E` is an old server's ErrorResponse.
     fn skip_bare_answers(&mut self, chunk: &[u8], at: usize, handshake: &Handshake) -> usize {
         let due = handshake.bare_answers_due.load(Ordering::Acquire);
         if self.is_client || !self.header.is_empty() || due == 0 {
@@ -138,7 +149,11 @@ impl Follower {
 pub fn has_commit(query: &[u8]) -> bool {
     let text = String::from_utf8_lossy(query);
     text.split(';').any(|statement| {
-        let word = statement.trim_start().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+        let word = statement
+            .trim_start()
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .next()
+            .unwrap_or_default();
         word.eq_ignore_ascii_case("commit") || word.eq_ignore_ascii_case("end")
     })
 }
@@ -155,8 +170,14 @@ mod tests {
         [&(body.len() as u32 + 4).to_be_bytes(), body].concat()
     }
 
-    /// The tags and bodies found when the stream comes in pieces of `piece_bytes`, with the places in the whole stream.
-    fn follow(mut follower: Follower, handshake: &Handshake, stream: &[u8], piece_bytes: usize) -> Vec<(Option<u8>, Vec<u8>, usize)> {
+    /// The tags and bodies found when the stream comes in pieces of `piece_bytes`, with the places
+    /// in the whole stream.
+    fn follow(
+        mut follower: Follower,
+        handshake: &Handshake,
+        stream: &[u8],
+        piece_bytes: usize,
+    ) -> Vec<(Option<u8>, Vec<u8>, usize)> {
         let mut found = Vec::new();
         for (number, chunk) in stream.chunks(piece_bytes).enumerate() {
             let mut at = 0;
@@ -172,8 +193,13 @@ mod tests {
     #[test]
     fn a_clients_stream_in_pieces_of_any_size() {
         let startup = b"\0\x03\0\0user\0me\0\0";
-        let messages =
-            [untagged(&SSL_REQUEST), untagged(startup), message(b'Q', b"BEGIN\0"), message(b'S', b""), message(b'Q', b"COMMIT\0")];
+        let messages = [
+            untagged(&SSL_REQUEST),
+            untagged(startup),
+            message(b'Q', b"BEGIN\0"),
+            message(b'S', b""),
+            message(b'Q', b"COMMIT\0"),
+        ];
         let ends: Vec<usize> = (1..=5).map(|count| messages[..count].concat().len()).collect();
         let stream = messages.concat();
         let bodies: [&[u8]; 5] = [&SSL_REQUEST, startup, b"BEGIN\0", b"", b"COMMIT\0"];
@@ -196,8 +222,14 @@ mod tests {
             for piece_bytes in 1..=stream.len() {
                 let handshake = Handshake::default();
                 handshake.bare_answers_due.store(due, Ordering::Relaxed);
-                // Each bare answer comes alone in practice; several in one chunk are taken one a call.
-                let found = follow(Follower::of_server(), &handshake, &stream, if due == 2 { 1 } else { piece_bytes });
+                // Each bare answer comes alone in practice; several in one chunk are taken one a
+                // call.
+                let found = follow(
+                    Follower::of_server(),
+                    &handshake,
+                    &stream,
+                    if due == 2 { 1 } else { piece_bytes },
+                );
                 let found: Vec<_> = found.into_iter().map(|(tag, body, _)| (tag, body)).collect();
                 assert_eq!(found, expected, "{due} due, pieces of {piece_bytes}");
             }
@@ -219,7 +251,10 @@ mod tests {
         let handshake = Handshake::default();
         let mut follower = Follower::of_server();
         let found = follower.next(&long, 0, &handshake).unwrap();
-        assert_eq!((found.body.len(), found.body_bytes, found.ends_at), (BODY_KEPT_BYTES, BODY_KEPT_BYTES as u64 + 100, long.len()));
+        assert_eq!(
+            (found.body.len(), found.body_bytes, found.ends_at),
+            (BODY_KEPT_BYTES, BODY_KEPT_BYTES as u64 + 100, long.len())
+        );
         for length in [0_u32, 3, u32::MAX] {
             let bad = [&b"Q"[..], &length.to_be_bytes(), b"anything at all"].concat();
             let mut follower = Follower::of_server();

@@ -18,7 +18,8 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// So much waits in the proxy when the other side is slow or the delay long: 4 MiB.
 const WAITING_CHUNKS: usize = 256;
 
-/// What was read, and when: a delay counts from there, so that it adds latency and does not cut the throughput.
+/// What was read, and when: a delay counts from there, so that it adds latency and does not cut the
+/// throughput.
 struct Arrival {
     at: Instant,
     what: io::Result<Vec<u8>>,
@@ -36,8 +37,22 @@ pub struct Pump<'a> {
 }
 
 impl<'a> Pump<'a> {
-    pub fn new(direction: Direction, writer: WriteHalf<'a>, control: &'a Control, link: &'a Link, follower: Option<Follower>) -> Pump<'a> {
-        Pump { direction, writer, control, faults: control.faults.subscribe(), link, follower, copied_bytes: 0 }
+    pub fn new(
+        direction: Direction,
+        writer: WriteHalf<'a>,
+        control: &'a Control,
+        link: &'a Link,
+        follower: Option<Follower>,
+    ) -> Pump<'a> {
+        Pump {
+            direction,
+            writer,
+            control,
+            faults: control.faults.subscribe(),
+            link,
+            follower,
+            copied_bytes: 0,
+        }
     }
 
     /// Ok when the reading side ended in good order and the other side was told.
@@ -60,7 +75,11 @@ impl<'a> Pump<'a> {
                 return self.writer.shutdown().await;
             }
             if let Err(problem) = self.forward(&bytes).await {
-                let opposite = if self.direction == Direction::ToServer { Direction::ToClient } else { Direction::ToServer };
+                let opposite = if self.direction == Direction::ToServer {
+                    Direction::ToClient
+                } else {
+                    Direction::ToServer
+                };
                 self.wait_until_open(opposite).await;
                 return Err(problem);
             }
@@ -83,7 +102,9 @@ impl<'a> Pump<'a> {
             self.send(&chunk[sent_until..message.starts_at]).await?;
             sent_until = message.starts_at;
             if action == Action::Hold {
-                self.link.held_until_release.store(self.faults.borrow().releases + 1, Ordering::Release);
+                self.link
+                    .held_until_release
+                    .store(self.faults.borrow().releases + 1, Ordering::Release);
             }
             self.control.counted.sprung.fetch_add(1, Ordering::Release);
             match action {
@@ -103,11 +124,14 @@ impl<'a> Pump<'a> {
         match (point, self.direction, message.tag) {
             (Point::CommitRequest, Direction::ToServer, Some(b'Q')) => has_commit(&message.body),
             (Point::CommitAnswer, Direction::ToClient, Some(b'C')) => message.body == b"COMMIT\0",
-            (Point::CopyData { after_bytes }, Direction::ToServer, Some(b'd')) => self.copied_bytes + message.body_bytes > *after_bytes,
+            (Point::CopyData { after_bytes }, Direction::ToServer, Some(b'd')) => {
+                self.copied_bytes + message.body_bytes > *after_bytes
+            }
             (Point::Statement(part), Direction::ToServer, Some(b'Q' | b'P')) => {
                 String::from_utf8_lossy(&message.body).to_lowercase().contains(&part.to_lowercase())
             }
-            (Point::Execution(part), Direction::ToServer, Some(b'B')) | (Point::ExecutionAnswer(part), Direction::ToClient, Some(b'C')) => {
+            (Point::Execution(part), Direction::ToServer, Some(b'B'))
+            | (Point::ExecutionAnswer(part), Direction::ToClient, Some(b'C')) => {
                 self.link.statements.is_bound(part)
             }
             _ => false,
@@ -136,15 +160,21 @@ impl<'a> Pump<'a> {
         Ok(())
     }
 
-    /// Returns when the direction is not silent and no trap holds the connection. A proxy that is gone opens everything.
+    /// Returns when the direction is not silent and no trap holds the connection. A proxy that is
+    /// gone opens everything.
     async fn wait_until_open(&self, direction: Direction) {
         let mut faults = self.faults.clone();
         let held_until_release = || self.link.held_until_release.load(Ordering::Acquire);
-        let _ = faults.wait_for(|faults| !faults.silences(direction) && faults.releases >= held_until_release()).await;
+        let _ = faults
+            .wait_for(|faults| {
+                !faults.silences(direction) && faults.releases >= held_until_release()
+            })
+            .await;
     }
 }
 
-/// Reads until the end or an error, which it passes on like what was read. What happens then is the writer's affair.
+/// Reads until the end or an error, which it passes on like what was read. What happens then is the
+/// writer's affair.
 async fn read(mut reader: ReadHalf<'_>, arrivals: Sender<Arrival>) -> Infallible {
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];

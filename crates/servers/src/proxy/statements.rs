@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::postgres_wire::Message;
 
-/// The texts of a connection's statements, and the one that was bound last: of a client that waits for each answer, the one that is answered.
+/// The texts of a connection's statements, and the one that was bound last: of a client that waits
+/// for each answer, the one that is answered.
 #[derive(Debug, Default)]
 pub struct Statements {
     known: Mutex<Known>,
@@ -25,7 +26,9 @@ impl Statements {
         let (Some(first), Some(second)) = (strings.next(), strings.next()) else { return };
         match message.tag {
             Some(b'P') => {
-                self.lock().texts.insert(first.to_vec(), String::from_utf8_lossy(second).to_lowercase());
+                self.lock()
+                    .texts
+                    .insert(first.to_vec(), String::from_utf8_lossy(second).to_lowercase());
             }
             Some(b'B') => {
                 let mut known = self.lock();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowNativeTypeOp, AsArray, Decimal128Array, PrimitiveArray};
 use arrow::compute::try_binary;
-use arrow::datatypes::{ArrowNativeType, DataType, DecimalType, Int16Type, Int32Type, Int64Type, i256};
+use arrow::datatypes::{
+    ArrowNativeType, DataType, DecimalType, Int16Type, Int32Type, Int64Type, i256,
+};
 use arrow::error::ArrowError;
 use datafusion_expr::ColumnarValue;
 
@@ -61,7 +63,8 @@ where
     let to = || type_name(&T::TYPE_CONSTRUCTOR(precision, scale));
     let told = |value: T::Native, scale: i8| format_decimal(&value.to_string(), scale);
     let failed = |a: T::Native, b: T::Native| {
-        let operands = format!("{} {} {}", told(a, left_scale), operation.sign(), told(b, right_scale));
+        let operands =
+            format!("{} {} {}", told(a, left_scale), operation.sign(), told(b, right_scale));
         ArrowError::ComputeError(format!("{operands} does not fit {}", to()))
     };
     let fitting = |value: Result<T::Native, ArrowError>, a: T::Native, b: T::Native| match value {
@@ -74,16 +77,21 @@ where
         Operation::Divide => (scale - left_scale + right_scale, 0),
         _ => (scale - left_scale, scale - right_scale),
     };
-    let (factor_left, factor_right) = (power_of_ten::<T>(widen_left)?, power_of_ten::<T>(widen_right)?);
+    let (factor_left, factor_right) =
+        (power_of_ten::<T>(widen_left)?, power_of_ten::<T>(widen_right)?);
     let one = T::Native::ONE;
     let result: Result<PrimitiveArray<T>, ArrowError> = match operation {
         Operation::Multiply => try_binary(left, right, |a, b| match a.small_product(b) {
             Some(product) => Ok(product),
             None => fitting(a.mul_checked(b), a, b),
         }),
-        _ if factor_left == one && factor_right == one => try_binary(left, right, |a, b| fitting(apply(operation, a, b), a, b)),
+        _ if factor_left == one && factor_right == one => {
+            try_binary(left, right, |a, b| fitting(apply(operation, a, b), a, b))
+        }
         _ => try_binary(left, right, |a, b| {
-            let widened = a.mul_checked(factor_left).and_then(|wide| Ok((wide, b.mul_checked(factor_right)?)));
+            let widened = a
+                .mul_checked(factor_left)
+                .and_then(|wide| Ok((wide, b.mul_checked(factor_right)?)));
             fitting(widened.and_then(|(a, b)| apply(operation, a, b)), a, b)
         }),
     };
@@ -91,10 +99,13 @@ where
         ArrowError::ComputeError(message) => message,
         other => other.to_string(),
     })?;
-    Ok(Arc::new(result.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?))
+    Ok(Arc::new(
+        result.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?,
+    ))
 }
 
-/// Most products are far from the limit, and a checked multiplication of 128 bits costs several times a plain one.
+/// Most products are far from the limit, and a checked multiplication of 128 bits costs several
+/// times a plain one.
 pub(super) trait Product: ArrowNativeTypeOp {
     /// The product where it surely fits every precision of its width.
     fn small_product(self, other: Self) -> Option<Self>;
@@ -142,5 +153,9 @@ fn divide_rounding<N: ArrowNativeTypeOp>(a: N, b: N) -> Result<N, ArrowError> {
     if rest.is_zero() || rest_size.compare(divisor_size.sub_checked(rest_size)?) == Ordering::Less {
         return Ok(quotient);
     }
-    if a.is_lt(N::ZERO) == b.is_lt(N::ZERO) { quotient.add_checked(N::ONE) } else { quotient.sub_checked(N::ONE) }
+    if a.is_lt(N::ZERO) == b.is_lt(N::ZERO) {
+        quotient.add_checked(N::ONE)
+    } else {
+        quotient.sub_checked(N::ONE)
+    }
 }

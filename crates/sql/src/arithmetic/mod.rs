@@ -1,5 +1,6 @@
-//! `+ - * / %`. Integers are checked, where DataFusion wraps. Decimals are exact, in 256 bits where 128 would lose digits; only a
-//! division rounds, at 20 places or more. A float that overflows fails, as in PostgreSQL.
+//! `+ - * / %`. Integers are checked, where DataFusion wraps. Decimals are exact, in 256 bits where
+//! 128 would lose digits; only a division rounds, at 20 places or more. A float that overflows
+//! fails, as in PostgreSQL.
 
 mod decimals;
 mod result_type;
@@ -39,27 +40,46 @@ impl Operation {
 }
 
 /// The operation as an expression; `data_type` is what [`result_type`] said.
-pub(crate) fn calculate(operation: Operation, left: Expr, right: Expr, data_type: DataType, nullable: bool) -> Expr {
+pub(crate) fn calculate(
+    operation: Operation,
+    left: Expr,
+    right: Expr,
+    data_type: DataType,
+    nullable: bool,
+) -> Expr {
     let result = data_type.clone();
     call(operation.sign(), data_type, nullable, vec![left, right], move |values, rows| {
-        let [left, right] = values else { return Err(format!("{} takes two values", operation.sign())) };
-        let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+        let [left, right] = values else {
+            return Err(format!("{} takes two values", operation.sign()));
+        };
+        let constant =
+            matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let array = evaluate(operation, left, right, &result, if constant { 1 } else { rows })?;
         if constant {
-            return ScalarValue::try_from_array(&array, 0).map(ColumnarValue::Scalar).map_err(|error| error.to_string());
+            return ScalarValue::try_from_array(&array, 0)
+                .map(ColumnarValue::Scalar)
+                .map_err(|error| error.to_string());
         }
         Ok(ColumnarValue::Array(array))
     })
 }
 
-fn evaluate(operation: Operation, left: &ColumnarValue, right: &ColumnarValue, to: &DataType, rows: usize) -> Result<ArrayRef, String> {
+fn evaluate(
+    operation: Operation,
+    left: &ColumnarValue,
+    right: &ColumnarValue,
+    to: &DataType,
+    rows: usize,
+) -> Result<ArrayRef, String> {
     match to {
         DataType::Decimal128(precision, scale) => {
-            let (left, right) = (decimals::operand_128(left, rows)?, decimals::operand_128(right, rows)?);
+            let (left, right) =
+                (decimals::operand_128(left, rows)?, decimals::operand_128(right, rows)?);
             decimals::calculate::<Decimal128Type>(operation, &left, &right, *precision, *scale)
         }
         DataType::Decimal256(precision, scale) => {
-            let (left, right) = (decimals::operand_256(left, rows)?, decimals::operand_256(right, rows)?);
+            let (left, right) =
+                (decimals::operand_256(left, rows)?, decimals::operand_256(right, rows)?);
             decimals::calculate::<Decimal256Type>(operation, &left, &right, *precision, *scale)
         }
         _ => {
@@ -73,7 +93,12 @@ fn evaluate(operation: Operation, left: &ColumnarValue, right: &ColumnarValue, t
     }
 }
 
-fn plain(operation: Operation, left: &dyn Datum, right: &dyn Datum, to: &DataType) -> Result<ArrayRef, String> {
+fn plain(
+    operation: Operation,
+    left: &dyn Datum,
+    right: &dyn Datum,
+    to: &DataType,
+) -> Result<ArrayRef, String> {
     let result = match operation {
         Operation::Add => numeric::add(left, right),
         Operation::Subtract => numeric::sub(left, right),
@@ -88,7 +113,11 @@ fn plain(operation: Operation, left: &dyn Datum, right: &dyn Datum, to: &DataTyp
     result.map_err(|error| match error {
         ArrowError::DivideByZero => "division by zero".into(),
         ArrowError::ArithmeticOverflow(what) => {
-            format!("{} is out of range of {}", what.trim_start_matches("Overflow happened on: "), type_name(to))
+            format!(
+                "{} is out of range of {}",
+                what.trim_start_matches("Overflow happened on: "),
+                type_name(to)
+            )
         }
         other => other.to_string(),
     })
@@ -97,7 +126,9 @@ fn plain(operation: Operation, left: &dyn Datum, right: &dyn Datum, to: &DataTyp
 fn datum(value: &ColumnarValue, to: &DataType) -> Result<Box<dyn Datum>, String> {
     Ok(match value {
         ColumnarValue::Array(array) => Box::new(cast(array, to)?),
-        ColumnarValue::Scalar(scalar) => Box::new(Scalar::new(cast(&scalar.to_array().map_err(|error| error.to_string())?, to)?)),
+        ColumnarValue::Scalar(scalar) => {
+            Box::new(Scalar::new(cast(&scalar.to_array().map_err(|error| error.to_string())?, to)?))
+        }
     })
 }
 
@@ -108,15 +139,20 @@ fn doubles(value: &dyn Datum) -> Result<ArrayRef, String> {
 
 fn refuse_zero(divisor: &dyn Datum) -> Result<(), String> {
     let divisors = doubles(divisor)?;
-    let zero = divisors.as_primitive::<Float64Type>().iter().flatten().any(|divisor| divisor == 0.0);
+    let zero =
+        divisors.as_primitive::<Float64Type>().iter().flatten().any(|divisor| divisor == 0.0);
     if zero { Err("division by zero".into()) } else { Ok(()) }
 }
 
 /// An infinity that was not among the operands is an overflow.
 fn refuse_infinite(result: &ArrayRef, left: &dyn Datum, right: &dyn Datum) -> Result<(), String> {
     let finite = match result.data_type() {
-        DataType::Float32 => result.as_primitive::<Float32Type>().iter().flatten().all(|value| !value.is_infinite()),
-        _ => result.as_primitive::<Float64Type>().iter().flatten().all(|value| !value.is_infinite()),
+        DataType::Float32 => {
+            result.as_primitive::<Float32Type>().iter().flatten().all(|value| !value.is_infinite())
+        }
+        _ => {
+            result.as_primitive::<Float64Type>().iter().flatten().all(|value| !value.is_infinite())
+        }
     };
     let infinite_operand = |value: &dyn Datum| -> Result<bool, String> {
         Ok(doubles(value)?.as_primitive::<Float64Type>().iter().flatten().any(f64::is_infinite))

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array};
 use arrow::compute::cast as arrow_cast;
 use arrow::datatypes::{
-    DataType, Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type, i256,
+    DataType, Decimal128Type, Decimal256Type, DecimalType, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type, i256,
 };
 
 use super::{by_arrow, does_not_fit, try_each};
@@ -17,7 +18,8 @@ const DOUBLE_DIGITS: usize = 15;
 /// The same for a REAL.
 const REAL_DIGITS: usize = 6;
 
-/// A float as an integer rounds half to even; as a decimal it is what it shows; NaN and infinity fit neither.
+/// A float as an integer rounds half to even; as a decimal it is what it shows; NaN and infinity
+/// fit neither.
 pub(super) fn from_float(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
     let digits = if values.data_type() == &DataType::Float32 { REAL_DIGITS } else { DOUBLE_DIGITS };
     let doubles = arrow_cast(values, &DataType::Float64).map_err(|error| error.to_string())?;
@@ -32,42 +34,64 @@ pub(super) fn from_float(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, S
             let narrow = value as f32;
             if narrow.is_infinite() && value.is_finite() { Err(refused(value)) } else { Ok(narrow) }
         })?),
-        DataType::Int16 => Arc::new(try_each::<Float64Type, Int16Type>(&doubles, |value| Ok(whole(value, -32768.0, 32768.0)? as i16))?),
-        DataType::Int32 => {
-            Arc::new(try_each::<Float64Type, Int32Type>(&doubles, |value| Ok(whole(value, -2147483648.0, 2147483648.0)? as i32))?)
-        }
+        DataType::Int16 => Arc::new(try_each::<Float64Type, Int16Type>(&doubles, |value| {
+            Ok(whole(value, -32768.0, 32768.0)? as i16)
+        })?),
+        DataType::Int32 => Arc::new(try_each::<Float64Type, Int32Type>(&doubles, |value| {
+            Ok(whole(value, -2147483648.0, 2147483648.0)? as i32)
+        })?),
         DataType::Int64 => Arc::new(try_each::<Float64Type, Int64Type>(&doubles, |value| {
             Ok(whole(value, -9223372036854775808.0, 9223372036854775808.0)? as i64)
         })?),
         DataType::Decimal128(precision, scale) => {
             let exact = |value: f64| {
                 let decimal = float_to_decimal(value, digits, *scale).and_then(i256::to_i128);
-                decimal.filter(|decimal| Decimal128Type::is_valid_decimal_precision(*decimal, *precision)).ok_or_else(|| refused(value))
+                decimal
+                    .filter(|decimal| {
+                        Decimal128Type::is_valid_decimal_precision(*decimal, *precision)
+                    })
+                    .ok_or_else(|| refused(value))
             };
-            let decimals: Decimal128Array = doubles.as_primitive::<Float64Type>().try_unary(exact)?;
-            Arc::new(decimals.with_precision_and_scale(*precision, *scale).map_err(|error| error.to_string())?)
+            let decimals: Decimal128Array =
+                doubles.as_primitive::<Float64Type>().try_unary(exact)?;
+            Arc::new(
+                decimals
+                    .with_precision_and_scale(*precision, *scale)
+                    .map_err(|error| error.to_string())?,
+            )
         }
         DataType::Decimal256(precision, scale) => {
-            let exact = |value: f64| float_to_decimal(value, digits, *scale).ok_or_else(|| refused(value));
-            let decimals: Decimal256Array = doubles.as_primitive::<Float64Type>().try_unary(exact)?;
-            Arc::new(decimals.with_precision_and_scale(*precision, *scale).map_err(|error| error.to_string())?)
+            let exact =
+                |value: f64| float_to_decimal(value, digits, *scale).ok_or_else(|| refused(value));
+            let decimals: Decimal256Array =
+                doubles.as_primitive::<Float64Type>().try_unary(exact)?;
+            Arc::new(
+                decimals
+                    .with_precision_and_scale(*precision, *scale)
+                    .map_err(|error| error.to_string())?,
+            )
         }
         _ => return by_arrow(values, to),
     })
 }
 
-/// A decimal as an integer or as a decimal with fewer places rounds half away from zero; as a float it is the nearest one.
+/// A decimal as an integer or as a decimal with fewer places rounds half away from zero; as a float
+/// it is the nearest one.
 pub(super) fn from_decimal(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
     match to {
         DataType::Float32 | DataType::Float64 => {
             let doubles: Float64Array = match values.data_type() {
                 DataType::Decimal128(_, scale) => {
                     let scale = *scale;
-                    values.as_primitive::<Decimal128Type>().unary(|value| decimal_to_float(i256::from_i128(value), scale))
+                    values
+                        .as_primitive::<Decimal128Type>()
+                        .unary(|value| decimal_to_float(i256::from_i128(value), scale))
                 }
                 DataType::Decimal256(_, scale) => {
                     let scale = *scale;
-                    values.as_primitive::<Decimal256Type>().unary(|value| decimal_to_float(value, scale))
+                    values
+                        .as_primitive::<Decimal256Type>()
+                        .unary(|value| decimal_to_float(value, scale))
                 }
                 _ => return by_arrow(values, to),
             };
@@ -76,12 +100,19 @@ pub(super) fn from_decimal(values: &ArrayRef, to: &DataType) -> Result<ArrayRef,
         _ if to.is_integer() => {
             let whole = by_arrow(values, &DataType::Decimal256(76, 0))?;
             // Arrow keeps the low bits of a number that is too large.
-            let narrow = |value: i256| value.to_i128().and_then(|value| i64::try_from(value).ok()).ok_or_else(|| does_not_fit(values, to));
+            let narrow = |value: i256| {
+                value
+                    .to_i128()
+                    .and_then(|value| i64::try_from(value).ok())
+                    .ok_or_else(|| does_not_fit(values, to))
+            };
             let narrow: ArrayRef = Arc::new(try_each::<Decimal256Type, Int64Type>(&whole, narrow)?);
             by_arrow(&narrow, to).map_err(|_| does_not_fit(values, to))
         }
         DataType::Decimal128(precision, scale) => match values.data_type() {
-            DataType::Decimal128(_, from_scale) if from_scale > scale => narrow(values, *from_scale, *precision, *scale),
+            DataType::Decimal128(_, from_scale) if from_scale > scale => {
+                narrow(values, *from_scale, *precision, *scale)
+            }
             _ => by_arrow(values, to),
         },
         _ => by_arrow(values, to),
@@ -94,7 +125,9 @@ fn narrow(values: &ArrayRef, from_scale: i8, precision: u8, scale: i8) -> Result
     let places = u32::try_from(i32::from(from_scale) - i32::from(scale)).unwrap_or(0);
     let Some(divisor) = 10u128.checked_pow(places) else { return by_arrow(values, &to) };
     let half = divisor / 2;
-    let Some(limit) = 10u128.checked_pow(u32::from(precision)) else { return by_arrow(values, &to) };
+    let Some(limit) = 10u128.checked_pow(u32::from(precision)) else {
+        return by_arrow(values, &to);
+    };
     let round = |value: i128| {
         let magnitude = value.unsigned_abs();
         let quotient = divide_by_power_of_ten(magnitude, places, divisor);
@@ -106,13 +139,16 @@ fn narrow(values: &ArrayRef, from_scale: i8, precision: u8, scale: i8) -> Result
         // Below the limit, so far below what an i128 holds.
         Ok(if value < 0 { -(rounded as i128) } else { rounded as i128 })
     };
-    let decimals: Result<Decimal128Array, ()> = values.as_primitive::<Decimal128Type>().try_unary(round);
+    let decimals: Result<Decimal128Array, ()> =
+        values.as_primitive::<Decimal128Type>().try_unary(round);
     let decimals = decimals.map_err(|()| does_not_fit(values, &to))?;
-    Ok(Arc::new(decimals.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?))
+    Ok(Arc::new(
+        decimals.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?,
+    ))
 }
 
-/// A division of 128 bits costs several times one of 64. Ten to a power is five to that power, shifted: what is left after the shift
-/// mostly fits 64 bits.
+/// A division of 128 bits costs several times one of 64. Ten to a power is five to that power,
+/// shifted: what is left after the shift mostly fits 64 bits.
 fn divide_by_power_of_ten(magnitude: u128, places: u32, divisor: u128) -> u128 {
     match (u64::try_from(magnitude >> places), 5u64.checked_pow(places)) {
         (Ok(shifted), Some(fives)) => u128::from(shifted / fives),
@@ -137,9 +173,15 @@ mod tests {
             (0, Some(0)),
         ];
         for (value, expected) in cases {
-            let one = Decimal128Array::from(vec![value]).with_precision_and_scale(38, 18).expect("a decimal");
+            let one = Decimal128Array::from(vec![value])
+                .with_precision_and_scale(38, 18)
+                .expect("a decimal");
             let cast = narrow(&(Arc::new(one) as ArrayRef), 18, 10, 2).ok();
-            assert_eq!(cast.map(|cast| cast.as_primitive::<Decimal128Type>().value(0)), expected, "{value}");
+            assert_eq!(
+                cast.map(|cast| cast.as_primitive::<Decimal128Type>().value(0)),
+                expected,
+                "{value}"
+            );
         }
     }
 
@@ -147,9 +189,21 @@ mod tests {
     fn the_short_division_is_the_long_one() {
         for places in [0, 1, 16, 18, 27, 28, 30] {
             let divisor = 10u128.pow(places);
-            for magnitude in [0, 1, divisor - 1, divisor, divisor + 1, u128::from(u64::MAX), u128::from(u64::MAX) << places, 10u128.pow(38)]
-            {
-                assert_eq!(divide_by_power_of_ten(magnitude, places, divisor), magnitude / divisor, "{magnitude} / 10^{places}");
+            for magnitude in [
+                0,
+                1,
+                divisor - 1,
+                divisor,
+                divisor + 1,
+                u128::from(u64::MAX),
+                u128::from(u64::MAX) << places,
+                10u128.pow(38),
+            ] {
+                assert_eq!(
+                    divide_by_power_of_ten(magnitude, places, divisor),
+                    magnitude / divisor,
+                    "{magnitude} / 10^{places}"
+                );
             }
         }
     }

@@ -94,7 +94,17 @@ mod tests {
         ] {
             assert_eq!(TIME.normal(text).as_deref(), Some(normal), "{text}");
         }
-        for text in ["", "8:30", "08:60", "24:00:01", "08:30:", "08:30:00.", "08:30+02", "08:30:61", "ab:cd"] {
+        for text in [
+            "",
+            "8:30",
+            "08:60",
+            "24:00:01",
+            "08:30:",
+            "08:30:00.",
+            "08:30+02",
+            "08:30:61",
+            "ab:cd",
+        ] {
             assert_eq!(TIME.normal(text), None, "{text}");
         }
     }

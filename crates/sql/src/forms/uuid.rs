@@ -35,12 +35,17 @@ mod tests {
     #[test]
     fn uuids_are_read_as_postgresql_reads_them() {
         let plain = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11";
-        for text in
-            [plain, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "a0eebc999c0b4ef8bb6d6bb9bd380a11"]
-        {
+        for text in [
+            plain,
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+        ] {
             assert_eq!(UUID.normal(text).as_deref(), Some(plain), "{text}");
         }
-        for text in ["", "a0eebc99", "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b"] {
+        for text in
+            ["", "a0eebc99", "urn:uuid:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b"]
+        {
             assert_eq!(UUID.normal(text), None, "{text}");
         }
     }

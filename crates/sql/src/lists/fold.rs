@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBuilder, Int64Array, ListArray, PrimitiveArray,
-    UInt32Array, make_comparator,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBuilder,
+    Int64Array, ListArray, PrimitiveArray, UInt32Array, make_comparator,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{SortOptions, filter, take};
@@ -28,7 +28,13 @@ pub(super) fn sum_type(value: &DataType) -> Option<DataType> {
 }
 
 /// One value a list. `elements` and `values` stand behind each other in the lists' order.
-pub(super) fn fold(fold: Fold, list: &ListArray, elements: &ArrayRef, values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
+pub(super) fn fold(
+    fold: Fold,
+    list: &ListArray,
+    elements: &ArrayRef,
+    values: &ArrayRef,
+    to: &DataType,
+) -> Result<ArrayRef, String> {
     let lists = Lists::of(list);
     match fold {
         Fold::Sum => sum(&lists, values, to),
@@ -36,7 +42,9 @@ pub(super) fn fold(fold: Fold, list: &ListArray, elements: &ArrayRef, values: &A
         Fold::Max => extreme(&lists, values, Ordering::Greater),
         Fold::Count => {
             let matching = values.as_boolean_opt().ok_or("not a condition")?;
-            let counts = lists.iter().map(|range| range.map(|range| range.filter(|place| is_true(matching, *place)).count() as i64));
+            let counts = lists.iter().map(|range| {
+                range.map(|range| range.filter(|place| is_true(matching, *place)).count() as i64)
+            });
             Ok(Arc::new(counts.collect::<Int64Array>()))
         }
         Fold::Any => decide(&lists, values, true),
@@ -55,19 +63,26 @@ struct Lists<'a> {
 impl<'a> Lists<'a> {
     fn of(list: &'a ListArray) -> Self {
         let start = list.offsets()[0];
-        Self { offsets: list.offsets().iter().map(|offset| (offset - start) as usize).collect(), nulls: list.nulls() }
+        Self {
+            offsets: list.offsets().iter().map(|offset| (offset - start) as usize).collect(),
+            nulls: list.nulls(),
+        }
     }
 
     fn iter(&self) -> impl Iterator<Item = Option<std::ops::Range<usize>>> {
         let valid = |row: usize| self.nulls.is_none_or(|nulls| nulls.is_valid(row));
-        self.offsets.windows(2).enumerate().map(move |(row, ends)| valid(row).then_some(ends[0]..ends[1]))
+        self.offsets
+            .windows(2)
+            .enumerate()
+            .map(move |(row, ends)| valid(row).then_some(ends[0]..ends[1]))
     }
 
     fn rebuilt(&self, elements: ArrayRef, offsets: Vec<usize>) -> Result<ArrayRef, String> {
         let field = Arc::new(Field::new("item", elements.data_type().clone(), true));
         let offsets: Vec<i32> = offsets.into_iter().map(|offset| offset as i32).collect();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        let list = ListArray::try_new(field, offsets, elements, self.nulls.cloned()).map_err(|error| error.to_string())?;
+        let list = ListArray::try_new(field, offsets, elements, self.nulls.cloned())
+            .map_err(|error| error.to_string())?;
         Ok(Arc::new(list))
     }
 }
@@ -81,7 +96,11 @@ fn sum(lists: &Lists, values: &ArrayRef, to: &DataType) -> Result<ArrayRef, Stri
     }
 }
 
-fn sums<T: ArrowPrimitiveType>(lists: &Lists, values: &ArrayRef, to: &DataType) -> Result<ArrayRef, String>
+fn sums<T: ArrowPrimitiveType>(
+    lists: &Lists,
+    values: &ArrayRef,
+    to: &DataType,
+) -> Result<ArrayRef, String>
 where
     T::Native: ArrowNativeTypeOp,
 {
@@ -98,7 +117,8 @@ where
         }
         totals.push(total);
     }
-    let result = PrimitiveArray::<T>::new(ScalarBuffer::from(totals), lists.nulls.cloned()).with_data_type(to.clone());
+    let result = PrimitiveArray::<T>::new(ScalarBuffer::from(totals), lists.nulls.cloned())
+        .with_data_type(to.clone());
     fits(result, to)
 }
 
@@ -110,18 +130,28 @@ fn too_large(to: &DataType) -> String {
 fn fits<T: ArrowPrimitiveType>(sums: PrimitiveArray<T>, to: &DataType) -> Result<ArrayRef, String> {
     let sums: ArrayRef = Arc::new(sums);
     let fits = match to {
-        DataType::Decimal128(precision, _) => sums.as_primitive::<Decimal128Type>().validate_decimal_precision(*precision).is_ok(),
-        DataType::Decimal256(precision, _) => sums.as_primitive::<Decimal256Type>().validate_decimal_precision(*precision).is_ok(),
+        DataType::Decimal128(precision, _) => {
+            sums.as_primitive::<Decimal128Type>().validate_decimal_precision(*precision).is_ok()
+        }
+        DataType::Decimal256(precision, _) => {
+            sums.as_primitive::<Decimal256Type>().validate_decimal_precision(*precision).is_ok()
+        }
         _ => true,
     };
     if fits { Ok(sums) } else { Err(too_large(to)) }
 }
 
 fn extreme(lists: &Lists, values: &ArrayRef, wanted: Ordering) -> Result<ArrayRef, String> {
-    let compare = make_comparator(values, values, SortOptions::default()).map_err(|error| error.to_string())?;
-    let better = |best: usize, place: usize| if compare(place, best) == wanted { place } else { best };
-    let places =
-        lists.iter().map(|range| range?.filter(|place| values.is_valid(*place)).reduce(better).and_then(|place| u32::try_from(place).ok()));
+    let compare = make_comparator(values, values, SortOptions::default())
+        .map_err(|error| error.to_string())?;
+    let better =
+        |best: usize, place: usize| if compare(place, best) == wanted { place } else { best };
+    let places = lists.iter().map(|range| {
+        range?
+            .filter(|place| values.is_valid(*place))
+            .reduce(better)
+            .and_then(|place| u32::try_from(place).ok())
+    });
     take(values, &places.collect::<UInt32Array>(), None).map_err(|error| error.to_string())
 }
 
@@ -135,8 +165,13 @@ fn decide(lists: &Lists, values: &ArrayRef, decisive: bool) -> Result<ArrayRef, 
             continue;
         };
         let unknown = range.clone().any(|place| conditions.is_null(place));
-        let decided = range.any(|place| conditions.is_valid(place) && conditions.value(place) == decisive);
-        answers.append_option(if decided { Some(decisive) } else { (!unknown).then_some(!decisive) });
+        let decided =
+            range.any(|place| conditions.is_valid(place) && conditions.value(place) == decisive);
+        answers.append_option(if decided {
+            Some(decisive)
+        } else {
+            (!unknown).then_some(!decisive)
+        });
     }
     Ok(Arc::new(answers.finish()))
 }

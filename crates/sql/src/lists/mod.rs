@@ -1,12 +1,14 @@
-//! Lists: what a lambda makes of their elements. The elements of all lists are one batch, over which the lambda is evaluated once;
-//! its values are then folded list by list.
+//! Lists: what a lambda makes of their elements. The elements of all lists are one batch, over
+//! which the lambda is evaluated once; its values are then folded list by list.
 
 mod fold;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion_expr::{ColumnarValue, Expr};
@@ -55,15 +57,19 @@ impl Fold {
         })
     }
 
-    /// What the fold answers for elements and lambda values of these types; None where the value's type does not serve.
+    /// What the fold answers for elements and lambda values of these types; None where the value's
+    /// type does not serve.
     pub(crate) fn data_type(self, element: &DataType, value: &DataType) -> Option<DataType> {
         match self {
             Self::Sum => fold::sum_type(value),
             Self::Min | Self::Max => (!value.is_nested()).then(|| value.clone()),
             Self::Count => (value == &DataType::Boolean).then_some(DataType::Int64),
             Self::Any | Self::All => (value == &DataType::Boolean).then_some(DataType::Boolean),
-            Self::Transform => Some(DataType::List(Arc::new(Field::new("item", value.clone(), true)))),
-            Self::Filter => (value == &DataType::Boolean).then(|| DataType::List(Arc::new(Field::new("item", element.clone(), true)))),
+            Self::Transform => {
+                Some(DataType::List(Arc::new(Field::new("item", value.clone(), true))))
+            }
+            Self::Filter => (value == &DataType::Boolean)
+                .then(|| DataType::List(Arc::new(Field::new("item", element.clone(), true)))),
         }
     }
 
@@ -74,7 +80,13 @@ impl Fold {
 }
 
 /// The expression that folds a list. Behind the list stand the columns that the lambda captures.
-pub(crate) fn fold_list(fold: Fold, arguments: Vec<Expr>, lambda: Option<Lambda>, data_type: DataType, nullable: bool) -> Expr {
+pub(crate) fn fold_list(
+    fold: Fold,
+    arguments: Vec<Expr>,
+    lambda: Option<Lambda>,
+    data_type: DataType,
+    nullable: bool,
+) -> Expr {
     let to = data_type.clone();
     call("list", data_type, nullable, arguments, move |values, rows| {
         let (list, captured) = values.split_first().ok_or("a list function takes a list")?;
@@ -92,7 +104,11 @@ pub(crate) fn fold_list(fold: Fold, arguments: Vec<Expr>, lambda: Option<Lambda>
 /// The number of elements; as `array_length(list, 1)` an empty list has none.
 pub(crate) fn length(list: &ArrayRef, empty_is_null: bool) -> Result<ArrayRef, String> {
     let list = list.as_list_opt::<i32>().ok_or("not a list")?;
-    let lengths = list.iter().map(|elements| elements.map(|elements| elements.len() as i32).filter(|length| *length > 0 || !empty_is_null));
+    let lengths = list.iter().map(|elements| {
+        elements
+            .map(|elements| elements.len() as i32)
+            .filter(|length| *length > 0 || !empty_is_null)
+    });
     Ok(Arc::new(lengths.collect::<arrow::array::Int32Array>()))
 }
 
@@ -102,7 +118,8 @@ pub(crate) fn element(list: &ArrayRef, place: i64) -> Result<ArrayRef, String> {
     let wanted = usize::try_from(place - 1).ok();
     let starts = list.offsets();
     let indices = (0..list.len()).map(|row| {
-        let wanted = wanted.filter(|wanted| list.is_valid(row) && *wanted < list.value_length(row) as usize)?;
+        let wanted = wanted
+            .filter(|wanted| list.is_valid(row) && *wanted < list.value_length(row) as usize)?;
         u32::try_from(starts[row] as usize + wanted).ok()
     });
     take(list.values(), &indices.collect::<UInt32Array>(), None).map_err(|error| error.to_string())
@@ -116,11 +133,21 @@ pub(crate) fn elements_of(list: &ListArray) -> ArrayRef {
 
 /// For each element the row of its list.
 pub(crate) fn parents_of(list: &ListArray) -> UInt32Array {
-    let parents = list.offsets().windows(2).zip(0u32..).flat_map(|(range, row)| (range[0]..range[1]).map(move |_| row));
+    let parents = list
+        .offsets()
+        .windows(2)
+        .zip(0u32..)
+        .flat_map(|(range, row)| (range[0]..range[1]).map(move |_| row));
     UInt32Array::from_iter_values(parents)
 }
 
-fn evaluate(lambda: &Lambda, list: &ListArray, elements: &ArrayRef, captured: &[ColumnarValue], rows: usize) -> Result<ArrayRef, String> {
+fn evaluate(
+    lambda: &Lambda,
+    list: &ListArray,
+    elements: &ArrayRef,
+    captured: &[ColumnarValue],
+    rows: usize,
+) -> Result<ArrayRef, String> {
     let mut columns = vec![Arc::clone(elements)];
     if !captured.is_empty() {
         let parents = parents_of(list);
@@ -130,12 +157,15 @@ fn evaluate(lambda: &Lambda, list: &ListArray, elements: &ArrayRef, captured: &[
         }
     }
     let options = RecordBatchOptions::new().with_row_count(Some(elements.len()));
-    let batch = RecordBatch::try_new_with_options(Arc::clone(&lambda.schema), columns, &options).map_err(|error| error.to_string())?;
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&lambda.schema), columns, &options)
+        .map_err(|error| error.to_string())?;
     let computed = compute(lambda, &batch);
-    // See `Select::evaluate`: the elements of one record alone are tried one by one before it is lost.
+    // See `Select::evaluate`: the elements of one record alone are tried one by one before it is
+    // lost.
     if computed.is_err() && rows == 1 && elements.len() > 1 {
         let part = |range: Range<usize>| {
-            compute(lambda, &batch.slice(range.start, range.len())).map_err(|message| Failure { name: String::new(), message })
+            compute(lambda, &batch.slice(range.start, range.len()))
+                .map_err(|message| Failure { name: String::new(), message })
         };
         let (parts, failed) = run_in_halves(elements.len(), part);
         if let Some((_, failure)) = failed.into_iter().next() {

@@ -1,5 +1,5 @@
-//! Dates and timestamps, from the year 1 to 9999 and what arithmetic makes of them beyond, as PostgreSQL has them. All clocks are UTC,
-//! all timestamps microseconds.
+//! Dates and timestamps, from the year 1 to 9999 and what arithmetic makes of them beyond, as
+//! PostgreSQL has them. All clocks are UTC, all timestamps microseconds.
 
 mod part; // EXTRACT
 mod print; // into texts

@@ -50,7 +50,9 @@ impl Part {
             "isodow" => |moment| i64::from(moment.weekday().number_from_monday()),
             "hour" => |moment| i64::from(moment.hour()),
             "minute" => |moment| i64::from(moment.minute()),
-            "microseconds" => |moment| i64::from(moment.second()) * 1_000_000 + i64::from(moment.timestamp_subsec_micros()),
+            "microseconds" => |moment| {
+                i64::from(moment.second()) * 1_000_000 + i64::from(moment.timestamp_subsec_micros())
+            },
             "second" => return Some(Self::Seconds(|micros| micros.rem_euclid(60_000_000))),
             "epoch" => return Some(Self::Seconds(|micros| micros)),
             "milliseconds" => return Some(Self::Milliseconds),
@@ -72,12 +74,20 @@ impl Part {
         let micros: &PrimitiveArray<TimestampMicrosecondType> = moments.as_primitive();
         match self {
             Self::Whole(part) => {
-                let part = |micros: i64| DateTime::from_timestamp_micros(micros).map(part).ok_or("timestamp out of range");
+                let part = |micros: i64| {
+                    DateTime::from_timestamp_micros(micros)
+                        .map(part)
+                        .ok_or("timestamp out of range")
+                };
                 let parts: Int64Array = micros.try_unary(part)?;
                 Ok(Arc::new(parts))
             }
-            Self::Seconds(part) => as_decimal(micros.unary(|micros| i128::from(part(micros))), 25, 6),
-            Self::Milliseconds => as_decimal(micros.unary(|micros| i128::from(micros.rem_euclid(60_000_000))), 8, 3),
+            Self::Seconds(part) => {
+                as_decimal(micros.unary(|micros| i128::from(part(micros))), 25, 6)
+            }
+            Self::Milliseconds => {
+                as_decimal(micros.unary(|micros| i128::from(micros.rem_euclid(60_000_000))), 8, 3)
+            }
         }
     }
 }
@@ -90,7 +100,8 @@ pub(crate) fn duration_seconds(durations: &ArrayRef) -> Result<ArrayRef, String>
 }
 
 fn as_decimal(values: Decimal128Array, precision: u8, scale: i8) -> Result<ArrayRef, String> {
-    let decimals = values.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?;
+    let decimals =
+        values.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?;
     debug_assert_eq!(decimals.data_type(), &DataType::Decimal128(precision, scale));
     Ok(Arc::new(decimals))
 }

@@ -46,7 +46,10 @@ mod tests {
 
     #[test]
     fn moments_print_as_in_postgresql() {
-        assert_eq!(format_timestamp(1_716_199_200_500_000, true).as_deref(), Some("2024-05-20 10:00:00.5+00"));
+        assert_eq!(
+            format_timestamp(1_716_199_200_500_000, true).as_deref(),
+            Some("2024-05-20 10:00:00.5+00")
+        );
         assert_eq!(format_timestamp(-1, false).as_deref(), Some("1969-12-31 23:59:59.999999"));
         assert_eq!(format_date(-1).as_deref(), Some("1969-12-31"));
     }
@@ -55,8 +58,17 @@ mod tests {
     fn the_ends_of_the_calendar_print_as_in_postgresql() {
         assert_eq!(format_date(-719_162).as_deref(), Some("0001-01-01"));
         assert_eq!(format_date(-719_163).as_deref(), Some("0001-12-31 BC"));
-        assert_eq!(format_timestamp(-62_135_596_800_000_001, true).as_deref(), Some("0001-12-31 23:59:59.999999+00 BC"));
-        assert_eq!(format_timestamp(253_402_300_800_000_000, false).as_deref(), Some("10000-01-01 00:00:00"));
-        assert_eq!(format_iso(253_402_300_800_000_000, true).as_deref(), Some("10000-01-01T00:00:00Z"));
+        assert_eq!(
+            format_timestamp(-62_135_596_800_000_001, true).as_deref(),
+            Some("0001-12-31 23:59:59.999999+00 BC")
+        );
+        assert_eq!(
+            format_timestamp(253_402_300_800_000_000, false).as_deref(),
+            Some("10000-01-01 00:00:00")
+        );
+        assert_eq!(
+            format_iso(253_402_300_800_000_000, true).as_deref(),
+            Some("10000-01-01T00:00:00Z")
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Texts as dates and timestamps, in the forms of ISO 8601 that PostgreSQL reads: `2024-05-20T10:00:00.5-03:00`. T may be a space, seconds
-//! and all behind them may be left out, a zone is an offset, `Z`, `UTC` or a zone's full name, and without one the time is UTC.
+//! Texts as dates and timestamps, in the forms of ISO 8601 that PostgreSQL reads:
+//! `2024-05-20T10:00:00.5-03:00`. T may be a space, seconds and all behind them may be left out, a
+//! zone is an offset, `Z`, `UTC` or a zone's full name, and without one the time is UTC.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -8,7 +9,8 @@ use super::{MICROS_PER_DAY, MICROS_PER_SECOND, Zone};
 /// The first microsecond after the year 9999.
 const YEAR_10000: i64 = 253_402_300_800_000_000;
 
-/// Microseconds since 1970 UTC. Where the zone is not wanted it is read and not looked at, as in PostgreSQL.
+/// Microseconds since 1970 UTC. Where the zone is not wanted it is read and not looked at, as in
+/// PostgreSQL.
 pub(crate) fn parse_timestamp(text: &str, zone_wanted: bool) -> Option<i64> {
     let (date, time) = split(text)?;
     let days = i64::from(days_of(date)?);
@@ -29,8 +31,9 @@ pub(crate) fn parse_date(text: &str) -> Option<i32> {
     days_of(date)
 }
 
-/// A fraction that rounds up at the very end of the year 9999 is cut: the next microsecond is in a year of five digits, which nobody
-/// wrote. It is what .NET has as its last moment, `9999-12-31T23:59:59.9999999`.
+/// A fraction that rounds up at the very end of the year 9999 is cut: the next microsecond is in a
+/// year of five digits, which nobody wrote. It is what .NET has as its last moment,
+/// `9999-12-31T23:59:59.9999999`.
 fn rounded(micros: i64, carried: bool) -> i64 {
     if carried && micros == YEAR_10000 { micros - 1 } else { micros }
 }
@@ -51,9 +54,11 @@ fn days_of(date: &str) -> Option<i32> {
     if bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
         return None;
     }
-    let (year, month, day) = (digits(date.get(..4)?)?, digits(date.get(5..7)?)?, digits(date.get(8..10)?)?);
+    let (year, month, day) =
+        (digits(date.get(..4)?)?, digits(date.get(5..7)?)?, digits(date.get(8..10)?)?);
     // There is no year 0.
-    let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).filter(|date| date.year() > 0)?;
+    let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)
+        .filter(|date| date.year() > 0)?;
     Some(date.to_epoch_days())
 }
 
@@ -63,7 +68,8 @@ struct TimeOfDay {
     carried: bool,
 }
 
-/// The time, and what stands behind it. A 60th second becomes the next minute's first, and 24:00:00 the next day's.
+/// The time, and what stands behind it. A 60th second becomes the next minute's first, and 24:00:00
+/// the next day's.
 fn time_of_day(text: &str) -> Option<(TimeOfDay, &str)> {
     let mut rest = text;
     let hour = two_digits(&mut rest)?;
@@ -79,11 +85,13 @@ fn time_of_day(text: &str) -> Option<(TimeOfDay, &str)> {
         }
     }
     let micros = (hour * 3600 + minute * 60 + second) * MICROS_PER_SECOND + fraction;
-    let exists = minute < 60 && second <= 60 && hour <= 24 && (hour < 24 || micros <= MICROS_PER_DAY);
+    let exists =
+        minute < 60 && second <= 60 && hour <= 24 && (hour < 24 || micros <= MICROS_PER_DAY);
     exists.then_some((TimeOfDay { micros, carried }, rest))
 }
 
-/// The digits behind the point, rounded to microseconds, a half to the even one; and whether that went up.
+/// The digits behind the point, rounded to microseconds, a half to the even one; and whether that
+/// went up.
 fn fraction_micros(digits: &[u8]) -> Option<(i64, bool)> {
     let place = |index: usize| digits.get(index).map_or(0, |digit| i64::from(digit - b'0'));
     let micros = (0..6).fold(0, |sum, index| sum * 10 + place(index));
@@ -97,7 +105,10 @@ fn moment_in(zone: &str, local: i64) -> Option<i64> {
     if zone.is_empty() || zone.eq_ignore_ascii_case("z") || zone.eq_ignore_ascii_case("utc") {
         return Some(local);
     }
-    let Some((sign, offset)) = zone.strip_prefix('+').map(|rest| (1, rest)).or_else(|| zone.strip_prefix('-').map(|rest| (-1, rest)))
+    let Some((sign, offset)) = zone
+        .strip_prefix('+')
+        .map(|rest| (1, rest))
+        .or_else(|| zone.strip_prefix('-').map(|rest| (-1, rest)))
     else {
         return Zone::named(zone).ok()?.moment_of(local);
     };

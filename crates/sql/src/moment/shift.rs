@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::try_binary;
-use arrow::datatypes::{DataType, Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Months};
 
 use super::MICROS_PER_DAY;
 
-/// The days from 4713 BC to the last of the calendar that is counted with here, both within what PostgreSQL has.
+/// The days from 4713 BC to the last of the calendar that is counted with here, both within what
+/// PostgreSQL has.
 const DAYS: std::ops::RangeInclusive<i64> = -2_440_588..=94_000_000;
 
 /// The timestamp where PostgreSQL can hold it and a text can be made of it.
@@ -25,14 +28,27 @@ pub(crate) fn shift_date(date: i32, days: i64) -> Option<i32> {
 }
 
 /// Every timestamp and its interval, first the months, then the days, then the rest.
-pub(crate) fn shifted(moments: &ArrayRef, intervals: &ArrayRef, back: bool) -> Result<ArrayRef, String> {
+pub(crate) fn shifted(
+    moments: &ArrayRef,
+    intervals: &ArrayRef,
+    back: bool,
+) -> Result<ArrayRef, String> {
     let shift = |micros: i64, interval: IntervalMonthDayNano| {
         let sign = if back { -1 } else { 1 };
-        shift_by(micros, sign * i64::from(interval.months), sign * i64::from(interval.days), sign * (interval.nanoseconds / 1000))
-            .ok_or_else(|| ArrowError::ComputeError("timestamp out of range".into()))
+        shift_by(
+            micros,
+            sign * i64::from(interval.months),
+            sign * i64::from(interval.days),
+            sign * (interval.nanoseconds / 1000),
+        )
+        .ok_or_else(|| ArrowError::ComputeError("timestamp out of range".into()))
     };
-    let (values, intervals) = (moments.as_primitive::<TimestampMicrosecondType>(), intervals.as_primitive::<IntervalMonthDayNanoType>());
-    let shifted: Result<PrimitiveArray<TimestampMicrosecondType>, ArrowError> = try_binary(values, intervals, shift);
+    let (values, intervals) = (
+        moments.as_primitive::<TimestampMicrosecondType>(),
+        intervals.as_primitive::<IntervalMonthDayNanoType>(),
+    );
+    let shifted: Result<PrimitiveArray<TimestampMicrosecondType>, ArrowError> =
+        try_binary(values, intervals, shift);
     let shifted = shifted.map_err(|_| "timestamp out of range".to_owned())?;
     Ok(Arc::new(shifted.with_data_type(moments.data_type().clone())))
 }
@@ -42,7 +58,8 @@ fn shift_by(micros: i64, months: i64, days: i64, rest: i64) -> Option<i64> {
     if months != 0 {
         let moment = DateTime::from_timestamp_micros(micros)?;
         let by = Months::new(u32::try_from(months.unsigned_abs()).ok()?);
-        let moved = if months > 0 { moment.checked_add_months(by) } else { moment.checked_sub_months(by) };
+        let moved =
+            if months > 0 { moment.checked_add_months(by) } else { moment.checked_sub_months(by) };
         micros = moved?.timestamp_micros();
     }
     micros.checked_add(days.checked_mul(MICROS_PER_DAY)?)?.checked_add(rest).and_then(in_range)
@@ -50,15 +67,21 @@ fn shift_by(micros: i64, months: i64, days: i64, rest: i64) -> Option<i64> {
 
 /// Timestamps as the days on which they are.
 pub(crate) fn as_date(moments: &ArrayRef) -> Result<ArrayRef, String> {
-    let day = |micros: i64| i32::try_from(micros.div_euclid(MICROS_PER_DAY)).map_err(|_| "date out of range".to_owned());
-    let days: PrimitiveArray<Date32Type> = moments.as_primitive::<TimestampMicrosecondType>().try_unary(day)?;
+    let day = |micros: i64| {
+        i32::try_from(micros.div_euclid(MICROS_PER_DAY)).map_err(|_| "date out of range".to_owned())
+    };
+    let days: PrimitiveArray<Date32Type> =
+        moments.as_primitive::<TimestampMicrosecondType>().try_unary(day)?;
     Ok(Arc::new(days))
 }
 
 /// Days as their midnights.
 pub(crate) fn as_moment(dates: &ArrayRef, to: &DataType) -> Result<ArrayRef, String> {
-    let midnight = |day: i32| i64::from(day).checked_mul(MICROS_PER_DAY).ok_or_else(|| "date out of range".to_owned());
-    let moments: PrimitiveArray<TimestampMicrosecondType> = dates.as_primitive::<Date32Type>().try_unary(midnight)?;
+    let midnight = |day: i32| {
+        i64::from(day).checked_mul(MICROS_PER_DAY).ok_or_else(|| "date out of range".to_owned())
+    };
+    let moments: PrimitiveArray<TimestampMicrosecondType> =
+        dates.as_primitive::<Date32Type>().try_unary(midnight)?;
     Ok(Arc::new(moments.with_data_type(to.clone())))
 }
 
@@ -77,7 +100,8 @@ mod tests {
             ("0001-01-01T00:00:00", 0, 0, -1, Some("0001-12-31 23:59:59.999999 BC")),
             ("2024-01-31T10:00:00", 12 * 300_000, 0, 0, None),
         ] {
-            let micros_shifted = shift_by(parse_timestamp(moment, false).expect("a moment"), months, days, micros);
+            let micros_shifted =
+                shift_by(parse_timestamp(moment, false).expect("a moment"), months, days, micros);
             let told = micros_shifted.and_then(|micros| format_timestamp(micros, false));
             assert_eq!(told.as_deref(), expected, "{moment}");
         }

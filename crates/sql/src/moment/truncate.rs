@@ -73,17 +73,24 @@ impl Unit {
                 .div_euclid(7 * MICROS_PER_DAY)
                 .checked_mul(7 * MICROS_PER_DAY)?
                 .checked_sub(3 * MICROS_PER_DAY),
-            Self::Month | Self::Quarter | Self::Year | Self::Decade | Self::Century | Self::Millennium => {
+            Self::Month
+            | Self::Quarter
+            | Self::Year
+            | Self::Decade
+            | Self::Century
+            | Self::Millennium => {
                 let date = DateTime::from_timestamp_micros(micros)?.date_naive();
                 let (year, month) = self.first_month(date);
-                i64::from(NaiveDate::from_ymd_opt(year, month, 1)?.to_epoch_days()).checked_mul(MICROS_PER_DAY)
+                i64::from(NaiveDate::from_ymd_opt(year, month, 1)?.to_epoch_days())
+                    .checked_mul(MICROS_PER_DAY)
             }
         }
     }
 
     fn first_month(self, date: NaiveDate) -> (i32, u32) {
         let year = date.year();
-        // Centuries and millennia end with their round year, before the year 1 too: 100 BC to 1 BC is one century.
+        // Centuries and millennia end with their round year, before the year 1 too: 100 BC to 1 BC
+        // is one century.
         let behind_round = |years: i32| (year - 1).div_euclid(years) * years + 1;
         match self {
             Self::Month => (year, date.month()),
@@ -97,28 +104,43 @@ impl Unit {
 }
 
 /// Every timestamp cut to the unit, by the clock of the zone where there is one.
-pub(crate) fn truncate(moments: &ArrayRef, unit: Unit, zone: Option<Zone>) -> Result<ArrayRef, String> {
+pub(crate) fn truncate(
+    moments: &ArrayRef,
+    unit: Unit,
+    zone: Option<Zone>,
+) -> Result<ArrayRef, String> {
     let start = |micros: i64| -> Option<i64> {
         let Some(zone) = zone else { return unit.start(micros) };
         let clock = zone.wall_clock(micros)?;
         let start = unit.start(clock)?;
         // Within a day PostgreSQL keeps the offset that the moment has.
-        let within_day = matches!(unit, Unit::Microseconds | Unit::Milliseconds | Unit::Second | Unit::Minute | Unit::Hour);
+        let within_day = matches!(
+            unit,
+            Unit::Microseconds | Unit::Milliseconds | Unit::Second | Unit::Minute | Unit::Hour
+        );
         if within_day { micros.checked_sub(clock - start) } else { zone.moment_of(start) }
     };
     let values = moments.as_primitive::<TimestampMicrosecondType>();
-    let cut: PrimitiveArray<TimestampMicrosecondType> = values.try_unary(|micros| start(micros).ok_or("timestamp out of range"))?;
+    let cut: PrimitiveArray<TimestampMicrosecondType> =
+        values.try_unary(|micros| start(micros).ok_or("timestamp out of range"))?;
     Ok(Arc::new(cut.with_data_type(moments.data_type().clone())))
 }
 
 /// Every timestamp moved back to a whole number of strides from its origin.
-pub(crate) fn bin(moments: &ArrayRef, stride_micros: i64, origins: &ArrayRef) -> Result<ArrayRef, String> {
+pub(crate) fn bin(
+    moments: &ArrayRef,
+    stride_micros: i64,
+    origins: &ArrayRef,
+) -> Result<ArrayRef, String> {
     let out_of_range = || ArrowError::ComputeError("timestamp out of range".into());
     let start = |micros: i64, origin: i64| {
         let past = micros.checked_sub(origin).map(|distance| distance.rem_euclid(stride_micros));
         past.and_then(|past| micros.checked_sub(past)).ok_or_else(out_of_range)
     };
-    let (values, origins) = (moments.as_primitive::<TimestampMicrosecondType>(), origins.as_primitive::<TimestampMicrosecondType>());
+    let (values, origins) = (
+        moments.as_primitive::<TimestampMicrosecondType>(),
+        origins.as_primitive::<TimestampMicrosecondType>(),
+    );
     let binned: PrimitiveArray<TimestampMicrosecondType> =
         try_binary(values, origins, start).map_err(|_| "timestamp out of range".to_owned())?;
     Ok(Arc::new(binned.with_data_type(moments.data_type().clone())))
@@ -145,7 +167,11 @@ mod tests {
         ] {
             let micros = parse_timestamp(moment, false).expect("a moment");
             let start = Unit::of_name(unit).and_then(|unit| unit.start(micros)).expect("a unit");
-            assert_eq!(format_timestamp(start, false).as_deref(), Some(expected), "{unit} of {moment}");
+            assert_eq!(
+                format_timestamp(start, false).as_deref(),
+                Some(expected),
+                "{unit} of {moment}"
+            );
         }
         assert!(Unit::NAMES.iter().all(|(name, unit)| unit.name() == *name));
         assert_eq!(Unit::of_name("fortnight"), None);

@@ -1,4 +1,5 @@
-//! Time zones: the wall clock of a moment, and the moment of a wall clock. The zones are those of the IANA database, under its names.
+//! Time zones: the wall clock of a moment, and the moment of a wall clock. The zones are those of
+//! the IANA database, under its names.
 
 use std::sync::Arc;
 
@@ -16,9 +17,11 @@ pub(crate) struct Zone(Tz);
 /// Why a text is no zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ZoneFault {
-    /// An offset such as `-03:00`: PostgreSQL counts it to the west of Greenwich, as POSIX does, and everybody else to the east.
+    /// An offset such as `-03:00`: PostgreSQL counts it to the west of Greenwich, as POSIX does,
+    /// and everybody else to the east.
     Offset,
-    /// Not the full name of a zone. Short ones, such as CET and EST, are offsets without summer time in PostgreSQL.
+    /// Not the full name of a zone. Short ones, such as CET and EST, are offsets without summer
+    /// time in PostgreSQL.
     Unknown,
 }
 
@@ -37,15 +40,17 @@ impl Zone {
         moment.checked_add(self.offset_micros(moment)?)
     }
 
-    /// The moment at which the zone's clock shows this, both microseconds. Of a time that a clock set forward skips, it is what the offset
-    /// before makes of it; of one that a clock set back shows twice, the second; both as in PostgreSQL.
+    /// The moment at which the zone's clock shows this, both microseconds. Of a time that a clock
+    /// set forward skips, it is what the offset before makes of it; of one that a clock set back
+    /// shows twice, the second; both as in PostgreSQL.
     pub(crate) fn moment_of(self, local: i64) -> Option<i64> {
         let before = self.offset_micros(local.checked_sub(MICROS_PER_DAY)?)?;
         let after = self.offset_micros(local.checked_add(MICROS_PER_DAY)?)?;
         let (with_before, with_after) = (local.checked_sub(before)?, local.checked_sub(after)?);
         let after_holds = before == after || self.offset_micros(with_after)? == after;
         let before_holds = before == after || self.offset_micros(with_before)? == before;
-        // Two changes within these two days, which a few islands saw when they changed the side of the date line.
+        // Two changes within these two days, which a few islands saw when they changed the side of
+        // the date line.
         if !after_holds && !before_holds && self.offset_micros(local)? != before {
             let between = local.checked_sub(self.offset_micros(local)?)?;
             if self.wall_clock(between)? == local {
@@ -73,13 +78,15 @@ impl Zone {
 }
 
 fn each(values: &ArrayRef, convert: impl Fn(i64) -> Option<i64>) -> Result<ArrayRef, String> {
-    let values: PrimitiveArray<TimestampMicrosecondType> =
-        values.as_primitive::<TimestampMicrosecondType>().try_unary(|value| convert(value).ok_or("timestamp out of range"))?;
+    let values: PrimitiveArray<TimestampMicrosecondType> = values
+        .as_primitive::<TimestampMicrosecondType>()
+        .try_unary(|value| convert(value).ok_or("timestamp out of range"))?;
     Ok(Arc::new(values))
 }
 
-/// The zones' tables end with the year 2099, their rules do not: a later year is looked up in one whose days fall on the same weekdays.
-/// Rules name weekdays of months, none of them in January or February.
+/// The zones' tables end with the year 2099, their rules do not: a later year is looked up in one
+/// whose days fall on the same weekdays. Rules name weekdays of months, none of them in January or
+/// February.
 fn within_the_tables(utc: NaiveDateTime) -> Option<NaiveDateTime> {
     const FIRST: i32 = 2089;
     const LAST: i32 = 2099;
@@ -87,7 +94,9 @@ fn within_the_tables(utc: NaiveDateTime) -> Option<NaiveDateTime> {
         return Some(utc);
     }
     let winter = utc.month() <= 2;
-    let first_day = |year: i32| -> Option<Weekday> { Some(NaiveDate::from_ymd_opt(year, if winter { 1 } else { 3 }, 1)?.weekday()) };
+    let first_day = |year: i32| -> Option<Weekday> {
+        Some(NaiveDate::from_ymd_opt(year, if winter { 1 } else { 3 }, 1)?.weekday())
+    };
     let wanted = first_day(utc.year())?;
     let year = (FIRST..=LAST).find(|year| first_day(*year) == Some(wanted))?;
     let last_day = if utc.month() == 2 { 28 } else { 31 };
@@ -101,12 +110,20 @@ mod tests {
 
     fn local(zone: &str, moment: &str) -> String {
         let zone = Zone::named(zone).expect("a zone");
-        format_timestamp(zone.wall_clock(parse_timestamp(moment, true).expect("a moment")).expect("a clock"), false).expect("a text")
+        format_timestamp(
+            zone.wall_clock(parse_timestamp(moment, true).expect("a moment")).expect("a clock"),
+            false,
+        )
+        .expect("a text")
     }
 
     fn utc(zone: &str, clock: &str) -> String {
         let zone = Zone::named(zone).expect("a zone");
-        format_timestamp(zone.moment_of(parse_timestamp(clock, false).expect("a clock")).expect("a moment"), false).expect("a text")
+        format_timestamp(
+            zone.moment_of(parse_timestamp(clock, false).expect("a clock")).expect("a moment"),
+            false,
+        )
+        .expect("a text")
     }
 
     #[test]
@@ -141,9 +158,12 @@ mod tests {
 
     #[test]
     fn offsets_and_short_names_are_no_zones() {
-        for (name, fault) in
-            [("-03:00", ZoneFault::Offset), ("+3", ZoneFault::Offset), ("CET", ZoneFault::Unknown), ("Mars/Olympus", ZoneFault::Unknown)]
-        {
+        for (name, fault) in [
+            ("-03:00", ZoneFault::Offset),
+            ("+3", ZoneFault::Offset),
+            ("CET", ZoneFault::Unknown),
+            ("Mars/Olympus", ZoneFault::Unknown),
+        ] {
             assert_eq!(Zone::named(name).expect_err(name), fault);
         }
         assert!(["UTC", "GMT", "Etc/GMT+3"].iter().all(|name| Zone::named(name).is_ok()));

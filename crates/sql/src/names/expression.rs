@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArguments, Ident, ObjectName,
-    Query, Visit, Visitor,
+    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArguments, Ident, ObjectName, Query, Visit, Visitor,
 };
 
 use super::scope::{Found, Item};
@@ -90,7 +90,8 @@ impl Resolver<'_> {
 
     /// The relation of `t.*`; None where there is none, which is told.
     pub(super) fn qualified_wildcard(&mut self, name: &ObjectName) -> Option<Item> {
-        let idents: Vec<Ident> = name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+        let idents: Vec<Ident> =
+            name.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
         let item = self.find_item(&idents).cloned();
         if item.is_none() {
             self.missing_relation(&idents);
@@ -218,10 +219,17 @@ impl Walk<'_, '_> {
     fn function(&mut self, function: &Function) {
         let FunctionArguments::List(list) = &function.args else { return };
         for arg in &list.args {
-            if let FunctionArg::ExprNamed { name, operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment, .. } = arg {
+            if let FunctionArg::ExprNamed {
+                name,
+                operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+                ..
+            } = arg
+            {
                 self.skip(name);
             }
-            let (FunctionArg::Unnamed(arg) | FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. }) = arg;
+            let (FunctionArg::Unnamed(arg)
+            | FunctionArg::Named { arg, .. }
+            | FunctionArg::ExprNamed { arg, .. }) = arg;
             if let FunctionArgExpr::QualifiedWildcard(name) = arg {
                 self.resolver.qualified_wildcard(name);
             }
@@ -236,7 +244,10 @@ impl Walk<'_, '_> {
 }
 
 /// The names of `a.b.c[1]` and what follows them; None where it does not begin with a name.
-fn dotted<'e>(root: &'e Expr, chain: &'e [AccessExpr]) -> Option<(Vec<&'e Ident>, &'e [AccessExpr])> {
+fn dotted<'e>(
+    root: &'e Expr,
+    chain: &'e [AccessExpr],
+) -> Option<(Vec<&'e Ident>, &'e [AccessExpr])> {
     let mut idents = match root {
         Expr::Identifier(ident) => vec![ident],
         Expr::CompoundIdentifier(idents) => idents.iter().collect(),

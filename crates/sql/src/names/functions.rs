@@ -1,12 +1,15 @@
 //! Functions in FROM, and the columns that they give.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias};
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias,
+};
 
 use super::expression::unnested;
 use super::scope::Item;
 use super::{ColumnKind, Columns, NamedColumn, Resolver, folded};
 
-/// Functions that give one value a row, whose column is called by the alias, or else by the function.
+/// Functions that give one value a row, whose column is called by the alias, or else by the
+/// function.
 const OF_ONE_VALUE: [(&str, ColumnKind); 16] = [
     ("generate_series", ColumnKind::Unknown),
     ("generate_subscripts", ColumnKind::Number),
@@ -48,12 +51,18 @@ impl Resolver<'_> {
         alias: Option<&TableAlias>,
         before: &[Item],
     ) -> Item {
-        self.seeing(before, |resolver| args.iter().filter_map(argument).for_each(|expr| resolver.expression(expr)));
-        let Some(own) = name.0.last().and_then(|part| part.as_ident()) else { return self.item(alias, None, Columns::unknown()) };
+        self.seeing(before, |resolver| {
+            args.iter().filter_map(argument).for_each(|expr| resolver.expression(expr))
+        });
+        let Some(own) = name.0.last().and_then(|part| part.as_ident()) else {
+            return self.item(alias, None, Columns::unknown());
+        };
         let function = folded(own);
         let mut columns = match alias {
             // The caller says what comes: `AS t (a integer, b text)`.
-            Some(alias) if alias.columns.iter().any(|column| column.data_type.is_some()) => Columns::default(),
+            Some(alias) if alias.columns.iter().any(|column| column.data_type.is_some()) => {
+                Columns::default()
+            }
             _ if function == "unnest" => {
                 let arrays: Vec<&Expr> = args.iter().filter_map(argument).collect();
                 unnested_columns(&arrays, alias)
@@ -66,7 +75,13 @@ impl Resolver<'_> {
         self.item(alias, Some(own), columns)
     }
 
-    pub(super) fn unnest(&mut self, arrays: &[Expr], with_ordinality: bool, alias: Option<&TableAlias>, before: &[Item]) -> Item {
+    pub(super) fn unnest(
+        &mut self,
+        arrays: &[Expr],
+        with_ordinality: bool,
+        alias: Option<&TableAlias>,
+        before: &[Item],
+    ) -> Item {
         self.seeing(before, |resolver| arrays.iter().for_each(|expr| resolver.expression(expr)));
         let mut columns = unnested_columns(&arrays.iter().collect::<Vec<_>>(), alias);
         if with_ordinality {
@@ -77,17 +92,27 @@ impl Resolver<'_> {
 
     fn given(&self, function: &str, args: &[FunctionArg], alias: Option<&TableAlias>) -> Columns {
         if let Some((_, columns)) = OF_NAMED_COLUMNS.iter().find(|(name, _)| *name == function) {
-            return Columns::new(columns.iter().map(|(name, kind)| NamedColumn::new(*name, *kind)).collect());
+            return Columns::new(
+                columns.iter().map(|(name, kind)| NamedColumn::new(*name, *kind)).collect(),
+            );
         }
         let Some((_, kind)) = OF_ONE_VALUE.iter().find(|(name, _)| *name == function) else {
             // The window of a rollup gives what its view gives.
-            return self.catalog.get(function).map_or_else(Columns::unknown, |(columns, _)| columns.clone());
+            return self
+                .catalog
+                .get(function)
+                .map_or_else(Columns::unknown, |(columns, _)| columns.clone());
         };
         let kind = match function {
-            "generate_series" => args.first().and_then(argument).map(|expr| self.kind(expr)).unwrap_or_default(),
+            "generate_series" => {
+                args.first().and_then(argument).map(|expr| self.kind(expr)).unwrap_or_default()
+            }
             _ => *kind,
         };
-        Columns::new(vec![NamedColumn::new(alias.map_or_else(|| function.to_owned(), |alias| folded(&alias.name)), kind)])
+        Columns::new(vec![NamedColumn::new(
+            alias.map_or_else(|| function.to_owned(), |alias| folded(&alias.name)),
+            kind,
+        )])
     }
 }
 
@@ -98,18 +123,24 @@ fn unnested_columns(arrays: &[&Expr], alias: Option<&TableAlias>) -> Columns {
         _ => "unnest".to_owned(),
     };
     let columns = arrays.iter().map(|_| NamedColumn::new(name.clone(), ColumnKind::Unknown));
-    Columns { columns: columns.collect(), open: !arrays.iter().all(|array| is_of_plain_values(array)) }
+    Columns {
+        columns: columns.collect(),
+        open: !arrays.iter().all(|array| is_of_plain_values(array)),
+    }
 }
 
 fn is_of_plain_values(array: &Expr) -> bool {
     match unnested(array) {
-        Expr::Array(array) => {
-            array.elem.iter().all(|element| matches!(unnested(element), Expr::Value(_) | Expr::Cast { .. } | Expr::BinaryOp { .. }))
-        }
+        Expr::Array(array) => array.elem.iter().all(|element| {
+            matches!(unnested(element), Expr::Value(_) | Expr::Cast { .. } | Expr::BinaryOp { .. })
+        }),
         Expr::Cast { data_type: sqlparser::ast::DataType::Array(inner), .. } => {
             !matches!(inner, sqlparser::ast::ArrayElemTypeDef::SquareBracket(inner, _) if matches!(inner.as_ref(), sqlparser::ast::DataType::Custom(..)))
         }
-        Expr::Function(function) => matches!(last_name(function).as_deref(), Some("string_to_array" | "regexp_split_to_array")),
+        Expr::Function(function) => matches!(
+            last_name(function).as_deref(),
+            Some("string_to_array" | "regexp_split_to_array")
+        ),
         _ => false,
     }
 }
@@ -129,9 +160,13 @@ pub(super) fn arguments(function: &Function) -> impl Iterator<Item = &Expr> {
 }
 
 fn argument(arg: &FunctionArg) -> Option<&Expr> {
-    let (FunctionArg::Unnamed(arg) | FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. }) = arg;
+    let (FunctionArg::Unnamed(arg)
+    | FunctionArg::Named { arg, .. }
+    | FunctionArg::ExprNamed { arg, .. }) = arg;
     match arg {
         FunctionArgExpr::Expr(expr) => Some(expr),
-        FunctionArgExpr::QualifiedWildcard(_) | FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => None,
+        FunctionArgExpr::QualifiedWildcard(_)
+        | FunctionArgExpr::Wildcard
+        | FunctionArgExpr::WildcardWithOptions(_) => None,
     }
 }

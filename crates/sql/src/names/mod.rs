@@ -1,5 +1,6 @@
-//! Names in PostgreSQL's own SQL: what each column, table and alias means, by PostgreSQL's rules, against the relations that the
-//! pipeline declares. A name that PostgreSQL would refuse is a problem; whatever is not known offline is let through.
+//! Names in PostgreSQL's own SQL: what each column, table and alias means, by PostgreSQL's rules,
+//! against the relations that the pipeline declares. A name that PostgreSQL would refuse is a
+//! problem; whatever is not known offline is let through.
 
 mod columns; // what a relation gives, and the relations that there are
 mod scope; // the names that an expression sees
@@ -31,8 +32,14 @@ pub(crate) struct Resolved {
     pub problems: Vec<SqlProblem>,
 }
 
-/// Looks up every name of the SELECT. `parameters` are its numbers that stand for a parameter, by where they begin.
-pub(crate) fn resolve(query: &Query, text: SourceText<'_>, catalog: &Catalog, parameters: &BTreeMap<usize, ParameterType>) -> Resolved {
+/// Looks up every name of the SELECT. `parameters` are its numbers that stand for a parameter, by
+/// where they begin.
+pub(crate) fn resolve(
+    query: &Query,
+    text: SourceText<'_>,
+    catalog: &Catalog,
+    parameters: &BTreeMap<usize, ParameterType>,
+) -> Resolved {
     let mut resolver = Resolver {
         text,
         catalog,
@@ -70,7 +77,11 @@ const NAME_BYTES: usize = 63;
 
 /// A name as PostgreSQL folds it: the letters A to Z alone, and no more than it keeps.
 fn folded(ident: &Ident) -> String {
-    let mut name = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() };
+    let mut name = if ident.quote_style.is_some() {
+        ident.value.clone()
+    } else {
+        ident.value.to_ascii_lowercase()
+    };
     if name.len() > NAME_BYTES {
         let end = (0..=NAME_BYTES).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
         name.truncate(end);

@@ -1,12 +1,15 @@
 //! The names that PostgreSQL gives to columns without AS, as its `FigureColname` does.
 
-use sqlparser::ast::{AccessExpr, ArrayElemTypeDef, DataType, Expr, ObjectName, TimezoneInfo, TrimWhereField, Value};
+use sqlparser::ast::{
+    AccessExpr, ArrayElemTypeDef, DataType, Expr, ObjectName, TimezoneInfo, TrimWhereField, Value,
+};
 
 use super::expression::unnested;
 use super::functions::last_name;
 use super::{Resolver, folded};
 
-/// A name, and how much it says: a cast takes its value's name only if that says more than its type does.
+/// A name, and how much it says: a cast takes its value's name only if that says more than its type
+/// does.
 enum Name {
     /// `?column?`
     None,
@@ -30,7 +33,9 @@ impl Resolver<'_> {
         let good = |name: &str| Name::Good(name.to_owned());
         match unnested(expr) {
             Expr::Identifier(ident) => Name::Good(folded(ident)),
-            Expr::CompoundIdentifier(idents) => idents.last().map_or(Name::Unknown, |ident| Name::Good(folded(ident))),
+            Expr::CompoundIdentifier(idents) => {
+                idents.last().map_or(Name::Unknown, |ident| Name::Good(folded(ident)))
+            }
             Expr::CompoundFieldAccess { root, access_chain } => {
                 let field = access_chain.iter().rev().find_map(|access| match access {
                     AccessExpr::Dot(Expr::Identifier(ident)) => Some(folded(ident)),
@@ -40,17 +45,23 @@ impl Resolver<'_> {
             }
             Expr::Function(function) => last_name(function).map_or(Name::Unknown, Name::Good),
             Expr::Cast { expr, data_type, .. } => match self.figure(expr) {
-                Name::None | Name::OfType(_) => type_name(data_type).map_or(Name::Unknown, Name::OfType),
+                Name::None | Name::OfType(_) => {
+                    type_name(data_type).map_or(Name::Unknown, Name::OfType)
+                }
                 name => name,
             },
-            Expr::TypedString(typed) => type_name(&typed.data_type).map_or(Name::Unknown, Name::OfType),
+            Expr::TypedString(typed) => {
+                type_name(&typed.data_type).map_or(Name::Unknown, Name::OfType)
+            }
             Expr::Interval(_) => Name::OfType("interval".to_owned()),
             Expr::Collate { expr, .. } => self.figure(expr),
-            Expr::Case { else_result, .. } => match else_result.as_ref().map(|result| self.figure(result)) {
-                Some(Name::Good(name)) => Name::Good(name),
-                Some(Name::Unknown) => Name::Unknown,
-                Some(Name::None | Name::OfType(_)) | None => Name::OfType("case".to_owned()),
-            },
+            Expr::Case { else_result, .. } => {
+                match else_result.as_ref().map(|result| self.figure(result)) {
+                    Some(Name::Good(name)) => Name::Good(name),
+                    Some(Name::Unknown) => Name::Unknown,
+                    Some(Name::None | Name::OfType(_)) | None => Name::OfType("case".to_owned()),
+                }
+            }
             Expr::Value(value) => match (&value.value, self.parameter(value)) {
                 (_, Some(parameter)) => Name::OfType(parameter.name.clone()),
                 // `bool` before PostgreSQL 15.
@@ -61,7 +72,10 @@ impl Resolver<'_> {
             },
             Expr::Exists { .. } => good("exists"),
             Expr::Subquery(query) => {
-                let first = self.outputs.get(&std::ptr::from_ref(query.as_ref())).and_then(|columns| columns.columns.first());
+                let first = self
+                    .outputs
+                    .get(&std::ptr::from_ref(query.as_ref()))
+                    .and_then(|columns| columns.columns.first());
                 first.and_then(|column| column.name.clone()).map_or(Name::Unknown, Name::Good)
             }
             Expr::Array(_) => good("array"),
@@ -72,7 +86,9 @@ impl Resolver<'_> {
             Expr::Floor { .. } => good("floor"),
             Expr::Position { .. } => good("position"),
             Expr::Overlay { .. } => good("overlay"),
-            Expr::Substring { shorthand, .. } => good(if *shorthand { "substr" } else { "substring" }),
+            Expr::Substring { shorthand, .. } => {
+                good(if *shorthand { "substr" } else { "substring" })
+            }
             Expr::Trim { trim_where, .. } => good(match trim_where {
                 Some(TrimWhereField::Leading) => "ltrim",
                 Some(TrimWhereField::Trailing) => "rtrim",
@@ -114,7 +130,9 @@ fn type_name(data_type: &DataType) -> Option<String> {
         DataType::DoublePrecision | DataType::Float8 => "float8",
         DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_) => "numeric",
         DataType::Text => "text",
-        DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::CharVarying(_) => "varchar",
+        DataType::Varchar(_) | DataType::CharacterVarying(_) | DataType::CharVarying(_) => {
+            "varchar"
+        }
         DataType::Char(_) | DataType::Character(_) => "bpchar",
         DataType::Bool | DataType::Boolean => "bool",
         DataType::Date => "date",
@@ -128,7 +146,9 @@ fn type_name(data_type: &DataType) -> Option<String> {
         DataType::JSONB => "jsonb",
         DataType::Bytea => "bytea",
         DataType::Regclass => "regclass",
-        DataType::Custom(ObjectName(parts), _) => return parts.last().and_then(|part| part.as_ident()).map(folded),
+        DataType::Custom(ObjectName(parts), _) => {
+            return parts.last().and_then(|part| part.as_ident()).map(folded);
+        }
         DataType::Array(ArrayElemTypeDef::SquareBracket(inner, _)) => return type_name(inner),
         _ => return None,
     };

@@ -1,6 +1,8 @@
 //! WITH, UNION, VALUES: what stands around SELECTs.
 
-use sqlparser::ast::{Expr, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, Values, With};
+use sqlparser::ast::{
+    Expr, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, SetOperator, Values, With,
+};
 use sqlparser::tokenizer::Span;
 
 use super::scope::{Item, Level};
@@ -32,17 +34,25 @@ impl Resolver<'_> {
     fn with(&mut self, with: &With) {
         if with.recursive {
             // Each may read each, also one that stands after it.
-            let all = with.cte_tables.iter().map(|table| (folded(&table.alias.name), Columns::unknown()));
+            let all =
+                with.cte_tables.iter().map(|table| (folded(&table.alias.name), Columns::unknown()));
             let all: Vec<_> = all.collect();
             self.own_with(|own| own.extend(all));
         }
         for table in &with.cte_tables {
             let name = folded(&table.alias.name);
             if with.recursive
-                && let SetExpr::SetOperation { op: SetOperator::Union, left, .. } = table.query.body.as_ref()
+                && let SetExpr::SetOperation { op: SetOperator::Union, left, .. } =
+                    table.query.body.as_ref()
             {
                 // Its first part says what it gives; the second one reads that.
-                let first = Query { body: left.clone(), order_by: None, limit_clause: None, fetch: None, ..table.query.as_ref().clone() };
+                let first = Query {
+                    body: left.clone(),
+                    order_by: None,
+                    limit_clause: None,
+                    fetch: None,
+                    ..table.query.as_ref().clone()
+                };
                 let (problems, relations) = (self.problems.len(), self.relations.len());
                 let columns = renamed(self.query(&first), &table.alias.columns);
                 self.problems.truncate(problems);
@@ -77,11 +87,16 @@ impl Resolver<'_> {
             }
             SetExpr::Table(table) => {
                 let named = table.table_name.as_deref().map(|name| name.trim_matches('"'));
-                let columns = named.and_then(|name| self.find_with(name).or_else(|| self.catalog.get(name).map(|(columns, _)| columns)));
+                let columns = named.and_then(|name| {
+                    self.find_with(name)
+                        .or_else(|| self.catalog.get(name).map(|(columns, _)| columns))
+                });
                 columns.cloned().unwrap_or_else(Columns::unknown)
             }
             // They change rows, which is refused elsewhere.
-            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => Columns::unknown(),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                Columns::unknown()
+            }
         }
     }
 
@@ -98,7 +113,10 @@ impl Resolver<'_> {
                 }
             }
         }
-        let columns = kinds.iter().enumerate().map(|(place, kind)| NamedColumn::new(format!("column{}", place + 1), *kind));
+        let columns = kinds
+            .iter()
+            .enumerate()
+            .map(|(place, kind)| NamedColumn::new(format!("column{}", place + 1), *kind));
         Columns::new(columns.collect())
     }
 
@@ -119,7 +137,10 @@ impl Resolver<'_> {
 }
 
 /// The columns under the names of an alias: `AS t (a, b)`.
-pub(super) fn renamed(mut columns: Columns, names: &[sqlparser::ast::TableAliasColumnDef]) -> Columns {
+pub(super) fn renamed(
+    mut columns: Columns,
+    names: &[sqlparser::ast::TableAliasColumnDef],
+) -> Columns {
     for (place, name) in names.iter().enumerate() {
         match columns.columns.get_mut(place) {
             Some(column) => column.name = Some(folded(&name.name)),
@@ -155,7 +176,9 @@ fn order_by(query: &Query) -> impl Iterator<Item = &OrderByExpr> {
 /// What stands behind LIMIT and OFFSET, which sees no column of the query's own.
 fn limits(query: &Query) -> Vec<&Expr> {
     match &query.limit_clause {
-        Some(LimitClause::LimitOffset { limit, offset, .. }) => limit.iter().chain(offset.iter().map(|offset| &offset.value)).collect(),
+        Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+            limit.iter().chain(offset.iter().map(|offset| &offset.value)).collect()
+        }
         Some(LimitClause::OffsetCommaLimit { offset, limit }) => vec![offset, limit],
         None => Vec::new(),
     }

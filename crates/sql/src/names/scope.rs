@@ -1,4 +1,5 @@
-//! The names that an expression sees: the relations of FROM, level by level, as PostgreSQL's `parse_relation.c` looks them up.
+//! The names that an expression sees: the relations of FROM, level by level, as PostgreSQL's
+//! `parse_relation.c` looks them up.
 
 use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Span;
@@ -63,7 +64,12 @@ pub(super) enum Found {
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
 
 impl Item {
-    pub(super) fn of_columns(name: Option<String>, columns: &Columns, source: usize, span: Span) -> Self {
+    pub(super) fn of_columns(
+        name: Option<String>,
+        columns: &Columns,
+        source: usize,
+        span: Span,
+    ) -> Self {
         let column = |(place, column): (usize, &NamedColumn)| ItemColumn {
             name: column.name.clone(),
             kind: column.kind,
@@ -95,7 +101,9 @@ impl Item {
         match (columns.next(), columns.next()) {
             (Some(column), None) => Found::Column(column.kind, column.origin),
             (Some(_), Some(_)) => Found::Ambiguous(self.name.iter().cloned().collect()),
-            _ if self.has_system_columns && SYSTEM_COLUMNS.contains(&name) => Found::Column(ColumnKind::Other, None),
+            _ if self.has_system_columns && SYSTEM_COLUMNS.contains(&name) => {
+                Found::Column(ColumnKind::Other, None)
+            }
             _ if self.may_have_others() => Found::Open,
             _ => Found::Missing,
         }
@@ -104,7 +112,10 @@ impl Item {
     fn is_called(&self, qualifier: &[Ident]) -> bool {
         match qualifier {
             [name] => self.name.as_deref() == Some(&folded(name)),
-            [.., schema, name] => self.schema.as_deref() == Some(&folded(schema)) && self.name.as_deref() == Some(&folded(name)),
+            [.., schema, name] => {
+                self.schema.as_deref() == Some(&folded(schema))
+                    && self.name.as_deref() == Some(&folded(name))
+            }
             [] => false,
         }
     }
@@ -132,7 +143,8 @@ impl Level {
 
     /// The relations that have a column of this name.
     fn holders(&self, name: &str) -> Vec<String> {
-        let holds = |item: &&Item| item.by_name && !matches!(item.find(name), Found::Missing | Found::Open);
+        let holds =
+            |item: &&Item| item.by_name && !matches!(item.find(name), Found::Missing | Found::Open);
         self.items.iter().filter(holds).filter_map(|item| item.name.clone()).collect()
     }
 }
@@ -153,12 +165,21 @@ impl Resolver<'_> {
 
     /// The relation that stands before the point of `name.column` or `schema.name.column`.
     pub(super) fn find_item(&self, qualifier: &[Ident]) -> Option<&Item> {
-        self.levels.iter().rev().flat_map(|level| &level.items).find(|item| item.by_name && item.is_called(qualifier))
+        self.levels
+            .iter()
+            .rev()
+            .flat_map(|level| &level.items)
+            .find(|item| item.by_name && item.is_called(qualifier))
     }
 
     /// What a WITH query of this name gives.
     pub(super) fn find_with(&self, name: &str) -> Option<&Columns> {
-        self.levels.iter().rev().flat_map(|level| level.with.iter().rev()).find(|(known, _)| known == name).map(|(_, columns)| columns)
+        self.levels
+            .iter()
+            .rev()
+            .flat_map(|level| level.with.iter().rev())
+            .find(|(known, _)| known == name)
+            .map(|(_, columns)| columns)
     }
 
     /// Looks at something that sees these relations of the query's FROM, and no others.

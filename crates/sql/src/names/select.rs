@@ -1,6 +1,10 @@
-//! One SELECT: its list, and who may call its columns by their names. GROUP BY and ORDER BY may, WHERE and HAVING may not.
+//! One SELECT: its list, and who may call its columns by their names. GROUP BY and ORDER BY may,
+//! WHERE and HAVING may not.
 
-use sqlparser::ast::{Distinct, Expr, GroupByExpr, NamedWindowExpr, OrderByExpr, Select, SelectItem, SelectItemQualifiedWildcardKind};
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, NamedWindowExpr, OrderByExpr, Select, SelectItem,
+    SelectItemQualifiedWildcardKind,
+};
 use sqlparser::tokenizer::Span;
 
 use super::expression::unnested;
@@ -46,7 +50,8 @@ impl Resolver<'_> {
         }
         let targets = self.targets(&select.projection);
         if let Some(level) = self.levels.last_mut() {
-            level.outputs = targets.targets.iter().filter_map(|target| target.column.name.clone()).collect();
+            level.outputs =
+                targets.targets.iter().filter_map(|target| target.column.name.clone()).collect();
         }
         for condition in select.selection.iter().chain(&select.having) {
             self.expression(condition);
@@ -56,7 +61,10 @@ impl Resolver<'_> {
         }
         for window in &select.named_window {
             if let NamedWindowExpr::WindowSpec(spec) = &window.1 {
-                spec.partition_by.iter().chain(spec.order_by.iter().map(|order| &order.expr)).for_each(|expr| self.expression(expr));
+                spec.partition_by
+                    .iter()
+                    .chain(spec.order_by.iter().map(|order| &order.expr))
+                    .for_each(|expr| self.expression(expr));
             }
         }
         if let Some(Distinct::On(expressions)) = &select.distinct {
@@ -64,7 +72,10 @@ impl Resolver<'_> {
         }
         order.iter().for_each(|order| self.ordered(&order.expr, &targets));
         self.levels.pop();
-        Columns { columns: targets.targets.into_iter().map(|target| target.column).collect(), open: targets.open }
+        Columns {
+            columns: targets.targets.into_iter().map(|target| target.column).collect(),
+            open: targets.open,
+        }
     }
 
     /// An item of ORDER BY or DISTINCT ON.
@@ -77,7 +88,9 @@ impl Resolver<'_> {
             Expr::GroupingSets(sets) | Expr::Cube(sets) | Expr::Rollup(sets) => {
                 sets.iter().flatten().for_each(|expression| self.grouped(expression, targets));
             }
-            Expr::Tuple(expressions) => expressions.iter().for_each(|expression| self.grouped(expression, targets)),
+            Expr::Tuple(expressions) => {
+                expressions.iter().for_each(|expression| self.grouped(expression, targets))
+            }
             expression => self.by_name(expression, targets, Caller::GroupBy),
         }
     }
@@ -86,11 +99,15 @@ impl Resolver<'_> {
         let expression = unnested(expression);
         let Expr::Identifier(ident) = expression else { return self.expression(expression) };
         let name = folded(ident);
-        let is_of_from = self.levels.last().is_some_and(|level| !matches!(level.find(&name), Found::Missing | Found::Open));
+        let is_of_from = self
+            .levels
+            .last()
+            .is_some_and(|level| !matches!(level.find(&name), Found::Missing | Found::Open));
         if caller == Caller::GroupBy && is_of_from {
             return self.expression(expression);
         }
-        let mut named = targets.targets.iter().filter(|target| target.column.name.as_deref() == Some(&name));
+        let mut named =
+            targets.targets.iter().filter(|target| target.column.name.as_deref() == Some(&name));
         match named.next() {
             Some(first) => {
                 if let Some(other) = named.find(|other| first.is_another(other)) {
@@ -121,20 +138,35 @@ impl Resolver<'_> {
                     targets.open = true;
                 }
                 SelectItem::Wildcard(options) => {
-                    let items: Vec<Item> = self.levels.last().into_iter().flat_map(|level| &level.items).cloned().collect();
+                    let items: Vec<Item> = self
+                        .levels
+                        .last()
+                        .into_iter()
+                        .flat_map(|level| &level.items)
+                        .cloned()
+                        .collect();
                     let place = options.wildcard_token.0.span;
-                    items.iter().filter(|item| item.by_column).for_each(|item| self.all_of(item, place, &mut targets));
+                    items
+                        .iter()
+                        .filter(|item| item.by_column)
+                        .for_each(|item| self.all_of(item, place, &mut targets));
                 }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                    match self.qualified_wildcard(name) {
-                        Some(item) => self.all_of(&item, options.wildcard_token.0.span, &mut targets),
-                        None => targets.open = true,
-                    }
-                }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), options) => {
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    options,
+                ) => match self.qualified_wildcard(name) {
+                    Some(item) => self.all_of(&item, options.wildcard_token.0.span, &mut targets),
+                    None => targets.open = true,
+                },
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::Expr(expr),
+                    options,
+                ) => {
                     self.expression(expr);
                     match self.row(expr) {
-                        Some(item) => self.all_of(&item, options.wildcard_token.0.span, &mut targets),
+                        Some(item) => {
+                            self.all_of(&item, options.wildcard_token.0.span, &mut targets)
+                        }
                         None => targets.open = true,
                     }
                 }
@@ -168,17 +200,23 @@ impl Resolver<'_> {
     fn ambiguous_output(&mut self, ident: &sqlparser::ast::Ident, written: &[String]) {
         let message = format!("the SELECT gives two columns of the name \"{}\"", folded(ident));
         let problem = self.text.problem("sql.column.ambiguous", &At(ident.span), message);
-        self.problems.push(problem.help(format!("give one of {} another name", written.join(" and "))));
+        self.problems
+            .push(problem.help(format!("give one of {} another name", written.join(" and "))));
     }
 }
 
 impl Target {
-    /// Whether it is surely not the same column as another of its name. Of two expressions nobody can say it by their text.
+    /// Whether it is surely not the same column as another of its name. Of two expressions nobody
+    /// can say it by their text.
     fn is_another(&self, other: &Self) -> bool {
         match (&self.what, &other.what) {
             (What::Column(Some(one)), What::Column(Some(two))) => one != two,
-            (What::Column(Some(_)), What::Expression(expression)) | (What::Expression(expression), What::Column(Some(_))) => {
-                matches!(expression.as_ref(), Expr::Value(_) | Expr::Function(_) | Expr::BinaryOp { .. } | Expr::Case { .. })
+            (What::Column(Some(_)), What::Expression(expression))
+            | (What::Expression(expression), What::Column(Some(_))) => {
+                matches!(
+                    expression.as_ref(),
+                    Expr::Value(_) | Expr::Function(_) | Expr::BinaryOp { .. } | Expr::Case { .. }
+                )
             }
             _ => false,
         }

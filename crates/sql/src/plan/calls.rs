@@ -23,21 +23,45 @@ impl Planner<'_> {
         let name = function.name.to_string().to_lowercase();
         if function.over.is_some() || functions::is_aggregate(&name) {
             let kind = if function.over.is_some() { "a window function" } else { "an aggregate" };
-            let problem = self.text.problem("sql.function.aggregate", node, format!("{name} is {kind}; a table's SELECT sees one record"));
+            let problem = self.text.problem(
+                "sql.function.aggregate",
+                node,
+                format!("{name} is {kind}; a table's SELECT sees one record"),
+            );
             return self.refuse(problem.help(match name.as_str() {
                 "sum" | "min" | "max" | "count" => {
-                    format!("over a list of the record write `list_{name}(list, x -> ...)`; over many records declare a rollup")
+                    format!(
+                        "over a list of the record write `list_{name}(list, x -> ...)`; over \
+                        many records declare a rollup"
+                    )
                 }
                 _ => "what is made of many records belongs to rollups and views".into(),
             }));
         }
         let list = match &function.args {
             FunctionArguments::None => &[][..],
-            FunctionArguments::List(list) if list.duplicate_treatment.is_none() && list.clauses.is_empty() => &list.args[..],
-            _ => return self.problem("sql.construct.unsupported", node, format!("{name} cannot be called like this")),
+            FunctionArguments::List(list)
+                if list.duplicate_treatment.is_none() && list.clauses.is_empty() =>
+            {
+                &list.args[..]
+            }
+            _ => {
+                return self.problem(
+                    "sql.construct.unsupported",
+                    node,
+                    format!("{name} cannot be called like this"),
+                );
+            }
         };
-        if function.filter.is_some() || function.null_treatment.is_some() || !function.within_group.is_empty() {
-            return self.problem("sql.construct.unsupported", node, format!("{name} cannot be called like this"));
+        if function.filter.is_some()
+            || function.null_treatment.is_some()
+            || !function.within_group.is_empty()
+        {
+            return self.problem(
+                "sql.construct.unsupported",
+                node,
+                format!("{name} cannot be called like this"),
+            );
         }
         if let Some(fold) = Fold::of_name(&name) {
             return self.list_function(node, &name, fold, list);
@@ -48,27 +72,42 @@ impl Planner<'_> {
         let arguments: Option<Vec<_>> = list.iter().map(plain_argument).collect();
         match arguments {
             Some(arguments) => self.call_of_nodes(node, &name, &arguments),
-            None => self.problem("sql.construct.unsupported", node, format!("{name} takes plain values")),
+            None => self.problem(
+                "sql.construct.unsupported",
+                node,
+                format!("{name} takes plain values"),
+            ),
         }
     }
 
     /// A call whose arguments are expressions, whatever its syntax was.
-    pub(super) fn call_of_nodes(&mut self, node: &ast::Expr, name: &str, arguments: &[&ast::Expr]) -> Option<Planned> {
+    pub(super) fn call_of_nodes(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        arguments: &[&ast::Expr],
+    ) -> Option<Planned> {
         let planned = self.all(arguments.iter().copied(), Self::plan)?;
         match (name, planned.as_slice()) {
             ("round", _) => self.rounding(node, name, Rounding::Nearest, planned),
             ("trunc", _) => self.rounding(node, name, Rounding::TowardsZero, planned),
             ("ceil" | "ceiling", [_]) => self.rounding(node, name, Rounding::Up, planned),
             ("floor", [_]) => self.rounding(node, name, Rounding::Down, planned),
-            ("abs", [number]) => self.number_call(node, name, number, number.data_type.clone(), magnitude),
-            ("sign", [number]) => self.number_call(node, name, number, sign_type(&number.data_type), sign),
+            ("abs", [number]) => {
+                self.number_call(node, name, number, number.data_type.clone(), magnitude)
+            }
+            ("sign", [number]) => {
+                self.number_call(node, name, number, sign_type(&number.data_type), sign)
+            }
             ("mod", [_, _]) => self.modulo(node, arguments),
             ("cardinality" | "array_length", _) => self.list_length(node, name, planned),
             ("date_part", [part, _]) => {
                 let part = part.literal_text().unwrap_or_default().to_owned();
                 self.part_of(node, &part, planned.into_iter().nth(1)?)
             }
-            ("to_json" | "to_jsonb", [_]) => planned.into_iter().next().map(|value| self.json(value)),
+            ("to_json" | "to_jsonb", [_]) => {
+                planned.into_iter().next().map(|value| self.json(value))
+            }
             ("convert_from", [_, encoding]) => {
                 let encoding = encoding.clone();
                 self.text_of_bytes(node, planned.into_iter().next()?, &encoding)
@@ -80,17 +119,33 @@ impl Planner<'_> {
         }
     }
 
-    fn known_function(&mut self, node: &ast::Expr, name: &str, nodes: &[&ast::Expr], planned: Vec<Planned>) -> Option<Planned> {
+    fn known_function(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        nodes: &[&ast::Expr],
+        planned: Vec<Planned>,
+    ) -> Option<Planned> {
         let Some((function, wants)) = functions::find(name) else {
-            let problem = self.text.problem("sql.function.unknown", &name_of(node), format!("unknown function {name}"));
+            let problem = self.text.problem(
+                "sql.function.unknown",
+                &name_of(node),
+                format!("unknown function {name}"),
+            );
             let help = did_you_mean(name, functions::names());
             return self.refuse(problem.maybe_help(help));
         };
         let given: Vec<_> = planned.iter().map(|argument| type_name(&argument.data_type)).collect();
         let arguments = match wants {
             Arguments::Any => planned,
-            Arguments::Alike => self.unify(node, nodes.iter().copied().zip(planned).collect(), "mixed")?,
-            Arguments::Shown => nodes.iter().zip(planned).map(|(node, argument)| self.as_text(*node, argument)).collect::<Option<_>>()?,
+            Arguments::Alike => {
+                self.unify(node, nodes.iter().copied().zip(planned).collect(), "mixed")?
+            }
+            Arguments::Shown => nodes
+                .iter()
+                .zip(planned)
+                .map(|(node, argument)| self.as_text(*node, argument))
+                .collect::<Option<_>>()?,
             Arguments::Doubles => nodes
                 .iter()
                 .zip(planned)
@@ -101,18 +156,35 @@ impl Planner<'_> {
         let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments));
         match crate::compile::coerce(call, self.scope.schema()) {
             Ok((expr, data_type, nullable)) => Some(Planned { expr, data_type, nullable }),
-            Err(_) => self.problem("sql.function.arguments", node, format!("{name} does not take ({})", given.join(", "))),
+            Err(_) => self.problem(
+                "sql.function.arguments",
+                node,
+                format!("{name} does not take ({})", given.join(", ")),
+            ),
         }
     }
 
-    pub(super) fn ceil_or_floor(&mut self, node: &ast::Expr, name: &str, operand: &ast::Expr, kind: &CeilFloorKind) -> Option<Planned> {
+    pub(super) fn ceil_or_floor(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        operand: &ast::Expr,
+        kind: &CeilFloorKind,
+    ) -> Option<Planned> {
         match kind {
-            CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => self.call_of_nodes(node, name, &[operand]),
+            CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => {
+                self.call_of_nodes(node, name, &[operand])
+            }
             _ => self.problem("sql.function.arguments", node, format!("{name} takes one number")),
         }
     }
 
-    pub(super) fn extract(&mut self, node: &ast::Expr, part: &str, operand: &ast::Expr) -> Option<Planned> {
+    pub(super) fn extract(
+        &mut self,
+        node: &ast::Expr,
+        part: &str,
+        operand: &ast::Expr,
+    ) -> Option<Planned> {
         let operand = self.plan(operand)?;
         self.part_of(node, part, operand)
     }
@@ -148,21 +220,49 @@ impl Planner<'_> {
         self.call_of_nodes(node, name, &arguments)
     }
 
-    fn rounding(&mut self, node: &ast::Expr, name: &str, rounding: Rounding, planned: Vec<Planned>) -> Option<Planned> {
+    fn rounding(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        rounding: Rounding,
+        planned: Vec<Planned>,
+    ) -> Option<Planned> {
         let (number, places) = match planned.as_slice() {
             [number] => (number, 0),
-            [number, places] => match places.literal_integer().and_then(|places| i8::try_from(places).ok()) {
-                Some(_) if number.data_type.is_floating() => {
-                    let problem = self.text.problem("sql.function.arguments", node, format!("{name} to places takes a NUMERIC"));
-                    return self.refuse(problem.help(format!("write `{name}(CAST(... AS NUMERIC), ...)`")));
+            [number, places] => {
+                match places.literal_integer().and_then(|places| i8::try_from(places).ok()) {
+                    Some(_) if number.data_type.is_floating() => {
+                        let problem = self.text.problem(
+                            "sql.function.arguments",
+                            node,
+                            format!("{name} to places takes a NUMERIC"),
+                        );
+                        return self.refuse(
+                            problem.help(format!("write `{name}(CAST(... AS NUMERIC), ...)`")),
+                        );
+                    }
+                    Some(places) => (number, places),
+                    None => {
+                        return self.problem(
+                            "sql.function.arguments",
+                            node,
+                            format!("{name} takes its places as a whole number"),
+                        );
+                    }
                 }
-                Some(places) => (number, places),
-                None => return self.problem("sql.function.arguments", node, format!("{name} takes its places as a whole number")),
-            },
-            _ => return self.problem("sql.function.arguments", node, format!("{name} takes a number and its places")),
+            }
+            _ => {
+                return self.problem(
+                    "sql.function.arguments",
+                    node,
+                    format!("{name} takes a number and its places"),
+                );
+            }
         };
         let data_type = rounded_type(&number.data_type, places);
-        self.number_call(node, name, number, data_type, move |values| round(values, rounding, places))
+        self.number_call(node, name, number, data_type, move |values| {
+            round(values, rounding, places)
+        })
     }
 
     fn number_call(
@@ -174,11 +274,19 @@ impl Planner<'_> {
         kernel: impl Fn(&ArrayRef) -> Result<ArrayRef, String> + Send + Sync + 'static,
     ) -> Option<Planned> {
         if class(&number.data_type) != Class::Number {
-            return self.problem("sql.function.arguments", node, format!("{name} does not take ({})", type_name(&number.data_type)));
+            return self.problem(
+                "sql.function.arguments",
+                node,
+                format!("{name} does not take ({})", type_name(&number.data_type)),
+            );
         }
-        let expr = call_arrays(name, data_type.clone(), number.nullable, vec![number.expr.clone()], move |arguments| {
-            kernel(arguments.first().ok_or("no value")?)
-        });
+        let expr = call_arrays(
+            name,
+            data_type.clone(),
+            number.nullable,
+            vec![number.expr.clone()],
+            move |arguments| kernel(arguments.first().ok_or("no value")?),
+        );
         Some(Planned { expr, data_type, nullable: number.nullable })
     }
 
@@ -187,42 +295,81 @@ impl Planner<'_> {
         self.binary(node, left, &ast::BinaryOperator::Modulo, right)
     }
 
-    fn list_length(&mut self, node: &ast::Expr, name: &str, planned: Vec<Planned>) -> Option<Planned> {
+    fn list_length(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        planned: Vec<Planned>,
+    ) -> Option<Planned> {
         let (list, empty_is_null) = match planned.as_slice() {
             [list] => (list, false),
-            [list, dimension] if name == "array_length" && dimension.literal_integer() == Some(1) => (list, true),
-            _ => return self.problem("sql.function.arguments", node, format!("{name} takes a list")),
+            [list, dimension]
+                if name == "array_length" && dimension.literal_integer() == Some(1) =>
+            {
+                (list, true)
+            }
+            _ => {
+                return self.problem(
+                    "sql.function.arguments",
+                    node,
+                    format!("{name} takes a list"),
+                );
+            }
         };
         if class(&list.data_type) != Class::List {
-            return self.problem("sql.function.arguments", node, format!("{name} does not take ({})", type_name(&list.data_type)));
+            return self.problem(
+                "sql.function.arguments",
+                node,
+                format!("{name} does not take ({})", type_name(&list.data_type)),
+            );
         }
         let nullable = list.nullable || empty_is_null;
-        let expr = call_arrays(name, DataType::Int32, nullable, vec![list.expr.clone()], move |arguments| {
-            lists::length(arguments.first().ok_or("no list")?, empty_is_null)
-        });
+        let expr = call_arrays(
+            name,
+            DataType::Int32,
+            nullable,
+            vec![list.expr.clone()],
+            move |arguments| lists::length(arguments.first().ok_or("no list")?, empty_is_null),
+        );
         Some(Planned { expr, data_type: DataType::Int32, nullable })
     }
 
     fn part_of(&mut self, node: &ast::Expr, part: &str, moment: Planned) -> Option<Planned> {
         let name = part.to_lowercase();
         let Some(part) = Part::of_name(&name) else {
-            let problem = self.text.problem("sql.function.arguments", node, format!("there is no part {name} of a date"));
+            let problem = self.text.problem(
+                "sql.function.arguments",
+                node,
+                format!("there is no part {name} of a date"),
+            );
             return self.refuse(problem.maybe_help(did_you_mean(&name, PARTS)));
         };
         let nullable = moment.nullable;
         if matches!(moment.data_type, DataType::Duration(_)) && name == "epoch" {
             let data_type = part.data_type();
-            let expr = call_arrays("extract", data_type.clone(), nullable, vec![moment.expr], |arguments| {
-                duration_seconds(arguments.first().ok_or("no value")?)
-            });
+            let expr = call_arrays(
+                "extract",
+                data_type.clone(),
+                nullable,
+                vec![moment.expr],
+                |arguments| duration_seconds(arguments.first().ok_or("no value")?),
+            );
             return Some(Planned { expr, data_type, nullable });
         }
         if class(&moment.data_type) != Class::Moment {
-            return self.problem("sql.type.mismatch", node, format!("{} has no {name}", type_name(&moment.data_type)));
+            return self.problem(
+                "sql.type.mismatch",
+                node,
+                format!("{} has no {name}", type_name(&moment.data_type)),
+            );
         }
-        let expr = call_arrays("extract", part.data_type(), nullable, vec![moment.expr], move |arguments| {
-            part.of(&cast(arguments.first().ok_or("no value")?, &timestamp())?)
-        });
+        let expr = call_arrays(
+            "extract",
+            part.data_type(),
+            nullable,
+            vec![moment.expr],
+            move |arguments| part.of(&cast(arguments.first().ok_or("no value")?, &timestamp())?),
+        );
         Some(Planned { expr, data_type: part.data_type(), nullable })
     }
 
@@ -230,17 +377,34 @@ impl Planner<'_> {
     fn moment_of_seconds(&mut self, node: &ast::Expr, planned: Vec<Planned>) -> Option<Planned> {
         let seconds = planned.into_iter().next()?;
         if class(&seconds.data_type) != Class::Number {
-            let problem = self.text.problem("sql.function.arguments", node, "to_timestamp takes seconds since 1970");
+            let problem = self.text.problem(
+                "sql.function.arguments",
+                node,
+                "to_timestamp takes seconds since 1970",
+            );
             let is_text = class(&seconds.data_type) == Class::Text;
-            return self.refuse(problem.maybe_help(is_text.then(|| "a text is read by `CAST(... AS TIMESTAMPTZ)`".to_owned())));
+            return self.refuse(problem.maybe_help(
+                is_text.then(|| "a text is read by `CAST(... AS TIMESTAMPTZ)`".to_owned()),
+            ));
         }
         let seconds = self.cast_to(node, seconds, &DataType::Decimal128(38, 6))?;
-        let expr = call_arrays("to_timestamp", timestamptz(), seconds.nullable, vec![seconds.expr], |arguments| {
-            let micros = arguments.first().ok_or("no value")?.as_primitive::<Decimal128Type>();
-            let moments: Result<PrimitiveArray<TimestampMicrosecondType>, String> =
-                micros.try_unary(|micros| i64::try_from(micros).ok().and_then(in_range).ok_or_else(|| "timestamp out of range".to_owned()));
-            Ok(std::sync::Arc::new(moments?.with_timezone("UTC")) as ArrayRef)
-        });
+        let expr = call_arrays(
+            "to_timestamp",
+            timestamptz(),
+            seconds.nullable,
+            vec![seconds.expr],
+            |arguments| {
+                let micros = arguments.first().ok_or("no value")?.as_primitive::<Decimal128Type>();
+                let moments: Result<PrimitiveArray<TimestampMicrosecondType>, String> = micros
+                    .try_unary(|micros| {
+                        i64::try_from(micros)
+                            .ok()
+                            .and_then(in_range)
+                            .ok_or_else(|| "timestamp out of range".to_owned())
+                    });
+                Ok(std::sync::Arc::new(moments?.with_timezone("UTC")) as ArrayRef)
+            },
+        );
         Some(Planned { expr, data_type: timestamptz(), nullable: seconds.nullable })
     }
 }

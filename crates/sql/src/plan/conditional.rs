@@ -18,25 +18,40 @@ impl Planner<'_> {
         let conditions = match operand {
             None => self.all(branches.iter().map(|branch| &branch.condition), Self::boolean),
             Some(operand) => {
-                let compared = std::iter::once(operand).chain(branches.iter().map(|branch| &branch.condition));
+                let compared =
+                    std::iter::once(operand).chain(branches.iter().map(|branch| &branch.condition));
                 let planned = self.all(compared.clone(), Self::plan);
                 self.unify(node, compared.zip(planned?).collect(), COMPARED)
             }
         };
-        let answers: Vec<_> = branches.iter().map(|branch| &branch.result).chain(otherwise).collect();
+        let answers: Vec<_> =
+            branches.iter().map(|branch| &branch.result).chain(otherwise).collect();
         let planned = self.all(answers.iter().copied(), Self::plan);
-        let mut answers = self.unify(node, answers.into_iter().zip(planned?).collect(), "answers of one CASE")?;
+        let mut answers =
+            self.unify(node, answers.into_iter().zip(planned?).collect(), "answers of one CASE")?;
         let mut conditions = conditions?;
         let operand = operand.map(|_| Box::new(conditions.remove(0).expr));
-        let otherwise = otherwise.and_then(|_| answers.pop()).map(|otherwise| Box::new(otherwise.expr));
-        let branches = conditions.into_iter().zip(answers).map(|(when, then)| (Box::new(when.expr), Box::new(then.expr))).collect();
+        let otherwise =
+            otherwise.and_then(|_| answers.pop()).map(|otherwise| Box::new(otherwise.expr));
+        let branches = conditions
+            .into_iter()
+            .zip(answers)
+            .map(|(when, then)| (Box::new(when.expr), Box::new(then.expr)))
+            .collect();
         self.finish(node, Expr::Case(Case::new(operand, branches, otherwise)))
     }
 
-    pub(super) fn in_list(&mut self, node: &ast::Expr, operand: &ast::Expr, list: &[ast::Expr], negated: bool) -> Option<Planned> {
+    pub(super) fn in_list(
+        &mut self,
+        node: &ast::Expr,
+        operand: &ast::Expr,
+        list: &[ast::Expr],
+        negated: bool,
+    ) -> Option<Planned> {
         let compared: Vec<_> = std::iter::once(operand).chain(list).collect();
         let planned = self.all(compared.iter().copied(), Self::plan)?;
-        let mut operands = self.unify(node, compared.into_iter().zip(planned).collect(), COMPARED)?;
+        let mut operands =
+            self.unify(node, compared.into_iter().zip(planned).collect(), COMPARED)?;
         let operand = operands.remove(0);
         let list = operands.into_iter().map(|operand| operand.expr).collect();
         self.finish(node, Expr::InList(InList::new(Box::new(operand.expr), list, negated)))
@@ -54,7 +69,15 @@ impl Planner<'_> {
         let planned = self.all(compared.into_iter(), Self::plan)?;
         let operands = self.unify(node, compared.into_iter().zip(planned).collect(), COMPARED)?;
         let [operand, low, high] = <[Planned; 3]>::try_from(operands).ok()?;
-        self.finish(node, Expr::Between(Between::new(Box::new(operand.expr), negated, Box::new(low.expr), Box::new(high.expr))))
+        self.finish(
+            node,
+            Expr::Between(Between::new(
+                Box::new(operand.expr),
+                negated,
+                Box::new(low.expr),
+                Box::new(high.expr),
+            )),
+        )
     }
 
     /// Every node planned, so that the problems of all of them are told.

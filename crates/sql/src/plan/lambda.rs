@@ -14,7 +14,13 @@ use crate::scope::{column_expr, fold as fold_name};
 use crate::type_name::type_name;
 
 impl Planner<'_> {
-    pub(super) fn list_function(&mut self, node: &ast::Expr, name: &str, fold: Fold, arguments: &[FunctionArg]) -> Option<Planned> {
+    pub(super) fn list_function(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        fold: Fold,
+        arguments: &[FunctionArg],
+    ) -> Option<Planned> {
         let arguments: Option<Vec<_>> = arguments.iter().map(plain_argument).collect();
         let (list_node, lambda) = match arguments.as_deref() {
             Some([list]) => (*list, None),
@@ -23,7 +29,11 @@ impl Planner<'_> {
         };
         let list = self.plan(list_node)?;
         let DataType::List(element) = &list.data_type else {
-            return self.problem("sql.type.mismatch", list_node, format!("{name} takes a list; this is {}", type_name(&list.data_type)));
+            return self.problem(
+                "sql.type.mismatch",
+                list_node,
+                format!("{name} takes a list; this is {}", type_name(&list.data_type)),
+            );
         };
         let element = element.data_type().clone();
         if lambda.is_none() && !matches!(fold, Fold::Sum | Fold::Min | Fold::Max) {
@@ -49,16 +59,27 @@ impl Planner<'_> {
     }
 
     fn list_usage(&mut self, node: &ast::Expr, name: &str) -> Option<Planned> {
-        let problem = self.text.problem("sql.function.arguments", node, format!("{name} takes a list and a lambda"));
+        let problem = self.text.problem(
+            "sql.function.arguments",
+            node,
+            format!("{name} takes a list and a lambda"),
+        );
         self.refuse(problem.help(format!("for example `{name}(items, i -> i.qty * i.price)`")))
     }
 
     /// The lambda's body over one element, and the names of the columns besides that it uses.
-    fn lambda(&mut self, node: &ast::Expr, lambda: &LambdaFunction, element: &DataType) -> Option<(Lambda, Vec<String>)> {
+    fn lambda(
+        &mut self,
+        node: &ast::Expr,
+        lambda: &LambdaFunction,
+        element: &DataType,
+    ) -> Option<(Lambda, Vec<String>)> {
         let parameter = match &lambda.params {
             OneOrManyWithParens::One(parameter) => parameter,
             OneOrManyWithParens::Many(parameters) if parameters.len() == 1 => &parameters[0],
-            OneOrManyWithParens::Many(_) => return self.problem("sql.function.arguments", node, "a lambda takes one element"),
+            OneOrManyWithParens::Many(_) => {
+                return self.problem("sql.function.arguments", node, "a lambda takes one element");
+            }
         };
         let hidden = format!("?element{}", self.scope.len());
         let inner = self.scope.with_element(&fold_name(&parameter.name), &hidden, element.clone());
@@ -66,11 +87,21 @@ impl Planner<'_> {
         let body = self.plan(&lambda.body);
         let inner = std::mem::replace(&mut self.scope, outer);
         let body = body?;
-        let mut captured: Vec<_> =
-            body.expr.column_refs().iter().map(|column| column.name.clone()).filter(|name| *name != hidden).collect();
+        let mut captured: Vec<_> = body
+            .expr
+            .column_refs()
+            .iter()
+            .map(|column| column.name.clone())
+            .filter(|name| *name != hidden)
+            .collect();
         captured.sort_unstable();
         let mut fields = vec![Field::new(&hidden, element.clone(), true)];
-        fields.extend(captured.iter().filter_map(|name| inner.column(name)).map(|field| field.as_ref().clone()));
+        fields.extend(
+            captured
+                .iter()
+                .filter_map(|name| inner.column(name))
+                .map(|field| field.as_ref().clone()),
+        );
         let schema = Arc::new(Schema::new(fields));
         let planned = DFSchema::try_from(Arc::clone(&schema)).map_err(|error| error.to_string());
         match planned.and_then(|planned| compile(body.expr, &Arc::new(planned))) {

@@ -1,5 +1,6 @@
-//! Syntax into expressions, node by node. Every node's operands are planned first, so that a type that does not serve is told where it
-//! stands. A node that cannot be planned leaves its problem and None, and the others are planned nevertheless.
+//! Syntax into expressions, node by node. Every node's operands are planned first, so that a type
+//! that does not serve is told where it stands. A node that cannot be planned leaves its problem
+//! and None, and the others are planned nevertheless.
 
 mod calls;
 mod casts;
@@ -76,17 +77,27 @@ impl<'t> Planner<'t> {
             Node::Interval(interval) => self.interval(node, interval),
             Node::BinaryOp { left, op, right } => self.binary(node, left, op, right),
             Node::UnaryOp { op, expr } => self.unary(node, *op, expr),
-            Node::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None, array: false } => {
-                self.cast(node, expr, data_type)
+            Node::Cast {
+                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+                expr,
+                data_type,
+                format: None,
+                array: false,
+            } => self.cast(node, expr, data_type),
+            Node::AtTimeZone { timestamp, time_zone } => {
+                self.at_time_zone(node, timestamp, time_zone)
             }
-            Node::AtTimeZone { timestamp, time_zone } => self.at_time_zone(node, timestamp, time_zone),
             Node::Function(function) => self.function(node, function),
             Node::Ceil { expr, field } => self.ceil_or_floor(node, "ceil", expr, field),
             Node::Floor { expr, field } => self.ceil_or_floor(node, "floor", expr, field),
             Node::Extract { field, expr, .. } => self.extract(node, &field.to_string(), expr),
             Node::Position { expr, r#in } => self.call_of_nodes(node, "strpos", &[r#in, expr]),
-            Node::Substring { expr, substring_from, substring_for, .. } => self.substring(node, expr, substring_from, substring_for),
-            Node::Trim { trim_where, trim_what, expr, trim_characters: None } => self.trim(node, *trim_where, trim_what, expr),
+            Node::Substring { expr, substring_from, substring_for, .. } => {
+                self.substring(node, expr, substring_from, substring_for)
+            }
+            Node::Trim { trim_where, trim_what, expr, trim_characters: None } => {
+                self.trim(node, *trim_where, trim_what, expr)
+            }
             Node::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
                 let mut arguments = vec![&**expr, &**overlay_what, &**overlay_from];
                 arguments.extend(overlay_for.as_deref());
@@ -108,31 +119,49 @@ impl<'t> Planner<'t> {
             Node::IsNotFalse(operand) => self.test_boolean(node, operand, Expr::IsNotFalse),
             Node::IsUnknown(operand) => self.test_boolean(node, operand, Expr::IsUnknown),
             Node::IsNotUnknown(operand) => self.test_boolean(node, operand, Expr::IsNotUnknown),
-            Node::IsDistinctFrom(left, right) => self.compare(node, left, datafusion_expr::Operator::IsDistinctFrom, right),
-            Node::IsNotDistinctFrom(left, right) => self.compare(node, left, datafusion_expr::Operator::IsNotDistinctFrom, right),
+            Node::IsDistinctFrom(left, right) => {
+                self.compare(node, left, datafusion_expr::Operator::IsDistinctFrom, right)
+            }
+            Node::IsNotDistinctFrom(left, right) => {
+                self.compare(node, left, datafusion_expr::Operator::IsNotDistinctFrom, right)
+            }
             Node::InList { expr, list, negated } => self.in_list(node, expr, list, *negated),
-            Node::Between { expr, negated, low, high } => self.between(node, expr, *negated, low, high),
+            Node::Between { expr, negated, low, high } => {
+                self.between(node, expr, *negated, low, high)
+            }
             Node::Like { negated, any: false, expr, pattern, escape_char } => {
                 self.like(node, expr, pattern, escape_char.as_ref(), *negated, false)
             }
             Node::ILike { negated, any: false, expr, pattern, escape_char } => {
                 self.like(node, expr, pattern, escape_char.as_ref(), *negated, true)
             }
-            Node::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } if !matches!(**right, Node::Subquery(_)) => {
+            Node::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. }
+                if !matches!(**right, Node::Subquery(_)) =>
+            {
                 let list = match &**right {
                     Node::Nested(list) => list,
                     list => list,
                 };
                 self.call_of_nodes(node, "array_contains", &[list, left])
             }
-            Node::Case { operand, conditions, else_result, .. } => self.case(node, operand.as_deref(), conditions, else_result.as_deref()),
+            Node::Case { operand, conditions, else_result, .. } => {
+                self.case(node, operand.as_deref(), conditions, else_result.as_deref())
+            }
             Node::Subquery(query) => self.object(query),
             Node::InSubquery { .. } | Node::Exists { .. } => {
-                let problem = self.text.problem("sql.construct.unsupported", node, "a subquery cannot be used here");
+                let problem = self.text.problem(
+                    "sql.construct.unsupported",
+                    node,
+                    "a subquery cannot be used here",
+                );
                 self.refuse(problem.help("an expression sees one record and nothing else"))
             }
             Node::Lambda(_) => {
-                let problem = self.text.problem("sql.construct.unsupported", node, "a lambda stands only in a list function");
+                let problem = self.text.problem(
+                    "sql.construct.unsupported",
+                    node,
+                    "a lambda stands only in a list function",
+                );
                 self.refuse(problem.help("for example `list_sum(items, i -> i.qty * i.price)`"))
             }
             other => {
@@ -143,7 +172,12 @@ impl<'t> Planner<'t> {
     }
 
     /// Notes a problem at a node.
-    pub(super) fn problem<T>(&mut self, code: &'static str, node: &dyn HasSpan, message: impl Into<String>) -> Option<T> {
+    pub(super) fn problem<T>(
+        &mut self,
+        code: &'static str,
+        node: &dyn HasSpan,
+        message: impl Into<String>,
+    ) -> Option<T> {
         let problem = self.text.problem(code, node, message);
         self.refuse(problem)
     }
@@ -167,21 +201,39 @@ impl<'t> Planner<'t> {
         if matches!(class(&planned.data_type), Class::Boolean | Class::Null) {
             return Some(planned);
         }
-        let message = format!("this is {}, where a condition (TRUE or FALSE) is needed", type_name(&planned.data_type));
+        let message = format!(
+            "this is {}, where a condition (TRUE or FALSE) is needed",
+            type_name(&planned.data_type)
+        );
         self.problem("sql.type.mismatch", node, message)
     }
 
-    fn test(&mut self, node: &ast::Expr, operand: &ast::Expr, test: fn(Box<Expr>) -> Expr) -> Option<Planned> {
+    fn test(
+        &mut self,
+        node: &ast::Expr,
+        operand: &ast::Expr,
+        test: fn(Box<Expr>) -> Expr,
+    ) -> Option<Planned> {
         let operand = self.plan(operand)?;
         self.finish(node, test(Box::new(operand.expr)))
     }
 
-    fn test_boolean(&mut self, node: &ast::Expr, operand: &ast::Expr, test: fn(Box<Expr>) -> Expr) -> Option<Planned> {
+    fn test_boolean(
+        &mut self,
+        node: &ast::Expr,
+        operand: &ast::Expr,
+        test: fn(Box<Expr>) -> Expr,
+    ) -> Option<Planned> {
         let operand = self.boolean(operand)?;
         self.finish(node, test(Box::new(operand.expr)))
     }
 
-    fn unary(&mut self, node: &ast::Expr, operator: UnaryOperator, operand: &ast::Expr) -> Option<Planned> {
+    fn unary(
+        &mut self,
+        node: &ast::Expr,
+        operator: UnaryOperator,
+        operand: &ast::Expr,
+    ) -> Option<Planned> {
         match operator {
             UnaryOperator::Not => {
                 let operand = self.boolean(operand)?;
@@ -189,7 +241,11 @@ impl<'t> Planner<'t> {
             }
             UnaryOperator::Minus => self.negated(node, operand),
             UnaryOperator::Plus => self.plan(operand),
-            other => self.problem("sql.construct.unsupported", node, format!("the operator {other} cannot be used here")),
+            other => self.problem(
+                "sql.construct.unsupported",
+                node,
+                format!("the operator {other} cannot be used here"),
+            ),
         }
     }
 }

@@ -15,12 +15,22 @@ use crate::problem::HasSpan;
 use crate::type_name::{Class, class, type_name};
 
 impl Planner<'_> {
-    pub(super) fn binary(&mut self, node: &ast::Expr, left: &ast::Expr, operator: &BinaryOperator, right: &ast::Expr) -> Option<Planned> {
+    pub(super) fn binary(
+        &mut self,
+        node: &ast::Expr,
+        left: &ast::Expr,
+        operator: &BinaryOperator,
+        right: &ast::Expr,
+    ) -> Option<Planned> {
         let pattern = |operator| (operator, true);
         let (operator, is_pattern) = match operator {
             BinaryOperator::Plus => return self.arithmetic(node, left, Operation::Add, right),
-            BinaryOperator::Minus => return self.arithmetic(node, left, Operation::Subtract, right),
-            BinaryOperator::Multiply => return self.arithmetic(node, left, Operation::Multiply, right),
+            BinaryOperator::Minus => {
+                return self.arithmetic(node, left, Operation::Subtract, right);
+            }
+            BinaryOperator::Multiply => {
+                return self.arithmetic(node, left, Operation::Multiply, right);
+            }
             BinaryOperator::Divide => return self.arithmetic(node, left, Operation::Divide, right),
             BinaryOperator::Modulo => return self.arithmetic(node, left, Operation::Modulo, right),
             BinaryOperator::And => return self.logic(node, left, Operator::And, right),
@@ -36,7 +46,13 @@ impl Planner<'_> {
             BinaryOperator::PGRegexIMatch => pattern(Operator::RegexIMatch),
             BinaryOperator::PGRegexNotMatch => pattern(Operator::RegexNotMatch),
             BinaryOperator::PGRegexNotIMatch => pattern(Operator::RegexNotIMatch),
-            other => return self.problem("sql.construct.unsupported", node, format!("the operator {other} cannot be used here")),
+            other => {
+                return self.problem(
+                    "sql.construct.unsupported",
+                    node,
+                    format!("the operator {other} cannot be used here"),
+                );
+            }
         };
         if is_pattern {
             let (text, pattern) = (self.text(left), self.text(right));
@@ -45,28 +61,60 @@ impl Planner<'_> {
         self.compare(node, left, operator, right)
     }
 
-    pub(super) fn compare(&mut self, node: &ast::Expr, left: &ast::Expr, operator: Operator, right: &ast::Expr) -> Option<Planned> {
+    pub(super) fn compare(
+        &mut self,
+        node: &ast::Expr,
+        left: &ast::Expr,
+        operator: Operator,
+        right: &ast::Expr,
+    ) -> Option<Planned> {
         let (left_planned, right_planned) = (self.plan(left), self.plan(right));
-        let operands = self.unify(node, vec![(left, left_planned?), (right, right_planned?)], COMPARED)?;
+        let operands =
+            self.unify(node, vec![(left, left_planned?), (right, right_planned?)], COMPARED)?;
         let [left, right] = <[Planned; 2]>::try_from(operands).ok()?;
         if matches!(class(&left.data_type), Class::Object | Class::List) {
-            return self.problem("sql.type.mismatch", node, format!("{} cannot be compared", type_name(&left.data_type)));
+            return self.problem(
+                "sql.type.mismatch",
+                node,
+                format!("{} cannot be compared", type_name(&left.data_type)),
+            );
         }
         self.finish(node, binary_expr(left.expr, operator, right.expr))
     }
 
-    fn logic(&mut self, node: &ast::Expr, left: &ast::Expr, operator: Operator, right: &ast::Expr) -> Option<Planned> {
+    fn logic(
+        &mut self,
+        node: &ast::Expr,
+        left: &ast::Expr,
+        operator: Operator,
+        right: &ast::Expr,
+    ) -> Option<Planned> {
         let (left, right) = (self.boolean(left), self.boolean(right));
         self.finish(node, binary_expr(left?.expr, operator, right?.expr))
     }
 
-    fn arithmetic(&mut self, node: &ast::Expr, left: &ast::Expr, operation: Operation, right: &ast::Expr) -> Option<Planned> {
+    fn arithmetic(
+        &mut self,
+        node: &ast::Expr,
+        left: &ast::Expr,
+        operation: Operation,
+        right: &ast::Expr,
+    ) -> Option<Planned> {
         let (left, right) = (self.plan(left), self.plan(right));
-        let (left, right) = (self.number_of_literal(node, left?, operation)?, self.number_of_literal(node, right?, operation)?);
+        let (left, right) = (
+            self.number_of_literal(node, left?, operation)?,
+            self.number_of_literal(node, right?, operation)?,
+        );
         self.calculated(node, left, operation, right)
     }
 
-    fn calculated(&mut self, node: &dyn HasSpan, left: Planned, operation: Operation, right: Planned) -> Option<Planned> {
+    fn calculated(
+        &mut self,
+        node: &dyn HasSpan,
+        left: Planned,
+        operation: Operation,
+        right: Planned,
+    ) -> Option<Planned> {
         let classes = (class(&left.data_type), class(&right.data_type));
         if !matches!(classes, (Class::Number | Class::Null, Class::Number | Class::Null)) {
             return self.moment_arithmetic(node, left, operation, right);
@@ -82,7 +130,12 @@ impl Planner<'_> {
     }
 
     /// A literal text in an arithmetic is a number, as in PostgreSQL.
-    fn number_of_literal(&mut self, node: &dyn HasSpan, planned: Planned, operation: Operation) -> Option<Planned> {
+    fn number_of_literal(
+        &mut self,
+        node: &dyn HasSpan,
+        planned: Planned,
+        operation: Operation,
+    ) -> Option<Planned> {
         let Some(text) = planned.literal_text() else { return Some(planned) };
         match super::literals::number_literal(text.trim()) {
             Some(number) => Some(constant(number)),
@@ -102,24 +155,41 @@ impl Planner<'_> {
             Class::Number => {
                 let zero = match ScalarValue::new_zero(&operand.data_type) {
                     Ok(zero) => constant(zero),
-                    Err(error) => return self.problem("sql.type.mismatch", node, error.to_string()),
+                    Err(error) => {
+                        return self.problem("sql.type.mismatch", node, error.to_string());
+                    }
                 };
                 self.calculated(node, zero, Operation::Subtract, operand)
             }
             Class::Interval => self.finish(node, Expr::Negative(Box::new(operand.expr))),
-            _ => self.problem("sql.type.mismatch", node, format!("there is no - {}", type_name(&operand.data_type))),
+            _ => self.problem(
+                "sql.type.mismatch",
+                node,
+                format!("there is no - {}", type_name(&operand.data_type)),
+            ),
         }
     }
 
-    fn concatenation(&mut self, node: &ast::Expr, left: &ast::Expr, right: &ast::Expr) -> Option<Planned> {
+    fn concatenation(
+        &mut self,
+        node: &ast::Expr,
+        left: &ast::Expr,
+        right: &ast::Expr,
+    ) -> Option<Planned> {
         let (left_planned, right_planned) = (self.plan(left), self.plan(right));
         let (left_planned, right_planned) = (left_planned?, right_planned?);
-        let text = |planned: &Planned| matches!(class(&planned.data_type), Class::Text | Class::Null);
+        let text =
+            |planned: &Planned| matches!(class(&planned.data_type), Class::Text | Class::Null);
         if !text(&left_planned) && !text(&right_planned) {
-            let message = format!("there is no {} || {}", type_name(&left_planned.data_type), type_name(&right_planned.data_type));
+            let message = format!(
+                "there is no {} || {}",
+                type_name(&left_planned.data_type),
+                type_name(&right_planned.data_type)
+            );
             return self.problem("sql.type.mismatch", node, message);
         }
-        let (left, right) = (self.as_text(left, left_planned)?, self.as_text(right, right_planned)?);
+        let (left, right) =
+            (self.as_text(left, left_planned)?, self.as_text(right, right_planned)?);
         self.finish(node, binary_expr(left.expr, Operator::StringConcat, right.expr))
     }
 
@@ -133,12 +203,18 @@ impl Planner<'_> {
         any_case: bool,
     ) -> Option<Planned> {
         let (text, pattern) = (self.text(text), self.text(pattern));
-        let escape = match escape.and_then(|escape| escape.value.clone().into_string()).map(|escape| escape.chars().collect::<Vec<_>>()) {
+        let escape = match escape
+            .and_then(|escape| escape.value.clone().into_string())
+            .map(|escape| escape.chars().collect::<Vec<_>>())
+        {
             None => None,
             Some(escape) if escape.len() == 1 => Some(escape[0]),
-            Some(_) => return self.problem("sql.literal.invalid", node, "ESCAPE takes one character"),
+            Some(_) => {
+                return self.problem("sql.literal.invalid", node, "ESCAPE takes one character");
+            }
         };
-        let like = Like::new(negated, Box::new(text?.expr), Box::new(pattern?.expr), escape, any_case);
+        let like =
+            Like::new(negated, Box::new(text?.expr), Box::new(pattern?.expr), escape, any_case);
         self.finish(node, Expr::Like(like))
     }
 
@@ -148,8 +224,11 @@ impl Planner<'_> {
         if matches!(class(&planned.data_type), Class::Text | Class::Null) {
             return Some(planned);
         }
-        let problem =
-            self.text.problem("sql.type.mismatch", node, format!("this is {}, where TEXT is needed", type_name(&planned.data_type)));
+        let problem = self.text.problem(
+            "sql.type.mismatch",
+            node,
+            format!("this is {}, where TEXT is needed", type_name(&planned.data_type)),
+        );
         let help = conversion_help(&node.to_string(), &planned.data_type, &DataType::Utf8);
         self.refuse(problem.maybe_help(help))
     }
@@ -160,11 +239,19 @@ impl Planner<'_> {
             return Some(planned);
         }
         if !crate::cast::castable(&planned.data_type, &DataType::Utf8) {
-            return self.problem("sql.type.mismatch", node, format!("{} cannot be shown as TEXT", type_name(&planned.data_type)));
+            return self.problem(
+                "sql.type.mismatch",
+                node,
+                format!("{} cannot be shown as TEXT", type_name(&planned.data_type)),
+            );
         }
-        let expr = call_arrays("text", DataType::Utf8, planned.nullable, vec![planned.expr], |arguments| {
-            cast(arguments.first().ok_or("no value")?, &DataType::Utf8)
-        });
+        let expr = call_arrays(
+            "text",
+            DataType::Utf8,
+            planned.nullable,
+            vec![planned.expr],
+            |arguments| cast(arguments.first().ok_or("no value")?, &DataType::Utf8),
+        );
         Some(Planned { expr, data_type: DataType::Utf8, nullable: planned.nullable })
     }
 }

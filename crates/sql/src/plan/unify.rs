@@ -1,4 +1,5 @@
-//! Operands that must be of one type: those of a comparison, the branches of a CASE, the arguments of COALESCE.
+//! Operands that must be of one type: those of a comparison, the branches of a CASE, the arguments
+//! of COALESCE.
 
 use std::sync::Arc;
 
@@ -20,18 +21,37 @@ use crate::type_name::{Class, class, type_name};
 pub(super) const COMPARED: &str = "compared";
 
 impl Planner<'_> {
-    /// The operands in one type, widened and never narrowed. Literal texts take the others' type, as in PostgreSQL.
-    pub(super) fn unify(&mut self, node: &dyn HasSpan, operands: Vec<(&ast::Expr, Planned)>, together: &str) -> Option<Vec<Planned>> {
-        let settled = |planned: &Planned| planned.literal_text().is_none() && class(&planned.data_type) != Class::Null;
-        let first = operands.iter().find(|(_, planned)| settled(planned)).map(|(_, planned)| planned.data_type.clone());
+    /// The operands in one type, widened and never narrowed. Literal texts take the others' type,
+    /// as in PostgreSQL.
+    pub(super) fn unify(
+        &mut self,
+        node: &dyn HasSpan,
+        operands: Vec<(&ast::Expr, Planned)>,
+        together: &str,
+    ) -> Option<Vec<Planned>> {
+        let settled = |planned: &Planned| {
+            planned.literal_text().is_none() && class(&planned.data_type) != Class::Null
+        };
+        let first = operands
+            .iter()
+            .find(|(_, planned)| settled(planned))
+            .map(|(_, planned)| planned.data_type.clone());
         let first = first.unwrap_or(DataType::Utf8);
-        let leader = operands.iter().find(|(_, planned)| settled(planned)).map(|(place, _)| place.to_string());
+        let leader = operands
+            .iter()
+            .find(|(_, planned)| settled(planned))
+            .map(|(place, _)| place.to_string());
         for (place, planned) in operands.iter().filter(|(_, planned)| settled(planned)) {
             if class(&planned.data_type) != class(&first) {
-                let message = format!("{} and {} cannot be {together}", type_name(&first), type_name(&planned.data_type));
+                let message = format!(
+                    "{} and {} cannot be {together}",
+                    type_name(&first),
+                    type_name(&planned.data_type)
+                );
                 let problem = self.text.problem("sql.type.mismatch", node, message);
                 let of_this = conversion_help(&place.to_string(), &planned.data_type, &first);
-                let help = of_this.or_else(|| conversion_help(leader.as_deref()?, &first, &planned.data_type));
+                let help = of_this
+                    .or_else(|| conversion_help(leader.as_deref()?, &first, &planned.data_type));
                 return self.refuse(problem.maybe_help(help));
             }
         }
@@ -39,22 +59,52 @@ impl Planner<'_> {
         for (place, planned) in operands {
             converted.push((place, self.literal_as(place, planned, &first)?));
         }
-        let common = converted.iter().filter(|(_, planned)| settled(planned)).map(|(_, planned)| &planned.data_type);
-        let Some(common) = common.cloned().map(Some).reduce(|left, right| wider(&left?, &right?)).unwrap_or(Some(first)) else {
-            return self.problem("sql.type.mismatch", node, format!("these types cannot be {together}"));
+        let common = converted
+            .iter()
+            .filter(|(_, planned)| settled(planned))
+            .map(|(_, planned)| &planned.data_type);
+        let Some(common) = common
+            .cloned()
+            .map(Some)
+            .reduce(|left, right| wider(&left?, &right?))
+            .unwrap_or(Some(first))
+        else {
+            return self.problem(
+                "sql.type.mismatch",
+                node,
+                format!("these types cannot be {together}"),
+            );
         };
-        let unified: Option<Vec<_>> = converted.into_iter().map(|(place, planned)| self.widened(place, planned, &common)).collect();
-        Some(if together == COMPARED { unified?.into_iter().map(comparable).collect() } else { unified? })
+        let unified: Option<Vec<_>> = converted
+            .into_iter()
+            .map(|(place, planned)| self.widened(place, planned, &common))
+            .collect();
+        Some(if together == COMPARED {
+            unified?.into_iter().map(comparable).collect()
+        } else {
+            unified?
+        })
     }
 
-    fn literal_as(&mut self, place: &ast::Expr, planned: Planned, to: &DataType) -> Option<Planned> {
-        let Some(text) = planned.literal_text().filter(|_| class(to) != Class::Text) else { return Some(planned) };
+    fn literal_as(
+        &mut self,
+        place: &ast::Expr,
+        planned: Planned,
+        to: &DataType,
+    ) -> Option<Planned> {
+        let Some(text) = planned.literal_text().filter(|_| class(to) != Class::Text) else {
+            return Some(planned);
+        };
         if class(to) != Class::Number {
             return self.cast_to(place, planned, to);
         }
         match number_literal(text.trim()) {
             Some(number) => Some(constant(number)),
-            None => self.problem("sql.literal.invalid", place, format!("{text:?} is not a valid {}", type_name(to))),
+            None => self.problem(
+                "sql.literal.invalid",
+                place,
+                format!("{text:?} is not a valid {}", type_name(to)),
+            ),
         }
     }
 
@@ -62,8 +112,10 @@ impl Planner<'_> {
         if &planned.data_type == to {
             return Some(planned);
         }
-        // An exact widening is left to DataFusion, which takes it away again where a literal can be narrowed instead.
-        let exact = planned.data_type == DataType::Null || (class(to) == Class::Number && !to.is_floating());
+        // An exact widening is left to DataFusion, which takes it away again where a literal can be
+        // narrowed instead.
+        let exact = planned.data_type == DataType::Null
+            || (class(to) == Class::Number && !to.is_floating());
         if exact && !planned.data_type.is_floating() {
             let expr = Expr::Cast(Cast::new(Box::new(planned.expr), to.clone()));
             return Some(Planned { expr, data_type: to.clone(), nullable: planned.nullable });
@@ -72,26 +124,30 @@ impl Planner<'_> {
     }
 }
 
-/// A float as PostgreSQL compares it: -0 equals 0, and every NaN the others. Arrow compares their bits.
+/// A float as PostgreSQL compares it: -0 equals 0, and every NaN the others. Arrow compares their
+/// bits.
 fn comparable(planned: Planned) -> Planned {
     if !planned.data_type.is_floating() {
         return planned;
     }
     let (data_type, nullable) = (planned.data_type, planned.nullable);
-    let expr = call_arrays("comparable", data_type.clone(), nullable, vec![planned.expr], |arguments| {
-        let values = arguments.first().ok_or("no value")?;
-        Ok(match values.data_type() {
-            DataType::Float32 => {
-                let plain = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };
-                Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(plain)) as ArrayRef
-            }
-            DataType::Float64 => {
-                let plain = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
-                Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(plain)) as ArrayRef
-            }
-            _ => Arc::clone(values),
-        })
-    });
+    let expr =
+        call_arrays("comparable", data_type.clone(), nullable, vec![planned.expr], |arguments| {
+            let values = arguments.first().ok_or("no value")?;
+            Ok(match values.data_type() {
+                DataType::Float32 => {
+                    let plain = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };
+                    Arc::new(values.as_primitive::<Float32Type>().unary::<_, Float32Type>(plain))
+                        as ArrayRef
+                }
+                DataType::Float64 => {
+                    let plain = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
+                    Arc::new(values.as_primitive::<Float64Type>().unary::<_, Float64Type>(plain))
+                        as ArrayRef
+                }
+                _ => Arc::clone(values),
+            })
+        });
     Planned { expr, data_type, nullable }
 }
 
@@ -108,9 +164,14 @@ fn wider(left: &DataType, right: &DataType) -> Option<DataType> {
         }
         Class::Number if left.is_floating() || right.is_floating() => Some(DataType::Float64),
         Class::Number => {
-            let ((left_digits, left_scale), (right_digits, right_scale)) = (digits(left)?, digits(right)?);
+            let ((left_digits, left_scale), (right_digits, right_scale)) =
+                (digits(left)?, digits(right)?);
             if left.is_integer() && right.is_integer() && left_digits.max(right_digits) < 20 {
-                return Some(if left_digits >= right_digits { left.clone() } else { right.clone() });
+                return Some(if left_digits >= right_digits {
+                    left.clone()
+                } else {
+                    right.clone()
+                });
             }
             let scale = left_scale.max(right_scale);
             let all = (left_digits - left_scale).max(right_digits - right_scale) + scale;

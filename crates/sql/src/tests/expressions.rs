@@ -17,7 +17,8 @@ fn answer(expression: &str) -> Result<String, String> {
 fn answer_over(expression: &str, record: &str) -> Result<String, String> {
     let batch = records(&[&record.replace('\n', " ")]);
     let sql = format!("SELECT {expression} AS answer FROM record");
-    let select = plan_select(&sql, &batch.schema()).map_err(|problems| format!("problem: {}", problems[0].message))?;
+    let select = plan_select(&sql, &batch.schema())
+        .map_err(|problems| format!("problem: {}", problems[0].message))?;
     let output = select.run(&batch, CLOCK);
     if let Some(failed) = output.failed.first() {
         return Err(failed.message.clone());
@@ -90,12 +91,24 @@ fn what_does_not_fit_fails() {
         ("ratio / (ratio - 2.5)", "division by zero"),
         ("ratio * CAST('1e308' AS DOUBLE PRECISION)", "value out of range of DOUBLE PRECISION"),
         ("CAST(id + 40000 AS SMALLINT)", "40007 does not fit SMALLINT"),
-        ("CAST(price * 1000000000000000000 AS BIGINT)", "19990000000000000000.00 does not fit BIGINT"),
+        (
+            "CAST(price * 1000000000000000000 AS BIGINT)",
+            "19990000000000000000.00 does not fit BIGINT",
+        ),
         ("CAST(price * 10000000 AS NUMERIC(10,2))", "199900000.00 does not fit NUMERIC(10,2)"),
         ("CAST(text AS INTEGER)", "\" Ana \" is not a valid INTEGER"),
-        ("abs(CAST('-9223372036854775808' AS BIGINT) + id - 7)", "the magnitude is out of range of BIGINT"),
-        ("list_sum(items, i -> i.value_unit * 9000000000000000000)", "50 * 9000000000000000000 does not fit NUMERIC"),
-        ("list_sum(items, i -> i.value_unit * 900000000000000000)", "the sum of the list does not fit NUMERIC"),
+        (
+            "abs(CAST('-9223372036854775808' AS BIGINT) + id - 7)",
+            "the magnitude is out of range of BIGINT",
+        ),
+        (
+            "list_sum(items, i -> i.value_unit * 9000000000000000000)",
+            "50 * 9000000000000000000 does not fit NUMERIC",
+        ),
+        (
+            "list_sum(items, i -> i.value_unit * 900000000000000000)",
+            "the sum of the list does not fit NUMERIC",
+        ),
         ("CAST(productId AS TEXT)", "problem: unknown column \"productid\""),
     ]);
 }
@@ -145,7 +158,11 @@ fn lists_that_are_empty_or_missing() {
     ];
     for (record, expected) in cases {
         for (expression, expected) in expressions.iter().zip(expected) {
-            assert_eq!(answer_over(expression, record).as_deref(), Ok(expected), "{expression} over {record}");
+            assert_eq!(
+                answer_over(expression, record).as_deref(),
+                Ok(expected),
+                "{expression} over {record}"
+            );
         }
     }
 }
@@ -218,7 +235,10 @@ fn texts() {
         ("overlay('abcdef' PLACING 'XX' FROM 3 FOR 2)", "abXXef"),
         ("CAST('abcdef' AS VARCHAR(3))", "abc"),
         ("CAST(trim(text) AS VARCHAR(2))", "An"),
-        ("CAST('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11' AS UUID)", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        (
+            "CAST('A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11' AS UUID)",
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        ),
         ("text || NULL", "NULL"),
     ]);
 }
@@ -293,8 +313,14 @@ fn moments() {
         ("date_trunc('day', at, 'America/Sao_Paulo')", "2024-05-20 03:00:00+00"),
         ("date_trunc('hour', TIMESTAMP '9999-12-31 23:59:59.9999999')", "9999-12-31 23:00:00"),
         ("date_bin(INTERVAL '15 minutes', at)", "2024-05-20 10:15:00+00"),
-        ("TIMESTAMPTZ '0001-01-01 00:00:00Z' AT TIME ZONE 'America/Sao_Paulo'", "0001-12-31 20:53:32 BC"),
-        ("(TIMESTAMPTZ '0001-01-01 00:00:00Z' AT TIME ZONE 'America/Sao_Paulo')::date", "0001-12-31 BC"),
+        (
+            "TIMESTAMPTZ '0001-01-01 00:00:00Z' AT TIME ZONE 'America/Sao_Paulo'",
+            "0001-12-31 20:53:32 BC",
+        ),
+        (
+            "(TIMESTAMPTZ '0001-01-01 00:00:00Z' AT TIME ZONE 'America/Sao_Paulo')::date",
+            "0001-12-31 BC",
+        ),
         ("TIMESTAMP '2024-03-31 02:30:00' AT TIME ZONE 'Europe/Berlin'", "2024-03-31 01:30:00+00"),
         ("TIMESTAMP '2024-10-27 02:30:00' AT TIME ZONE 'Europe/Berlin'", "2024-10-27 01:30:00+00"),
         ("TIMESTAMPTZ '2024-10-27 02:30:00 Europe/Berlin'", "2024-10-27 01:30:00+00"),

@@ -26,7 +26,10 @@ fn schema() -> Schema {
         Field::new("name", DataType::Utf8, true),
     ]);
     let list = |item: DataType| DataType::List(Arc::new(Field::new("item", item, false)));
-    let address = Fields::from(vec![Field::new("city", DataType::Utf8, true), Field::new("zipCode", DataType::Utf8, true)]);
+    let address = Fields::from(vec![
+        Field::new("city", DataType::Utf8, true),
+        Field::new("zipCode", DataType::Utf8, true),
+    ]);
     Schema::new(vec![
         Field::new("id", DataType::Int64, false),
         Field::new("small", DataType::Int16, true),
@@ -49,7 +52,10 @@ fn schema() -> Schema {
 /// Records from JSON, decimals as texts.
 fn records(lines: &[&str]) -> RecordBatch {
     let schema = Arc::new(schema());
-    let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).with_batch_size(1 << 16).build_decoder().expect("a decoder");
+    let mut decoder = ReaderBuilder::new(Arc::clone(&schema))
+        .with_batch_size(1 << 16)
+        .build_decoder()
+        .expect("a decoder");
     decoder.decode(lines.join("\n").as_bytes()).expect("records");
     decoder.flush().expect("a batch").unwrap_or_else(|| RecordBatch::new_empty(schema))
 }

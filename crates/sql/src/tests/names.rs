@@ -1,4 +1,5 @@
-//! Names in PostgreSQL's own SQL. What PostgreSQL says of the same statements is asked in `tests/tests/names.rs`.
+//! Names in PostgreSQL's own SQL. What PostgreSQL says of the same statements is asked in
+//! `tests/tests/names.rs`.
 
 use crate::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType, analyse_postgres};
 
@@ -7,8 +8,9 @@ const CASES: &str = include_str!("../../../../tests/names/cases.sql");
 /// The relations of `tests/names/schema.sql`.
 fn catalog() -> Catalog {
     use ColumnKind::{Moment, Number, Other, Text};
-    let columns =
-        |columns: &[(&str, ColumnKind)]| Columns::new(columns.iter().map(|(name, kind)| NamedColumn::new(*name, *kind)).collect());
+    let columns = |columns: &[(&str, ColumnKind)]| {
+        Columns::new(columns.iter().map(|(name, kind)| NamedColumn::new(*name, *kind)).collect())
+    };
     let mut catalog = Catalog::default();
     let events = [
         ("event_id", Text),
@@ -20,8 +22,20 @@ fn catalog() -> Catalog {
         ("payload", Other),
     ];
     catalog.add_table("events", columns(&events));
-    catalog.add_table("products", columns(&[("product_id", Number), ("product_name", Text), ("category", Text)]));
-    catalog.add_table("orders", columns(&[("id", Number), ("user_id", Number), ("total", Number), ("Mixed Case", Text), ("note", Text)]));
+    catalog.add_table(
+        "products",
+        columns(&[("product_id", Number), ("product_name", Text), ("category", Text)]),
+    );
+    catalog.add_table(
+        "orders",
+        columns(&[
+            ("id", Number),
+            ("user_id", Number),
+            ("total", Number),
+            ("Mixed Case", Text),
+            ("note", Text),
+        ]),
+    );
     catalog.add_view("daily", columns(&[("date", Moment), ("events", Number), ("users", Number)]));
     catalog
 }
@@ -74,8 +88,15 @@ fn no_cut_of_a_statement_is_too_much() {
     for (_, sql) in cases() {
         for (at, _) in sql.char_indices().step_by(3) {
             for cut in [&sql[..at], &sql[at..]] {
-                let problems = analyse_postgres(cut, &catalog, &|_| ParameterType::default()).err().unwrap_or_default();
-                assert!(problems.iter().all(|problem| problem.start <= problem.end && problem.end <= cut.len()), "{cut}: {problems:?}");
+                let problems = analyse_postgres(cut, &catalog, &|_| ParameterType::default())
+                    .err()
+                    .unwrap_or_default();
+                assert!(
+                    problems
+                        .iter()
+                        .all(|problem| problem.start <= problem.end && problem.end <= cut.len()),
+                    "{cut}: {problems:?}"
+                );
             }
         }
     }
@@ -84,20 +105,37 @@ fn no_cut_of_a_statement_is_too_much() {
 /// What a SELECT gives: each column's name and kind.
 fn given(sql: &str) -> Vec<(String, ColumnKind)> {
     let parameter = |_: &str| ParameterType { name: "int4".to_owned(), kind: ColumnKind::Number };
-    let query = analyse_postgres(sql, &catalog(), &parameter).unwrap_or_else(|problems| panic!("{sql}: {problems:?}"));
+    let query = analyse_postgres(sql, &catalog(), &parameter)
+        .unwrap_or_else(|problems| panic!("{sql}: {problems:?}"));
     assert!(!query.columns.open, "{sql}");
-    query.columns.columns.into_iter().map(|column| (column.name.unwrap_or_default(), column.kind)).collect()
+    query
+        .columns
+        .columns
+        .into_iter()
+        .map(|column| (column.name.unwrap_or_default(), column.kind))
+        .collect()
 }
 
 #[test]
 fn what_a_select_gives_is_known() {
     use ColumnKind::{Boolean, Interval, Moment, Number, Text, Unknown};
     for (sql, expected) in [
-        ("SELECT event_type, amount AS worth, at FROM events", vec![("event_type", Text), ("worth", Number), ("at", Moment)]),
-        ("SELECT * FROM products", vec![("product_id", Number), ("product_name", Text), ("category", Text)]),
+        (
+            "SELECT event_type, amount AS worth, at FROM events",
+            vec![("event_type", Text), ("worth", Number), ("at", Moment)],
+        ),
+        (
+            "SELECT * FROM products",
+            vec![("product_id", Number), ("product_name", Text), ("category", Text)],
+        ),
         (
             "SELECT p.*, total FROM products p, orders",
-            vec![("product_id", Number), ("product_name", Text), ("category", Text), ("total", Number)],
+            vec![
+                ("product_id", Number),
+                ("product_name", Text),
+                ("category", Text),
+                ("total", Number),
+            ],
         ),
         (
             "SELECT count(*), sum(amount) AS s, amount > 1 AS b, at - at AS d FROM events",
@@ -112,24 +150,39 @@ fn what_a_select_gives_is_known() {
             "SELECT amount::text, event_type::text AS t, payload ->> 'a' AS a FROM events",
             vec![("amount", Unknown), ("t", Text), ("a", Unknown)],
         ),
-        ("SELECT CASE WHEN amount > 1 THEN event_type ELSE 'none' END AS c, age(at) FROM events", vec![("c", Unknown), ("age", Interval)]),
+        (
+            "SELECT CASE WHEN amount > 1 THEN event_type ELSE 'none' END AS c, age(at) FROM events",
+            vec![("c", Unknown), ("age", Interval)],
+        ),
         ("SELECT :n, :n + 1 AS more", vec![("int4", Number), ("more", Number)]),
         ("SELECT user_id FROM events UNION SELECT note FROM orders", vec![("user_id", Unknown)]),
         (
-            "WITH w AS (SELECT total FROM orders) SELECT (SELECT max(total) FROM w), users FROM daily",
+            "WITH w AS (SELECT total FROM orders) SELECT (SELECT max(total) FROM w), users
+                FROM daily",
             vec![("max", Number), ("users", Number)],
         ),
     ] {
-        let expected: Vec<(String, ColumnKind)> = expected.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
+        let expected: Vec<(String, ColumnKind)> =
+            expected.into_iter().map(|(name, kind)| (name.to_owned(), kind)).collect();
         assert_eq!(given(sql), expected, "{sql}");
     }
 }
 
 #[test]
 fn what_is_not_known_is_open() {
-    for sql in ["SELECT * FROM pg_class", "SELECT * FROM some_function(1)", "SELECT p.* FROM other.products p"] {
+    for sql in [
+        "SELECT * FROM pg_class",
+        "SELECT * FROM some_function(1)",
+        "SELECT p.* FROM other.products p",
+    ] {
         let query = analyse_postgres(sql, &catalog(), &|_| ParameterType::default());
-        assert!(query.unwrap_or_else(|problems| panic!("{sql}: {problems:?}")).columns.may_have_others(), "{sql}");
+        assert!(
+            query
+                .unwrap_or_else(|problems| panic!("{sql}: {problems:?}"))
+                .columns
+                .may_have_others(),
+            "{sql}"
+        );
     }
     // Whatever it is called, it may be there.
     for sql in [

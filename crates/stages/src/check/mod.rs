@@ -35,16 +35,19 @@ impl Checks {
         for check in &pipeline.checks {
             match plan_condition(&check.condition.text, &schema) {
                 Ok(condition) => {
-                    let told = check.condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let told =
+                        check.condition.text.split_whitespace().collect::<Vec<_>>().join(" ");
                     rules.push(Rule { name: check.name.clone(), told, condition });
                 }
-                Err(found) => problems.extend(found.into_iter().map(|problem| problem_of(&check.condition, problem))),
+                Err(found) => problems
+                    .extend(found.into_iter().map(|problem| problem_of(&check.condition, problem))),
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let uses_meta = meta_place.is_some_and(|place| rules.iter().any(|rule: &Rule| rule.condition.uses(place)));
+        let uses_meta = meta_place
+            .is_some_and(|place| rules.iter().any(|rule: &Rule| rule.condition.uses(place)));
         Ok(Self { rules, uses_meta })
     }
 
@@ -53,8 +56,9 @@ impl Checks {
         self.uses_meta
     }
 
-    /// The records that pass every check, in their order; the others are rejects, each by the first check that it does not pass. A
-    /// record passes only when the condition is TRUE. now() is the time of the call.
+    /// The records that pass every check, in their order; the others are rejects, each by the first
+    /// check that it does not pass. A record passes only when the condition is TRUE. now() is the
+    /// time of the call.
     pub fn run(&self, decoded: Decoded) -> Decoded {
         self.run_at(decoded, now_micros())
     }
@@ -78,7 +82,11 @@ impl Rule {
             let failure = failed.next_if(|failure| failure.row as usize == row);
             rejects.push(self.reject(*record, failure.map(|failure| failure.message)));
         }
-        let record = record.into_iter().zip(passed).filter_map(|(record, passed)| passed.then_some(record)).collect();
+        let record = record
+            .into_iter()
+            .zip(passed)
+            .filter_map(|(record, passed)| passed.then_some(record))
+            .collect();
         Decoded { rows: kept(&rows, &output.passed), record, rejects }
     }
 
@@ -87,7 +95,14 @@ impl Rule {
             None => format!("{} is not satisfied: {}", self.name, self.told),
             Some(failure) => format!("{} cannot be evaluated: {failure}", self.name),
         };
-        Reject { record, stage: Stage::Check, path: String::new(), rule: self.name.clone(), reason, sqlstate: None }
+        Reject {
+            record,
+            stage: Stage::Check,
+            path: String::new(),
+            rule: self.name.clone(),
+            reason,
+            sqlstate: None,
+        }
     }
 }
 

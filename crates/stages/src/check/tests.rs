@@ -27,7 +27,12 @@ tables:
 fn decoded(pipeline: &Pipeline, bodies: &[&str]) -> Decoded {
     let mut batch = Batch::default();
     for (offset, body) in (0..).zip(bodies) {
-        batch.push(Place { partition: 0, offset, leader_epoch: -1, timestamp_ms: -1 }, None, Some(body.as_bytes()), None);
+        batch.push(
+            Place { partition: 0, offset, leader_epoch: -1, timestamp_ms: -1 },
+            None,
+            Some(body.as_bytes()),
+            None,
+        );
     }
     Decoder::new(pipeline).decode(&batch)
 }
@@ -52,15 +57,35 @@ fn what_does_not_pass_is_rejected_by_name() {
     let passed = checks.run(decoded(&pipeline, &bodies));
     assert_eq!(passed.record, [0, 5].map(RecordIndex::new));
     assert_eq!(passed.rows.num_rows(), 2);
-    let told: Vec<_> =
-        passed.rejects.iter().map(|reject| (reject.record.number(), reject.stage, reject.rule.as_str(), reject.reason.as_str())).collect();
+    let told: Vec<_> = passed
+        .rejects
+        .iter()
+        .map(|reject| {
+            (reject.record.number(), reject.stage, reject.rule.as_str(), reject.reason.as_str())
+        })
+        .collect();
     assert_eq!(told[0].1, Stage::Decode);
     assert_eq!(
         told[1..],
         [
-            (1, Stage::Check, "quantity is positive", "quantity is positive is not satisfied: quantity > 0"),
-            (3, Stage::Check, "quantity is positive", "quantity is positive is not satisfied: quantity > 0"),
-            (4, Stage::Check, "a sale has a quantity", "a sale has a quantity cannot be evaluated: division by zero"),
+            (
+                1,
+                Stage::Check,
+                "quantity is positive",
+                "quantity is positive is not satisfied: quantity > 0"
+            ),
+            (
+                3,
+                Stage::Check,
+                "quantity is positive",
+                "quantity is positive is not satisfied: quantity > 0"
+            ),
+            (
+                4,
+                Stage::Check,
+                "a sale has a quantity",
+                "a sale has a quantity cannot be evaluated: division by zero"
+            ),
         ]
     );
 }
@@ -69,10 +94,16 @@ fn what_does_not_pass_is_rejected_by_name() {
 fn problems_stand_where_the_file_has_them() {
     let text = FILE.replace("(quantity - 7)", "(qantity - 7)").replace("quantity > 0", "quantity");
     let problems = Checks::plan(&pipeline(&text)).expect_err("two problems");
-    let told: Vec<_> = problems.iter().map(|problem| (&text[problem.span.start..problem.span.end], problem.message.as_str())).collect();
+    let told: Vec<_> = problems
+        .iter()
+        .map(|problem| (&text[problem.span.start..problem.span.end], problem.message.as_str()))
+        .collect();
     assert_eq!(
         told,
-        [("quantity", "this is INTEGER, where a condition (TRUE or FALSE) is needed"), ("qantity", "unknown column \"qantity\""),]
+        [
+            ("quantity", "this is INTEGER, where a condition (TRUE or FALSE) is needed"),
+            ("qantity", "unknown column \"qantity\""),
+        ]
     );
     assert_eq!(problems[1].help.as_deref(), Some("did you mean \"quantity\"?"));
 }

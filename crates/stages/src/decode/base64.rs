@@ -1,6 +1,7 @@
 //! Base64 (RFC 4648, the standard alphabet), the text in which a BYTEA stands in a JSON document.
 
-/// Appends the bytes; None, with nothing appended, if the text is no base64. The padding may be left out.
+/// Appends the bytes; None, with nothing appended, if the text is no base64. The padding may be
+/// left out.
 pub fn decode_base64(text: &str, into: &mut Vec<u8>) -> Option<()> {
     let start = into.len();
     let decoded = decode(text, into);
@@ -18,7 +19,8 @@ fn decode(text: &str, into: &mut Vec<u8>) -> Option<()> {
     }
     for group in digits.as_bytes().chunks(4) {
         let bits = group.iter().try_fold(0_u32, |bits, &digit| Some(bits << 6 | value(digit)?))?;
-        // A last group of two or three digits holds one or two bytes; the bits behind them must be 0.
+        // A last group of two or three digits holds one or two bytes; the bits behind them must be
+        // 0.
         let (bytes, spare) = match group.len() {
             4 => (3, 0),
             3 => (2, 2),

@@ -1,12 +1,17 @@
-//! The columns that a batch is decoded into. A row is written cell by cell; a record that turns out bad is cut off again.
+//! The columns that a batch is decoded into. A row is written cell by cell; a record that turns out
+//! bad is cut off again.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, ListArray, PrimitiveArray, StringArray, StructArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, ListArray, PrimitiveArray, StringArray,
+    StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Date32Type, Fields, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Fields, Float32Type, Float64Type, Int16Type,
+    Int32Type, Int64Type,
+};
 use arrow::error::ArrowError;
 
 use super::fault::{Fault, Outcome};
@@ -26,7 +31,8 @@ pub struct Column {
     pub coerced: bool,
     pub cells: Cells,
     rows: usize,
-    /// One a row, true where there is a value; None where the field is required, since a row without it is never kept.
+    /// One a row, true where there is a value; None where the field is required, since a row
+    /// without it is never kept.
     valid: Option<Vec<bool>>,
     arrow_type: DataType,
 }
@@ -66,7 +72,8 @@ pub enum Cells {
 #[derive(Debug, Clone)]
 pub struct Columns {
     pub columns: Vec<Column>,
-    /// For each column the one whose key came next the last time; one more, at the end, for the first key.
+    /// For each column the one whose key came next the last time; one more, at the end, for the
+    /// first key.
     after: Vec<usize>,
 }
 
@@ -87,15 +94,26 @@ impl Column {
         let cells = match &field.kind {
             Kind::Scalar(column_type) => scalar_cells(*column_type, field),
             Kind::Object(fields) => Cells::Object(Columns::new(fields)),
-            Kind::List(element) => {
-                Cells::List { ends: Ends::default(), element: Box::new(Self::new(element)), lengths: Lengths::new(&field.rules) }
-            }
+            Kind::List(element) => Cells::List {
+                ends: Ends::default(),
+                element: Box::new(Self::new(element)),
+                lengths: Lengths::new(&field.rules),
+            },
         };
         let valid = if field.required { None } else { Some(Vec::new()) };
         let quoted = serde_json::Value::from(field.name.as_str()).to_string().into_bytes();
         let Field { name, required, .. } = field;
         let coerced = field.rules.coerce && cells.are_of_tokens();
-        Self { name: name.clone(), quoted, required: *required, coerced, cells, rows: 0, valid, arrow_type: field.kind.arrow() }
+        Self {
+            name: name.clone(),
+            quoted,
+            required: *required,
+            coerced,
+            cells,
+            rows: 0,
+            valid,
+            arrow_type: field.kind.arrow(),
+        }
     }
 
     pub fn rows(&self) -> usize {
@@ -110,8 +128,8 @@ impl Column {
         }
     }
 
-    /// Writes a row without a value. In a required column it only keeps the rows aligned: below an object that is null itself, or in a
-    /// record that will be cut off.
+    /// Writes a row without a value. In a required column it only keeps the rows aligned: below an
+    /// object that is null itself, or in a record that will be cut off.
     pub fn push_null(&mut self) {
         self.rows += 1;
         if let Some(valid) = &mut self.valid {
@@ -125,7 +143,10 @@ impl Column {
             Cells::Real(values, _) => values.push(0.0),
             Cells::DoublePrecision(values, _) => values.push(0.0),
             Cells::Numeric { values, .. } => values.push(0),
-            Cells::Text(runs, _) | Cells::Formed(runs, _) | Cells::Jsonb(runs) | Cells::Bytea(runs, _) => runs.ends.repeat(),
+            Cells::Text(runs, _)
+            | Cells::Formed(runs, _)
+            | Cells::Jsonb(runs)
+            | Cells::Bytea(runs, _) => runs.ends.repeat(),
             Cells::Object(object) => object.columns.iter_mut().for_each(Self::push_null),
             Cells::List { ends, .. } => ends.repeat(),
         }
@@ -145,7 +166,10 @@ impl Column {
             Cells::Real(values, _) => values.truncate(rows),
             Cells::DoublePrecision(values, _) => values.truncate(rows),
             Cells::Numeric { values, .. } => values.truncate(rows),
-            Cells::Text(runs, _) | Cells::Formed(runs, _) | Cells::Jsonb(runs) | Cells::Bytea(runs, _) => {
+            Cells::Text(runs, _)
+            | Cells::Formed(runs, _)
+            | Cells::Jsonb(runs)
+            | Cells::Bytea(runs, _) => {
                 let end = runs.ends.truncate(rows);
                 runs.bytes.truncate(end);
             }
@@ -157,31 +181,39 @@ impl Column {
         }
     }
 
-    /// The column as Arrow has it. An error would mean that the cells do not fit the type they were made for.
+    /// The column as Arrow has it. An error would mean that the cells do not fit the type they were
+    /// made for.
     pub fn finish(self) -> Result<ArrayRef, ArrowError> {
         let nulls = self.valid.filter(|valid| valid.contains(&false)).map(NullBuffer::from);
         Ok(match self.cells {
-            Cells::Boolean(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls)),
+            Cells::Boolean(values) => {
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
+            }
             Cells::SmallInt(values, _) => primitive::<Int16Type>(values, nulls)?,
             Cells::Integer(values, _) => primitive::<Int32Type>(values, nulls)?,
             Cells::BigInt(values, _) => primitive::<Int64Type>(values, nulls)?,
             Cells::Real(values, _) => primitive::<Float32Type>(values, nulls)?,
             Cells::DoublePrecision(values, _) => primitive::<Float64Type>(values, nulls)?,
             Cells::Date(values) => primitive::<Date32Type>(values, nulls)?,
-            Cells::Numeric { values, .. } => {
-                Arc::new(Decimal128Array::try_new(ScalarBuffer::from(values), nulls)?.with_data_type(self.arrow_type))
-            }
-            Cells::Timestamp(values) => {
-                Arc::new(TimestampMicrosecondArray::try_new(ScalarBuffer::from(values), nulls)?.with_data_type(self.arrow_type))
-            }
+            Cells::Numeric { values, .. } => Arc::new(
+                Decimal128Array::try_new(ScalarBuffer::from(values), nulls)?
+                    .with_data_type(self.arrow_type),
+            ),
+            Cells::Timestamp(values) => Arc::new(
+                TimestampMicrosecondArray::try_new(ScalarBuffer::from(values), nulls)?
+                    .with_data_type(self.arrow_type),
+            ),
             Cells::Jsonb(runs) => {
-                let texts = StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?;
+                let texts =
+                    StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?;
                 arrow::compute::cast(&texts, &self.arrow_type)?
             }
             Cells::Text(runs, _) | Cells::Formed(runs, _) => {
                 Arc::new(StringArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?)
             }
-            Cells::Bytea(runs, _) => Arc::new(BinaryArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?),
+            Cells::Bytea(runs, _) => {
+                Arc::new(BinaryArray::try_new(runs.ends.finish(), Buffer::from(runs.bytes), nulls)?)
+            }
             Cells::Object(object) => {
                 let fields = match self.arrow_type {
                     DataType::Struct(fields) => fields,
@@ -193,7 +225,9 @@ impl Column {
             Cells::List { ends, element, .. } => {
                 let field = match self.arrow_type {
                     DataType::List(field) => field,
-                    other => return Err(ArrowError::SchemaError(format!("a list cannot be {other}"))),
+                    other => {
+                        return Err(ArrowError::SchemaError(format!("a list cannot be {other}")));
+                    }
                 };
                 Arc::new(ListArray::try_new(field, ends.finish(), element.finish()?, nulls)?)
             }
@@ -262,7 +296,8 @@ impl Runs {
         })
     }
 
-    /// Appends one value by writing it; what is written before an error is no value and goes with the record.
+    /// Appends one value by writing it; what is written before an error is no value and goes with
+    /// the record.
     pub fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Outcome<()>) -> Outcome<()> {
         write(&mut self.bytes)?;
         self.ends.push(self.bytes.len())
@@ -270,9 +305,11 @@ impl Runs {
 }
 
 impl Ends {
-    /// A batch's texts of one column fill less than 2 GiB, since its payloads do; a record that goes beyond is refused.
+    /// A batch's texts of one column fill less than 2 GiB, since its payloads do; a record that
+    /// goes beyond is refused.
     pub fn push(&mut self, end: usize) -> Outcome<()> {
-        let end = i32::try_from(end).map_err(|_| Fault::document("size", "the record does not fit into its batch"))?;
+        let end = i32::try_from(end)
+            .map_err(|_| Fault::document("size", "the record does not fit into its batch"))?;
         self.0.push(end);
         Ok(())
     }
@@ -308,10 +345,16 @@ fn scalar_cells(column_type: ColumnType, field: &Field) -> Cells {
         ValueKind::Real => Cells::Real(Vec::new(), Bounds::new(rules, 0)),
         ValueKind::DoublePrecision => Cells::DoublePrecision(Vec::new(), Bounds::new(rules, 0)),
         ValueKind::Numeric(limits) => {
-            let (precision, scale) = limits.unwrap_or((UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE));
+            let (precision, scale) =
+                limits.unwrap_or((UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE));
             // PostgreSQL knows negative scales; a record does not.
             let scale = scale.max(0) as u8;
-            Cells::Numeric { values: Vec::new(), precision, scale, bounds: Bounds::new(rules, u32::from(scale)) }
+            Cells::Numeric {
+                values: Vec::new(),
+                precision,
+                scale,
+                bounds: Bounds::new(rules, u32::from(scale)),
+            }
         }
         ValueKind::Text(most) => Cells::Text(Runs::default(), TextRules::new(rules, most)),
         ValueKind::Date => Cells::Date(Vec::new()),
@@ -322,6 +365,9 @@ fn scalar_cells(column_type: ColumnType, field: &Field) -> Cells {
     }
 }
 
-fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+fn primitive<T: ArrowPrimitiveType>(
+    values: Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(values), nulls)?))
 }

@@ -1,5 +1,6 @@
-//! A line of a CSV file as the JSON object that is then read like any record. RFC 4180, with any delimiter: a value in quotes may hold
-//! delimiters, line breaks and doubled quotes. What stands behind a closing quote belongs to the value, as everybody reads it.
+//! A line of a CSV file as the JSON object that is then read like any record. RFC 4180, with any
+//! delimiter: a value in quotes may hold delimiters, line breaks and doubled quotes. What stands
+//! behind a closing quote belongs to the value, as everybody reads it.
 
 use std::borrow::Cow;
 
@@ -28,16 +29,27 @@ struct Key {
 pub struct Unclosed;
 
 impl CsvLayout {
-    /// `fields` names, for each column of the file, the field of the record. `nulls` are the texts that stand for no value.
+    /// `fields` names, for each column of the file, the field of the record. `nulls` are the texts
+    /// that stand for no value.
     pub fn new(delimiter: u8, nulls: Vec<String>, fields: &[Option<String>]) -> Self {
-        let key =
-            |field: &String| Key { name: field.clone(), prefix: format!("{}:", serde_json::Value::from(field.as_str())), is_json: false };
-        Self { delimiter, nulls, keys: fields.iter().map(|field| field.as_ref().map(key)).collect() }
+        let key = |field: &String| Key {
+            name: field.clone(),
+            prefix: format!("{}:", serde_json::Value::from(field.as_str())),
+            is_json: false,
+        };
+        Self {
+            delimiter,
+            nulls,
+            keys: fields.iter().map(|field| field.as_ref().map(key)).collect(),
+        }
     }
 
     /// The same, where the values of these fields are JSON and not texts.
     pub fn with_json(mut self, fields: &[&str]) -> Self {
-        self.keys.iter_mut().flatten().for_each(|key| key.is_json = fields.contains(&key.name.as_str()));
+        self.keys
+            .iter_mut()
+            .flatten()
+            .for_each(|key| key.is_json = fields.contains(&key.name.as_str()));
         self
     }
 
@@ -56,7 +68,9 @@ impl CsvLayout {
         object.push(b'{');
         let mut count = 0;
         for value in Values::new(line, self.delimiter) {
-            let value = value.map_err(|Unclosed| Fault::document("csv", "a quote is opened on the line and never closed"))?;
+            let value = value.map_err(|Unclosed| {
+                Fault::document("csv", "a quote is opened on the line and never closed")
+            })?;
             if let Some(Some(key)) = self.keys.get(count) {
                 if object.len() > 1 {
                     object.push(b',');
@@ -71,7 +85,10 @@ impl CsvLayout {
             return Ok(());
         }
         let values = if count == 1 { "1 value".to_owned() } else { format!("{count} values") };
-        Err(Fault::document("csv", format!("the line has {values}, the heading has {}", self.width())))
+        Err(Fault::document(
+            "csv",
+            format!("the line has {values}, the heading has {}", self.width()),
+        ))
     }
 
     fn write_value(&self, key: &Key, value: &[u8], object: &mut Vec<u8>) -> Outcome<()> {
@@ -81,10 +98,13 @@ impl CsvLayout {
             return Ok(());
         }
         if key.is_json {
-            // As it stands, once it is known to be one value: what follows a broken one would be read as more keys of the record.
+            // As it stands, once it is known to be one value: what follows a broken one would be
+            // read as more keys of the record.
             if serde_json::from_slice::<serde::de::IgnoredAny>(bare).is_err() {
                 let shown = excerpt(&String::from_utf8_lossy(bare));
-                return Err(Fault::value("type", format!("must be JSON, got {shown}")).in_field(&key.name));
+                return Err(
+                    Fault::value("type", format!("must be JSON, got {shown}")).in_field(&key.name)
+                );
             }
             object.extend_from_slice(bare);
             return Ok(());
@@ -123,14 +143,16 @@ impl<'l> Values<'l> {
 
     /// The end of a value that goes on here without quotes.
     fn end_of_bare(&self, from: usize) -> usize {
-        memchr::memchr(self.delimiter, &self.line[from..]).map_or(self.line.len(), |found| from + found)
+        memchr::memchr(self.delimiter, &self.line[from..])
+            .map_or(self.line.len(), |found| from + found)
     }
 
     fn quoted(&mut self, opening: usize) -> Result<Cow<'l, [u8]>, Unclosed> {
         let mut value = Cow::Borrowed(&self.line[..0]);
         let mut from = opening + 1;
         loop {
-            let Some(quote) = memchr::memchr(b'"', &self.line[from..]).map(|found| from + found) else {
+            let Some(quote) = memchr::memchr(b'"', &self.line[from..]).map(|found| from + found)
+            else {
                 self.at = None;
                 return Err(Unclosed);
             };
@@ -185,7 +207,9 @@ mod tests {
     fn object(layout: &CsvLayout, line: &str) -> Result<String, String> {
         let mut object = b"left over".to_vec();
         let outcome = layout.write_object(line.as_bytes(), &mut object);
-        outcome.map(|()| String::from_utf8(object).expect("UTF-8")).map_err(|fault| fault.into_reject(RecordIndex::new(0)).reason)
+        outcome
+            .map(|()| String::from_utf8(object).expect("UTF-8"))
+            .map_err(|fault| fault.into_reject(RecordIndex::new(0)).reason)
     }
 
     #[test]
@@ -229,7 +253,10 @@ mod tests {
             assert_eq!(object(&layout, line).as_deref(), Ok(expected), "{line}");
         }
         assert_eq!(object(&layout, "1,Natal"), Err("doc must be JSON, got Natal".to_owned()));
-        assert_eq!(object(&layout, r#"1,"1,""id"":2""#), Err(r#"doc must be JSON, got 1,"id":2"#.to_owned()));
+        assert_eq!(
+            object(&layout, r#"1,"1,""id"":2""#),
+            Err(r#"doc must be JSON, got 1,"id":2"#.to_owned())
+        );
     }
 
     proptest! {
@@ -244,7 +271,8 @@ mod tests {
                 || vec![String::new()],
                 |record| record.expect("a record").iter().map(str::to_owned).collect(),
             );
-            // The crate closes a quote at the end of the file; blanks behind a closing quote are nobody's.
+            // The crate closes a quote at the end of the file; blanks behind a closing quote are
+            // nobody's.
             if let Ok(own) = own {
                 let bare = |values: Vec<String>| values.into_iter().map(|value| value.trim_end().to_owned()).collect::<Vec<_>>();
                 prop_assert_eq!(bare(own), bare(theirs));

@@ -1,4 +1,5 @@
-//! What is wrong with a record, in words that stay the same: people read them, tests and dashboards compare them.
+//! What is wrong with a record, in words that stay the same: people read them, tests and dashboards
+//! compare them.
 
 use duto_ground::index::RecordIndex;
 use duto_ground::reject::{Reject, Stage};
@@ -16,7 +17,8 @@ pub struct Fault {
     pub rule: &'static str,
     /// From the record inwards, for example `order_items[2].qty`.
     path: String,
-    /// What follows the path in the sentence, or the whole sentence where the document itself is broken.
+    /// What follows the path in the sentence, or the whole sentence where the document itself is
+    /// broken.
     words: String,
     /// Nothing behind it can be read.
     pub of_document: bool,
@@ -35,7 +37,8 @@ impl Fault {
         Self::document("json", format!("the record is not JSON: expected {expected} at byte {at}"))
     }
 
-    /// One value is not what was declared. `predicate` goes on after the path, for example `must not be null`.
+    /// One value is not what was declared. `predicate` goes on after the path, for example `must
+    /// not be null`.
     #[cold]
     pub fn value(rule: &'static str, predicate: impl Into<String>) -> Box<Self> {
         Box::new(Self { rule, path: String::new(), words: predicate.into(), of_document: false })
@@ -58,7 +61,14 @@ impl Fault {
             (false, true) => format!("the record {}", self.words),
             (false, false) => format!("{} {}", self.path, self.words),
         };
-        Reject { record, stage: Stage::Decode, path: self.path, rule: self.rule.to_owned(), reason, sqlstate: None }
+        Reject {
+            record,
+            stage: Stage::Decode,
+            path: self.path,
+            rule: self.rule.to_owned(),
+            reason,
+            sqlstate: None,
+        }
     }
 
     fn prefixed(mut self: Box<Self>, segment: &str) -> Box<Self> {
@@ -93,18 +103,27 @@ mod tests {
 
     #[test]
     fn a_fault_collects_its_path_from_the_inside_out() {
-        let fault =
-            Fault::value("minimum", "must be at least 0, got -1").in_field("qty").in_element(2).in_field("order_items").in_field("order");
+        let fault = Fault::value("minimum", "must be at least 0, got -1")
+            .in_field("qty")
+            .in_element(2)
+            .in_field("order_items")
+            .in_field("order");
         let reject = fault.into_reject(RecordIndex::new(7));
         assert_eq!(reject.path, "order.order_items[2].qty");
         assert_eq!(reject.reason, "order.order_items[2].qty must be at least 0, got -1");
-        assert_eq!((reject.record.number(), reject.rule.as_str(), reject.stage), (7, "minimum", Stage::Decode));
+        assert_eq!(
+            (reject.record.number(), reject.rule.as_str(), reject.stage),
+            (7, "minimum", Stage::Decode)
+        );
     }
 
     #[test]
     fn a_broken_document_has_no_path() {
         let reject = Fault::syntax("a value", 3).in_field("qty").into_reject(RecordIndex::new(0));
-        assert_eq!((reject.path.as_str(), reject.reason.as_str()), ("", "the record is not JSON: expected a value at byte 3"));
+        assert_eq!(
+            (reject.path.as_str(), reject.reason.as_str()),
+            ("", "the record is not JSON: expected a value at byte 3")
+        );
     }
 
     #[test]

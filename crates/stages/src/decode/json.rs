@@ -1,4 +1,5 @@
-//! A strict RFC 8259 scanner. It allocates nothing for a document without faults, calls itself for nothing, and reads every byte once.
+//! A strict RFC 8259 scanner. It allocates nothing for a document without faults, calls itself for
+//! nothing, and reads every byte once.
 
 use super::fault::{Fault, Outcome};
 
@@ -26,7 +27,8 @@ pub struct Seen {
     pub number_beyond_numeric: bool,
 }
 
-/// Checks that the bytes are one JSON document of at most this depth, in UTF-8 and without lone surrogates.
+/// Checks that the bytes are one JSON document of at most this depth, in UTF-8 and without lone
+/// surrogates.
 pub fn validate(bytes: &[u8], max_depth: usize) -> Outcome<()> {
     let mut scanner = Scanner::new(bytes, max_depth)?;
     scanner.skip_value()?;
@@ -37,11 +39,15 @@ impl<'a> Scanner<'a> {
     /// Checks the encoding, once for the whole document.
     pub fn new(bytes: &'a [u8], max_depth: usize) -> Outcome<Self> {
         let text = simdutf8::basic::from_utf8(bytes).map_err(|_| {
-            let valid = simdutf8::compat::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+            let valid = simdutf8::compat::from_utf8(bytes)
+                .map_or_else(|error| error.valid_up_to(), str::len);
             Fault::document("utf8", format!("the record is not UTF-8: bad byte at {valid}"))
         })?;
         if text.starts_with('\u{feff}') {
-            return Err(Fault::document("json", "the record is not JSON: it begins with a byte order mark"));
+            return Err(Fault::document(
+                "json",
+                "the record is not JSON: it begins with a byte order mark",
+            ));
         }
         Ok(Self { text, at: 0, depth: 0, max_depth, seen: Seen::default() })
     }
@@ -121,13 +127,17 @@ impl<'a> Scanner<'a> {
         if self.take_all(word.as_bytes()) { Ok(()) } else { Err(Fault::syntax("a value", self.at)) }
     }
 
-    /// Behind an opening bracket: goes on behind the closing one, answering true, if the container is empty.
+    /// Behind an opening bracket: goes on behind the closing one, answering true, if the container
+    /// is empty.
     #[inline]
     pub fn enter(&mut self, closing: u8) -> Outcome<bool> {
         self.at += 1;
         self.depth += 1;
         if self.depth > self.max_depth {
-            return Err(Fault::document("depth", format!("the record is nested deeper than {} levels", self.max_depth)));
+            return Err(Fault::document(
+                "depth",
+                format!("the record is nested deeper than {} levels", self.max_depth),
+            ));
         }
         self.skip_space();
         let empty = self.take(closing);
@@ -135,7 +145,8 @@ impl<'a> Scanner<'a> {
         Ok(empty)
     }
 
-    /// Behind a value in a container: true if another one follows, false if the container ended here.
+    /// Behind a value in a container: true if another one follows, false if the container ended
+    /// here.
     #[inline]
     pub fn more(&mut self, closing: u8) -> Outcome<bool> {
         self.skip_space();
@@ -163,10 +174,15 @@ impl<'a> Scanner<'a> {
     /// Behind the document there may be space, nothing else.
     pub fn end(&mut self) -> Outcome<()> {
         self.skip_space();
-        if self.at < self.text.len() { Err(Fault::syntax("the end of the record", self.at)) } else { Ok(()) }
+        if self.at < self.text.len() {
+            Err(Fault::syntax("the end of the record", self.at))
+        } else {
+            Ok(())
+        }
     }
 
-    /// Goes behind any value, checking its grammar. The open containers stand in a list of their own, not on the stack.
+    /// Goes behind any value, checking its grammar. The open containers stand in a list of their
+    /// own, not on the stack.
     pub fn skip_value(&mut self) -> Outcome<()> {
         let mut open = Vec::new();
         loop {
@@ -225,7 +241,10 @@ mod tests {
     fn grammar_is_that_of_rfc_8259() {
         for (document, fault) in [
             ("{}", None),
-            (" [ 1 , -0.5e+3 , \"a\\u0041\\n\" , true , false , null , { \"a\" : [ ] } ] \r\n\t", None),
+            (
+                " [ 1 , -0.5e+3 , \"a\\u0041\\n\" , true , false , null , { \"a\" : [ ] } ] \r\n\t",
+                None,
+            ),
             ("", Some("expected a value at byte 0")),
             ("  ", Some("expected a value at byte 2")),
             ("{\"a\":}", Some("expected a value at byte 5")),
@@ -240,8 +259,14 @@ mod tests {
             ("01", Some("expected the end of the record at byte 1")),
             ("[1}", Some("expected ',' or ']' at byte 2")),
         ] {
-            let found = validate(document.as_bytes(), 10).err().map(|fault| fault.into_reject(RecordIndex::new(0)).reason);
-            assert_eq!(found, fault.map(|fault| format!("the record is not JSON: {fault}")), "{document}");
+            let found = validate(document.as_bytes(), 10)
+                .err()
+                .map(|fault| fault.into_reject(RecordIndex::new(0)).reason);
+            assert_eq!(
+                found,
+                fault.map(|fault| format!("the record is not JSON: {fault}")),
+                "{document}"
+            );
         }
     }
 
@@ -249,10 +274,21 @@ mod tests {
     fn depth_is_bounded_whatever_the_length() {
         assert!(validate(b"[[[{\"a\":[1]}]]]", 5).is_ok());
         // What is closed again counts no more.
-        assert!(validate(format!("[{}[]]", "[1],{\"a\":1},[],{},".repeat(50)).as_bytes(), 2).is_ok());
-        for (document, max_depth) in [("[[[{\"a\":[1]}]]]".to_owned(), 4), ("[".repeat(10 << 20), 128), ("{\"a\":".repeat(1 << 20), 128)] {
-            let reject = validate(document.as_bytes(), max_depth).unwrap_err().into_reject(RecordIndex::new(0));
-            assert_eq!((reject.rule.as_str(), reject.reason), ("depth", format!("the record is nested deeper than {max_depth} levels")));
+        assert!(
+            validate(format!("[{}[]]", "[1],{\"a\":1},[],{},".repeat(50)).as_bytes(), 2).is_ok()
+        );
+        for (document, max_depth) in [
+            ("[[[{\"a\":[1]}]]]".to_owned(), 4),
+            ("[".repeat(10 << 20), 128),
+            ("{\"a\":".repeat(1 << 20), 128),
+        ] {
+            let reject = validate(document.as_bytes(), max_depth)
+                .unwrap_err()
+                .into_reject(RecordIndex::new(0));
+            assert_eq!(
+                (reject.rule.as_str(), reject.reason),
+                ("depth", format!("the record is nested deeper than {max_depth} levels"))
+            );
         }
     }
 
@@ -280,7 +316,8 @@ mod tests {
             ("0e999999", false, false),
             ("1e99999999999999999999", false, true),
         ] {
-            let seen = Scanner::new(document.as_bytes(), 10).and_then(|mut scanner| scanner.skip_jsonb());
+            let seen =
+                Scanner::new(document.as_bytes(), 10).and_then(|mut scanner| scanner.skip_jsonb());
             assert_eq!(seen, Ok(Seen { nul, number_beyond_numeric: number }), "{document}");
         }
     }

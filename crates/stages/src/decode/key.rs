@@ -3,8 +3,9 @@
 use super::fault::Outcome;
 use super::json::Scanner;
 
-/// The value of a body's top-level key as a message's key: a text without its quotes, another single value as it is written. None where
-/// there is no such value, or no document; the first one counts where the key is given twice.
+/// The value of a body's top-level key as a message's key: a text without its quotes, another
+/// single value as it is written. None where there is no such value, or no document; the first one
+/// counts where the key is given twice.
 pub fn key_of(body: &[u8], field: &str) -> Option<Vec<u8>> {
     // No deeper than the body is long: how deep a record may be is the decoder's business.
     let mut scanner = Scanner::new(body, body.len()).ok()?;
@@ -61,7 +62,12 @@ mod tests {
             (b"\xff", None),
             (b"", None),
         ] {
-            assert_eq!(key_of(body, "user_id").as_deref(), key.map(str::as_bytes), "{}", String::from_utf8_lossy(body));
+            assert_eq!(
+                key_of(body, "user_id").as_deref(),
+                key.map(str::as_bytes),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
     }
 }

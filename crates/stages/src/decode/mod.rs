@@ -1,11 +1,15 @@
-//! Bytes become Arrow columns by the declared `record`. A bad record leaves here as a reject, alone.
+//! Bytes become Arrow columns by the declared `record`. A bad record leaves here as a reject,
+//! alone.
 //!
-//! A record is read once, straight into the columns; at its first fault the half-written row is cut off again, so that its neighbours
-//! never notice. Numbers stay exact, keys that are not declared are skipped with their grammar checked, and a position in a reason
-//! counts the record's bytes from 0.
+//! A record is read once, straight into the columns; at its first fault the half-written row is cut
+//! off again, so that its neighbours never notice. Numbers stay exact, keys that are not declared
+//! are skipped with their grammar checked, and a position in a reason counts the record's bytes
+//! from 0.
 //!
-//! The rules a reject may name: `json`, `utf8`, `surrogate`, `depth`, `size`, `empty` and `tombstone` of the document, `csv` of a file's line, and `missing`,
-//! `null`, `type`, `duplicate_key`, `minimum`, `maximum`, `enum`, `min_length`, `max_length`, `range`, `scale` and `nul` of a value.
+//! The rules a reject may name: `json`, `utf8`, `surrogate`, `depth`, `size`, `empty` and
+//! `tombstone` of the document, `csv` of a file's line, and `missing`, `null`, `type`,
+//! `duplicate_key`, `minimum`, `maximum`, `enum`, `min_length`, `max_length`, `range`, `scale` and
+//! `nul` of a value.
 
 pub mod json;
 pub mod meta;
@@ -67,12 +71,22 @@ pub struct Decoded {
 impl Decoder {
     pub fn new(pipeline: &Pipeline) -> Self {
         let source = &pipeline.source;
-        let decoder = Self::of_record(&pipeline.record, pipeline.text, source.max_record_bytes, source.max_depth);
+        let decoder = Self::of_record(
+            &pipeline.record,
+            pipeline.text,
+            source.max_record_bytes,
+            source.max_depth,
+        );
         Self { unwrap_strings: source.unwrap_strings, ..decoder }
     }
 
     /// As [`Self::new`], from the parts of a pipeline that matter here.
-    pub fn of_record(record: &RecordDefinition, cleaning: TextCleaning, max_record_bytes: usize, max_depth: usize) -> Self {
+    pub fn of_record(
+        record: &RecordDefinition,
+        cleaning: TextCleaning,
+        max_record_bytes: usize,
+        max_depth: usize,
+    ) -> Self {
         let columns = Columns::new(&record.fields);
         Self {
             schema: Arc::new(record.arrow_schema()),
@@ -95,7 +109,8 @@ impl Decoder {
         &self.schema
     }
 
-    /// Decodes every record of a batch, in its order. The payloads of one batch must stay below 2 GiB.
+    /// Decodes every record of a batch, in its order. The payloads of one batch must stay below 2
+    /// GiB.
     pub fn decode(&self, batch: &Batch) -> Decoded {
         let mut columns = self.columns.clone();
         let (mut scratch, mut object) = (Scratch::default(), Vec::new());
@@ -113,8 +128,9 @@ impl Decoder {
         Decoded { rows: self.finish(columns, record.len()), record, rejects }
     }
 
-    /// Every problem of one body, in the document's order; none means that `decode` takes it. A value's problem does not hide those
-    /// behind it as long as the grammar is intact. Slower than `decode`: meant for answering a person.
+    /// Every problem of one body, in the document's order; none means that `decode` takes it. A
+    /// value's problem does not hide those behind it as long as the grammar is intact. Slower than
+    /// `decode`: meant for answering a person.
     pub fn problems(&self, body: &[u8]) -> Vec<Reject> {
         let mut columns = self.columns.clone();
         let (mut scratch, mut object) = (Scratch::default(), Vec::new());
@@ -122,7 +138,8 @@ impl Decoder {
         let unwrapped = self.unwrapped(Some(body));
         let body = unwrapped.as_deref().map_or(body, str::as_bytes);
         let outcome = self.open(Some(body), &mut object).and_then(|scanner| {
-            let mut reader = Reader::new(scanner, self.cleaning, &mut scratch, Problems::All(Vec::new()));
+            let mut reader =
+                Reader::new(scanner, self.cleaning, &mut scratch, Problems::All(Vec::new()));
             let outcome = reader.read_document(&mut columns, 0);
             faults = reader.into_problems();
             outcome
@@ -144,9 +161,12 @@ impl Decoder {
         Reader::new(scanner, self.cleaning, scratch, Problems::First).read_document(columns, row)
     }
 
-    /// The text that a JSON string holds, where such strings are records. A broken string is left to the scanner, which says what is wrong.
+    /// The text that a JSON string holds, where such strings are records. A broken string is left
+    /// to the scanner, which says what is wrong.
     fn unwrapped(&self, payload: Option<&[u8]>) -> Option<String> {
-        let payload = payload.filter(|payload| self.unwrap_strings && self.layout.is_none() && payload.len() <= self.max_record_bytes)?;
+        let payload = payload.filter(|payload| {
+            self.unwrap_strings && self.layout.is_none() && payload.len() <= self.max_record_bytes
+        })?;
         if payload.trim_ascii_start().first() != Some(&b'"') {
             return None;
         }
@@ -155,12 +175,18 @@ impl Decoder {
 
     /// What can be said of a payload before it is read. `object` is room for a line as an object.
     fn open<'a>(&self, payload: Option<&'a [u8]>, object: &'a mut Vec<u8>) -> Outcome<Scanner<'a>> {
-        let bytes = payload.ok_or_else(|| Fault::document("tombstone", "the record has no payload, it is a tombstone"))?;
+        let bytes = payload.ok_or_else(|| {
+            Fault::document("tombstone", "the record has no payload, it is a tombstone")
+        })?;
         if bytes.is_empty() {
             return Err(Fault::document("empty", "the record is empty"));
         }
         if bytes.len() > self.max_record_bytes {
-            let sentence = format!("the record is {} bytes long, at most {} are allowed", bytes.len(), self.max_record_bytes);
+            let sentence = format!(
+                "the record is {} bytes long, at most {} are allowed",
+                bytes.len(),
+                self.max_record_bytes
+            );
             return Err(Fault::document("size", sentence));
         }
         let Some(layout) = &self.layout else { return Scanner::new(bytes, self.max_depth) };
@@ -172,7 +198,12 @@ impl Decoder {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         columns
             .finish()
-            .and_then(|arrays| RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options))
-            .expect("the columns and the schema are made from the same record, and every row was written whole or cut off")
+            .and_then(|arrays| {
+                RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            })
+            .expect(
+                "the columns and the schema are made from the same record, and every row was \
+                written whole or cut off",
+            )
     }
 }

@@ -1,4 +1,5 @@
-//! Numbers, exact from their digits to the column: nothing on the way is a float unless the column is one.
+//! Numbers, exact from their digits to the column: nothing on the way is a float unless the column
+//! is one.
 
 use super::fault::{Fault, Outcome};
 use super::json::Scanner;
@@ -39,7 +40,8 @@ pub struct Number<'a> {
 enum Mantissa {
     Short(u64),
     Long(u128),
-    /// More than 38 digits, even without the zeros at both ends. The number's exponent is that of the last digit.
+    /// More than 38 digits, even without the zeros at both ends. The number's exponent is that of
+    /// the last digit.
     TooLong,
 }
 
@@ -65,8 +67,12 @@ impl<'a> Scanner<'a> {
         }
         let text = self.slice(start, self.at());
         if exponent != 0 || text.len() > NUMERIC_FRACTION_DIGITS as usize {
-            let zero = !text.bytes().take_while(|byte| !matches!(byte, b'e' | b'E')).any(|byte| matches!(byte, b'1'..=b'9'));
-            self.seen().number_beyond_numeric |= beyond_numeric(zero, whole_digits, fraction_digits, exponent);
+            let zero = !text
+                .bytes()
+                .take_while(|byte| !matches!(byte, b'e' | b'E'))
+                .any(|byte| matches!(byte, b'1'..=b'9'));
+            self.seen().number_beyond_numeric |=
+                beyond_numeric(zero, whole_digits, fraction_digits, exponent);
         }
         if whole_digits + fraction_digits <= SHORT_DIGITS {
             let exponent = exponent.saturating_sub(fraction_digits as i64);
@@ -76,14 +82,17 @@ impl<'a> Scanner<'a> {
         Ok(Number { text, negative, mantissa, exponent })
     }
 
-    /// Goes behind an integer that is written plainly and fits easily, as nearly all are; else None, and stays.
+    /// Goes behind an integer that is written plainly and fits easily, as nearly all are; else
+    /// None, and stays.
     #[inline]
     pub fn plain_integer(&mut self) -> Option<i64> {
         let bytes = self.bytes().get(self.at()..)?;
         let negative = bytes.first() == Some(&b'-');
         let digits = bytes.get(usize::from(negative)..)?;
         let (mut value, mut count) = (0_i64, 0);
-        while let Some(digit) = digits.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        while let Some(digit) =
+            digits.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)
+        {
             if count == PLAIN_DIGITS {
                 return None;
             }
@@ -103,7 +112,9 @@ impl<'a> Scanner<'a> {
     fn digits(&mut self, mantissa: &mut u64) -> Outcome<usize> {
         let start = self.at();
         let mut at = start;
-        while let Some(digit) = self.bytes().get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        while let Some(digit) =
+            self.bytes().get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)
+        {
             *mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
             at += 1;
         }
@@ -119,7 +130,11 @@ impl<'a> Scanner<'a> {
         }
         let start = self.at();
         self.digits(&mut 0)?;
-        let magnitude = self.slice(start, self.at()).parse().unwrap_or(i64::from(i32::MAX)).min(i64::from(i32::MAX));
+        let magnitude = self
+            .slice(start, self.at())
+            .parse()
+            .unwrap_or(i64::from(i32::MAX))
+            .min(i64::from(i32::MAX));
         Ok(if negative { -magnitude } else { magnitude })
     }
 }
@@ -129,7 +144,9 @@ impl Number<'_> {
     #[inline]
     pub fn scaled(&self, scale: u32) -> Result<i128, Misfit> {
         let shift = self.exponent.saturating_add(i64::from(scale));
-        let power = usize::try_from(shift.unsigned_abs()).ok().and_then(|power| POWERS_OF_TEN.get(power).copied());
+        let power = usize::try_from(shift.unsigned_abs())
+            .ok()
+            .and_then(|power| POWERS_OF_TEN.get(power).copied());
         // Nearly every price ends here: 64 bits times 64 bits cannot overflow.
         if let (Mantissa::Short(mantissa), 0..=18, Some(power)) = (self.mantissa, shift, power) {
             let magnitude = (u128::from(mantissa) * u128::from(power as u64)) as i128;
@@ -147,7 +164,9 @@ impl Number<'_> {
             Mantissa::TooLong => return Err(misfit),
         };
         let power = power.ok_or(misfit)?;
-        let magnitude = if shift < 0 { divided(mantissa, power) } else { mantissa.checked_mul(power) }.ok_or(misfit)?;
+        let magnitude =
+            if shift < 0 { divided(mantissa, power) } else { mantissa.checked_mul(power) }
+                .ok_or(misfit)?;
         let magnitude = i128::try_from(magnitude).map_err(|_| Misfit::TooLarge)?;
         Ok(if self.negative { -magnitude } else { magnitude })
     }
@@ -156,7 +175,8 @@ impl Number<'_> {
         matches!(self.mantissa, Mantissa::Short(0) | Mantissa::Long(0))
     }
 
-    /// The nearest double; None beyond its range, also where a number that is not 0 would become 0, as PostgreSQL has it.
+    /// The nearest double; None beyond its range, also where a number that is not 0 would become 0,
+    /// as PostgreSQL has it.
     pub fn double(&self) -> Option<f64> {
         let value: f64 = self.text.parse().ok()?;
         (value.is_finite() && (value != 0.0 || self.is_zero())).then_some(value)
@@ -189,18 +209,24 @@ fn long_mantissa(text: &str, exponent: i64) -> (Mantissa, i64) {
     if significant.is_empty() {
         return (Mantissa::Short(0), 0);
     }
-    let mantissa =
-        if significant.len() <= LONG_DIGITS { significant.parse().map_or(Mantissa::TooLong, Mantissa::Long) } else { Mantissa::TooLong };
+    let mantissa = if significant.len() <= LONG_DIGITS {
+        significant.parse().map_or(Mantissa::TooLong, Mantissa::Long)
+    } else {
+        Mantissa::TooLong
+    };
     (mantissa, exponent.saturating_sub(fraction.len() as i64).saturating_add(zeros))
 }
 
-/// Whether PostgreSQL's numeric would refuse the number. Leading zeros count as digits: a little strict, never too lax.
+/// Whether PostgreSQL's numeric would refuse the number. Leading zeros count as digits: a little
+/// strict, never too lax.
 fn beyond_numeric(zero: bool, whole_digits: usize, fraction_digits: usize, exponent: i64) -> bool {
     let whole_digits = exponent.saturating_add(whole_digits as i64);
     let fraction_digits = (fraction_digits as i64).saturating_sub(exponent);
     // Its parser refuses a huge exponent even of 0.
     let exponent_beyond = exponent.abs() >= i64::from(i32::MAX / 2);
-    exponent_beyond || (!zero && whole_digits > NUMERIC_WHOLE_DIGITS) || fraction_digits > NUMERIC_FRACTION_DIGITS
+    exponent_beyond
+        || (!zero && whole_digits > NUMERIC_WHOLE_DIGITS)
+        || fraction_digits > NUMERIC_FRACTION_DIGITS
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! A document read against the declared record: objects and lists. Single values are in `scalar.rs`.
+//! A document read against the declared record: objects and lists. Single values are in
+//! `scalar.rs`.
 
 use super::column::{Cells, Column, Columns};
 use super::fault::{Fault, Outcome};
@@ -9,7 +10,8 @@ use duto_definition::TextCleaning;
 pub struct Reader<'a> {
     pub(super) scanner: Scanner<'a>,
     pub(super) cleaning: TextCleaning,
-    /// Texts with escapes are resolved here, and texts that had a NUL are cleaned there; kept from record to record.
+    /// Texts with escapes are resolved here, and texts that had a NUL are cleaned there; kept from
+    /// record to record.
     pub(super) scratch: &'a mut Scratch,
     problems: Problems,
 }
@@ -31,11 +33,17 @@ pub enum Problems {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(scanner: Scanner<'a>, cleaning: TextCleaning, scratch: &'a mut Scratch, problems: Problems) -> Self {
+    pub fn new(
+        scanner: Scanner<'a>,
+        cleaning: TextCleaning,
+        scratch: &'a mut Scratch,
+        problems: Problems,
+    ) -> Self {
         Self { scanner, cleaning, scratch, problems }
     }
 
-    /// Reads the whole document as row `row` of these columns; after an error the row is half-written.
+    /// Reads the whole document as row `row` of these columns; after an error the row is
+    /// half-written.
     pub fn read_document(&mut self, columns: &mut Columns, row: usize) -> Outcome<()> {
         self.scanner.skip_space();
         let mark = self.scanner.mark();
@@ -86,7 +94,9 @@ impl<'a> Reader<'a> {
             let (mark, before, row) = (self.scanner.mark(), self.collected(), element.rows());
             let outcome = self.read_value(element);
             if outcome.is_err() || self.collected() > before {
-                self.settle_cell(outcome, mark, before, element, row, |fault| fault.in_element(count))?;
+                self.settle_cell(outcome, mark, before, element, row, |fault| {
+                    fault.in_element(count)
+                })?;
             }
             count += 1;
             more = self.scanner.more(b']')?;
@@ -99,7 +109,9 @@ impl<'a> Reader<'a> {
     fn read_key(&mut self, columns: &mut Columns, place: usize) -> Outcome<Option<usize>> {
         let found = match columns.expected(place) {
             Some((next, column)) if self.scanner.take_all(&column.quoted) => Some(next),
-            _ => columns.find_next(place, self.scanner.string()?.resolve(&mut self.scratch.resolved)),
+            _ => {
+                columns.find_next(place, self.scanner.string()?.resolve(&mut self.scratch.resolved))
+            }
         };
         self.scanner.colon()?;
         Ok(found)
@@ -107,8 +119,11 @@ impl<'a> Reader<'a> {
 
     fn read_field(&mut self, column: &mut Column, row: usize) -> Outcome<()> {
         let (mark, before) = (self.scanner.mark(), self.collected());
-        let outcome =
-            if column.rows() > row { Err(Fault::value("duplicate_key", "is given more than once")) } else { self.read_value(column) };
+        let outcome = if column.rows() > row {
+            Err(Fault::value("duplicate_key", "is given more than once"))
+        } else {
+            self.read_value(column)
+        };
         if outcome.is_err() || self.collected() > before {
             let name = column.name.clone();
             self.settle_cell(outcome, mark, before, column, row, |fault| fault.in_field(&name))?;
@@ -177,10 +192,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Tells the faults below a value where they are. With [`Problems::All`] a value's own fault joins them and reading goes on behind
-    /// the value, unless its grammar is broken.
+    /// Tells the faults below a value where they are. With [`Problems::All`] a value's own fault
+    /// joins them and reading goes on behind the value, unless its grammar is broken.
     #[cold]
-    fn settle(&mut self, outcome: Outcome<()>, mark: Mark, before: usize, place: impl Fn(Box<Fault>) -> Box<Fault>) -> Outcome<()> {
+    fn settle(
+        &mut self,
+        outcome: Outcome<()>,
+        mark: Mark,
+        before: usize,
+        place: impl Fn(Box<Fault>) -> Box<Fault>,
+    ) -> Outcome<()> {
         if let Problems::All(problems) = &mut self.problems {
             let inner = problems.split_off(before.min(problems.len()));
             problems.extend(inner.into_iter().map(|fault| *place(Box::new(fault))));

@@ -11,7 +11,8 @@ const SHOWN_ALLOWED: usize = 10;
 /// `minimum` and `maximum` of a number, inclusive.
 #[derive(Debug, Clone)]
 pub struct Bounds {
-    /// In units of the column's last place, rounded inwards, so that a comparison of integers is exact.
+    /// In units of the column's last place, rounded inwards, so that a comparison of integers is
+    /// exact.
     lowest: i128,
     highest: i128,
     /// For floats, which are compared as floats.
@@ -39,11 +40,14 @@ pub struct Lengths {
 }
 
 impl Bounds {
-    /// For a column of this scale. What is no decimal is no bound: a pipeline that was checked has none such.
+    /// For a column of this scale. What is no decimal is no bound: a pipeline that was checked has
+    /// none such.
     pub fn new(rules: &Rules, scale: u32) -> Self {
         let written = |bound: &Option<String>| bound.clone().unwrap_or_default();
         let double = |bound: &Option<String>| bound.as_ref().and_then(|bound| bound.parse().ok());
-        let rounded = |bound: &Option<String>, up| bound.as_ref().and_then(|bound| rounded_units(bound, scale, up));
+        let rounded = |bound: &Option<String>, up| {
+            bound.as_ref().and_then(|bound| rounded_units(bound, scale, up))
+        };
         Self {
             lowest: rounded(&rules.minimum, true).unwrap_or(i128::MIN),
             highest: rounded(&rules.maximum, false).unwrap_or(i128::MAX),
@@ -57,7 +61,11 @@ impl Bounds {
     /// `value` counts the column's last place; `text` answers how the document wrote it.
     #[inline]
     pub fn check<'a>(&self, value: i128, text: impl FnOnce() -> &'a str) -> Outcome<()> {
-        if (self.lowest..=self.highest).contains(&value) { Ok(()) } else { Err(self.outside(value < self.lowest, text())) }
+        if (self.lowest..=self.highest).contains(&value) {
+            Ok(())
+        } else {
+            Err(self.outside(value < self.lowest, text()))
+        }
     }
 
     #[inline]
@@ -85,7 +93,8 @@ impl TextRules {
     pub fn new(rules: &Rules, type_limit: Option<u32>) -> Self {
         let mut allowed = rules.allowed.clone();
         allowed.sort_unstable();
-        let mut allowed_words = rules.allowed.iter().take(SHOWN_ALLOWED).cloned().collect::<Vec<_>>().join(", ");
+        let mut allowed_words =
+            rules.allowed.iter().take(SHOWN_ALLOWED).cloned().collect::<Vec<_>>().join(", ");
         if allowed.len() > SHOWN_ALLOWED {
             allowed_words.push_str(", …");
         }
@@ -95,9 +104,14 @@ impl TextRules {
     }
 
     pub fn check(&self, text: &str) -> Outcome<()> {
-        if !self.allowed.is_empty() && self.allowed.binary_search_by(|allowed| allowed.as_str().cmp(text)).is_err() {
+        if !self.allowed.is_empty()
+            && self.allowed.binary_search_by(|allowed| allowed.as_str().cmp(text)).is_err()
+        {
             let got = excerpt(text);
-            return Err(Fault::value("enum", format!("must be one of {}, got \"{got}\"", self.allowed_words)));
+            return Err(Fault::value(
+                "enum",
+                format!("must be one of {}, got \"{got}\"", self.allowed_words),
+            ));
         }
         let Lengths { minimum, maximum } = self.length;
         // A character takes a byte at least, so most texts need not be counted.
@@ -116,17 +130,23 @@ impl Lengths {
     /// `unit` is `characters` or `elements`.
     pub fn check(self, length: usize, unit: &str) -> Outcome<()> {
         if let Some(minimum) = self.minimum.filter(|&minimum| length < minimum as usize) {
-            return Err(Fault::value("min_length", format!("must have at least {minimum} {unit}, got {length}")));
+            return Err(Fault::value(
+                "min_length",
+                format!("must have at least {minimum} {unit}, got {length}"),
+            ));
         }
         if let Some(maximum) = self.maximum.filter(|&maximum| length > maximum as usize) {
-            return Err(Fault::value("max_length", format!("must have at most {maximum} {unit}, got {length}")));
+            return Err(Fault::value(
+                "max_length",
+                format!("must have at most {maximum} {unit}, got {length}"),
+            ));
         }
         Ok(())
     }
 }
 
-/// A decimal as the file writes it, in units of 10^-scale, rounded up or down; at i128's ends where it lies beyond them. None if it
-/// is no decimal.
+/// A decimal as the file writes it, in units of 10^-scale, rounded up or down; at i128's ends where
+/// it lies beyond them. None if it is no decimal.
 pub fn rounded_units(bound: &str, scale: u32, up: bool) -> Option<i128> {
     let mut scanner = Scanner::new(bound.as_bytes(), 1).ok()?;
     scanner.take(b'+');
@@ -136,9 +156,13 @@ pub fn rounded_units(bound: &str, scale: u32, up: bool) -> Option<i128> {
         match number.scaled(scale + finer) {
             Ok(value) => {
                 let unit = 10_i128.pow(finer);
-                return Some(value.div_euclid(unit) + i128::from(up && value.rem_euclid(unit) != 0));
+                return Some(
+                    value.div_euclid(unit) + i128::from(up && value.rem_euclid(unit) != 0),
+                );
             }
-            Err(Misfit::TooLarge) => return Some(if number.text.starts_with('-') { i128::MIN } else { i128::MAX }),
+            Err(Misfit::TooLarge) => {
+                return Some(if number.text.starts_with('-') { i128::MIN } else { i128::MAX });
+            }
             Err(Misfit::TooFine) => {}
         }
     }
@@ -163,7 +187,11 @@ mod tests {
             ("1e60", 0, i128::MAX, i128::MAX),
             ("-1e60", 0, i128::MIN, i128::MIN),
         ] {
-            assert_eq!((rounded_units(bound, scale, true), rounded_units(bound, scale, false)), (Some(minimum), Some(maximum)), "{bound}");
+            assert_eq!(
+                (rounded_units(bound, scale, true), rounded_units(bound, scale, false)),
+                (Some(minimum), Some(maximum)),
+                "{bound}"
+            );
         }
     }
 
@@ -175,7 +203,11 @@ mod tests {
             ("ãéíó", None, "max_length", "must have at most 3 characters, got 4"),
             ("ãéí", Some(2), "max_length", "must have at most 2 characters, got 3"),
         ] {
-            assert_eq!(TextRules::new(&rules, type_limit).check(text), Err(Fault::value(rule, reason)), "{text}");
+            assert_eq!(
+                TextRules::new(&rules, type_limit).check(text),
+                Err(Fault::value(rule, reason)),
+                "{text}"
+            );
         }
         for text in ["ãé", "ãéí"] {
             assert_eq!(TextRules::new(&rules, None).check(text), Ok(()), "{text}");
@@ -184,11 +216,16 @@ mod tests {
 
     #[test]
     fn a_long_enum_is_cut_in_the_reason() {
-        let rules = Rules { allowed: (0..12).map(|n| format!("v{n}")).collect(), ..Rules::default() };
+        let rules =
+            Rules { allowed: (0..12).map(|n| format!("v{n}")).collect(), ..Rules::default() };
         let rules = TextRules::new(&rules, None);
         assert!(rules.check("v11").is_ok());
-        let reject = rules.check("x").unwrap_err().in_field("kind").into_reject(RecordIndex::new(0));
-        assert_eq!(reject.reason, "kind must be one of v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, …, got \"x\"");
+        let reject =
+            rules.check("x").unwrap_err().in_field("kind").into_reject(RecordIndex::new(0));
+        assert_eq!(
+            reject.reason,
+            "kind must be one of v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, …, got \"x\""
+        );
         assert_eq!(reject.rule, "enum");
     }
 }

@@ -1,4 +1,5 @@
-//! Single values: a JSON token becomes a cell of the declared type, or a fault that says why it cannot.
+//! Single values: a JSON token becomes a cell of the declared type, or a fault that says why it
+//! cannot.
 
 use super::base64::decode_base64;
 use super::column::Cells;
@@ -20,9 +21,15 @@ impl<'a> Reader<'a> {
         let mark = self.scanner.mark();
         match cells {
             Cells::Boolean(values) => values.push(self.boolean()?),
-            Cells::SmallInt(values, bounds) => values.push(self.integer(i16::MIN.into(), i16::MAX.into(), bounds)? as i16),
-            Cells::Integer(values, bounds) => values.push(self.integer(i32::MIN.into(), i32::MAX.into(), bounds)? as i32),
-            Cells::BigInt(values, bounds) => values.push(self.integer(i64::MIN, i64::MAX, bounds)?),
+            Cells::SmallInt(values, bounds) => {
+                values.push(self.integer(i16::MIN.into(), i16::MAX.into(), bounds)? as i16)
+            }
+            Cells::Integer(values, bounds) => {
+                values.push(self.integer(i32::MIN.into(), i32::MAX.into(), bounds)? as i32)
+            }
+            Cells::BigInt(values, bounds) => {
+                values.push(self.integer(i64::MIN, i64::MAX, bounds)?)
+            }
             Cells::Real(values, bounds) => {
                 let number = self.a_number("a number")?;
                 values.push(self.float(number, number.single(), bounds, "REAL")?);
@@ -31,7 +38,9 @@ impl<'a> Reader<'a> {
                 let number = self.a_number("a number")?;
                 values.push(self.float(number, number.double(), bounds, "DOUBLE PRECISION")?);
             }
-            Cells::Numeric { values, precision, scale, bounds } => values.push(self.numeric(*precision, *scale, bounds)?),
+            Cells::Numeric { values, precision, scale, bounds } => {
+                values.push(self.numeric(*precision, *scale, bounds)?)
+            }
             Cells::Text(runs, rules) => {
                 let text = self.text("a text")?;
                 if memchr::memchr(0, text.as_bytes()).is_some() {
@@ -75,12 +84,15 @@ impl<'a> Reader<'a> {
                 }
                 lengths.check(length, "bytes")?;
             }
-            Cells::Object(_) | Cells::List { .. } => return Err(self.mismatch(mark, "a single value")),
+            Cells::Object(_) | Cells::List { .. } => {
+                return Err(self.mismatch(mark, "a single value"));
+            }
         }
         Ok(())
     }
 
-    /// Reads a text that holds a number or a boolean, as PostgreSQL's input reads it, into one more cell.
+    /// Reads a text that holds a number or a boolean, as PostgreSQL's input reads it, into one more
+    /// cell.
     pub(super) fn read_coerced(&mut self, cells: &mut Cells) -> Outcome<()> {
         let mark = self.scanner.mark();
         let text = self.scanner.string()?.resolve(&mut self.scratch.resolved).trim();
@@ -89,7 +101,11 @@ impl<'a> Reader<'a> {
             Cells::SmallInt(..) | Cells::Integer(..) | Cells::BigInt(..) => "an integer",
             _ => "a number",
         };
-        let token = if matches!(cells, Cells::Boolean(_)) { boolean_token(text) } else { number_token(text) };
+        let token = if matches!(cells, Cells::Boolean(_)) {
+            boolean_token(text)
+        } else {
+            number_token(text)
+        };
         let mut scratch = Scratch::default();
         let outcome = Scanner::new(token.as_bytes(), 1).and_then(|scanner| {
             let mut inner = Reader::new(scanner, self.cleaning, &mut scratch, Problems::First);
@@ -100,7 +116,8 @@ impl<'a> Reader<'a> {
         outcome.map_err(|fault| if fault.of_document { self.unlike(mark, wanted) } else { fault })
     }
 
-    /// Another kind of value stands here than was declared. Where its own grammar is broken, that is the fault.
+    /// Another kind of value stands here than was declared. Where its own grammar is broken, that
+    /// is the fault.
     #[cold]
     pub(super) fn mismatch(&mut self, mark: Mark, wanted: &str) -> Box<Fault> {
         match self.scanner.skip_value() {
@@ -148,12 +165,22 @@ impl<'a> Reader<'a> {
     /// An integer however it is written.
     fn any_integer(&mut self, lowest: i64, highest: i64, bounds: &Bounds) -> Outcome<i64> {
         let number = self.a_number("an integer")?;
-        let beyond = || Fault::value("range", format!("must be between {lowest} and {highest}, got {}", excerpt(number.text)));
+        let beyond = || {
+            Fault::value(
+                "range",
+                format!("must be between {lowest} and {highest}, got {}", excerpt(number.text)),
+            )
+        };
         let value = number.scaled(0).map_err(|misfit| match misfit {
-            Misfit::TooFine => Fault::value("type", format!("must be an integer, got {}", excerpt(number.text))),
+            Misfit::TooFine => {
+                Fault::value("type", format!("must be an integer, got {}", excerpt(number.text)))
+            }
             Misfit::TooLarge => beyond(),
         })?;
-        let narrow = i64::try_from(value).ok().filter(|value| (lowest..=highest).contains(value)).ok_or_else(beyond)?;
+        let narrow = i64::try_from(value)
+            .ok()
+            .filter(|value| (lowest..=highest).contains(value))
+            .ok_or_else(beyond)?;
         bounds.check(value, || number.text)?;
         Ok(narrow)
     }
@@ -162,22 +189,44 @@ impl<'a> Reader<'a> {
         let number = self.a_number("a number")?;
         let too_large = || {
             let whole = precision.saturating_sub(scale);
-            Fault::value("range", format!("must have at most {whole} digits before the point, got {}", excerpt(number.text)))
+            Fault::value(
+                "range",
+                format!(
+                    "must have at most {whole} digits before the point, got {}",
+                    excerpt(number.text)
+                ),
+            )
         };
         let value = number.scaled(u32::from(scale)).map_err(|misfit| match misfit {
-            Misfit::TooFine => Fault::value("scale", format!("must have at most {scale} decimals, got {}", excerpt(number.text))),
+            Misfit::TooFine => Fault::value(
+                "scale",
+                format!("must have at most {scale} decimals, got {}", excerpt(number.text)),
+            ),
             Misfit::TooLarge => too_large(),
         })?;
-        if POWERS_OF_TEN.get(usize::from(precision)).is_some_and(|&limit| value.unsigned_abs() >= limit) {
+        if POWERS_OF_TEN
+            .get(usize::from(precision))
+            .is_some_and(|&limit| value.unsigned_abs() >= limit)
+        {
             return Err(too_large());
         }
         bounds.check(value, || number.text)?;
         Ok(value)
     }
 
-    fn float<T: Into<f64> + Copy>(&self, number: Number<'_>, nearest: Option<T>, bounds: &Bounds, type_name: &str) -> Outcome<T> {
-        let nearest = nearest
-            .ok_or_else(|| Fault::value("range", format!("must be within the range of {type_name}, got {}", excerpt(number.text))))?;
+    fn float<T: Into<f64> + Copy>(
+        &self,
+        number: Number<'_>,
+        nearest: Option<T>,
+        bounds: &Bounds,
+        type_name: &str,
+    ) -> Outcome<T> {
+        let nearest = nearest.ok_or_else(|| {
+            Fault::value(
+                "range",
+                format!("must be within the range of {type_name}, got {}", excerpt(number.text)),
+            )
+        })?;
         // The rule is about the number as written, which a REAL may only come near.
         bounds.check_double(number.double().unwrap_or(nearest.into()), || number.text)?;
         Ok(nearest)
@@ -188,7 +237,8 @@ impl<'a> Reader<'a> {
         self.cleaned(wanted, self.cleaning)
     }
 
-    /// The same of a string that stands for something else, such as a time, which would be another one without its end.
+    /// The same of a string that stands for something else, such as a time, which would be another
+    /// one without its end.
     fn whole_text(&mut self, wanted: &str) -> Outcome<&str> {
         self.cleaned(wanted, TextCleaning { max_length: None, ..self.cleaning })
     }
@@ -208,7 +258,10 @@ impl<'a> Reader<'a> {
             return Err(Fault::value("nul", "must not hold a NUL character"));
         }
         if number_beyond_numeric {
-            return Err(Fault::value("range", "must not hold a number beyond the range of NUMERIC"));
+            return Err(Fault::value(
+                "range",
+                "must not hold a number beyond the range of NUMERIC",
+            ));
         }
         Ok(self.scanner.since(mark))
     }
@@ -217,7 +270,10 @@ impl<'a> Reader<'a> {
     fn no_time(&self, fault: TimeFault, mark: Mark, wanted: &str) -> Box<Fault> {
         match fault {
             TimeFault::Shape => self.unlike(mark, wanted),
-            TimeFault::Range => Fault::value("range", format!("must be a time that exists, got {}", excerpt(self.scanner.since(mark)))),
+            TimeFault::Range => Fault::value(
+                "range",
+                format!("must be a time that exists, got {}", excerpt(self.scanner.since(mark))),
+            ),
         }
     }
 }
@@ -230,7 +286,8 @@ fn number_token(text: &str) -> String {
     };
     let bare = digits.trim_start_matches('0');
     let had_zeros = bare.len() < digits.len();
-    let needs_zero = !bare.starts_with(|first: char| first.is_ascii_digit()) && (had_zeros || bare.starts_with('.'));
+    let needs_zero = !bare.starts_with(|first: char| first.is_ascii_digit())
+        && (had_zeros || bare.starts_with('.'));
     format!("{sign}{}{bare}", if needs_zero { "0" } else { "" })
 }
 

@@ -31,7 +31,12 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(_) => return Err(Fault::document("json", format!("the record is not JSON: a bare control character at byte {at}"))),
+                Some(_) => {
+                    return Err(Fault::document(
+                        "json",
+                        format!("the record is not JSON: a bare control character at byte {at}"),
+                    ));
+                }
                 None => return Err(Fault::syntax("'\"'", at)),
             }
         }
@@ -47,12 +52,19 @@ impl<'a> Scanner<'a> {
                 let unit = self.hex4()?;
                 self.seen().nul |= unit == 0;
                 let lone = match unit {
-                    0xD800..=0xDBFF => !(self.take(b'\\') && self.take(b'u') && matches!(self.hex4()?, 0xDC00..=0xDFFF)),
+                    0xD800..=0xDBFF => {
+                        !(self.take(b'\\')
+                            && self.take(b'u')
+                            && matches!(self.hex4()?, 0xDC00..=0xDFFF))
+                    }
                     0xDC00..=0xDFFF => true,
                     _ => false,
                 };
                 if lone {
-                    return Err(Fault::document("surrogate", format!("the record is not Unicode: a lone surrogate at byte {start}")));
+                    return Err(Fault::document(
+                        "surrogate",
+                        format!("the record is not Unicode: a lone surrogate at byte {start}"),
+                    ));
                 }
                 Ok(())
             }
@@ -62,7 +74,11 @@ impl<'a> Scanner<'a> {
 
     fn hex4(&mut self) -> Outcome<u32> {
         let at = self.at();
-        let unit = self.bytes().get(at..at + 4).and_then(hex4).ok_or_else(|| Fault::syntax("four hexadecimal digits", at))?;
+        let unit = self
+            .bytes()
+            .get(at..at + 4)
+            .and_then(hex4)
+            .ok_or_else(|| Fault::syntax("four hexadecimal digits", at))?;
         self.move_to(at + 4);
         Ok(unit)
     }
@@ -91,7 +107,8 @@ impl<'a> RawText<'a> {
     }
 }
 
-/// Cleans a text as `text:` declares: NUL removed, then trimmed, then cut. `spare` holds it where a NUL had to go.
+/// Cleans a text as `text:` declares: NUL removed, then trimmed, then cut. `spare` holds it where a
+/// NUL had to go.
 pub fn clean<'s>(text: &'s str, cleaning: TextCleaning, spare: &'s mut String) -> &'s str {
     let mut text = text;
     if cleaning.remove_nul && memchr::memchr(0, text.as_bytes()).is_some() {
@@ -104,7 +121,8 @@ pub fn clean<'s>(text: &'s str, cleaning: TextCleaning, spare: &'s mut String) -
     }
     match cleaning.max_length {
         Some(max_length) if text.len() > max_length as usize => {
-            let end = text.char_indices().nth(max_length as usize).map_or(text.len(), |(end, _)| end);
+            let end =
+                text.char_indices().nth(max_length as usize).map_or(text.len(), |(end, _)| end);
             text.get(..end).unwrap_or_default()
         }
         _ => text,
@@ -147,7 +165,11 @@ fn resolve_escape(escape: &str) -> (char, usize) {
         Some(b'u') => match unit(2) {
             high @ 0xD800..=0xDBFF => {
                 let low = unit(8) & 0x3FF;
-                (char::from_u32(0x10000 + ((high & 0x3FF) << 10) + low).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+                (
+                    char::from_u32(0x10000 + ((high & 0x3FF) << 10) + low)
+                        .unwrap_or(char::REPLACEMENT_CHARACTER),
+                    12,
+                )
             }
             unit => (char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER), 6),
         },
@@ -204,7 +226,11 @@ mod tests {
             (r#""\ud800\ud800""#, "surrogate"),
             (r#""\ud800 \udc00""#, "surrogate"),
         ] {
-            assert_eq!(read(document).map_err(|(rule, _)| rule), Err(rule.to_owned()), "{document}");
+            assert_eq!(
+                read(document).map_err(|(rule, _)| rule),
+                Err(rule.to_owned()),
+                "{document}"
+            );
         }
     }
 
@@ -226,7 +252,13 @@ mod tests {
     #[test]
     fn cleaning_removes_then_trims_then_cuts() {
         let cleaning = TextCleaning { trim: true, remove_nul: true, max_length: Some(3) };
-        for (text, cleaned) in [("\0 ab \0", "ab"), ("  éééé ", "ééé"), ("a\0b\0c\0d", "abc"), ("", ""), ("\u{a0}x ", "x")] {
+        for (text, cleaned) in [
+            ("\0 ab \0", "ab"),
+            ("  éééé ", "ééé"),
+            ("a\0b\0c\0d", "abc"),
+            ("", ""),
+            ("\u{a0}x ", "x"),
+        ] {
             assert_eq!(clean(text, cleaning, &mut String::new()), cleaned, "{text:?}");
         }
         assert_eq!(clean(" a\0 ", TextCleaning::default(), &mut String::new()), " a\0 ");

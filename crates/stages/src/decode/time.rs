@@ -1,7 +1,7 @@
 //! Dates and times: ISO 8601 and RFC 3339, read as PostgreSQL reads them.
 //!
-//! A time without a zone is UTC. A 60th second becomes the next minute's first and `24:00:00` the next day's, both as in PostgreSQL;
-//! digits beyond the microsecond are rounded, as there.
+//! A time without a zone is UTC. A 60th second becomes the next minute's first and `24:00:00` the
+//! next day's, both as in PostgreSQL; digits beyond the microsecond are rounded, as there.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -24,8 +24,8 @@ pub fn parse_date(text: &str) -> Result<i32, TimeFault> {
     if rest.is_empty() { Ok(day) } else { Err(TimeFault::Shape) }
 }
 
-/// Microseconds since 1970 UTC of `2024-05-20T10:00:00.5-03:00`; T may be a space, seconds and all behind them may be left out,
-/// and a date alone is its midnight.
+/// Microseconds since 1970 UTC of `2024-05-20T10:00:00.5-03:00`; T may be a space, seconds and all
+/// behind them may be left out, and a date alone is its midnight.
 pub fn parse_timestamp(text: &str) -> Result<i64, TimeFault> {
     let mut rest = text.as_bytes();
     let day = i64::from(date(&mut rest)?);
@@ -43,8 +43,9 @@ pub fn parse_timestamp(text: &str) -> Result<i64, TimeFault> {
     Ok(day * DAY_SECONDS * MICROSECONDS + microseconds - offset_seconds * MICROSECONDS)
 }
 
-/// Microseconds of the day as the calendar holds them: a fraction that rounds up at the very end of the year 9999 is cut, because the next
-/// microsecond is in a year of five digits, which nobody wrote. .NET has `9999-12-31T23:59:59.9999999` as its last moment.
+/// Microseconds of the day as the calendar holds them: a fraction that rounds up at the very end of
+/// the year 9999 is cut, because the next microsecond is in a year of five digits, which nobody
+/// wrote. .NET has `9999-12-31T23:59:59.9999999` as its last moment.
 fn within_calendar(day: i64, microseconds: i64, rounded_up: bool) -> i64 {
     const LAST_DAY: i64 = 2_932_896;
     let past_end = rounded_up && day == LAST_DAY && microseconds == DAY_SECONDS * MICROSECONDS;
@@ -58,7 +59,9 @@ fn date(rest: &mut &[u8]) -> Result<i32, TimeFault> {
     take_one_of(rest, b"-").ok_or(TimeFault::Shape)?;
     let day = number(rest, 2)?;
     // There is no year 0.
-    let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).filter(|_| year > 0).ok_or(TimeFault::Range)?;
+    let date = NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32)
+        .filter(|_| year > 0)
+        .ok_or(TimeFault::Range)?;
     Ok(date.num_days_from_ce() - NaiveDate::default().num_days_from_ce())
 }
 
@@ -75,13 +78,18 @@ fn time_of_day(rest: &mut &[u8]) -> Result<(i64, bool), TimeFault> {
         }
     }
     let microseconds = (hour * 3600 + minute * 60 + second) * MICROSECONDS + fraction;
-    if minute > 59 || second > 60 || hour > 24 || (hour == 24 && microseconds > DAY_SECONDS * MICROSECONDS) {
+    if minute > 59
+        || second > 60
+        || hour > 24
+        || (hour == 24 && microseconds > DAY_SECONDS * MICROSECONDS)
+    {
         return Err(TimeFault::Range);
     }
     Ok((microseconds, rounded_up))
 }
 
-/// The digits behind the point, rounded to microseconds, a half to the even one; and whether that went up.
+/// The digits behind the point, rounded to microseconds, a half to the even one; and whether that
+/// went up.
 fn fraction_microseconds(rest: &mut &[u8]) -> Result<(i64, bool), TimeFault> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (fraction, behind) = rest.split_at(digits);
@@ -104,7 +112,8 @@ fn zone(rest: &mut &[u8]) -> Result<i64, TimeFault> {
         _ => return Ok(0),
     };
     let hours = number(rest, 2)?;
-    let minutes = if take_one_of(rest, b":").is_some() || !rest.is_empty() { number(rest, 2)? } else { 0 };
+    let minutes =
+        if take_one_of(rest, b":").is_some() || !rest.is_empty() { number(rest, 2)? } else { 0 };
     if hours > 15 || minutes > 59 {
         return Err(TimeFault::Range);
     }
@@ -115,12 +124,13 @@ fn zone(rest: &mut &[u8]) -> Result<i64, TimeFault> {
 fn number(rest: &mut &[u8], digits: usize) -> Result<i64, TimeFault> {
     let (number, behind) = rest.split_at_checked(digits).ok_or(TimeFault::Shape)?;
     *rest = behind;
-    number.iter().try_fold(
-        0,
-        |value, byte| {
-            if byte.is_ascii_digit() { Ok(value * 10 + i64::from(byte - b'0')) } else { Err(TimeFault::Shape) }
-        },
-    )
+    number.iter().try_fold(0, |value, byte| {
+        if byte.is_ascii_digit() {
+            Ok(value * 10 + i64::from(byte - b'0'))
+        } else {
+            Err(TimeFault::Shape)
+        }
+    })
 }
 
 fn take_one_of(rest: &mut &[u8], wanted: &[u8]) -> Option<u8> {

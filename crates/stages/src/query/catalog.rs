@@ -1,4 +1,5 @@
-//! The relations that views and endpoints may read, with their columns: declared tables, rollups, and the views before.
+//! The relations that views and endpoints may read, with their columns: declared tables, rollups,
+//! and the views before.
 
 use duto_sql::{Catalog, ColumnKind, Columns, NamedColumn, ParameterType, analyse_postgres};
 
@@ -11,7 +12,10 @@ use crate::rollup::measures::column_kind;
 pub(super) fn catalog(pipeline: &Pipeline) -> Catalog {
     let mut catalog = Catalog::default();
     for table in &pipeline.tables {
-        let columns = table.columns.iter().map(|column| NamedColumn::new(&column.name, parameter_type(column.column_type).kind));
+        let columns = table
+            .columns
+            .iter()
+            .map(|column| NamedColumn::new(&column.name, parameter_type(column.column_type).kind));
         catalog.add_table(&table.name, Columns::new(columns.collect()));
     }
     for rollup in &pipeline.rollups {
@@ -22,9 +26,14 @@ pub(super) fn catalog(pipeline: &Pipeline) -> Catalog {
 
 /// What the view of a rollup gives, in its order.
 fn rollup_columns(rollup: &Rollup, tables: &Catalog) -> Columns {
-    let by = rollup.by.iter().map(|by| NamedColumn::new(&by.name, kind_of(&by.expression, &rollup.from, tables)));
+    let by = rollup
+        .by
+        .iter()
+        .map(|by| NamedColumn::new(&by.name, kind_of(&by.expression, &rollup.from, tables)));
     let measures = rollup.measures.iter().map(|measure| {
-        let kind = column_kind(&measure.operation.as_ref().map(|value| kind_of(value, &rollup.from, tables)));
+        let kind = column_kind(
+            &measure.operation.as_ref().map(|value| kind_of(value, &rollup.from, tables)),
+        );
         NamedColumn::new(&measure.name, kind)
     });
     Columns::new(by.chain(measures).collect())

@@ -7,7 +7,8 @@ use duto_definition::dashboard::{Needs, ShownField};
 use duto_definition::suggest::did_you_mean_or_list;
 use duto_definition::{Pipeline, Problem};
 
-/// Every field that no answer has, or whose values a panel cannot draw. An endpoint that is wrong itself is passed over.
+/// Every field that no answer has, or whose values a panel cannot draw. An endpoint that is wrong
+/// itself is passed over.
 pub(super) fn problems(pipeline: &Pipeline, endpoints: &[EndpointQuery]) -> Vec<Problem> {
     let fields = pipeline.dashboard.iter().flat_map(|dashboard| &dashboard.fields);
     let problem = |field: &ShownField| {
@@ -29,7 +30,8 @@ fn problem(field: &ShownField, query: &EndpointQuery) -> Option<Problem> {
         Some(column) => {
             let (wanted, help) = wanted(field.needs, column.kind)?;
             let kind = called(column.kind)?;
-            let message = format!("{} of GET {} is {kind}, and this needs {wanted}", field.name, field.from);
+            let message =
+                format!("{} of GET {} is {kind}, and this needs {wanted}", field.name, field.from);
             Some(Problem::new("dashboard.field.type", field.span, message).help(help))
         }
     }
@@ -43,10 +45,22 @@ fn wanted(needs: Needs, kind: ColumnKind) -> Option<(&'static str, &'static str)
         | (Needs::Number, ColumnKind::Number)
         | (Needs::Duration, ColumnKind::Number | ColumnKind::Interval)
         | (Needs::Moment, ColumnKind::Moment) => None,
-        (Needs::Number, ColumnKind::Interval) => Some(("a number", "write `format: duration`, or extract(epoch FROM ...) in the endpoint")),
-        (Needs::Number, _) => Some(("a number", "show another field, or make it a number in the endpoint: CAST(... AS NUMERIC)")),
-        (Needs::Duration, _) => Some(("an interval or a number of seconds", "show another field, or make it one in the endpoint")),
-        (Needs::Moment, _) => Some(("a date or a timestamp", "show another field, or make it one in the endpoint: CAST(... AS TIMESTAMP)")),
+        (Needs::Number, ColumnKind::Interval) => Some((
+            "a number",
+            "write `format: duration`, or extract(epoch FROM ...) in the endpoint",
+        )),
+        (Needs::Number, _) => Some((
+            "a number",
+            "show another field, or make it a number in the endpoint: CAST(... AS NUMERIC)",
+        )),
+        (Needs::Duration, _) => Some((
+            "an interval or a number of seconds",
+            "show another field, or make it one in the endpoint",
+        )),
+        (Needs::Moment, _) => Some((
+            "a date or a timestamp",
+            "show another field, or make it one in the endpoint: CAST(... AS TIMESTAMP)",
+        )),
     }
 }
 

@@ -16,7 +16,8 @@ pub const WHOLE_HISTORY_START: &str = "-infinity";
 pub(super) fn starts(over: &ArrayRef, unit: GrainUnit) -> ArrayRef {
     let length = i64::from(unit.seconds()) * 1_000_000;
     let times = over.as_primitive::<TimestampMicrosecondType>();
-    let starts: PrimitiveArray<TimestampMicrosecondType> = times.unary(|micros: i64| micros - micros.rem_euclid(length));
+    let starts: PrimitiveArray<TimestampMicrosecondType> =
+        times.unary(|micros: i64| micros - micros.rem_euclid(length));
     Arc::new(starts.with_timezone_opt(None::<Arc<str>>))
 }
 
@@ -25,9 +26,15 @@ pub(super) fn timeless(sql: &SqlText, data_type: &DataType) -> Option<Problem> {
     if matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) {
         return None;
     }
-    let message = format!("over is {}, and a window needs a TIMESTAMP or a TIMESTAMPTZ", duto_sql::type_name(data_type));
+    let message = format!(
+        "over is {}, and a window needs a TIMESTAMP or a TIMESTAMPTZ",
+        duto_sql::type_name(data_type)
+    );
     let help = match data_type {
-        DataType::Date32 => "a whole day is no moment: name the column that holds each row's time, or write `CAST(... AS TIMESTAMP)`",
+        DataType::Date32 => {
+            "a whole day is no moment: name the column that holds each row's time, or write \
+                `CAST(... AS TIMESTAMP)`"
+        }
         _ => "name the column that holds each row's time",
     };
     Some(Problem::new("rollup.over.type", sql.span, message).help(help))

@@ -21,24 +21,41 @@ pub(super) struct Expression {
 }
 
 impl Expression {
-    /// Plans it over rows of this schema. What the clock says is refused: a recomputation would answer otherwise. So is what PostgreSQL is
-    /// not known to compute alike.
+    /// Plans it over rows of this schema. What the clock says is refused: a recomputation would
+    /// answer otherwise. So is what PostgreSQL is not known to compute alike.
     pub fn plan(name: &str, sql: &SqlText, schema: &Schema) -> Result<Self, Vec<Problem>> {
-        let found = |problems: Vec<SqlProblem>| problems.into_iter().map(|problem| problem_of(sql, problem)).collect::<Vec<_>>();
+        let found = |problems: Vec<SqlProblem>| {
+            problems.into_iter().map(|problem| problem_of(sql, problem)).collect::<Vec<_>>()
+        };
         let select = plan_expression(&sql.text, schema).map_err(found)?;
         if select.reads_clock() {
-            let message = format!("{name} reads the clock, so the same rows would count otherwise tomorrow");
-            return Err(vec![Problem::new("rollup.clock", sql.span, message).help("use a time that the rows hold")]);
+            let message =
+                format!("{name} reads the clock, so the same rows would count otherwise tomorrow");
+            return Err(vec![
+                Problem::new("rollup.clock", sql.span, message)
+                    .help("use a time that the rows hold"),
+            ]);
         }
-        let data_type = select.output().first().map_or(DataType::Null, |output| output.data_type.clone());
+        let data_type =
+            select.output().first().map_or(DataType::Null, |output| output.data_type.clone());
         let recomputed = recompute(&sql.text, schema).map_err(found)?;
         Ok(Self { name: name.to_owned(), select, data_type, recomputed })
     }
 
     /// Its value for every row; NULL where it failed, which makes the row's record a reject.
-    pub fn run(&self, rows: &RecordBatch, record: &[RecordIndex], rollup: &str, clock_micros: i64, rejects: &mut Vec<Reject>) -> ArrayRef {
+    pub fn run(
+        &self,
+        rows: &RecordBatch,
+        record: &[RecordIndex],
+        rollup: &str,
+        clock_micros: i64,
+        rejects: &mut Vec<Reject>,
+    ) -> ArrayRef {
         let mut output = self.select.run(rows, clock_micros);
-        let values = output.columns.pop().unwrap_or_else(|| arrow::array::new_null_array(&self.data_type, rows.num_rows()));
+        let values = output
+            .columns
+            .pop()
+            .unwrap_or_else(|| arrow::array::new_null_array(&self.data_type, rows.num_rows()));
         if output.failed.is_empty() {
             return values;
         }
@@ -53,8 +70,11 @@ impl Expression {
             });
         }
         let mut places: Vec<Option<u32>> = vec![None; rows.num_rows()];
-        (0u32..).zip(&output.row_record).for_each(|(place, row)| places[*row as usize] = Some(place));
-        take(&values, &UInt32Array::from(places), None).unwrap_or_else(|_| arrow::array::new_null_array(&self.data_type, rows.num_rows()))
+        (0u32..)
+            .zip(&output.row_record)
+            .for_each(|(place, row)| places[*row as usize] = Some(place));
+        take(&values, &UInt32Array::from(places), None)
+            .unwrap_or_else(|_| arrow::array::new_null_array(&self.data_type, rows.num_rows()))
     }
 }
 

@@ -27,7 +27,10 @@ impl Groups {
     /// Groups these rows by the columns. No column means one group.
     pub fn new(by: &[ArrayRef], rows: &[RowIndex]) -> Result<Self, ArrowError> {
         if by.is_empty() {
-            return Ok(Self { of_row: vec![0; rows.len()], first: rows.first().copied().into_iter().collect() });
+            return Ok(Self {
+                of_row: vec![0; rows.len()],
+                first: rows.first().copied().into_iter().collect(),
+            });
         }
         let keys = comparable(by)?;
         let mut known: HashMap<&[u8], usize> = HashMap::new();
@@ -45,8 +48,15 @@ impl Groups {
 }
 
 /// These rows of a column as PostgreSQL prints their values. None for a row is NULL.
-pub(super) fn texts(column: &ArrayRef, rows: &[Option<RowIndex>]) -> Result<Vec<Option<String>>, ArrowError> {
-    let chosen = take(column, &UInt32Array::from_iter(rows.iter().map(|row| row.map(RowIndex::number))), None)?;
+pub(super) fn texts(
+    column: &ArrayRef,
+    rows: &[Option<RowIndex>],
+) -> Result<Vec<Option<String>>, ArrowError> {
+    let chosen = take(
+        column,
+        &UInt32Array::from_iter(rows.iter().map(|row| row.map(RowIndex::number))),
+        None,
+    )?;
     let texts = duto_sql::cast(&chosen, &DataType::Utf8).map_err(ArrowError::CastError)?;
     Ok(texts.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
 }

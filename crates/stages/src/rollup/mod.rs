@@ -1,5 +1,5 @@
-//! `rollups:`, what stored rows add to counters. Pure: the expressions are evaluated over a batch's rows, and grouped when it is known
-//! which of them were stored.
+//! `rollups:`, what stored rows add to counters. Pure: the expressions are evaluated over a batch's
+//! rows, and grouped when it is known which of them were stored.
 
 mod expression; // one expression over a table's rows
 mod countable; // which types can be grouped by and measured
@@ -96,10 +96,20 @@ impl Rollups {
     pub fn plan(pipeline: &Pipeline, written: &[Vec<usize>]) -> Result<Self, Vec<Problem>> {
         let (mut plans, mut problems) = (Vec::new(), Vec::new());
         for rollup in &pipeline.rollups {
-            let Some(place) = pipeline.tables.iter().position(|table| table.name == rollup.from) else { continue };
-            let columns = written.get(place).into_iter().flatten().filter_map(|index| pipeline.tables[place].columns.get(*index));
-            // A row that is refused is NULL in a column that is NOT NULL, until its record has left the batch.
-            let fields: Vec<Field> = columns.map(|column| Field::new(&column.name, column.column_type.arrow(), true)).collect();
+            let Some(place) = pipeline.tables.iter().position(|table| table.name == rollup.from)
+            else {
+                continue;
+            };
+            let columns = written
+                .get(place)
+                .into_iter()
+                .flatten()
+                .filter_map(|index| pipeline.tables[place].columns.get(*index));
+            // A row that is refused is NULL in a column that is NOT NULL, until its record has left
+            // the batch.
+            let fields: Vec<Field> = columns
+                .map(|column| Field::new(&column.name, column.column_type.arrow(), true))
+                .collect();
             match RollupPlan::new(rollup, place, Schema::new(fields)) {
                 Ok(plan) => plans.push(plan),
                 Err(found) => problems.extend(found),
@@ -108,10 +118,19 @@ impl Rollups {
         if problems.is_empty() { Ok(Self { plans }) } else { Err(problems) }
     }
 
-    /// Every rollup's expressions over the rows of its table. A record for which one fails is a reject.
-    pub fn evaluate(&self, tables: &[TableRows], clock_micros: i64) -> (Vec<Evaluated>, Vec<Reject>) {
+    /// Every rollup's expressions over the rows of its table. A record for which one fails is a
+    /// reject.
+    pub fn evaluate(
+        &self,
+        tables: &[TableRows],
+        clock_micros: i64,
+    ) -> (Vec<Evaluated>, Vec<Reject>) {
         let mut rejects = Vec::new();
-        let evaluated = self.plans.iter().map(|plan| plan.evaluate(&tables[plan.table], clock_micros, &mut rejects)).collect();
+        let evaluated = self
+            .plans
+            .iter()
+            .map(|plan| plan.evaluate(&tables[plan.table], clock_micros, &mut rejects))
+            .collect();
         (evaluated, rejects)
     }
 }
@@ -119,32 +138,51 @@ impl Rollups {
 impl RollupPlan {
     fn new(rollup: &Rollup, table: usize, schema: Schema) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut expression = |name: &str, sql: &SqlText| match Expression::plan(name, sql, &schema) {
+        let mut expression = |name: &str, sql: &SqlText| match Expression::plan(name, sql, &schema)
+        {
             Ok(expression) => Some(expression),
             Err(found) => {
                 problems.extend(found);
                 None
             }
         };
-        let by: Vec<Expression> = rollup.by.iter().filter_map(|by| expression(&by.name, &by.expression)).collect();
+        let by: Vec<Expression> =
+            rollup.by.iter().filter_map(|by| expression(&by.name, &by.expression)).collect();
         let over = rollup.windows.as_ref().and_then(|windows| expression("over", &windows.over));
         let mut measures = Vec::new();
         for measure in &rollup.measures {
             let filter = measure.filter.as_ref().and_then(|sql| expression(&measure.name, sql));
             // The problems of all arguments are told; where there is one there is no plan.
             let arguments = measure.operation.as_ref().map(|sql| expression(&measure.name, sql));
-            measures.extend(arguments.try_map(|argument| argument.ok_or(())).map(|operation| MeasurePlan { operation, filter }));
+            measures.extend(
+                arguments
+                    .try_map(|argument| argument.ok_or(()))
+                    .map(|operation| MeasurePlan { operation, filter }),
+            );
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        problems.extend(rollup.by.iter().zip(&by).filter_map(|(by, planned)| ungroupable(&by.expression, planned)));
-        problems
-            .extend(rollup.windows.iter().zip(&over).filter_map(|(windows, planned)| bucket::timeless(&windows.over, &planned.data_type)));
+        problems.extend(
+            rollup
+                .by
+                .iter()
+                .zip(&by)
+                .filter_map(|(by, planned)| ungroupable(&by.expression, planned)),
+        );
+        problems.extend(
+            rollup.windows.iter().zip(&over).filter_map(|(windows, planned)| {
+                bucket::timeless(&windows.over, &planned.data_type)
+            }),
+        );
         for (measure, planned) in rollup.measures.iter().zip(&measures) {
             problems.extend(unmeasurable(measure, planned));
         }
-        if problems.is_empty() { Ok(Self { rollup: rollup.clone(), table, by, over, measures, schema }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { rollup: rollup.clone(), table, by, over, measures, schema })
+        } else {
+            Err(problems)
+        }
     }
 
     /// What the rows are grouped by, as PostgreSQL computes it.
@@ -154,7 +192,9 @@ impl RollupPlan {
 
     /// Whether the rows' time is a TIMESTAMPTZ; of no meaning without windows.
     pub fn time_has_zone(&self) -> bool {
-        self.over.as_ref().is_some_and(|over| matches!(over.data_type, DataType::Timestamp(_, Some(_))))
+        self.over
+            .as_ref()
+            .is_some_and(|over| matches!(over.data_type, DataType::Timestamp(_, Some(_))))
     }
 
     /// The rows' time, as PostgreSQL computes it; None without windows.
@@ -172,13 +212,21 @@ impl RollupPlan {
         }
     }
 
-    fn evaluate(&self, rows: &TableRows, clock_micros: i64, rejects: &mut Vec<Reject>) -> Evaluated {
+    fn evaluate(
+        &self,
+        rows: &TableRows,
+        clock_micros: i64,
+        rejects: &mut Vec<Reject>,
+    ) -> Evaluated {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.record.len()));
         let schema = std::sync::Arc::new(self.schema.clone());
-        // The columns are those that were planned for; nullability is checked when rows are prepared.
+        // The columns are those that were planned for; nullability is checked when rows are
+        // prepared.
         let batch = RecordBatch::try_new_with_options(schema, rows.columns.clone(), &options)
             .unwrap_or_else(|_| RecordBatch::new_empty(std::sync::Arc::new(self.schema.clone())));
-        let mut run = |expression: &Expression| expression.run(&batch, &rows.record, &self.rollup.name, clock_micros, rejects);
+        let mut run = |expression: &Expression| {
+            expression.run(&batch, &rows.record, &self.rollup.name, clock_micros, rejects)
+        };
         let by = self.by.iter().map(&mut run).collect();
         let over = self.over.as_ref().map(&mut run);
         let measures = self

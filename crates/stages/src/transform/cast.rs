@@ -1,5 +1,5 @@
-//! The last step: every output column as its table's column holds it, as PostgreSQL would on INSERT. Whole columns at once; only where
-//! something does not fit are the single rows looked for.
+//! The last step: every output column as its table's column holds it, as PostgreSQL would on
+//! INSERT. Whole columns at once; only where something does not fit are the single rows looked for.
 
 use std::sync::Arc;
 
@@ -68,11 +68,16 @@ impl ColumnCast {
     fn by_row(&self, values: &ArrayRef, refused: &mut Vec<Refusal>) -> ArrayRef {
         let (pieces, failed) = run_in_halves(values.len(), |range| {
             let slice = values.slice(range.start, range.len());
-            let column = cast(&slice, &self.data_type).map_err(|message| Failure { name: String::new(), message })?;
+            let column = cast(&slice, &self.data_type)
+                .map_err(|message| Failure { name: String::new(), message })?;
             Ok((range, column))
         });
         for (row, failure) in failed {
-            refused.push(Refusal { row, rule: self.rule(), reason: self.misfit(values, row, failure.message) });
+            refused.push(Refusal {
+                row,
+                rule: self.rule(),
+                reason: self.misfit(values, row, failure.message),
+            });
         }
         let mut places: Vec<Option<u32>> = vec![None; values.len()];
         let mut next = 0u32;
@@ -83,7 +88,8 @@ impl ColumnCast {
             next += column.len() as u32;
         }
         let fitting: Vec<&dyn Array> = pieces.iter().map(|(_, column)| column.as_ref()).collect();
-        let joined = concat(&fitting).and_then(|joined| take(&joined, &UInt32Array::from(places), None));
+        let joined =
+            concat(&fitting).and_then(|joined| take(&joined, &UInt32Array::from(places), None));
         joined.unwrap_or_else(|_| new_null_array(&self.data_type, values.len()))
     }
 
@@ -101,7 +107,11 @@ impl ColumnCast {
     fn rule(&self) -> &'static str {
         match self.column_type {
             ColumnType::Numeric(_) => "numeric_range",
-            ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt | ColumnType::Serial | ColumnType::BigSerial => "integer_range",
+            ColumnType::SmallInt
+            | ColumnType::Integer
+            | ColumnType::BigInt
+            | ColumnType::Serial
+            | ColumnType::BigSerial => "integer_range",
             ColumnType::Real | ColumnType::DoublePrecision => "float_range",
             _ => "type",
         }
@@ -111,7 +121,10 @@ impl ColumnCast {
     fn misfit(&self, values: &ArrayRef, row: u32, message: String) -> String {
         let one = values.slice(row as usize, 1);
         let shown = cast(&one, &DataType::Utf8).ok();
-        let shown = shown.as_ref().and_then(|shown| shown.as_string_opt::<i32>()).filter(|shown| shown.is_valid(0));
+        let shown = shown
+            .as_ref()
+            .and_then(|shown| shown.as_string_opt::<i32>())
+            .filter(|shown| shown.is_valid(0));
         match shown {
             Some(shown) if !values.data_type().is_string() => {
                 format!(

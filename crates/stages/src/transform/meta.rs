@@ -33,7 +33,8 @@ pub fn with_meta(decoded: Decoded, topic: &str, batch: &Batch) -> Decoded {
     let options = RecordBatchOptions::new().with_row_count(Some(decoded.rows.num_rows()));
     match RecordBatch::try_new_with_options(schema, columns, &options) {
         Ok(rows) => Decoded { rows, ..decoded },
-        // Not reached, as the column has a cell for every row; without it the SQL that asks for it rejects the rows.
+        // Not reached, as the column has a cell for every row; without it the SQL that asks for it
+        // rejects the rows.
         Err(_) => decoded,
     }
 }

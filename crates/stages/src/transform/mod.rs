@@ -1,4 +1,5 @@
-//! `tables:`, each table's SELECT over the batch: one set of rows a table, every row knowing its record.
+//! `tables:`, each table's SELECT over the batch: one set of rows a table, every row knowing its
+//! record.
 
 mod cast;
 mod document;
@@ -27,7 +28,8 @@ pub struct Transform {
     tables: Vec<TablePlan>,
     /// Of `deliver:`, in the file's order.
     bodies: Vec<(String, Document)>,
-    /// Of the endpoints of `ingest:` whose records are this pipeline's own and are answered when they are stored.
+    /// Of the endpoints of `ingest:` whose records are this pipeline's own and are answered when
+    /// they are stored.
     answers: Vec<(String, Document)>,
     uses_meta: bool,
 }
@@ -53,7 +55,8 @@ pub struct Transformed {
     pub answers: Vec<RecordDocuments>,
     /// Of this stage alone, by record. A record that is here has no row in any table.
     pub rejects: Vec<Reject>,
-    /// The records that have no row in any table and are no rejects either: every WHERE left them out.
+    /// The records that have no row in any table and are no rejects either: every WHERE left them
+    /// out.
     pub filtered: Vec<RecordIndex>,
 }
 
@@ -76,7 +79,8 @@ pub struct RecordDocuments {
 }
 
 impl Transform {
-    /// Plans every table's SELECT over the pipeline's record and its `meta`; all problems are told at once.
+    /// Plans every table's SELECT over the pipeline's record and its `meta`; all problems are told
+    /// at once.
     pub fn plan(pipeline: &Pipeline) -> Result<Self, Vec<Problem>> {
         let schema = schema_with_meta(&pipeline.record);
         let (mut tables, mut problems) = (Vec::new(), Vec::new());
@@ -86,16 +90,22 @@ impl Transform {
                 Err(found) => problems.extend(found),
             }
         }
-        let mut document = |name: String, sql: &SqlText| match Document::plan(sql, "record", &schema) {
-            Ok(document) => Some((name, document)),
-            Err(found) => {
-                problems.extend(found);
-                None
-            }
-        };
-        let bodies: Vec<_> = pipeline.deliver.iter().filter_map(|deliver| document(deliver.name.clone(), &deliver.body)).collect();
+        let mut document =
+            |name: String, sql: &SqlText| match Document::plan(sql, "record", &schema) {
+                Ok(document) => Some((name, document)),
+                Err(found) => {
+                    problems.extend(found);
+                    None
+                }
+            };
+        let bodies: Vec<_> = pipeline
+            .deliver
+            .iter()
+            .filter_map(|deliver| document(deliver.name.clone(), &deliver.body))
+            .collect();
         let stored = pipeline.ingest.iter().filter(|endpoint| endpoint.stored);
-        let answered = stored.filter_map(|endpoint| Some((endpoint.name(), endpoint.answer.as_ref()?)));
+        let answered =
+            stored.filter_map(|endpoint| Some((endpoint.name(), endpoint.answer.as_ref()?)));
         let answers: Vec<_> = answered.filter_map(|(name, sql)| document(name, sql)).collect();
         if !problems.is_empty() {
             return Err(problems);
@@ -103,12 +113,14 @@ impl Transform {
         let meta = meta_place(&pipeline.record);
         let documents = || bodies.iter().chain(&answers).map(|(_, document)| document);
         let uses_meta = meta.is_some_and(|place| {
-            tables.iter().any(|table: &TablePlan| table.select.uses(place)) || documents().any(|document| document.uses(place))
+            tables.iter().any(|table: &TablePlan| table.select.uses(place))
+                || documents().any(|document| document.uses(place))
         });
         Ok(Self { tables, bodies, answers, uses_meta })
     }
 
-    /// The endpoint's place among [`Transformed::answers`]; None where its answer says nothing of the record.
+    /// The endpoint's place among [`Transformed::answers`]; None where its answer says nothing of
+    /// the record.
     pub fn answer_of(&self, endpoint: &str) -> Option<usize> {
         self.answers.iter().position(|(name, _)| name == endpoint)
     }
@@ -123,44 +135,65 @@ impl Transform {
         self.uses_meta
     }
 
-    /// The columns that a table's SELECT gives: indexes into its columns, rising. The others are left to their defaults.
+    /// The columns that a table's SELECT gives: indexes into its columns, rising. The others are
+    /// left to their defaults.
     pub fn written_columns(&self, table: usize) -> &[usize] {
         self.tables.get(table).map_or(&[], |table| &table.written_columns)
     }
 
-    /// For each decoded row, about how many bytes it becomes where tables take a row of each element of a list.
+    /// For each decoded row, about how many bytes it becomes where tables take a row of each
+    /// element of a list.
     pub fn unnested_bytes(&self, decoded: &Decoded) -> Option<Vec<u64>> {
-        let tables = self.tables.iter().filter_map(|table| table.select.unnested_bytes(&decoded.rows));
-        tables.reduce(|sums, table| sums.into_iter().zip(table).map(|(sum, bytes)| sum.saturating_add(bytes)).collect())
+        let tables =
+            self.tables.iter().filter_map(|table| table.select.unnested_bytes(&decoded.rows));
+        tables.reduce(|sums, table| {
+            sums.into_iter().zip(table).map(|(sum, bytes)| sum.saturating_add(bytes)).collect()
+        })
     }
 
-    /// The rows of all tables. A record that fails in one table leaves all of them. `clock_micros` is what now() answers, in
-    /// microseconds since 1970 UTC.
+    /// The rows of all tables. A record that fails in one table leaves all of them. `clock_micros`
+    /// is what now() answers, in microseconds since 1970 UTC.
     pub fn run(&self, decoded: &Decoded, clock_micros: i64) -> Transformed {
         let mut failed: Failed = Failed::new();
-        let made: Vec<MadeRows> = self.tables.iter().map(|table| rows::make(table, &decoded.rows, clock_micros, &mut failed)).collect();
-        let mut document =
-            |(name, document): &(String, Document)| rows::make_documents(name, document, &decoded.rows, clock_micros, &mut failed);
+        let made: Vec<MadeRows> = self
+            .tables
+            .iter()
+            .map(|table| rows::make(table, &decoded.rows, clock_micros, &mut failed))
+            .collect();
+        let mut document = |(name, document): &(String, Document)| {
+            rows::make_documents(name, document, &decoded.rows, clock_micros, &mut failed)
+        };
         let bodies: Vec<MadeDocuments> = self.bodies.iter().map(&mut document).collect();
         let answers: Vec<MadeDocuments> = self.answers.iter().map(&mut document).collect();
         let made: Vec<MadeRows> = made.into_iter().map(|made| without(made, &failed)).collect();
         let mut has_row = vec![false; decoded.record.len()];
-        let rows = made.iter().flat_map(|made| &made.decoded_row).chain(bodies.iter().flat_map(|bodies| &bodies.decoded_row));
+        let rows = made
+            .iter()
+            .flat_map(|made| &made.decoded_row)
+            .chain(bodies.iter().flat_map(|bodies| &bodies.decoded_row));
         for row in rows.chain(failed.keys()) {
             if let Some(has_row) = has_row.get_mut(*row as usize) {
                 *has_row = true;
             }
         }
         let record_of = |row: u32| decoded.record[row as usize];
-        let filtered = (0u32..).zip(&has_row).filter(|(_, has_row)| !**has_row).map(|(row, _)| record_of(row)).collect();
+        let filtered = (0u32..)
+            .zip(&has_row)
+            .filter(|(_, has_row)| !**has_row)
+            .map(|(row, _)| record_of(row))
+            .collect();
         let placed = |documents: Vec<MadeDocuments>| -> Vec<RecordDocuments> {
             documents.into_iter().map(|documents| documents.placed(&failed, record_of)).collect()
         };
         let (bodies, answers) = (placed(bodies), placed(answers));
-        let rejects = failed.into_iter().map(|(row, misfit)| misfit.into_reject(record_of(row))).collect();
+        let rejects =
+            failed.into_iter().map(|(row, misfit)| misfit.into_reject(record_of(row))).collect();
         let tables = made
             .into_iter()
-            .map(|made| TableRows { columns: made.columns, record: made.decoded_row.into_iter().map(record_of).collect() })
+            .map(|made| TableRows {
+                columns: made.columns,
+                record: made.decoded_row.into_iter().map(record_of).collect(),
+            })
             .collect();
         Transformed { tables, bodies, answers, rejects, filtered }
     }
@@ -168,7 +201,8 @@ impl Transform {
 
 /// A problem of the SQL as a problem of the file.
 pub(crate) fn problem_of(sql: &SqlText, problem: SqlProblem) -> Problem {
-    let found = Problem::new(problem.code, sql.span_of(problem.start, problem.end), problem.message);
+    let found =
+        Problem::new(problem.code, sql.span_of(problem.start, problem.end), problem.message);
     match problem.help {
         Some(help) => found.help(help),
         None => found,

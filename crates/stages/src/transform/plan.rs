@@ -10,8 +10,9 @@ use duto_definition::{Column, Problem, Table};
 
 /// The plan of one table, or everything that is wrong with its SELECT.
 pub(super) fn table(table: &Table, record: &Schema) -> Result<TablePlan, Vec<Problem>> {
-    let select = plan_select(&table.select.text, record)
-        .map_err(|problems| problems.into_iter().map(|problem| problem_of(&table.select, problem)).collect::<Vec<_>>())?;
+    let select = plan_select(&table.select.text, record).map_err(|problems| {
+        problems.into_iter().map(|problem| problem_of(&table.select, problem)).collect::<Vec<_>>()
+    })?;
     let mut problems = Vec::new();
     let mut written: Vec<(usize, usize)> = Vec::new();
     for (place, output) in select.output().iter().enumerate() {
@@ -24,21 +25,39 @@ pub(super) fn table(table: &Table, record: &Schema) -> Result<TablePlan, Vec<Pro
         }
     }
     let given = |index: usize| written.iter().any(|(column, _)| *column == index);
-    let left_out = table.columns.iter().enumerate().filter(|(index, column)| needs_a_value(column) && !given(*index));
+    let left_out = table
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(index, column)| needs_a_value(column) && !given(*index));
     problems.extend(left_out.map(|(_, column)| {
-        let message = format!("the SELECT gives no {}, which is {} and has no default", column.name, constraint(column));
-        Problem::new("tables.column.missing", column.span, message).help(format!("add `... AS {}` to the SELECT", column.name))
+        let message = format!(
+            "the SELECT gives no {}, which is {} and has no default",
+            column.name,
+            constraint(column)
+        );
+        Problem::new("tables.column.missing", column.span, message)
+            .help(format!("add `... AS {}` to the SELECT", column.name))
     }));
     if !problems.is_empty() {
         return Err(problems);
     }
     written.sort_unstable();
-    let casts = written.iter().map(|(column, place)| ColumnCast::new(&table.columns[*column], *place)).collect();
-    Ok(TablePlan { select, written_columns: written.into_iter().map(|(column, _)| column).collect(), casts })
+    let casts = written
+        .iter()
+        .map(|(column, place)| ColumnCast::new(&table.columns[*column], *place))
+        .collect();
+    Ok(TablePlan {
+        select,
+        written_columns: written.into_iter().map(|(column, _)| column).collect(),
+        casts,
+    })
 }
 
 fn needs_a_value(column: &Column) -> bool {
-    (column.not_null || column.primary_key) && column.default.is_none() && !column.column_type.is_serial()
+    (column.not_null || column.primary_key)
+        && column.default.is_none()
+        && !column.column_type.is_serial()
 }
 
 fn constraint(column: &Column) -> &'static str {
@@ -47,14 +66,24 @@ fn constraint(column: &Column) -> &'static str {
 
 fn undeclared(table: &Table, output: &OutputColumn) -> Problem {
     let span = table.select.span_of(output.start, output.end);
-    let problem = Problem::new("tables.select.unknown_column", span, format!("{} has no column \"{}\"", table.name, output.name));
+    let problem = Problem::new(
+        "tables.select.unknown_column",
+        span,
+        format!("{} has no column \"{}\"", table.name, output.name),
+    );
     let names = table.columns.iter().map(|column| column.name.as_str());
-    if let Some(by_case) = names.clone().find(|name| name.to_lowercase() == output.name.to_lowercase()) {
-        return problem.help(format!("did you mean \"{by_case}\", with its quotes? A name without them is lower case"));
+    if let Some(by_case) =
+        names.clone().find(|name| name.to_lowercase() == output.name.to_lowercase())
+    {
+        return problem.help(format!(
+            "did you mean \"{by_case}\", with its quotes? A name without them is lower case"
+        ));
     }
     let nearest = names.map(|name| (strsim::damerau_levenshtein(name, &output.name), name)).min();
     match nearest {
-        Some((distance, name)) if distance <= 1 + output.name.chars().count() / 4 => problem.help(format!("did you mean \"{name}\"?")),
+        Some((distance, name)) if distance <= 1 + output.name.chars().count() / 4 => {
+            problem.help(format!("did you mean \"{name}\"?"))
+        }
         _ => problem.help(format!("declare it under `{}: columns:`, or leave it out", table.name)),
     }
 }
@@ -69,7 +98,11 @@ fn unassignable(table: &Table, column: &Column, output: &OutputColumn) -> Option
         return None;
     }
     let (given, wanted) = (type_name(&output.data_type), column.column_type);
-    let problem = Problem::new("tables.select.type", span, format!("{} is {wanted}, and {given} cannot stand in it", column.name));
+    let problem = Problem::new(
+        "tables.select.type",
+        span,
+        format!("{} is {wanted}, and {given} cannot stand in it", column.name),
+    );
     let advice = if has_form { help_of(&conversions(&output.data_type, &to), "...") } else { None };
     Some(problem.help(advice.unwrap_or_else(|| declare_otherwise(&output.data_type))))
 }
@@ -77,8 +110,12 @@ fn unassignable(table: &Table, column: &Column, output: &OutputColumn) -> Option
 /// Where no expression leads from the one type to the other.
 fn declare_otherwise(given: &DataType) -> String {
     match given {
-        DataType::Struct(_) | DataType::List(_) => "declare the column as JSONB, which holds objects and lists".to_owned(),
-        DataType::Interval(_) | DataType::Duration(_) => "make a number or a text of it: no column holds an INTERVAL".to_owned(),
+        DataType::Struct(_) | DataType::List(_) => {
+            "declare the column as JSONB, which holds objects and lists".to_owned()
+        }
+        DataType::Interval(_) | DataType::Duration(_) => {
+            "make a number or a text of it: no column holds an INTERVAL".to_owned()
+        }
         other => format!("declare the column as {}", type_name(other)),
     }
 }

@@ -40,16 +40,30 @@ impl Misfit {
 
 impl MadeDocuments {
     /// Those of rows that did not fail, by their records.
-    pub(super) fn placed(self, failed: &Failed, record_of: impl Fn(u32) -> RecordIndex) -> RecordDocuments {
-        let kept = self.texts.into_iter().zip(self.decoded_row).filter(|(_, row)| !failed.contains_key(row));
+    pub(super) fn placed(
+        self,
+        failed: &Failed,
+        record_of: impl Fn(u32) -> RecordIndex,
+    ) -> RecordDocuments {
+        let kept = self
+            .texts
+            .into_iter()
+            .zip(self.decoded_row)
+            .filter(|(_, row)| !failed.contains_key(row));
         let (texts, record) = kept.map(|(text, row)| (text, record_of(row))).unzip();
         RecordDocuments { texts, record }
     }
 }
 
-/// Runs the SELECT and casts its columns. What fails is noted under its decoded row, unless another table noted it already; a column
-/// in which a row failed holds NULL there until the row is taken away.
-pub(super) fn make(table: &TablePlan, records: &RecordBatch, clock_micros: i64, failed: &mut Failed) -> MadeRows {
+/// Runs the SELECT and casts its columns. What fails is noted under its decoded row, unless another
+/// table noted it already; a column in which a row failed holds NULL there until the row is taken
+/// away.
+pub(super) fn make(
+    table: &TablePlan,
+    records: &RecordBatch,
+    clock_micros: i64,
+    failed: &mut Failed,
+) -> MadeRows {
     let output = table.select.run(records, clock_micros);
     for failure in output.failed {
         let reason = match failure.column.as_str() {
@@ -97,9 +111,15 @@ pub(super) fn without(made: MadeRows, failed: &Failed) -> MadeRows {
         return made;
     }
     let kept: Vec<bool> = made.decoded_row.iter().map(|row| !failed.contains_key(row)).collect();
-    let decoded_row = made.decoded_row.into_iter().zip(&kept).filter_map(|(row, kept)| kept.then_some(row)).collect();
+    let decoded_row = made
+        .decoded_row
+        .into_iter()
+        .zip(&kept)
+        .filter_map(|(row, kept)| kept.then_some(row))
+        .collect();
     let kept = BooleanArray::from(kept);
-    let shortened = |column: ArrayRef| filter(&column, &kept).unwrap_or_else(|_| column.slice(0, 0));
+    let shortened =
+        |column: ArrayRef| filter(&column, &kept).unwrap_or_else(|_| column.slice(0, 0));
     MadeRows { columns: made.columns.into_iter().map(shortened).collect(), decoded_row }
 }
 

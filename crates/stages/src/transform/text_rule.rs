@@ -1,4 +1,5 @@
-//! What a column asks of its texts: no NUL, no more characters than it holds, the form of its type or of JSON.
+//! What a column asks of its texts: no NUL, no more characters than it holds, the form of its type
+//! or of JSON.
 
 use arrow::array::{LargeStringArray, StringArray};
 use serde::de::IgnoredAny;
@@ -25,19 +26,27 @@ impl TextRule {
             ValueKind::Text(Some(characters)) => Some(Self::AtMost(characters)),
             ValueKind::Formed(form) => Some(Self::Formed(form)),
             ValueKind::Jsonb => Some(Self::Json),
-            ValueKind::Boolean | ValueKind::SmallInt | ValueKind::Integer | ValueKind::BigInt => None,
+            ValueKind::Boolean | ValueKind::SmallInt | ValueKind::Integer | ValueKind::BigInt => {
+                None
+            }
             ValueKind::Real | ValueKind::DoublePrecision | ValueKind::Numeric(_) => None,
-            ValueKind::Date | ValueKind::Timestamp | ValueKind::Timestamptz | ValueKind::Bytea => None,
+            ValueKind::Date | ValueKind::Timestamp | ValueKind::Timestamptz | ValueKind::Bytea => {
+                None
+            }
         }
     }
 
-    /// Notes the rows whose texts the column cannot hold. Blanks at the end are no reason: what there is no room for is cut as the text
-    /// is [stored](Self::stored).
+    /// Notes the rows whose texts the column cannot hold. Blanks at the end are no reason: what
+    /// there is no room for is cut as the text is [stored](Self::stored).
     pub(super) fn refuse(self, name: &str, texts: &StringArray, refused: &mut Vec<Refusal>) {
-        // Most columns are cleared as a whole: no NUL among all their bytes, no text with more bytes than characters allowed.
+        // Most columns are cleared as a whole: no NUL among all their bytes, no text with more
+        // bytes than characters allowed.
         let start = texts.value_offsets().first().map_or(0, |start| *start as usize);
         let end = texts.value_offsets().last().map_or(0, |end| *end as usize);
-        let has_nul = texts.value_data().get(start..end).is_some_and(|bytes| memchr::memchr(0, bytes).is_some());
+        let has_nul = texts
+            .value_data()
+            .get(start..end)
+            .is_some_and(|bytes| memchr::memchr(0, bytes).is_some());
         let all_short = match self {
             Self::Any => true,
             Self::AtMost(characters) => is_short(texts, characters),
@@ -53,12 +62,14 @@ impl TextRule {
         }
     }
 
-    /// The texts as PostgreSQL assigns them: without blanks at their ends that the column has no room for, or in the type's own form.
-    /// None where all are so already.
+    /// The texts as PostgreSQL assigns them: without blanks at their ends that the column has no
+    /// room for, or in the type's own form. None where all are so already.
     pub(super) fn stored(self, texts: &StringArray) -> Option<StringArray> {
         match self {
             Self::AtMost(characters) if !is_short(texts, characters) => {
-                let cut = |text: &str| text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end);
+                let cut = |text: &str| {
+                    text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end)
+                };
                 Some(texts.iter().map(|text| text.map(|text| &text[..cut(text)])).collect())
             }
             Self::Formed(form) => {
@@ -70,7 +81,12 @@ impl TextRule {
     }
 
     /// The same of JSON's texts.
-    pub(super) fn refuse_documents(self, name: &str, documents: &LargeStringArray, refused: &mut Vec<Refusal>) {
+    pub(super) fn refuse_documents(
+        self,
+        name: &str,
+        documents: &LargeStringArray,
+        refused: &mut Vec<Refusal>,
+    ) {
         for (row, document) in (0u32..).zip(documents) {
             if let Some((rule, reason)) = document.and_then(|document| self.misfit(document)) {
                 refused.push(Refusal { row, rule, reason: format!("{name} {reason}") });
@@ -85,11 +101,24 @@ impl TextRule {
         match self {
             Self::Any => None,
             Self::AtMost(characters) => {
-                let reason = || format!("is {} characters long, VARCHAR({characters}) holds {characters}", text.chars().count());
-                text.chars().skip(characters as usize).any(|character| character != ' ').then(|| ("varchar_length", reason()))
+                let reason = || {
+                    format!(
+                        "is {} characters long, VARCHAR({characters}) holds {characters}",
+                        text.chars().count()
+                    )
+                };
+                text.chars()
+                    .skip(characters as usize)
+                    .any(|character| character != ' ')
+                    .then(|| ("varchar_length", reason()))
             }
-            Self::Formed(form) => form.normal(text).is_none().then(|| (form.rule, format!("{text:?} is not {}", form.wanted))),
-            Self::Json => (!is_json(text)).then(|| ("json", "is not JSON that PostgreSQL can store".into())),
+            Self::Formed(form) => form
+                .normal(text)
+                .is_none()
+                .then(|| (form.rule, format!("{text:?} is not {}", form.wanted))),
+            Self::Json => {
+                (!is_json(text)).then(|| ("json", "is not JSON that PostgreSQL can store".into()))
+            }
         }
     }
 }
@@ -105,5 +134,7 @@ fn is_json(text: &str) -> bool {
 }
 
 fn has_escaped_nul(text: &str) -> bool {
-    text.match_indices("\\u0000").any(|(place, _)| text[..place].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0)
+    text.match_indices("\\u0000").any(|(place, _)| {
+        text[..place].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0
+    })
 }

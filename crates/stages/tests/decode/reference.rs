@@ -1,5 +1,5 @@
-//! The decoder against a slow reference built on serde_json: for random documents of the record's shape, whole and with bytes changed,
-//! both take the same ones and find the same values in them.
+//! The decoder against a slow reference built on serde_json: for random documents of the record's
+//! shape, whole and with bytes changed, both take the same ones and find the same values in them.
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type};
@@ -67,7 +67,12 @@ fn agree(bytes: &[u8]) {
     let found = decode(&[bytes]).pop().flatten();
     assert_eq!(found, expected, "{}", String::from_utf8_lossy(bytes));
     let problems = decoder().problems(bytes);
-    assert_eq!(problems.is_empty(), expected.is_some(), "{problems:?} in {}", String::from_utf8_lossy(bytes));
+    assert_eq!(
+        problems.is_empty(),
+        expected.is_some(),
+        "{problems:?} in {}",
+        String::from_utf8_lossy(bytes)
+    );
     let reject = decoder().decode(&batch(&[bytes])).rejects.pop();
     assert_eq!(problems.first(), reject.as_ref());
 }
@@ -82,16 +87,27 @@ fn document() -> impl Strategy<Value = String> {
         4 => anything().prop_map(|value| format!(r#""order_items":{value}"#)),
         2 => text().prop_flat_map(|key| anything().prop_map(move |value| format!("{key}:{value}"))),
     ];
-    let good = (1..99_i64, prop::collection::vec(item(), 0..4), text(), anything()).prop_map(|(number, items, key, other)| {
-        vec![format!(r#""order_number":{number}"#), format!("{key}:{other}"), format!(r#""order_items":[{}]"#, items.join(","))]
-    });
-    prop_oneof![2 => prop::collection::vec(entries, 0..4), 3 => good].prop_map(|entries| format!("{{{}}}", entries.join(",")))
+    let good = (1..99_i64, prop::collection::vec(item(), 0..4), text(), anything()).prop_map(
+        |(number, items, key, other)| {
+            vec![
+                format!(r#""order_number":{number}"#),
+                format!("{key}:{other}"),
+                format!(r#""order_items":[{}]"#, items.join(",")),
+            ]
+        },
+    );
+    prop_oneof![2 => prop::collection::vec(entries, 0..4), 3 => good]
+        .prop_map(|entries| format!("{{{}}}", entries.join(",")))
 }
 
 fn item() -> impl Strategy<Value = String> {
-    let good = (0..9, 0..99_u32, 0..99_u32).prop_map(|(qty, whole, cents)| format!(r#"{{"qty":{qty},"value_unit":{whole}.{cents:02}}}"#));
-    let odd = (number(), number(), prop_oneof![text(), literal()])
-        .prop_map(|(qty, value, item)| format!(r#"{{"item":{item},"qty":{qty},"value_unit":{value}}}"#));
+    let good = (0..9, 0..99_u32, 0..99_u32).prop_map(|(qty, whole, cents)| {
+        format!(r#"{{"qty":{qty},"value_unit":{whole}.{cents:02}}}"#)
+    });
+    let odd =
+        (number(), number(), prop_oneof![text(), literal()]).prop_map(|(qty, value, item)| {
+            format!(r#"{{"item":{item},"qty":{qty},"value_unit":{value}}}"#)
+        });
     prop_oneof![8 => good, 2 => odd, 1 => anything()]
 }
 
@@ -113,15 +129,22 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn literal() -> impl Strategy<Value = String> {
-    prop_oneof![Just("true"), Just("false"), Just("null"), Just("nul"), Just("True")].prop_map(str::to_owned)
+    prop_oneof![Just("true"), Just("false"), Just("null"), Just("nul"), Just("True")]
+        .prop_map(str::to_owned)
 }
 
 fn anything() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![number(), text(), prop_oneof![Just("true"), Just("null")].prop_map(str::to_owned)];
+    let leaf = prop_oneof![
+        number(),
+        text(),
+        prop_oneof![Just("true"), Just("null")].prop_map(str::to_owned)
+    ];
     leaf.prop_recursive(4, 20, 4, |inner| {
-        let list = prop::collection::vec(inner.clone(), 0..4).prop_map(|values| format!("[{}]", values.join(",")));
+        let list = prop::collection::vec(inner.clone(), 0..4)
+            .prop_map(|values| format!("[{}]", values.join(",")));
         let object = prop::collection::vec((text(), inner), 0..4).prop_map(|entries| {
-            let entries: Vec<String> = entries.into_iter().map(|(key, value)| format!("{key}:{value}")).collect();
+            let entries: Vec<String> =
+                entries.into_iter().map(|(key, value)| format!("{key}:{value}")).collect();
             format!("{{{}}}", entries.join(", "))
         });
         prop_oneof![list, object]
@@ -129,14 +152,21 @@ fn anything() -> impl Strategy<Value = String> {
 }
 
 fn change() -> impl Strategy<Value = (prop::sample::Index, u8, u8)> {
-    let byte = prop_oneof![4 => prop::sample::select(b"{}[]\",:\\0123456789.eE+-u tn\0\n".to_vec()), 1 => any::<u8>()];
+    let byte = prop_oneof![4 => prop::sample::select(b"{}[]\",:\\0123456789.eE+-u \
+        tn\0\n".to_vec()), 1 => any::<u8>()];
     (any::<prop::sample::Index>(), 0..4_u8, byte)
 }
 
 // The decoder.
 
 fn decoder() -> Decoder {
-    let field = |name: &str, required, kind, rules| Field { name: name.to_owned(), required, kind, rules, span: Span::default() };
+    let field = |name: &str, required, kind, rules| Field {
+        name: name.to_owned(),
+        required,
+        kind,
+        rules,
+        span: Span::default(),
+    };
     let not_negative = || Rules { minimum: Some("0".to_owned()), ..Rules::default() };
     let short = Rules { max_length: Some(8), ..Rules::default() };
     let item = vec![
@@ -156,7 +186,12 @@ fn decoder() -> Decoder {
 fn batch(bodies: &[&[u8]]) -> Batch {
     let mut batch = Batch::default();
     for (offset, body) in (0..).zip(bodies) {
-        batch.push(Place { partition: 0, offset, leader_epoch: 0, timestamp_ms: 0 }, None, Some(body), None);
+        batch.push(
+            Place { partition: 0, offset, leader_epoch: 0, timestamp_ms: 0 },
+            None,
+            Some(body),
+            None,
+        );
     }
     batch
 }
@@ -191,7 +226,8 @@ fn order(rows: &RecordBatch, row: usize) -> Order {
     }
 }
 
-// The reference. serde_json checks the grammar and splits the containers; numbers are compared as texts of digits.
+// The reference. serde_json checks the grammar and splits the containers; numbers are compared as
+// texts of digits.
 
 fn reference(bytes: &[u8]) -> Option<Order> {
     let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
@@ -211,7 +247,8 @@ fn reference_item(raw: &str) -> Option<Item> {
     let qty: i32 = whole(qty?)?.try_into().ok()?;
     let value_unit = units(value_unit?, 18)?;
     let item: Option<String> = item.map_or(Some(None), |item| serde_json::from_str(item).ok())?;
-    let item_fits = item.as_ref().is_none_or(|item| item.chars().count() <= 8 && !item.contains('\0'));
+    let item_fits =
+        item.as_ref().is_none_or(|item| item.chars().count() <= 8 && !item.contains('\0'));
     let value_fits = (0..10_i128.pow(38)).contains(&value_unit);
     (qty >= 0 && value_fits && item_fits).then_some(Item { qty, value_unit, item })
 }

@@ -1,4 +1,5 @@
-//! Pipeline files, good and bad, each with the whole message that a person gets. `UPDATE_GOLDEN=1` writes the messages anew.
+//! Pipeline files, good and bad, each with the whole message that a person gets. `UPDATE_GOLDEN=1`
+//! writes the messages anew.
 
 mod runner;
 
@@ -18,7 +19,11 @@ fn environment(name: &str) -> Option<String> {
 
 #[test]
 fn definition() {
-    runner::run(Path::new("tests/golden/definition"), &|file_name, text| match parse(file_name, text, &environment) {
+    runner::run(Path::new("tests/golden/definition"), &|file_name, text| match parse(
+        file_name,
+        text,
+        &environment,
+    ) {
         Ok(_) => "no problem\n".to_string(),
         Err(problems) => render(&problems, file_name, text, false),
     });
@@ -27,15 +32,20 @@ fn definition() {
 /// The SQL of a file that is otherwise good: problems are shown in the file's own lines.
 #[test]
 fn sql() {
-    runner::run(Path::new("tests/golden/sql"), &|file_name, text| match parse(file_name, text, &environment)
-        .and_then(|pipeline| Stages::plan(&pipeline))
+    runner::run(Path::new("tests/golden/sql"), &|file_name, text| match parse(
+        file_name,
+        text,
+        &environment,
+    )
+    .and_then(|pipeline| Stages::plan(&pipeline))
     {
         Ok(_) => "no problem\n".to_string(),
         Err(problems) => render(&problems, file_name, text, false),
     });
 }
 
-/// The names say what is expected, so that a good file cannot turn bad, or a bad one good, by writing the messages anew.
+/// The names say what is expected, so that a good file cannot turn bad, or a bad one good, by
+/// writing the messages anew.
 #[test]
 fn good_files_are_good_and_bad_ones_bad() {
     for (path, text) in runner::files(Path::new("tests/golden/definition")) {
@@ -48,7 +58,11 @@ fn good_files_are_good_and_bad_ones_bad() {
 fn no_message_tells_a_variable() {
     for (path, text) in runner::files(Path::new("tests/golden/definition")) {
         let Err(problems) = parse("x.yaml", &text, &environment) else { continue };
-        assert!(!render(&problems, "x.yaml", &text, false).contains("hunter2"), "{}", path.display());
+        assert!(
+            !render(&problems, "x.yaml", &text, false).contains("hunter2"),
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -59,7 +73,9 @@ fn pipelines_are_good() {
     for folder in std::fs::read_dir("../../pipelines").expect("the pipelines' folder") {
         for (path, text) in runner::files(&folder.expect("a folder").path()) {
             let name = path.display().to_string();
-            if let Err(problems) = parse(&name, &text, &|_| None).and_then(|pipeline| Stages::plan(&pipeline)) {
+            if let Err(problems) =
+                parse(&name, &text, &|_| None).and_then(|pipeline| Stages::plan(&pipeline))
+            {
                 panic!("{}", render(&problems, &name, &text, false));
             }
             found += 1;
@@ -75,15 +91,19 @@ fn the_readme_shows_good_files() {
     let blocks = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let files: Vec<&str> = blocks.filter(|block| block.starts_with("pipeline:")).collect();
     assert!(files.len() >= 2, "README.md shows {} pipelines", files.len());
-    let environment = |name: &str| (name == "DATABASE_URL").then(|| "postgresql://localhost/orders".to_owned());
+    let environment =
+        |name: &str| (name == "DATABASE_URL").then(|| "postgresql://localhost/orders".to_owned());
     for text in files {
-        if let Err(problems) = parse("README.md", text, &environment).and_then(|pipeline| Stages::plan(&pipeline)) {
+        if let Err(problems) =
+            parse("README.md", text, &environment).and_then(|pipeline| Stages::plan(&pipeline))
+        {
             panic!("{}", render(&problems, "README.md", text, false));
         }
     }
 }
 
-/// Half a file, or one with a hole, is what an editor saves: it may be wrong in any way but must not stop the program.
+/// Half a file, or one with a hole, is what an editor saves: it may be wrong in any way but must
+/// not stop the program.
 #[test]
 fn no_cut_of_a_file_is_too_much() {
     let path = Path::new("tests/golden/definition/good_everything.yaml");
@@ -91,9 +111,14 @@ fn no_cut_of_a_file_is_too_much() {
     let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
     for (index, &at) in places.iter().enumerate().step_by(11) {
         let next = places.get(index + 7).copied().unwrap_or(text.len());
-        for cut in [text[..at].to_string(), format!("{}{}", &text[..at], &text[next..]), format!("{}\t\"{{", &text[..at]) + &text[at..]] {
+        for cut in [
+            text[..at].to_string(),
+            format!("{}{}", &text[..at], &text[next..]),
+            format!("{}\t\"{{", &text[..at]) + &text[at..],
+        ] {
             if let Err(problems) = parse("cut.yaml", &cut, &environment) {
-                assert!(problems.iter().all(|problem| problem.span.start <= problem.span.end && problem.span.end <= cut.len()));
+                assert!(problems.iter().all(|problem| problem.span.start <= problem.span.end
+                    && problem.span.end <= cut.len()));
                 assert!(!render(&problems, "cut.yaml", &cut, true).is_empty());
             }
         }

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// Holds every file's message against the one beside it, and fails with all that differ. `message` gets the file's name, without its
-/// folder, and its text. With `UPDATE_GOLDEN=1` the messages are written instead.
+/// Holds every file's message against the one beside it, and fails with all that differ. `message`
+/// gets the file's name, without its folder, and its text. With `UPDATE_GOLDEN=1` the messages are
+/// written instead.
 pub fn run(folder: &Path, message: &dyn Fn(&str, &str) -> String) {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1");
     let mut differing = Vec::new();
@@ -14,7 +15,8 @@ pub fn run(folder: &Path, message: &dyn Fn(&str, &str) -> String) {
         if update {
             std::fs::write(&beside, &actual).expect("the message is written");
         } else if std::fs::read_to_string(&beside).unwrap_or_default() != actual {
-            let expected = std::fs::read_to_string(&beside).unwrap_or_else(|error| format!("({error})\n"));
+            let expected =
+                std::fs::read_to_string(&beside).unwrap_or_else(|error| format!("({error})\n"));
             differing.push(format!("{name}: expected\n{expected}\nbut got\n{actual}"));
         }
     }
@@ -35,7 +37,10 @@ pub fn files(folder: &Path) -> Vec<(PathBuf, String)> {
 }
 
 fn orphans(folder: &Path) -> Vec<PathBuf> {
-    with_extension(folder, "txt").into_iter().filter(|path| !path.with_extension("yaml").exists()).collect()
+    with_extension(folder, "txt")
+        .into_iter()
+        .filter(|path| !path.with_extension("yaml").exists())
+        .collect()
 }
 
 fn with_extension(folder: &Path, extension: &str) -> Vec<PathBuf> {

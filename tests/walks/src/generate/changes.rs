@@ -23,7 +23,11 @@ pub fn changed(chance: &mut Chance, pipeline: &Json, tables: &Tables) -> Option<
             file["rollups"].as_object_mut()?.shift_remove(&first);
         }
         _ => {
-            let select = table["select"].as_str()?.replacen(" FROM record", ", id + 1 AS later FROM record", 1);
+            let select = table["select"].as_str()?.replacen(
+                " FROM record",
+                ", id + 1 AS later FROM record",
+                1,
+            );
             file["tables"][name]["select"] = json!(select);
             file["tables"][name]["columns"]["later"] = json!("BIGINT");
         }

@@ -1,4 +1,5 @@
-//! Random SQL expressions of a wanted class, in the language of PostgreSQL and of the pipeline file.
+//! Random SQL expressions of a wanted class, in the language of PostgreSQL and of the pipeline
+//! file.
 
 use super::record_shape::{Class, Element, ListSource, Source};
 use crate::chance::Chance;
@@ -15,9 +16,14 @@ impl Scope<'_> {
             return self.source(chance, class);
         }
         let of = |chance: &mut Chance, class: Class| self.expression(chance, class, depth - 1);
-        if chance.percent(12) && !matches!(class, Class::Json | Class::Bytes | Class::Uuid | Class::Time) {
+        if chance.percent(12)
+            && !matches!(class, Class::Json | Class::Bytes | Class::Uuid | Class::Time)
+        {
             let (condition, first) = (self.condition(chance, depth - 1), of(chance, class));
-            return format!("CASE WHEN {condition} THEN {first} ELSE {} END", self.source(chance, class));
+            return format!(
+                "CASE WHEN {condition} THEN {first} ELSE {} END",
+                self.source(chance, class)
+            );
         }
         match class {
             Class::Integer | Class::Big => match chance.below(9) {
@@ -26,10 +32,16 @@ impl Scope<'_> {
                 2 => format!("({} - {})", self.source(chance, class), self.source(chance, class)),
                 3 => format!("coalesce({}, {})", self.source(chance, class), chance.between(0, 9)),
                 4 => format!("char_length({})", of(chance, Class::Text)),
-                5 => self.list(chance, Class::Integer).unwrap_or_else(|| self.source(chance, class)),
+                5 => {
+                    self.list(chance, Class::Integer).unwrap_or_else(|| self.source(chance, class))
+                }
                 6 => format!("({} % 7)", self.source(chance, class)),
                 // What is divided by a constant 0 fails in PostgreSQL before any row is looked at.
-                7 if self.has(Class::Integer) => format!("({} / {})", self.source(chance, class), self.source(chance, Class::Integer)),
+                7 if self.has(Class::Integer) => format!(
+                    "({} / {})",
+                    self.source(chance, class),
+                    self.source(chance, Class::Integer)
+                ),
                 _ => format!("abs({})", self.source(chance, class)),
             },
             Class::Numeric => match chance.below(9) {
@@ -40,14 +52,26 @@ impl Scope<'_> {
                 }
                 2 => format!("({} - {})", self.source(chance, class), self.literal(chance, class)),
                 3 => format!("round({}, {})", of(chance, class), chance.between(0, 3)),
-                4 => format!("({} / {})", self.source(chance, class), chance.pick(&["2", "4", "5", "8"])),
-                5 => format!("coalesce({}, {})", self.source(chance, class), self.literal(chance, class)),
+                4 => format!(
+                    "({} / {})",
+                    self.source(chance, class),
+                    chance.pick(&["2", "4", "5", "8"])
+                ),
+                5 => format!(
+                    "coalesce({}, {})",
+                    self.source(chance, class),
+                    self.literal(chance, class)
+                ),
                 6 => self.list(chance, class).unwrap_or_else(|| self.source(chance, class)),
                 7 => format!("CAST({} AS NUMERIC(12,2))", of(chance, Class::Integer)),
                 _ => format!("abs({})", self.source(chance, class)),
             },
             Class::Text => match chance.below(8) {
-                0 => format!("({} || '-' || {})", self.source(chance, class), self.source(chance, class)),
+                0 => format!(
+                    "({} || '-' || {})",
+                    self.source(chance, class),
+                    self.source(chance, class)
+                ),
                 1 => format!("upper({})", of(chance, class)),
                 2 => format!("lower({})", of(chance, class)),
                 3 => format!("substr({}, 1, {})", of(chance, class), chance.between(1, 5)),
@@ -61,9 +85,15 @@ impl Scope<'_> {
             },
             Class::Boolean => self.condition(chance, depth - 1),
             Class::Timestamp | Class::Timestamptz if chance.percent(60) => {
-                format!("date_trunc('{}', {})", chance.pick(&["hour", "day", "minute", "month"]), self.source(chance, class))
+                format!(
+                    "date_trunc('{}', {})",
+                    chance.pick(&["hour", "day", "minute", "month"]),
+                    self.source(chance, class)
+                )
             }
-            Class::Date if chance.percent(60) => format!("CAST({} AS DATE)", self.source(chance, Class::Timestamp)),
+            Class::Date if chance.percent(60) => {
+                format!("CAST({} AS DATE)", self.source(chance, Class::Timestamp))
+            }
             _ => self.source(chance, class),
         }
     }
@@ -71,14 +101,26 @@ impl Scope<'_> {
     pub fn condition(&self, chance: &mut Chance, depth: u32) -> String {
         if depth > 0 && chance.percent(35) {
             let word = chance.pick(&["AND", "OR"]);
-            return format!("({} {word} {})", self.condition(chance, depth - 1), self.condition(chance, depth - 1));
+            return format!(
+                "({} {word} {})",
+                self.condition(chance, depth - 1),
+                self.condition(chance, depth - 1)
+            );
         }
         match chance.below(7) {
             0 => format!("({} IS NULL)", self.any_source(chance)),
             1 => format!("({} IS NOT NULL)", self.any_source(chance)),
             2 => format!("({} > {})", self.source(chance, Class::Integer), chance.between(-2, 40)),
-            3 => format!("({} = {})", self.source(chance, Class::Text), self.literal(chance, Class::Text)),
-            4 => format!("({} >= {})", self.source(chance, Class::Numeric), self.literal(chance, Class::Numeric)),
+            3 => format!(
+                "({} = {})",
+                self.source(chance, Class::Text),
+                self.literal(chance, Class::Text)
+            ),
+            4 => format!(
+                "({} >= {})",
+                self.source(chance, Class::Numeric),
+                self.literal(chance, Class::Numeric)
+            ),
             5 => format!("({} IN ('a', 'b', 'purchase'))", self.source(chance, Class::Text)),
             _ => format!("({} % 2 = {})", self.source(chance, Class::Big), chance.below(2)),
         }
@@ -86,8 +128,13 @@ impl Scope<'_> {
 
     /// A column of the class, or a literal where there is none.
     pub fn source(&self, chance: &mut Chance, class: Class) -> String {
-        let fitting: Vec<&Source> = self.sources.iter().filter(|source| source.class == class).collect();
-        if fitting.is_empty() { self.literal(chance, class) } else { chance.pick(&fitting).path.clone() }
+        let fitting: Vec<&Source> =
+            self.sources.iter().filter(|source| source.class == class).collect();
+        if fitting.is_empty() {
+            self.literal(chance, class)
+        } else {
+            chance.pick(&fitting).path.clone()
+        }
     }
 
     pub fn has(&self, class: Class) -> bool {
@@ -127,7 +174,9 @@ impl Scope<'_> {
         let inner = match &list.of {
             Element::Scalar(of) if *of == class => Some("e".to_owned()),
             Element::Scalar(_) => None,
-            Element::Object(sources) => sources.iter().find(wanted).map(|source| format!("e.{}", source.path)),
+            Element::Object(sources) => {
+                sources.iter().find(wanted).map(|source| format!("e.{}", source.path))
+            }
         };
         match inner {
             None if class == Class::Integer => Some(format!("cardinality({path})")),

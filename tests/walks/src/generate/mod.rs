@@ -53,7 +53,8 @@ pub fn walk(seed: u64) -> Walk {
     if tables.once {
         pipeline.insert("once".to_owned(), json!({ "by": "id", "in": tables.declared[0].0 }));
     }
-    let declared: Map<String, Json> = tables.declared.iter().map(|(name, table)| (name.clone(), table.clone())).collect();
+    let declared: Map<String, Json> =
+        tables.declared.iter().map(|(name, table)| (name.clone(), table.clone())).collect();
     pipeline.insert("tables".to_owned(), Json::Object(declared));
     rollups::add(&mut chance, &tables, &mut pipeline);
     let beforehand = somebody::beforehand(&mut chance, &tables);

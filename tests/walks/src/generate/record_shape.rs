@@ -71,7 +71,9 @@ const CLASSES: [(Class, u32); 14] = [
 pub fn class_with_literal(chance: &mut Chance, sources: &[Source]) -> Class {
     loop {
         let class = class(chance);
-        if !matches!(class, Class::Json | Class::Bytes) || sources.iter().any(|source| source.class == class) {
+        if !matches!(class, Class::Json | Class::Bytes)
+            || sources.iter().any(|source| source.class == class)
+        {
             return class;
         }
     }
@@ -127,7 +129,11 @@ pub fn shape(chance: &mut Chance) -> Shape {
             }
             (Json::Object(inner), Element::Object(own.sources))
         };
-        let written = if chance.percent(20) { json!({ "type": "LIST", "items": element, "max_length": 3 }) } else { json!([element]) };
+        let written = if chance.percent(20) {
+            json!({ "type": "LIST", "items": element, "max_length": 3 })
+        } else {
+            json!([element])
+        };
         declared.insert(optional(chance, name.clone()), written);
         shape.lists.push(ListSource { path: name, of });
     }
@@ -139,7 +145,13 @@ fn optional(chance: &mut Chance, name: String) -> String {
     if chance.percent(60) { name + "?" } else { name }
 }
 
-fn field(chance: &mut Chance, declared: &mut Map<String, Json>, above: &str, shape: &mut Shape, number: &mut usize) {
+fn field(
+    chance: &mut Chance,
+    declared: &mut Map<String, Json>,
+    above: &str,
+    shape: &mut Shape,
+    number: &mut usize,
+) {
     *number += 1;
     let class = class(chance);
     let name = format!("{}{number}", letter(class));
@@ -169,7 +181,9 @@ fn type_of(chance: &mut Chance, class: Class) -> Json {
     let name = match class {
         Class::Integer => *chance.pick(&["INTEGER", "INTEGER", "SMALLINT"]),
         Class::Big => "BIGINT",
-        Class::Numeric => *chance.pick(&["NUMERIC", "NUMERIC", "NUMERIC(10,2)", "NUMERIC(20,6)", "NUMERIC(38,0)"]),
+        Class::Numeric => {
+            *chance.pick(&["NUMERIC", "NUMERIC", "NUMERIC(10,2)", "NUMERIC(20,6)", "NUMERIC(38,0)"])
+        }
         Class::Text => *chance.pick(&["TEXT", "TEXT", "VARCHAR(12)"]),
         Class::Boolean => "BOOLEAN",
         Class::Timestamp => "TIMESTAMP",

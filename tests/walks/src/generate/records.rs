@@ -1,4 +1,5 @@
-//! Random records of a shape: mostly good, some with a value that does not fit, some that are no record at all.
+//! Random records of a shape: mostly good, some with a value that does not fit, some that are no
+//! record at all.
 
 use serde_json::Value as Json;
 
@@ -9,7 +10,13 @@ use crate::shape::{Field, Kind, fields};
 use crate::walk::Record;
 
 /// Records whose ids come again.
-pub fn records(chance: &mut Chance, declared: &Json, partitions: i32, count: usize, ids: i64) -> Vec<Record> {
+pub fn records(
+    chance: &mut Chance,
+    declared: &Json,
+    partitions: i32,
+    count: usize,
+    ids: i64,
+) -> Vec<Record> {
     let fields = fields(declared);
     let bad = *chance.pick(&[0, 3, 10, 30]);
     let mut last: Option<Record> = None;
@@ -20,7 +27,11 @@ pub fn records(chance: &mut Chance, declared: &Json, partitions: i32, count: usi
             continue;
         }
         let id = chance.between(1, ids);
-        let payload = if chance.percent(bad / 2) { garbage(chance) } else { record(chance, &fields, id, bad / 2) };
+        let payload = if chance.percent(bad / 2) {
+            garbage(chance)
+        } else {
+            record(chance, &fields, id, bad / 2)
+        };
         let record = Record { partition: (id % i64::from(partitions)) as i32, payload };
         last = Some(record.clone());
         records.push(record);
@@ -56,7 +67,10 @@ fn entry(chance: &mut Chance, field: &Field, wrong: bool, entries: &mut Vec<Stri
             1 => entries.push(format!("{:?}: null", field.name)),
             _ => {
                 let value = value(chance, &field.kind, &field.rules.allowed, false);
-                entries.extend([format!("{:?}: {value}", field.name), format!("{:?}: {value}", field.name)]);
+                entries.extend([
+                    format!("{:?}: {value}", field.name),
+                    format!("{:?}: {value}", field.name),
+                ]);
             }
         }
         return;
@@ -67,7 +81,11 @@ fn entry(chance: &mut Chance, field: &Field, wrong: bool, entries: &mut Vec<Stri
         }
         return;
     }
-    entries.push(format!("{:?}: {}", field.name, value(chance, &field.kind, &field.rules.allowed, wrong)));
+    entries.push(format!(
+        "{:?}: {}",
+        field.name,
+        value(chance, &field.kind, &field.rules.allowed, wrong)
+    ));
 }
 
 fn value(chance: &mut Chance, kind: &Kind, allowed: &[String], wrong: bool) -> String {
@@ -75,12 +93,17 @@ fn value(chance: &mut Chance, kind: &Kind, allowed: &[String], wrong: bool) -> S
         Kind::Object(fields) => {
             let mut entries = Vec::new();
             let wrong = if wrong { chance.below(fields.len()) } else { usize::MAX };
-            fields.iter().enumerate().for_each(|(place, field)| entry(chance, field, place == wrong, &mut entries));
+            fields
+                .iter()
+                .enumerate()
+                .for_each(|(place, field)| entry(chance, field, place == wrong, &mut entries));
             format!("{{{}}}", entries.join(", "))
         }
         Kind::List(element) => {
             let count = *chance.pick(&[0, 1, 1, 2, 3]);
-            let items: Vec<String> = (0..count).map(|_| value(chance, &element.kind, &element.rules.allowed, wrong)).collect();
+            let items: Vec<String> = (0..count)
+                .map(|_| value(chance, &element.kind, &element.rules.allowed, wrong))
+                .collect();
             format!("[{}]", items.join(", "))
         }
         Kind::Scalar(name) if wrong => bad_scalar(chance, split_type(name).0),
@@ -98,23 +121,43 @@ fn scalar(chance: &mut Chance, name: &str) -> String {
             chance.pick(&["2147483647", "-2147483648", "3.0", "1E3"]).to_string()
         }
         "INTEGER" => chance.between(-3, 60).to_string(),
-        "BIGINT" if chance.percent(6) => chance.pick(&["9223372036854775807", "-9223372036854775808", "9007199254740993"]).to_string(),
+        "BIGINT" if chance.percent(6) => chance
+            .pick(&["9223372036854775807", "-9223372036854775808", "9007199254740993"])
+            .to_string(),
         "BIGINT" => chance.between(-3, 1000).to_string(),
         "NUMERIC" if arguments.get(1) == Some(&0) => chance.between(-99, 9_999_999).to_string(),
         "NUMERIC" if chance.percent(6) && arguments.is_empty() && avoids(Known::NumericPlaces) => {
             chance.pick(&["1234567890", "0.000001", "1.5e-3"]).to_string()
         }
         "NUMERIC" if chance.percent(6) && arguments.is_empty() && !avoids(Known::NumericPlaces) => {
-            chance.pick(&["12345678901234567890", "0.000000000000000001", "1.5e-3", "99999999999999999999.999999999999999999"]).to_string()
+            chance
+                .pick(&[
+                    "12345678901234567890",
+                    "0.000000000000000001",
+                    "1.5e-3",
+                    "99999999999999999999.999999999999999999",
+                ])
+                .to_string()
         }
         "NUMERIC" => format!("{}.{:02}", chance.between(-20, 500), chance.between(0, 99)),
         "DOUBLE PRECISION" | "REAL" => chance.pick(&["0.5", "-1.25", "1e10", "3"]).to_string(),
         "TEXT" | "VARCHAR" => text(chance),
-        "DATE" => format!("\"20{:02}-{:02}-{:02}\"", chance.between(0, 60), chance.between(1, 12), chance.between(1, 28)),
+        "DATE" => format!(
+            "\"20{:02}-{:02}-{:02}\"",
+            chance.between(0, 60),
+            chance.between(1, 12),
+            chance.between(1, 28)
+        ),
         "TIMESTAMP" | "TIMESTAMPTZ" => time(chance),
         "TIME" => clock(chance),
-        "UUID" => format!("\"0000000{}-0000-4000-8000-00000000000{}\"", chance.between(0, 9), chance.between(0, 9)),
-        "JSONB" => chance.pick(&["{}", "[1, 2.50, \"x\"]", "\"text\"", "{\"b\": 1, \"a\": null}", "12"]).to_string(),
+        "UUID" => format!(
+            "\"0000000{}-0000-4000-8000-00000000000{}\"",
+            chance.between(0, 9),
+            chance.between(0, 9)
+        ),
+        "JSONB" => chance
+            .pick(&["{}", "[1, 2.50, \"x\"]", "\"text\"", "{\"b\": 1, \"a\": null}", "12"])
+            .to_string(),
         "BYTEA" => chance.pick(&["\"\"", "\"AAEC\"", "\"/+8=\""]).to_string(),
         _ => "null".to_owned(),
     }
@@ -140,12 +183,26 @@ fn text(chance: &mut Chance) -> String {
     if chance.percent(2) {
         return format!("\"{}\"", "long ".repeat(chance.below(400)));
     }
-    if chance.percent(55) { chance.pick(&words[..3]).to_string() } else { chance.pick(&words).to_string() }
+    if chance.percent(55) {
+        chance.pick(&words[..3]).to_string()
+    } else {
+        chance.pick(&words).to_string()
+    }
 }
 
 fn time(chance: &mut Chance) -> String {
-    let date = format!("20{:02}-{:02}-{:02}", chance.between(20, 27), chance.between(1, 12), chance.between(1, 28));
-    let clock = format!("{:02}:{:02}:{:02}", chance.between(0, 23), chance.between(0, 59), chance.between(0, 59));
+    let date = format!(
+        "20{:02}-{:02}-{:02}",
+        chance.between(20, 27),
+        chance.between(1, 12),
+        chance.between(1, 28)
+    );
+    let clock = format!(
+        "{:02}:{:02}:{:02}",
+        chance.between(0, 23),
+        chance.between(0, 59),
+        chance.between(0, 59)
+    );
     match chance.below(8) {
         0 => format!("\"{date}\""),
         1 => format!("\"{date} {clock}\""),
@@ -179,11 +236,17 @@ fn bad_scalar(chance: &mut Chance, base: &str) -> String {
         "INTEGER" => &["2147483648", "-2147483649", "2.5", "1e400", "true"],
         "BIGINT" => &["9223372036854775808", "0.5", "1e400", "\"12x\""],
         // A NUMERIC(38,0) takes it.
-        "NUMERIC" if avoids(Known::NumericPlaces) => &["0.0000000000000000001", "1e400", "\"1,5\"", "true"],
-        "NUMERIC" => &["0.0000000000000000001", "123456789012345678901", "1e400", "\"1,5\"", "true"],
+        "NUMERIC" if avoids(Known::NumericPlaces) => {
+            &["0.0000000000000000001", "1e400", "\"1,5\"", "true"]
+        }
+        "NUMERIC" => {
+            &["0.0000000000000000001", "123456789012345678901", "1e400", "\"1,5\"", "true"]
+        }
         "TEXT" | "VARCHAR" => &["1", "true", "{}", "\"\\ud800\""],
         "DATE" => &["\"2024-02-30\"", "\"20240220\"", "20240220"],
-        "TIMESTAMP" | "TIMESTAMPTZ" => &["\"2024-13-01T00:00:00Z\"", "\"yesterday\"", "1700000000", "\"2024-05-20T25:00:00\""],
+        "TIMESTAMP" | "TIMESTAMPTZ" => {
+            &["\"2024-13-01T00:00:00Z\"", "\"yesterday\"", "1700000000", "\"2024-05-20T25:00:00\""]
+        }
         "TIME" => &["\"25:00\"", "\"08:30+02\"", "\"8:30\"", "\"noon\"", "830", "\"24:00:01\""],
         "UUID" => &["\"not one\"", "5"],
         "JSONB" => &["\"\\u0000\"", "{\"a\": nope}"],

@@ -1,4 +1,5 @@
-//! Random requests to an endpoint whose answer waits for the store: single and bulk, repeated under their key, mended under their key.
+//! Random requests to an endpoint whose answer waits for the store: single and bulk, repeated under
+//! their key, mended under their key.
 
 use serde_json::{Value as Json, json};
 
@@ -38,7 +39,13 @@ pub fn requests(chance: &mut Chance, shape: &Shape) -> (Json, Vec<Step>) {
                 let bulk = chance.percent(60) && !avoids(Known::BulkByPlaceOfGood);
                 let count = if bulk { chance.between(1, 4) } else { 1 };
                 let bodies = (0..count)
-                    .map(|_| if chance.percent(25) { "{\"id\": \"no number\"}".to_owned() } else { good(chance, &mut id) })
+                    .map(|_| {
+                        if chance.percent(25) {
+                            "{\"id\": \"no number\"}".to_owned()
+                        } else {
+                            good(chance, &mut id)
+                        }
+                    })
                     .collect();
                 Post { path: PATH.to_owned(), key: format!("k{}", made.len()), bodies, bulk }
             };
@@ -47,5 +54,8 @@ pub fn requests(chance: &mut Chance, shape: &Shape) -> (Json, Vec<Step>) {
         }
         steps.push(Step::Posts(posts));
     }
-    (json!({ format!("POST {PATH}"): { "stored": true, "answer": "SELECT id FROM record" } }), steps)
+    (
+        json!({ format!("POST {PATH}"): { "stored": true, "answer": "SELECT id FROM record" } }),
+        steps,
+    )
 }

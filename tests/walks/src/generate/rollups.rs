@@ -18,12 +18,18 @@ pub fn add(chance: &mut Chance, tables: &Tables, pipeline: &mut Map<String, Json
             let rollup_name = format!("{name}_r{number}");
             rollups.insert(rollup_name.clone(), rollup(chance, name, columns));
             if chance.percent(15) {
-                views.insert(format!("{rollup_name}_view"), json!(format!("SELECT count(*) AS groups FROM {rollup_name}")));
+                views.insert(
+                    format!("{rollup_name}_view"),
+                    json!(format!("SELECT count(*) AS groups FROM {rollup_name}")),
+                );
             }
         }
         if chance.percent(15) {
-            let simple = |source: &&Source| !matches!(source.class, Class::Double | Class::Real | Class::Bytes);
-            let told: Vec<&str> = columns.iter().filter(simple).map(|source| source.path.as_str()).collect();
+            let simple = |source: &&Source| {
+                !matches!(source.class, Class::Double | Class::Real | Class::Bytes)
+            };
+            let told: Vec<&str> =
+                columns.iter().filter(simple).map(|source| source.path.as_str()).collect();
             publish.insert(
                 format!("told {name}"),
                 json!({ "from": name, "topic": format!("told-{name}"), "key": "id", "value": format!("SELECT {} FROM {name}", told.join(", ")) }),
@@ -67,7 +73,10 @@ pub fn rollup(chance: &mut Chance, table: &str, columns: &[Source]) -> Json {
     }
     let mut rollup = Map::new();
     rollup.insert("from".to_owned(), json!(table));
-    let timed: Vec<&Source> = columns.iter().filter(|source| matches!(source.class, Class::Timestamp | Class::Timestamptz)).collect();
+    let timed: Vec<&Source> = columns
+        .iter()
+        .filter(|source| matches!(source.class, Class::Timestamp | Class::Timestamptz))
+        .collect();
     let has_windows = !timed.is_empty() && chance.percent(40);
     if has_windows {
         rollup.insert("over".to_owned(), json!(chance.pick(&timed).path));
@@ -85,7 +94,8 @@ pub fn rollup(chance: &mut Chance, table: &str, columns: &[Source]) -> Json {
     Json::Object(rollup)
 }
 
-/// None is the usual ones. The record's times are of any age, so that what is not kept for ever is pruned.
+/// None is the usual ones. The record's times are of any age, so that what is not kept for ever is
+/// pruned.
 fn grains(chance: &mut Chance) -> Option<Json> {
     match chance.below(4) {
         0 => Some(json!({ "second": "forever", "minute": "forever" })),
@@ -102,7 +112,9 @@ fn measure(chance: &mut Chance, scope: &Scope<'_>, has_windows: bool) -> String 
         Class::Numeric if chance.percent(25) && !avoids(Known::WideSum) => {
             format!("{} / {}", scope.source(chance, class), chance.pick(&["2", "4"]))
         }
-        Class::Numeric if chance.percent(20) && !avoids(Known::WideSum) => format!("{} * 3", scope.source(chance, class)),
+        Class::Numeric if chance.percent(20) && !avoids(Known::WideSum) => {
+            format!("{} * 3", scope.source(chance, class))
+        }
         Class::Integer if chance.percent(20) => format!("{} + 1", scope.source(chance, class)),
         _ => scope.source(chance, class),
     };
@@ -115,5 +127,9 @@ fn measure(chance: &mut Chance, scope: &Scope<'_>, has_windows: bool) -> String 
         6 => format!("avg({value})"),
         _ => "count(*)".to_owned(),
     };
-    if chance.percent(35) || figure == "count(*)" { format!("{figure} FILTER (WHERE {})", scope.condition(chance, 0)) } else { figure }
+    if chance.percent(35) || figure == "count(*)" {
+        format!("{figure} FILTER (WHERE {})", scope.condition(chance, 0))
+    } else {
+        figure
+    }
 }

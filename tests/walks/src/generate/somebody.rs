@@ -1,5 +1,6 @@
-//! Tables that somebody else made before the pipeline came: the columns in another order, more of them, constraints and triggers.
-//! What is refused depends on the id alone, so that it does not depend on which of several records of an id comes first.
+//! Tables that somebody else made before the pipeline came: the columns in another order, more of
+//! them, constraints and triggers. What is refused depends on the id alone, so that it does not
+//! depend on which of several records of an id comes first.
 
 use serde_json::Value as Json;
 
@@ -14,7 +15,8 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
     if !chance.percent(25) || table["time_partition"].is_object() {
         return script;
     }
-    let key: Vec<&str> = table["primary_key"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
+    let key: Vec<&str> =
+        table["primary_key"].as_array().into_iter().flatten().filter_map(Json::as_str).collect();
     let mut columns: Vec<String> = table["columns"]
         .as_object()
         .into_iter()
@@ -25,7 +27,8 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
         columns.reverse();
     }
     if chance.percent(50) {
-        columns.insert(chance.below(columns.len()), "extra TEXT NOT NULL DEFAULT 'theirs'".to_owned());
+        columns
+            .insert(chance.below(columns.len()), "extra TEXT NOT NULL DEFAULT 'theirs'".to_owned());
     }
     if chance.percent(30) {
         columns.push("doubled BIGINT GENERATED ALWAYS AS (id * 2) STORED".to_owned());
@@ -42,7 +45,8 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
     if !key.is_empty() {
         columns.push(format!("PRIMARY KEY ({})", key.join(", ")));
     }
-    // Where the key is not made of the id, a row that is refused may stand before or behind one of its key that is not.
+    // Where the key is not made of the id, a row that is refused may stand before or behind one of
+    // its key that is not.
     let may_refuse = !table["columns"]["code"].is_string();
     if may_refuse && chance.percent(30) {
         columns.push("CONSTRAINT theirs CHECK (id % 7 <> 3)".to_owned());
@@ -50,10 +54,15 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
     let lookup = may_refuse && chance.percent(30);
     if lookup {
         script.push(
-            "CREATE TABLE lookup (id BIGINT PRIMARY KEY); INSERT INTO lookup SELECT n FROM generate_series(1, 1000) n WHERE n % 5 <> 1"
+            "CREATE TABLE lookup (id BIGINT PRIMARY KEY); INSERT INTO lookup SELECT n
+                FROM generate_series(1, 1000) n WHERE n % 5 <> 1"
                 .to_owned(),
         );
-        let deferred = if chance.percent(50) && !avoids(Known::DeferredConstraint) { " DEFERRABLE INITIALLY DEFERRED" } else { "" };
+        let deferred = if chance.percent(50) && !avoids(Known::DeferredConstraint) {
+            " DEFERRABLE INITIALLY DEFERRED"
+        } else {
+            ""
+        };
         columns.push(format!("CONSTRAINT known FOREIGN KEY (id) REFERENCES lookup (id){deferred}"));
     }
     script.push(format!("CREATE TABLE {name} ({})", columns.join(", ")));
@@ -65,8 +74,11 @@ pub fn beforehand(chance: &mut Chance, tables: &Tables) -> Vec<String> {
         _ => return script,
     };
     script.push(format!(
-        "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 6 = 5 THEN {refusal}; END IF; RETURN NEW; END'"
+        "CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN IF NEW.id % 6 = 5 THEN {refusal}; END IF; RETURN NEW; END'"
     ));
-    script.push(format!("CREATE TRIGGER theirs BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION theirs()"));
+    script.push(format!(
+        "CREATE TRIGGER theirs BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION theirs()"
+    ));
     script
 }

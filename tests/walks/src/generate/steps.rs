@@ -1,4 +1,5 @@
-//! Random steps: records come, workers run and die, somebody holds a table, a position is moved back.
+//! Random steps: records come, workers run and die, somebody holds a table, a position is moved
+//! back.
 
 use super::known::{Known, avoids};
 use super::record_shape::Shape;
@@ -7,7 +8,13 @@ use super::tables::Tables;
 use crate::chance::Chance;
 use crate::walk::{CutPoint, Step};
 
-pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i32, beforehand: &[String]) -> Vec<Step> {
+pub fn steps(
+    chance: &mut Chance,
+    shape: &Shape,
+    tables: &Tables,
+    partitions: i32,
+    beforehand: &[String],
+) -> Vec<Step> {
     let ids = chance.between(5, 60);
     let mut steps = Vec::new();
     for _ in 0..*chance.pick(&[1, 1, 2, 2, 3]) {
@@ -28,9 +35,15 @@ pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i3
                     CutPoint::AtOnce,
                     CutPoint::AtOnceAnswer,
                 ];
-                steps.push(Step::Cut { at: *chance.pick(&points), times: chance.between(1, 2) as u32 });
+                steps.push(Step::Cut {
+                    at: *chance.pick(&points),
+                    times: chance.between(1, 2) as u32,
+                });
             }
-            22..26 => steps.push(Step::Lock { table: chance.pick(&tables.declared).0.clone(), ms: chance.between(10, 300) as u64 }),
+            22..26 => steps.push(Step::Lock {
+                table: chance.pick(&tables.declared).0.clone(),
+                ms: chance.between(10, 300) as u64,
+            }),
             26..30 => steps.push(Step::Twins),
             _ => steps.push(Step::Run),
         }
@@ -43,14 +56,22 @@ pub fn steps(chance: &mut Chance, shape: &Shape, tables: &Tables, partitions: i3
             steps.push(Step::Replay);
         }
         let own_key = tables.declared[0].1["columns"]["code"].is_string();
-        if tables.declared.len() == 1 && !own_key && chance.percent(6) && !avoids(Known::ConstraintAndKey) {
+        if tables.declared.len() == 1
+            && !own_key
+            && chance.percent(6)
+            && !avoids(Known::ConstraintAndKey)
+        {
             let sql = format!(
-                "ALTER TABLE {first} DROP CONSTRAINT IF EXISTS later; ALTER TABLE {first} ADD CONSTRAINT later CHECK (id % 4 <> 1) NOT VALID"
+                "ALTER TABLE {first} DROP CONSTRAINT IF EXISTS later; ALTER TABLE {first} ADD
+                    CONSTRAINT later CHECK (id % 4 <> 1) NOT VALID"
             );
             steps.push(Step::Sql(sql));
         }
         if !tables.appends && chance.percent(10) {
-            steps.push(Step::Rewind { partition: chance.below(partitions as usize) as i32, to: chance.between(0, 30) });
+            steps.push(Step::Rewind {
+                partition: chance.below(partitions as usize) as i32,
+                to: chance.between(0, 30),
+            });
             steps.push(Step::Run);
         }
     }

@@ -1,5 +1,6 @@
-//! Random `tables:`. A record's partition is decided by its id, so that every table whose key is made of the id has a defined order
-//! whatever the number of partitions; other keys are for one partition.
+//! Random `tables:`. A record's partition is decided by its id, so that every table whose key is
+//! made of the id has a defined order whatever the number of partitions; other keys are for one
+//! partition.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -24,8 +25,16 @@ pub fn tables(chance: &mut Chance, shape: &Shape, partitions: i32) -> Tables {
     for number in 1..=*chance.pick(&[1, 1, 2, 2, 3, 4]) {
         let name = format!("t{number}");
         let is_once = once && number == 1;
-        let repeat = if is_once { "ignore" } else { *chance.pick(&["ignore", "ignore", "update", "append"]) };
-        let made = table(chance, shape, &Wanted { partitions, repeat, is_once, parent: parent.clone().filter(|_| !is_once) });
+        let repeat = if is_once {
+            "ignore"
+        } else {
+            *chance.pick(&["ignore", "ignore", "update", "append"])
+        };
+        let made = table(
+            chance,
+            shape,
+            &Wanted { partitions, repeat, is_once, parent: parent.clone().filter(|_| !is_once) },
+        );
         tables.appends |= repeat == "append";
         // Of every record it gets a row, so that a child finds its parent in the same record.
         if made.is_parent {
@@ -56,9 +65,15 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
     let list = unnest.then(|| chance.pick(&shape.lists).clone());
     let mut sources = shape.sources.clone();
     match list.as_ref().map(|list| &list.of) {
-        Some(Element::Scalar(class)) => sources.push(Source { path: "e".to_owned(), class: *class }),
+        Some(Element::Scalar(class)) => {
+            sources.push(Source { path: "e".to_owned(), class: *class })
+        }
         Some(Element::Object(fields)) => {
-            sources.extend(fields.iter().map(|field| Source { path: format!("e.{}", field.path), class: field.class }));
+            sources.extend(
+                fields
+                    .iter()
+                    .map(|field| Source { path: format!("e.{}", field.path), class: field.class }),
+            );
         }
         None => {}
     }
@@ -69,7 +84,10 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
     let mut primary_key: Vec<String> = Vec::new();
     let serial_first = chance.percent(20);
     if serial_first {
-        columns.insert("row_number".to_owned(), json!(*chance.pick(&["SERIAL PRIMARY KEY", "BIGSERIAL PRIMARY KEY"])));
+        columns.insert(
+            "row_number".to_owned(),
+            json!(*chance.pick(&["SERIAL PRIMARY KEY", "BIGSERIAL PRIMARY KEY"])),
+        );
     }
     outputs.push("id AS id".to_owned());
     let reference = match &wanted.parent {
@@ -78,9 +96,12 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
     };
     let mut is_parent = false;
     let line = match wanted.repeat {
-        "append" => format!("BIGINT{}{reference}", if chance.percent(50) { " NOT NULL" } else { "" }),
+        "append" => {
+            format!("BIGINT{}{reference}", if chance.percent(50) { " NOT NULL" } else { "" })
+        }
         _ if list.is_some() => {
-            primary_key = if serial_first { Vec::new() } else { vec!["id".to_owned(), "element".to_owned()] };
+            primary_key =
+                if serial_first { Vec::new() } else { vec!["id".to_owned(), "element".to_owned()] };
             let class = match list.as_ref().map(|list| &list.of) {
                 Some(Element::Scalar(class)) => *class,
                 _ => Class::Text,
@@ -89,7 +110,10 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
                 format!("BIGINT NOT NULL UNIQUE{reference}")
             } else {
                 columns.insert("element".to_owned(), json!(column_type(chance, class, false)));
-                outputs.push(format!("{} AS element", scope.expression(chance, class, 0).replace("'x''y'", "'x'")));
+                outputs.push(format!(
+                    "{} AS element",
+                    scope.expression(chance, class, 0).replace("'x''y'", "'x'")
+                ));
                 format!("BIGINT{reference}")
             }
         }
@@ -103,10 +127,20 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
         }
     };
     columns.insert("id".to_owned(), json!(line));
-    let times: Vec<&Source> =
-        sources.iter().filter(|source| matches!(source.class, Class::Timestamp | Class::Timestamptz | Class::Date)).collect();
+    let times: Vec<&Source> = sources
+        .iter()
+        .filter(|source| {
+            matches!(source.class, Class::Timestamp | Class::Timestamptz | Class::Date)
+        })
+        .collect();
     let mut time_partition = None;
-    if !wanted.is_once && list.is_none() && !serial_first && reference.is_empty() && !times.is_empty() && chance.percent(15) {
+    if !wanted.is_once
+        && list.is_none()
+        && !serial_first
+        && reference.is_empty()
+        && !times.is_empty()
+        && chance.percent(15)
+    {
         let time = *chance.pick(&times);
         is_parent = false;
         columns.insert("id".to_owned(), json!("BIGINT NOT NULL"));
@@ -116,7 +150,9 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
         if wanted.repeat != "append" {
             primary_key = vec!["id".to_owned(), "happened".to_owned()];
         }
-        time_partition = Some(json!({ "column": "happened", "interval": *chance.pick(&["day", "week", "month", "year"]) }));
+        time_partition = Some(
+            json!({ "column": "happened", "interval": *chance.pick(&["day", "week", "month", "year"]) }),
+        );
     }
     // Another key: of one partition, whose order is defined.
     let own_key = wanted.partitions == 1
@@ -130,7 +166,10 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
         is_parent = false;
         columns.insert("id".to_owned(), json!(format!("BIGINT{reference}")));
         let class = *chance.pick(&[Class::Text, Class::Integer]);
-        columns.insert("code".to_owned(), json!(format!("{} UNIQUE", if class == Class::Text { "TEXT" } else { "INTEGER" })));
+        columns.insert(
+            "code".to_owned(),
+            json!(format!("{} UNIQUE", if class == Class::Text { "TEXT" } else { "INTEGER" })),
+        );
         outputs.push(format!("{} AS code", scope.expression(chance, class, 1)));
         held.push(Source { path: "code".to_owned(), class });
     }
@@ -151,7 +190,11 @@ fn table(chance: &mut Chance, shape: &Shape, wanted: &Wanted<'_>) -> Made {
     if chance.percent(20) {
         columns.insert(
             "filled".to_owned(),
-            json!(*chance.pick(&["TEXT DEFAULT 'so'", "INTEGER NOT NULL DEFAULT 7", "TIMESTAMP DEFAULT CURRENT_TIMESTAMP"])),
+            json!(*chance.pick(&[
+                "TEXT DEFAULT 'so'",
+                "INTEGER NOT NULL DEFAULT 7",
+                "TIMESTAMP DEFAULT CURRENT_TIMESTAMP"
+            ])),
         );
     }
     let may_filter = !wanted.is_once || !avoids(Known::OnceWithWhere);
@@ -180,7 +223,9 @@ fn column_type(chance: &mut Chance, class: Class, not_null: bool) -> String {
     let name = match class {
         Class::Integer => *chance.pick(&["INTEGER", "BIGINT", "INTEGER"]),
         Class::Big => "BIGINT",
-        Class::Numeric => *chance.pick(&["NUMERIC", "NUMERIC", "NUMERIC(12,2)", "NUMERIC(20,4)", "NUMERIC(5,1)"]),
+        Class::Numeric => {
+            *chance.pick(&["NUMERIC", "NUMERIC", "NUMERIC(12,2)", "NUMERIC(20,4)", "NUMERIC(5,1)"])
+        }
         Class::Text => *chance.pick(&["TEXT", "TEXT", "VARCHAR(8)", "VARCHAR(100)"]),
         Class::Boolean => "BOOLEAN",
         Class::Timestamp => "TIMESTAMP",

@@ -1,4 +1,5 @@
-//! Partitions go from one lane to another of the same worker, under the fence that the worker claimed.
+//! Partitions go from one lane to another of the same worker, under the fence that the worker
+//! claimed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,9 +16,10 @@ pub struct HandedOver {
 }
 
 impl Lane {
-    /// Gives partitions away, for [`Lane::take_in`] of another lane. Not before the lane has nothing in flight: of one partition never two
-    /// batches may be on their way. None, and nothing has changed, when that takes longer than the patience, or when a batch was dropped:
-    /// then the partitions are about to be claimed anew.
+    /// Gives partitions away, for [`Lane::take_in`] of another lane. Not before the lane has
+    /// nothing in flight: of one partition never two batches may be on their way. None, and nothing
+    /// has changed, when that takes longer than the patience, or when a batch was dropped: then the
+    /// partitions are about to be claimed anew.
     pub fn hand_over(&self, partitions: &[i32], patience: Duration) -> Option<HandedOver> {
         let mut state = self.lock();
         state.holding = true;
@@ -28,7 +30,8 @@ impl Lane {
             return None;
         }
         let pending = state.take_pending(partitions, &self.limits);
-        let parts = partitions.iter().filter_map(|partition| state.parts.remove_entry(partition)).collect();
+        let parts =
+            partitions.iter().filter_map(|partition| state.parts.remove_entry(partition)).collect();
         Some(HandedOver { parts, pending })
     }
 

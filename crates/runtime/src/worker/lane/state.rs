@@ -16,8 +16,9 @@ pub struct Limits {
     pub batch_bytes: usize,
     pub pending_records: usize,
     pub pending_bytes: usize,
-    /// A batch that is not full goes out so long after the one before it. A record that comes alone does not wait for it; of a stream
-    /// each transaction takes several records along, which costs the log and the database less than it costs the records.
+    /// A batch that is not full goes out so long after the one before it. A record that comes alone
+    /// does not wait for it; of a stream each transaction takes several records along, which costs
+    /// the log and the database less than it costs the records.
     pub linger: Duration,
 }
 
@@ -68,9 +69,12 @@ pub(super) struct Part {
 
 impl State {
     pub fn push(&mut self, record: RecordRef<'_>, limits: &Limits) {
-        let bytes = record.payload.map_or(0, <[u8]>::len) + record.key.map_or(0, <[u8]>::len) + record.headers.map_or(0, <[u8]>::len);
-        let fits =
-            self.pending.back().is_some_and(|last| last.len() < limits.batch_records && last.bytes.len() + bytes <= limits.batch_bytes);
+        let bytes = record.payload.map_or(0, <[u8]>::len)
+            + record.key.map_or(0, <[u8]>::len)
+            + record.headers.map_or(0, <[u8]>::len);
+        let fits = self.pending.back().is_some_and(|last| {
+            last.len() < limits.batch_records && last.bytes.len() + bytes <= limits.batch_bytes
+        });
         if !fits {
             self.pending.push_back(Batch::default());
         }
@@ -128,7 +132,12 @@ impl State {
         for head in &batch.records {
             let part = self.parts.get(&head.partition);
             let from = part.map_or(head.offset, |part| part.taken);
-            let range = ranges.entry(head.partition).or_insert(OffsetRange { partition: head.partition, from, to: from, leader_epoch: -1 });
+            let range = ranges.entry(head.partition).or_insert(OffsetRange {
+                partition: head.partition,
+                from,
+                to: from,
+                leader_epoch: -1,
+            });
             range.to = head.offset + 1;
             range.leader_epoch = range.leader_epoch.max(head.leader_epoch);
         }
@@ -136,7 +145,12 @@ impl State {
             // Everything that was read is taken, also the offsets at which nothing stands.
             for (partition, part) in &self.parts {
                 if part.taken < part.read {
-                    let empty = OffsetRange { partition: *partition, from: part.taken, to: part.taken, leader_epoch: part.leader_epoch };
+                    let empty = OffsetRange {
+                        partition: *partition,
+                        from: part.taken,
+                        to: part.taken,
+                        leader_epoch: part.leader_epoch,
+                    };
                     ranges.entry(*partition).or_insert(empty).to = part.read;
                 }
             }
@@ -167,7 +181,12 @@ impl State {
     /// Takes out what waits of these partitions.
     pub fn take_pending(&mut self, partitions: &[i32], limits: &Limits) -> Batch {
         let mut taken = Batch::default();
-        for record in self.pending.iter().flat_map(Batch::iter).filter(|record| partitions.contains(&record.head.partition)) {
+        for record in self
+            .pending
+            .iter()
+            .flat_map(Batch::iter)
+            .filter(|record| partitions.contains(&record.head.partition))
+        {
             taken.push_record(record);
         }
         self.drop_pending(partitions, limits);
@@ -178,7 +197,11 @@ impl State {
     pub fn drop_pending(&mut self, partitions: &[i32], limits: &Limits) {
         let before = std::mem::take(&mut self.pending);
         self.clear_pending();
-        for record in before.iter().flat_map(Batch::iter).filter(|record| !partitions.contains(&record.head.partition)) {
+        for record in before
+            .iter()
+            .flat_map(Batch::iter)
+            .filter(|record| !partitions.contains(&record.head.partition))
+        {
             self.push(record, limits);
         }
     }

@@ -8,13 +8,23 @@ fn lane(number: usize) -> Lane {
 }
 
 fn lingering_lane(number: usize, linger: Duration) -> Lane {
-    Lane::new(number, Limits { batch_records: 3, batch_bytes: 1_000, pending_records: 2_000, pending_bytes: 1_000_000, linger })
+    Lane::new(
+        number,
+        Limits {
+            batch_records: 3,
+            batch_bytes: 1_000,
+            pending_records: 2_000,
+            pending_bytes: 1_000_000,
+            linger,
+        },
+    )
 }
 
 fn records(of: &[(i32, i64)]) -> Batch {
     let mut batch = Batch::default();
     for (partition, offset) in of {
-        let place = Place { partition: *partition, offset: *offset, leader_epoch: 0, timestamp_ms: -1 };
+        let place =
+            Place { partition: *partition, offset: *offset, leader_epoch: 0, timestamp_ms: -1 };
         batch.push(place, None, Some(b"{}"), None);
     }
     batch
@@ -86,7 +96,10 @@ fn nothing_moves_while_a_batch_is_in_flight() {
             std::thread::sleep(Duration::from_millis(20));
             lane.committed(&work);
         });
-        assert!(lane.hand_over(&[1], Duration::from_secs(60)).is_some(), "the commit is waited for");
+        assert!(
+            lane.hand_over(&[1], Duration::from_secs(60)).is_some(),
+            "the commit is waited for"
+        );
     });
 }
 
@@ -95,7 +108,10 @@ fn nothing_moves_after_a_batch_was_dropped() {
     let (lane, taken) = lane_of_one();
     let _work = work(&lane, taken);
     lane.dropped();
-    assert!(lane.hand_over(&[1], Duration::from_millis(1)).is_none(), "its records must be read again");
+    assert!(
+        lane.hand_over(&[1], Duration::from_millis(1)).is_none(),
+        "its records must be read again"
+    );
     assert_eq!(lane.reset(), [1]);
 }
 
@@ -111,7 +127,10 @@ fn what_came_meanwhile_goes_when_the_commit_ends() {
 fn a_full_batch_waits_for_no_commit_and_does_not_linger() {
     let (lane, taken) = lingering_lane_of_one(LONG);
     let work = work(&lane, taken);
-    assert_eq!(taken_after(&lane, || drop(lane.append(records(&[(1, 1), (1, 2), (1, 3)]).iter()))), [(1, 1, 4)]);
+    assert_eq!(
+        taken_after(&lane, || drop(lane.append(records(&[(1, 1), (1, 2), (1, 3)]).iter()))),
+        [(1, 1, 4)]
+    );
     lane.committed(&work);
 }
 
@@ -121,7 +140,10 @@ fn a_batch_that_gets_full_stops_to_linger() {
     let work = work(&lane, taken);
     lane.committed(&work);
     lane.append(records(&[(1, 1)]).iter());
-    assert_eq!(taken_after(&lane, || drop(lane.append(records(&[(1, 2), (1, 3)]).iter()))), [(1, 1, 4)]);
+    assert_eq!(
+        taken_after(&lane, || drop(lane.append(records(&[(1, 2), (1, 3)]).iter()))),
+        [(1, 1, 4)]
+    );
 }
 
 #[test]
@@ -177,7 +199,14 @@ fn what_does_not_fit_comes_next() {
     lane.give_back(taken.epoch, rest, &others);
     lane.append(records(&[(1, 2)]).iter());
     let work = work(&lane, Taken { ranges: first, ..taken });
-    assert_eq!(work.prepared.ranges.iter().map(|range| (range.partition, range.from, range.to)).collect::<Vec<_>>(), [(1, 0, 1)]);
+    assert_eq!(
+        work.prepared
+            .ranges
+            .iter()
+            .map(|range| (range.partition, range.from, range.to))
+            .collect::<Vec<_>>(),
+        [(1, 0, 1)]
+    );
     lane.committed(&work);
     let mut read = Vec::new();
     while !lane.is_idle() {

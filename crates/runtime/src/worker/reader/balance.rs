@@ -1,8 +1,9 @@
 //! Over how many lanes the partitions are spread: over all under load, over one when little comes.
 //!
-//! Two connections that commit a few records each cost the log and the database twice the transactions of one, and their records wait for
-//! each other's syncs (measured at 1,000 records a second on two cores: half of the latency with one). A backlog is another matter: there
-//! one connection decodes and sends while the other one waits.
+//! Two connections that commit a few records each cost the log and the database twice the
+//! transactions of one, and their records wait for each other's syncs (measured at 1,000 records a
+//! second on two cores: half of the latency with one). A backlog is another matter: there one
+//! connection decodes and sends while the other one waits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -50,7 +51,9 @@ impl Balance {
         }
         self.behind_since = is_any_behind.then(|| self.behind_since.unwrap_or(now));
         let wanted = match self.is_gathered {
-            true => self.behind_since.filter(|since| now - *since >= SPREAD_AFTER).map(|_| Move::Spread),
+            true => {
+                self.behind_since.filter(|since| now - *since >= SPREAD_AFTER).map(|_| Move::Spread)
+            }
             false => (now - self.last_behind >= GATHER_AFTER).then_some(Move::Gather),
         };
         wanted.filter(|_| now >= self.not_before)
@@ -77,7 +80,11 @@ impl Reader {
         if self.place(places, patience) {
             self.balance.is_gathered = wanted == Move::Gather;
             self.tell_connections();
-            tracing::debug!(pipeline = self.shared.pipeline.name, connections = places, "partitions moved");
+            tracing::debug!(
+                pipeline = self.shared.pipeline.name,
+                connections = places,
+                "partitions moved"
+            );
         } else {
             self.balance.failed(Instant::now());
         }
@@ -97,7 +104,9 @@ impl Reader {
             }
         }
         for ((from, to), partitions) in leaving {
-            let Some(given) = self.lanes[from].hand_over(&partitions, patience) else { return false };
+            let Some(given) = self.lanes[from].hand_over(&partitions, patience) else {
+                return false;
+            };
             self.lanes[to].take_in(given);
             self.lane_of.extend(partitions.into_iter().map(|partition| (partition, to)));
         }
@@ -116,7 +125,11 @@ mod tests {
         let mut balance = Balance::new(start);
         assert_eq!(balance.look(at(500), true), None, "spread from the start");
         assert_eq!(balance.look(at(1_499), false), None);
-        assert_eq!(balance.look(at(1_500), false), Some(Move::Gather), "a second after the last backlog");
+        assert_eq!(
+            balance.look(at(1_500), false),
+            Some(Move::Gather),
+            "a second after the last backlog"
+        );
         balance.is_gathered = true;
         assert_eq!(balance.look(at(1_600), true), None, "one look says little");
         assert_eq!(balance.look(at(1_650), false), None);

@@ -1,4 +1,5 @@
-//! Which partitions are ours to read: claimed, waiting for their claim, or halted until an operator decides.
+//! Which partitions are ours to read: claimed, waiting for their claim, or halted until an operator
+//! decides.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,11 @@ use duto_log::{LogError, Start};
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 fn start_of(position: &Position) -> Start {
-    Start { partition: position.partition, offset: position.next, leader_epoch: position.leader_epoch }
+    Start {
+        partition: position.partition,
+        offset: position.next,
+        leader_epoch: position.leader_epoch,
+    }
 }
 
 impl Reader {
@@ -32,7 +37,8 @@ impl Reader {
         }
     }
 
-    /// Claims what was assigned, as soon as the database answers; until then those partitions wait and the membership stays alive.
+    /// Claims what was assigned, as soon as the database answers; until then those partitions wait
+    /// and the membership stays alive.
     pub(super) fn claim_waiting(&mut self) {
         if self.unclaimed.is_empty() || Instant::now() < self.claim_again_at {
             return;
@@ -60,8 +66,8 @@ impl Reader {
         }
     }
 
-    /// A partition is ours only when the consumer is known to read it from its position: else it stays unclaimed, and everything that comes of
-    /// it is dropped until the next try.
+    /// A partition is ours only when the consumer is known to read it from its position: else it
+    /// stays unclaimed, and everything that comes of it is dropped until the next try.
     fn claim_all(&mut self) -> Result<(), NotClaimed> {
         let shared = self.shared.clone();
         if self.control.is_none() {
@@ -72,7 +78,12 @@ impl Reader {
         let mut result = Ok(());
         for (partition, reading) in self.unclaimed.clone() {
             let Some(control) = &self.control else { break };
-            match self.runtime.block_on(claim(&shared, control, partition, self.seen.contains(&partition))) {
+            match self.runtime.block_on(claim(
+                &shared,
+                control,
+                partition,
+                self.seen.contains(&partition),
+            )) {
                 Err(problem) => {
                     result = Err(problem);
                     break;
@@ -118,14 +129,16 @@ impl Reader {
         self.shared.relays.start(partition);
     }
 
-    /// Every so often: what an operator moved is claimed anew, and halted partitions are looked at again.
+    /// Every so often: what an operator moved is claimed anew, and halted partitions are looked at
+    /// again.
     pub(super) fn look_at_positions(&mut self) {
         if self.looked_at.elapsed() < LOOK_INTERVAL {
             return;
         }
         self.looked_at = Instant::now();
         self.unclaimed.extend(std::mem::take(&mut self.halted));
-        let idle: Vec<usize> = (0..self.lanes.len()).filter(|lane| self.lanes[*lane].is_idle()).collect();
+        let idle: Vec<usize> =
+            (0..self.lanes.len()).filter(|lane| self.lanes[*lane].is_idle()).collect();
         let shared = self.shared.clone();
         let read = async {
             let control = match self.control.take() {
@@ -141,7 +154,10 @@ impl Reader {
                 self.control = Some(control);
                 for lane in idle {
                     if self.lanes[lane].is_idle() && self.lanes[lane].disagrees(&positions) {
-                        tracing::warn!(pipeline = shared.pipeline.name, "a position was moved by somebody else");
+                        tracing::warn!(
+                            pipeline = shared.pipeline.name,
+                            "a position was moved by somebody else"
+                        );
                         self.reset_lane(lane);
                     }
                 }

@@ -22,14 +22,26 @@ impl Planner<'_> {
                 };
                 let arguments: Option<Vec<_>> = list.iter().map(plain_argument).collect();
                 let Some(arguments) = arguments else { return self.unproven(node) };
-                self.named_call_sql(node, &function.name.to_string().to_lowercase(), &arguments, planned)
+                self.named_call_sql(
+                    node,
+                    &function.name.to_string().to_lowercase(),
+                    &arguments,
+                    planned,
+                )
             }
-            Node::Ceil { expr, field: CeilFloorKind::DateTimeField(_) } => self.named_call_sql(node, "ceil", &[&**expr], planned),
-            Node::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => self.named_call_sql(node, "floor", &[&**expr], planned),
+            Node::Ceil { expr, field: CeilFloorKind::DateTimeField(_) } => {
+                self.named_call_sql(node, "ceil", &[&**expr], planned)
+            }
+            Node::Floor { expr, field: CeilFloorKind::DateTimeField(_) } => {
+                self.named_call_sql(node, "floor", &[&**expr], planned)
+            }
             Node::Extract { field, expr, .. } => self.part_sql(node, &field.to_string(), expr),
-            Node::Position { expr, r#in } => self.named_call_sql(node, "strpos", &[&**r#in, &**expr], planned),
+            Node::Position { expr, r#in } => {
+                self.named_call_sql(node, "strpos", &[&**r#in, &**expr], planned)
+            }
             Node::Substring { expr, substring_from: Some(from), substring_for, .. } => {
-                let arguments: Vec<&ast::Expr> = [&**expr, &**from].into_iter().chain(substring_for.as_deref()).collect();
+                let arguments: Vec<&ast::Expr> =
+                    [&**expr, &**from].into_iter().chain(substring_for.as_deref()).collect();
                 self.named_call_sql(node, "substr", &arguments, planned)
             }
             Node::Trim { trim_where, trim_what: None, expr, .. } => {
@@ -44,39 +56,57 @@ impl Planner<'_> {
         }
     }
 
-    fn named_call_sql(&mut self, node: &ast::Expr, name: &str, arguments: &[&ast::Expr], planned: &Planned) -> Option<String> {
+    fn named_call_sql(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        arguments: &[&ast::Expr],
+        planned: &Planned,
+    ) -> Option<String> {
         match (name, arguments) {
             ("coalesce", _) => {
                 let (operands, _) = self.unified_sql(node, arguments, "mixed")?;
                 Some(format!("coalesce({})", operands.join(", ")))
             }
             ("greatest" | "least" | "nullif", _) => self.compared_call_sql(node, name, arguments),
-            ("abs", [number]) => Some(format!("abs({})", self.operand(number, &planned.data_type)?)),
-            ("mod", [left, right]) => self.arithmetic_sql(node, left, &BinaryOperator::Modulo, right, planned),
+            ("abs", [number]) => {
+                Some(format!("abs({})", self.operand(number, &planned.data_type)?))
+            }
+            ("mod", [left, right]) => {
+                self.arithmetic_sql(node, left, &BinaryOperator::Modulo, right, planned)
+            }
             ("round" | "trunc" | "ceil" | "ceiling" | "floor", [number, places @ ..]) => {
                 self.rounding_sql(node, name, number, places, planned)
             }
-            ("length" | "char_length" | "character_length", [text]) => Some(format!("length({})", self.plain_text_sql(text)?)),
+            ("length" | "char_length" | "character_length", [text]) => {
+                Some(format!("length({})", self.plain_text_sql(text)?))
+            }
             ("btrim" | "ltrim" | "rtrim" | "trim", [text]) => {
                 let name = if name == "trim" { "btrim" } else { name };
                 Some(format!("{name}({})", self.plain_text_sql(text)?))
             }
-            ("left" | "right" | "substr" | "substring", [text, places @ ..]) if !places.is_empty() => {
-                let places: Option<Vec<String>> = places.iter().map(|place| self.place_sql(place)).collect();
+            ("left" | "right" | "substr" | "substring", [text, places @ ..])
+                if !places.is_empty() =>
+            {
+                let places: Option<Vec<String>> =
+                    places.iter().map(|place| self.place_sql(place)).collect();
                 let name = if name == "substring" { "substr" } else { name };
                 Some(format!("{name}({}, {})", self.plain_text_sql(text)?, places?.join(", ")))
             }
             ("split_part", [text, delimiter, place]) => {
-                let (text, delimiter) = (self.plain_text_sql(text)?, self.plain_text_sql(delimiter)?);
+                let (text, delimiter) =
+                    (self.plain_text_sql(text)?, self.plain_text_sql(delimiter)?);
                 Some(format!("split_part({text}, {delimiter}, {})", self.place_sql(place)?))
             }
             ("replace" | "starts_with" | "strpos" | "position", [..]) => {
                 let name = if name == "position" { "strpos" } else { name };
-                let texts: Option<Vec<String>> = arguments.iter().map(|text| self.plain_text_sql(text)).collect();
+                let texts: Option<Vec<String>> =
+                    arguments.iter().map(|text| self.plain_text_sql(text)).collect();
                 Some(format!("{name}({})", texts?.join(", ")))
             }
             ("concat", [_, ..]) => {
-                let texts: Option<Vec<String>> = arguments.iter().map(|value| self.shown_sql(value)).collect();
+                let texts: Option<Vec<String>> =
+                    arguments.iter().map(|value| self.shown_sql(value)).collect();
                 Some(format!("concat({})", texts?.join(", ")))
             }
             ("date_part", [part, moment]) => {
@@ -103,18 +133,30 @@ impl Planner<'_> {
                 };
                 Some(format!("date_bin('{stride} microseconds'::interval, {moment}, {origin})"))
             }
-            ("lower" | "upper" | "initcap", [_]) => {
-                self.unproven_with(node, format!("what a letter's other case is depends on the database's locale: {}", super::ADVICE))
-            }
+            ("lower" | "upper" | "initcap", [_]) => self.unproven_with(
+                node,
+                format!(
+                    "what a letter's other case is depends on the database's locale: {}",
+                    super::ADVICE
+                ),
+            ),
             _ => self.unproven(node),
         }
     }
 
-    fn compared_call_sql(&mut self, node: &ast::Expr, name: &str, arguments: &[&ast::Expr]) -> Option<String> {
+    fn compared_call_sql(
+        &mut self,
+        node: &ast::Expr,
+        name: &str,
+        arguments: &[&ast::Expr],
+    ) -> Option<String> {
         let mut operands = self.compared_sql(node, arguments)?;
         let floats = self.plan(node)?.data_type.is_floating();
         if floats {
-            return self.unproven_with(node, "make a NUMERIC of each operand first: `CAST(... AS NUMERIC(20,6))`");
+            return self.unproven_with(
+                node,
+                "make a NUMERIC of each operand first: `CAST(... AS NUMERIC(20,6))`",
+            );
         }
         let first = operands.remove(0);
         let rest: Vec<String> = std::iter::once(first).chain(operands).collect();
@@ -132,7 +174,10 @@ impl Planner<'_> {
     ) -> Option<String> {
         let given = self.plan(number)?.data_type;
         if given.is_floating() {
-            return self.unproven_with(node, format!("make a NUMERIC of it first: `{name}(CAST({number} AS NUMERIC(20,6)))`"));
+            return self.unproven_with(
+                node,
+                format!("make a NUMERIC of it first: `{name}(CAST({number} AS NUMERIC(20,6)))`"),
+            );
         }
         let places = match places {
             [] => None,
@@ -145,7 +190,11 @@ impl Planner<'_> {
             Some(places) => format!("{name}({sql}, {places})"),
             None => format!("{name}({sql})"),
         };
-        Some(if planned.data_type.is_decimal() { rounded } else { format!("({rounded})::{}", postgres_type(&planned.data_type)?) })
+        Some(if planned.data_type.is_decimal() {
+            rounded
+        } else {
+            format!("({rounded})::{}", postgres_type(&planned.data_type)?)
+        })
     }
 
     /// A part of a moment, or the seconds between two.
@@ -171,9 +220,15 @@ impl Planner<'_> {
                 if class(&of_left) != Class::Moment || class(&of_right) != Class::Moment {
                     return self.unproven(node);
                 }
-                let zoned = [&of_left, &of_right].into_iter().any(|side| matches!(side, DataType::Timestamp(_, Some(_))));
+                let zoned = [&of_left, &of_right]
+                    .into_iter()
+                    .any(|side| matches!(side, DataType::Timestamp(_, Some(_))));
                 let common = if zoned { timestamptz() } else { timestamp() };
-                Some(format!("({} - {})", self.operand(left, &common)?, self.operand(right, &common)?))
+                Some(format!(
+                    "({} - {})",
+                    self.operand(left, &common)?,
+                    self.operand(right, &common)?
+                ))
             }
             _ => self.unproven(node),
         }

@@ -11,7 +11,13 @@ use crate::moment::timestamptz;
 use crate::type_name::{Class, class};
 
 impl Planner<'_> {
-    pub(super) fn cast_sql(&mut self, node: &ast::Expr, operand: &ast::Expr, written: &Written, to: &DataType) -> Option<String> {
+    pub(super) fn cast_sql(
+        &mut self,
+        node: &ast::Expr,
+        operand: &ast::Expr,
+        written: &Written,
+        to: &DataType,
+    ) -> Option<String> {
         let from = self.plan(operand)?.data_type;
         if let Some(characters) = varchar(written) {
             let text = self.shown_sql(operand)?;
@@ -25,21 +31,30 @@ impl Planner<'_> {
         }
         match (class(&from), class(to)) {
             (_, Class::Text) => self.shown_sql(operand),
-            (Class::Boolean, Class::Number) => Some(format!("({})::integer::{}", self.operand(operand, &from)?, postgres_type(to)?)),
-            (Class::Number, Class::Boolean) => Some(format!("({} <> 0)", self.operand(operand, &from)?)),
+            (Class::Boolean, Class::Number) => Some(format!(
+                "({})::integer::{}",
+                self.operand(operand, &from)?,
+                postgres_type(to)?
+            )),
+            (Class::Number, Class::Boolean) => {
+                Some(format!("({} <> 0)", self.operand(operand, &from)?))
+            }
             // A REAL of a number that is too small for one is an error there and zero here.
             (Class::Number, Class::Number) if *to == DataType::Float32 => self.unproven(node),
             (Class::Number, Class::Number) => {
                 let operand = self.operand(operand, &from)?;
                 let target = match to {
-                    DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+                    DataType::Decimal128(precision, scale)
+                    | DataType::Decimal256(precision, scale) => {
                         format!("numeric({precision},{scale})")
                     }
                     _ => postgres_type(to)?.to_owned(),
                 };
                 Some(format!("({operand})::{target}"))
             }
-            (Class::Moment, Class::Moment) => Some(format!("({})::{}", self.operand(operand, &from)?, postgres_type(to)?)),
+            (Class::Moment, Class::Moment) => {
+                Some(format!("({})::{}", self.operand(operand, &from)?, postgres_type(to)?))
+            }
             // What a text of the data may hold is read by two readers.
             _ => self.unproven(node),
         }
@@ -60,7 +75,11 @@ impl Planner<'_> {
         self.operand(node, &DataType::Utf8)
     }
 
-    pub(super) fn at_time_zone_sql(&mut self, moment: &ast::Expr, zone: &ast::Expr) -> Option<String> {
+    pub(super) fn at_time_zone_sql(
+        &mut self,
+        moment: &ast::Expr,
+        zone: &ast::Expr,
+    ) -> Option<String> {
         let (name, _) = self.zone(zone)?;
         let given = self.plan(moment)?.data_type;
         let given = if given == DataType::Date32 { timestamptz() } else { given };
@@ -72,7 +91,9 @@ fn varchar(written: &Written) -> Option<u64> {
     match written {
         Written::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
         | Written::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. }))
-        | Written::CharVarying(Some(CharacterLength::IntegerLength { length, .. })) => Some(*length),
+        | Written::CharVarying(Some(CharacterLength::IntegerLength { length, .. })) => {
+            Some(*length)
+        }
         _ => None,
     }
 }

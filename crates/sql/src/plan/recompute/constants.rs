@@ -24,11 +24,16 @@ pub(super) fn constant(scalar: &ScalarValue) -> Option<String> {
 /// A text between quotes, whatever the server says of backslashes.
 pub(super) fn text_constant(text: &str) -> String {
     let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+    if quoted.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
 }
 
 fn interval_text(interval: IntervalMonthDayNano) -> Option<String> {
     let IntervalMonthDayNano { months, days, nanoseconds } = interval;
     // PostgreSQL has no nanoseconds.
-    (nanoseconds % 1000 == 0).then(|| format!("{months} months {days} days {} microseconds", nanoseconds / 1000))
+    (nanoseconds % 1000 == 0)
+        .then(|| format!("{months} months {days} days {} microseconds", nanoseconds / 1000))
 }

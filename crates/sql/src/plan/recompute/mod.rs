@@ -1,9 +1,11 @@
-//! An expression that PostgreSQL has to compute again, written for PostgreSQL: it gives the same value there, to the last digit, for every
-//! row. A rollup's rows are counted here as they come, and there when it is filled or verified.
+//! An expression that PostgreSQL has to compute again, written for PostgreSQL: it gives the same
+//! value there, to the last digit, for every row. A rollup's rows are counted here as they come,
+//! and there when it is filled or verified.
 //!
-//! What is written is made from the plan and not copied from the file: every operand has its type and its parentheses, so that neither the
-//! precedence of an operator nor the type of a constant is decided twice. What is not on the list is refused; the list is what a test
-//! compares with a real server over edge values.
+//! What is written is made from the plan and not copied from the file: every operand has its type
+//! and its parentheses, so that neither the precedence of an operator nor the type of a constant is
+//! decided twice. What is not on the list is refused; the list is what a test compares with a real
+//! server over edge values.
 
 mod calls;
 mod casts;
@@ -31,9 +33,11 @@ pub struct Recomputed {
 }
 
 /// What to do about an expression that is not on the list.
-const ADVICE: &str = "give the table a column for it, computed in the table's SELECT, and use that column here";
+const ADVICE: &str =
+    "give the table a column for it, computed in the table's SELECT, and use that column here";
 
-/// PostgreSQL's type for values of an Arrow type; None where nothing can be computed with them there.
+/// PostgreSQL's type for values of an Arrow type; None where nothing can be computed with them
+/// there.
 pub(crate) fn postgres_type(data_type: &DataType) -> Option<&'static str> {
     Some(match data_type {
         DataType::Boolean => "boolean",
@@ -76,38 +80,69 @@ impl Planner<'_> {
                 _ => self.unproven(node),
             },
             Node::BinaryOp { left, op, right } => self.binary_sql(node, left, op, right, planned),
-            Node::UnaryOp { op: UnaryOperator::Not, expr } => Some(format!("(NOT {})", self.boolean_sql(expr)?)),
-            Node::UnaryOp { op: UnaryOperator::Plus, expr } => self.operand(expr, &planned.data_type),
+            Node::UnaryOp { op: UnaryOperator::Not, expr } => {
+                Some(format!("(NOT {})", self.boolean_sql(expr)?))
+            }
+            Node::UnaryOp { op: UnaryOperator::Plus, expr } => {
+                self.operand(expr, &planned.data_type)
+            }
             Node::UnaryOp { op: UnaryOperator::Minus, expr } if planned.data_type.is_numeric() => {
                 Some(format!("(- {})", self.operand(expr, &planned.data_type)?))
             }
             Node::IsNull(operand) => Some(format!("({} IS NULL)", self.any_operand(operand)?)),
-            Node::IsNotNull(operand) => Some(format!("({} IS NOT NULL)", self.any_operand(operand)?)),
+            Node::IsNotNull(operand) => {
+                Some(format!("({} IS NOT NULL)", self.any_operand(operand)?))
+            }
             Node::IsTrue(operand) => Some(format!("({} IS TRUE)", self.boolean_sql(operand)?)),
-            Node::IsNotTrue(operand) => Some(format!("({} IS NOT TRUE)", self.boolean_sql(operand)?)),
+            Node::IsNotTrue(operand) => {
+                Some(format!("({} IS NOT TRUE)", self.boolean_sql(operand)?))
+            }
             Node::IsFalse(operand) => Some(format!("({} IS FALSE)", self.boolean_sql(operand)?)),
-            Node::IsNotFalse(operand) => Some(format!("({} IS NOT FALSE)", self.boolean_sql(operand)?)),
-            Node::IsUnknown(operand) => Some(format!("({} IS UNKNOWN)", self.boolean_sql(operand)?)),
-            Node::IsNotUnknown(operand) => Some(format!("({} IS NOT UNKNOWN)", self.boolean_sql(operand)?)),
-            Node::IsDistinctFrom(left, right) => self.comparison_sql(node, left, "IS DISTINCT FROM", right),
-            Node::IsNotDistinctFrom(left, right) => self.comparison_sql(node, left, "IS NOT DISTINCT FROM", right),
+            Node::IsNotFalse(operand) => {
+                Some(format!("({} IS NOT FALSE)", self.boolean_sql(operand)?))
+            }
+            Node::IsUnknown(operand) => {
+                Some(format!("({} IS UNKNOWN)", self.boolean_sql(operand)?))
+            }
+            Node::IsNotUnknown(operand) => {
+                Some(format!("({} IS NOT UNKNOWN)", self.boolean_sql(operand)?))
+            }
+            Node::IsDistinctFrom(left, right) => {
+                self.comparison_sql(node, left, "IS DISTINCT FROM", right)
+            }
+            Node::IsNotDistinctFrom(left, right) => {
+                self.comparison_sql(node, left, "IS NOT DISTINCT FROM", right)
+            }
             Node::InList { expr, list, negated } => {
                 let compared: Vec<&ast::Expr> = std::iter::once(&**expr).chain(list).collect();
                 let mut operands = self.compared_sql(node, &compared)?;
                 let first = operands.remove(0);
-                Some(format!("({first} {} ({}))", if *negated { "NOT IN" } else { "IN" }, operands.join(", ")))
+                Some(format!(
+                    "({first} {} ({}))",
+                    if *negated { "NOT IN" } else { "IN" },
+                    operands.join(", ")
+                ))
             }
             Node::Between { expr, negated, low, high } => {
                 let operands = self.compared_sql(node, &[&**expr, &**low, &**high])?;
                 let [operand, low, high] = operands.as_slice() else { return None };
-                Some(format!("({operand} {} {low} AND {high})", if *negated { "NOT BETWEEN" } else { "BETWEEN" }))
+                Some(format!(
+                    "({operand} {} {low} AND {high})",
+                    if *negated { "NOT BETWEEN" } else { "BETWEEN" }
+                ))
             }
-            Node::Like { negated, any: false, expr, pattern, escape_char: None } => self.like_sql(node, expr, pattern, *negated),
+            Node::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                self.like_sql(node, expr, pattern, *negated)
+            }
             Node::Case { operand, conditions, else_result, .. } => {
                 self.case_sql(node, operand.as_deref(), conditions, else_result.as_deref(), planned)
             }
-            Node::Cast { expr, data_type, .. } => self.cast_sql(node, expr, data_type, &planned.data_type),
-            Node::AtTimeZone { timestamp, time_zone } => self.at_time_zone_sql(timestamp, time_zone),
+            Node::Cast { expr, data_type, .. } => {
+                self.cast_sql(node, expr, data_type, &planned.data_type)
+            }
+            Node::AtTimeZone { timestamp, time_zone } => {
+                self.at_time_zone_sql(timestamp, time_zone)
+            }
             _ => self.call_sql(node, planned),
         }
     }
@@ -133,16 +168,26 @@ impl Planner<'_> {
     }
 
     /// Operands in one type, which follows.
-    pub(super) fn unified_sql(&mut self, node: &dyn HasSpan, nodes: &[&ast::Expr], together: &str) -> Option<(Vec<String>, DataType)> {
+    pub(super) fn unified_sql(
+        &mut self,
+        node: &dyn HasSpan,
+        nodes: &[&ast::Expr],
+        together: &str,
+    ) -> Option<(Vec<String>, DataType)> {
         let planned = self.all(nodes.iter().copied(), Self::plan)?;
         let unified = self.unify(node, nodes.iter().copied().zip(planned).collect(), together)?;
         let common = unified.first()?.data_type.clone();
-        let operands: Option<Vec<String>> = nodes.iter().map(|node| self.operand(node, &common)).collect();
+        let operands: Option<Vec<String>> =
+            nodes.iter().map(|node| self.operand(node, &common)).collect();
         Some((operands?, common))
     }
 
     /// Operands that are compared with the first one; texts by their bytes, as they are here.
-    pub(super) fn compared_sql(&mut self, node: &ast::Expr, nodes: &[&ast::Expr]) -> Option<Vec<String>> {
+    pub(super) fn compared_sql(
+        &mut self,
+        node: &ast::Expr,
+        nodes: &[&ast::Expr],
+    ) -> Option<Vec<String>> {
         let (mut operands, common) = self.unified_sql(node, nodes, COMPARED)?;
         match postgres_type(&common) {
             Some("text") => {
@@ -184,8 +229,15 @@ impl Planner<'_> {
         self.unproven_with(node, ADVICE)
     }
 
-    pub(super) fn unproven_with<T>(&mut self, node: &ast::Expr, advice: impl Into<String>) -> Option<T> {
-        let message = format!("`{node}` is not known to give the same value here and in PostgreSQL, which fills and verifies rollups");
+    pub(super) fn unproven_with<T>(
+        &mut self,
+        node: &ast::Expr,
+        advice: impl Into<String>,
+    ) -> Option<T> {
+        let message = format!(
+            "`{node}` is not known to give the same value here and in PostgreSQL, which fills and \
+                verifies rollups"
+        );
         let problem = self.text.problem("sql.recompute.unproven", node, message);
         self.refuse(problem.help(advice))
     }

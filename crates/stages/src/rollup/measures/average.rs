@@ -1,7 +1,8 @@
-//! `avg(x)`, the mean of what is not NULL: its sum and its number are kept, and divided when they are read.
+//! `avg(x)`, the mean of what is not NULL: its sum and its number are kept, and divided when they
+//! are read.
 //!
-//! PostgreSQL rounds a quotient to so many places as its operands have, and a sum that is kept has other trailing zeros than one that is
-//! computed again. Without those both are the same operands.
+//! PostgreSQL rounds a quotient to so many places as its operands have, and a sum that is kept has
+//! other trailing zeros than one that is computed again. Without those both are the same operands.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::error::ArrowError;
@@ -19,7 +20,9 @@ pub fn refused(value: Kind) -> Option<Advice> {
             "the mean of a REAL or DOUBLE PRECISION depends on the order of its rows",
             "write `avg(CAST(... AS NUMERIC(20,6)))`, with the places that you want",
         )),
-        Kind::Text | Kind::Moment | Kind::Other => Some(("only numbers have a mean", "count(*) counts rows")),
+        Kind::Text | Kind::Moment | Kind::Other => {
+            Some(("only numbers have a mean", "count(*) counts rows"))
+        }
     }
 }
 

@@ -48,12 +48,18 @@ impl<'a> Measured<'a> {
 
     /// ` FILTER (WHERE ...)` of the measure's own condition and one more.
     pub fn passing(&self, more: Option<String>) -> String {
-        let conditions: Vec<String> = self.filter.map(|filter| format!("({filter})")).into_iter().chain(more).collect();
-        if conditions.is_empty() { String::new() } else { format!(" FILTER (WHERE {})", conditions.join(" AND ")) }
+        let conditions: Vec<String> =
+            self.filter.map(|filter| format!("({filter})")).into_iter().chain(more).collect();
+        if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" FILTER (WHERE {})", conditions.join(" AND "))
+        }
     }
 }
 
-/// An expression as a value of its column's type; texts compare by their bytes, as the worker compares them.
+/// An expression as a value of its column's type; texts compare by their bytes, as the worker
+/// compares them.
 pub(super) fn value(recomputed: &Recomputed) -> String {
     format!("({})::{}{}", recomputed.sql, recomputed.sql_type, collated(recomputed))
 }

@@ -1,5 +1,5 @@
-//! `count(distinct x)`, the number of different values that are not NULL. They are kept in a set of their own, and what is new there is
-//! counted.
+//! `count(distinct x)`, the number of different values that are not NULL. They are kept in a set of
+//! their own, and what is new there is counted.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,12 @@ pub fn refused(value: Kind) -> Option<Advice> {
 }
 
 /// Every different value of every group behind what it is grouped by, in one order for all writers.
-pub fn values(by: &[ArrayRef], values: &ArrayRef, filter: Option<&BooleanArray>, rows: &[RowIndex]) -> Result<Columns, ArrowError> {
+pub fn values(
+    by: &[ArrayRef],
+    values: &ArrayRef,
+    filter: Option<&BooleanArray>,
+    rows: &[RowIndex],
+) -> Result<Columns, ArrowError> {
     let columns: Vec<ArrayRef> = by.iter().chain([values]).cloned().collect();
     let keys = comparable(&columns)?;
     let mut seen = HashSet::new();
@@ -33,7 +38,9 @@ pub fn values(by: &[ArrayRef], values: &ArrayRef, filter: Option<&BooleanArray>,
     let mut chosen: Vec<(&[u8], RowIndex)> = keyed
         .iter()
         .map(|(key, row)| (key.data(), *row))
-        .filter(|(key, row)| values.is_valid(row.place()) && passes(filter, *row) && seen.insert(*key))
+        .filter(|(key, row)| {
+            values.is_valid(row.place()) && passes(filter, *row) && seen.insert(*key)
+        })
         .collect();
     chosen.sort_unstable();
     let chosen: Vec<Option<RowIndex>> = chosen.into_iter().map(|(_, row)| Some(row)).collect();

@@ -1,4 +1,5 @@
-//! `min(x)` and `max(x)`, the least and the greatest of what is not NULL, by comparison of their bytes.
+//! `min(x)` and `max(x)`, the least and the greatest of what is not NULL, by comparison of their
+//! bytes.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::error::ArrowError;
@@ -27,18 +28,29 @@ pub fn refused(value: Kind) -> Option<Advice> {
         Kind::Exact | Kind::Float | Kind::Text | Kind::Moment => None,
         Kind::Boolean | Kind::Other => Some((
             "PostgreSQL has no least or greatest BOOLEAN",
-            "write `CAST(... AS INTEGER)` within it, or count the rows for which it is TRUE: `count(*) FILTER (WHERE ...)`",
+            "write `CAST(... AS INTEGER)` within it, or count the rows for which it is TRUE: \
+                `count(*) FILTER (WHERE ...)`",
         )),
     }
 }
 
-pub fn figures(values: &ArrayRef, rows: &Passing<'_>, is_better: fn(&[u8], &[u8]) -> bool) -> Result<Vec<Option<String>>, ArrowError> {
+pub fn figures(
+    values: &ArrayRef,
+    rows: &Passing<'_>,
+    is_better: fn(&[u8], &[u8]) -> bool,
+) -> Result<Vec<Option<String>>, ArrowError> {
     let keys = comparable(std::slice::from_ref(values))?;
     texts(values, &best_rows(&keys, values, rows, is_better))
 }
 
-/// The row of each group whose key is better than all others, of those that are not NULL in this column.
-pub fn best_rows(keys: &Rows, valid: &ArrayRef, rows: &Passing<'_>, is_better: fn(&[u8], &[u8]) -> bool) -> Vec<Option<RowIndex>> {
+/// The row of each group whose key is better than all others, of those that are not NULL in this
+/// column.
+pub fn best_rows(
+    keys: &Rows,
+    valid: &ArrayRef,
+    rows: &Passing<'_>,
+    is_better: fn(&[u8], &[u8]) -> bool,
+) -> Vec<Option<RowIndex>> {
     let mut best: Vec<Option<RowIndex>> = vec![None; rows.number_of_groups()];
     for (row, group) in rows.iter().filter(|(row, _)| valid.is_valid(row.place())) {
         let new = keys.row(row.place());

@@ -1,4 +1,5 @@
-//! What of values a rollup may keep, by their type in PostgreSQL. A type that is new is refused until it is on this list.
+//! What of values a rollup may keep, by their type in PostgreSQL. A type that is new is refused
+//! until it is on this list.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

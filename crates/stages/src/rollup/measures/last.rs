@@ -1,5 +1,5 @@
-//! `last(x ORDER BY t)`, the value of the row that is last in this order, of several the greatest value. Rows whose order is NULL are not
-//! looked at. The value is kept beside its order.
+//! `last(x ORDER BY t)`, the value of the row that is last in this order, of several the greatest
+//! value. Rows whose order is NULL are not looked at. The value is kept beside its order.
 
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
@@ -22,7 +22,11 @@ pub fn refused(value: Kind, order: Kind) -> Option<Advice> {
     })
 }
 
-pub fn figures(values: &ArrayRef, order: &ArrayRef, rows: &Passing<'_>) -> Result<Columns, ArrowError> {
+pub fn figures(
+    values: &ArrayRef,
+    order: &ArrayRef,
+    rows: &Passing<'_>,
+) -> Result<Columns, ArrowError> {
     let keys = comparable(&[order.clone(), values.clone()])?;
     let best = best_rows(&keys, order, rows, |new, best| new > best);
     Ok(vec![texts(values, &best)?, texts(order, &best)?])
@@ -37,7 +41,8 @@ pub fn counters(of: &Recomputed, by: &Recomputed, measured: &Measured<'_>) -> Ve
          THEN excluded.{name} ELSE r.{name} END"
     );
     let from_base = over_base(of, by, measured);
-    let value_counter = Counter { sql_type: of.sql_type, constraint: collated(of), merged: later, from_base, name };
+    let value_counter =
+        Counter { sql_type: of.sql_type, constraint: collated(of), merged: later, from_base, name };
     let order_counter = Counter {
         sql_type: by.sql_type,
         constraint: collated(by),
@@ -50,7 +55,10 @@ pub fn counters(of: &Recomputed, by: &Recomputed, measured: &Measured<'_>) -> Ve
 
 pub fn over_counters(measured: &Measured<'_>) -> String {
     let (name, order) = (&measured.name, order_name(measured));
-    format!("(array_agg({name} ORDER BY {order} DESC, {name} DESC NULLS LAST) FILTER (WHERE {order} IS NOT NULL))[1]")
+    format!(
+        "(array_agg({name} ORDER BY {order} DESC, {name} DESC NULLS LAST) FILTER (WHERE {order} IS \
+            NOT NULL))[1]"
+    )
 }
 
 pub fn over_base(of: &Recomputed, by: &Recomputed, measured: &Measured<'_>) -> String {

@@ -1,6 +1,7 @@
-//! The measures of rollups, a file each: which values a measure takes, what a batch adds to it, in which columns it is kept, and how PostgreSQL
-//! reads those and recomputes them. The functions here are all that others see; each names every measure, so that one which lacks a part does
-//! not compile.
+//! The measures of rollups, a file each: which values a measure takes, what a batch adds to it, in
+//! which columns it is kept, and how PostgreSQL reads those and recomputes them. The functions here
+//! are all that others see; each names every measure, so that one which lacks a part does not
+//! compile.
 
 mod average;
 mod count;
@@ -38,8 +39,12 @@ pub(super) fn refused(operation: &Operation<Kind>) -> Option<Advice> {
     }
 }
 
-/// What rows add to each group: a text a group for each of the measure's [`counters`] that is not filled from a set.
-pub(super) fn figures(operation: &Operation<ArrayRef>, rows: &Passing<'_>) -> Result<Columns, ArrowError> {
+/// What rows add to each group: a text a group for each of the measure's [`counters`] that is not
+/// filled from a set.
+pub(super) fn figures(
+    operation: &Operation<ArrayRef>,
+    rows: &Passing<'_>,
+) -> Result<Columns, ArrowError> {
     match operation {
         Operation::Count => Ok(vec![count::figures(rows)]),
         Operation::CountDistinct(_) => Ok(Vec::new()),
@@ -93,6 +98,9 @@ pub fn over_base(operation: &Operation<&Recomputed>, measured: &Measured<'_>) ->
 pub fn column_kind(operation: &Operation<ColumnKind>) -> ColumnKind {
     match *operation {
         Operation::Count | Operation::CountDistinct(_) | Operation::Avg(_) => ColumnKind::Number,
-        Operation::Sum(value) | Operation::Min(value) | Operation::Max(value) | Operation::Last { value, .. } => value,
+        Operation::Sum(value)
+        | Operation::Min(value)
+        | Operation::Max(value)
+        | Operation::Last { value, .. } => value,
     }
 }

@@ -11,7 +11,8 @@ use super::counter::{Counter, Measured};
 use super::kind::Kind;
 use super::passing::Passing;
 
-/// Where a sum is cut in two, so that neither half of a value of 76 digits overflows 256 bits, however many are added.
+/// Where a sum is cut in two, so that neither half of a value of 76 digits overflows 256 bits,
+/// however many are added.
 const LOW_DIGITS: usize = 38;
 
 pub fn refused(value: Kind) -> Option<Advice> {
@@ -21,8 +22,13 @@ pub fn refused(value: Kind) -> Option<Advice> {
             "the sum of a REAL or DOUBLE PRECISION depends on the order of its rows",
             "write `sum(CAST(... AS NUMERIC(20,6)))`, with the places that you want",
         )),
-        Kind::Boolean => Some(("only numbers can be summed", "count the rows for which it is TRUE: `count(*) FILTER (WHERE ...)`")),
-        Kind::Text | Kind::Moment | Kind::Other => Some(("only numbers can be summed", "count(*) counts rows")),
+        Kind::Boolean => Some((
+            "only numbers can be summed",
+            "count the rows for which it is TRUE: `count(*) FILTER (WHERE ...)`",
+        )),
+        Kind::Text | Kind::Moment | Kind::Other => {
+            Some(("only numbers can be summed", "count(*) counts rows"))
+        }
     }
 }
 
@@ -63,7 +69,10 @@ pub fn figures(values: &ArrayRef, rows: &Passing<'_>) -> Result<Vec<Option<Strin
     let digits = match values.data_type() {
         DataType::Decimal256(..) => wide(values.as_primitive::<Decimal256Type>(), rows),
         // Every integer fits.
-        _ => narrow(cast(values, &DataType::Decimal128(38, scale))?.as_primitive::<Decimal128Type>(), rows),
+        _ => narrow(
+            cast(values, &DataType::Decimal128(38, scale))?.as_primitive::<Decimal128Type>(),
+            rows,
+        ),
     };
     Ok(digits.into_iter().map(|digits| digits.map(|digits| with_point(&digits, scale))).collect())
 }
@@ -107,7 +116,8 @@ impl Sum {
     /// Its digits, with a sign where it is below zero.
     fn digits(self) -> String {
         let unit = unit();
-        let (mut high, mut low) = (self.high.wrapping_add(self.low.wrapping_div(unit)), self.low.wrapping_rem(unit));
+        let (mut high, mut low) =
+            (self.high.wrapping_add(self.low.wrapping_div(unit)), self.low.wrapping_rem(unit));
         // Both of one sign.
         if high < i256::ZERO && low > i256::ZERO {
             (high, low) = (high.wrapping_add(i256::ONE), low.wrapping_sub(unit));
@@ -116,7 +126,11 @@ impl Sum {
         }
         let sign = if high < i256::ZERO || low < i256::ZERO { "-" } else { "" };
         let low = low.wrapping_abs().to_string();
-        if high == i256::ZERO { format!("{sign}{low}") } else { format!("{sign}{}{low:0>LOW_DIGITS$}", high.wrapping_abs()) }
+        if high == i256::ZERO {
+            format!("{sign}{low}")
+        } else {
+            format!("{sign}{}{low:0>LOW_DIGITS$}", high.wrapping_abs())
+        }
     }
 }
 
@@ -153,14 +167,23 @@ mod tests {
     }
 
     fn sum(values: &[&str], scale: i8) -> Option<String> {
-        let values: Vec<Option<i256>> = values.iter().map(|value| i256::from_string(value)).collect();
-        let array = Decimal256Array::from(values.clone()).with_precision_and_scale(76, scale).expect("decimals");
+        let values: Vec<Option<i256>> =
+            values.iter().map(|value| i256::from_string(value)).collect();
+        let array = Decimal256Array::from(values.clone())
+            .with_precision_and_scale(76, scale)
+            .expect("decimals");
         one_group(&(Arc::new(array) as ArrayRef)).expect("a sum").remove(0)
     }
 
     #[test]
     fn a_point_stands_where_the_scale_says() {
-        for (digits, scale, expected) in [("12345", 2, "123.45"), ("-5", 2, "-0.05"), ("0", 2, "0.00"), ("7", 0, "7"), ("100", 2, "1.00")] {
+        for (digits, scale, expected) in [
+            ("12345", 2, "123.45"),
+            ("-5", 2, "-0.05"),
+            ("0", 2, "0.00"),
+            ("7", 0, "7"),
+            ("100", 2, "1.00"),
+        ] {
             assert_eq!(with_point(digits, scale), expected);
         }
     }
@@ -168,15 +191,24 @@ mod tests {
     #[test]
     fn no_digit_of_a_wide_decimal_is_lost() {
         let nines = "9".repeat(76);
-        assert_eq!(sum(&[nines.as_str(); 10], 0).as_deref(), Some(format!("{}0", "9".repeat(76)).as_str()));
+        assert_eq!(
+            sum(&[nines.as_str(); 10], 0).as_deref(),
+            Some(format!("{}0", "9".repeat(76)).as_str())
+        );
         assert_eq!(
             sum(&[format!("-{nines}").as_str(); 10], 20).as_deref(),
             Some(format!("-{}.{}0", "9".repeat(57), "9".repeat(19)).as_str())
         );
         let unit = "1".to_owned() + &"0".repeat(38);
         assert_eq!(sum(&[&unit, "-1"], 0).as_deref(), Some("9".repeat(38).as_str()));
-        assert_eq!(sum(&["-1", &format!("-{unit}"), "2"], 2).as_deref(), Some(format!("-{}.99", "9".repeat(36)).as_str()));
-        assert_eq!(sum(&["25000000000000000000"; 4], 20).as_deref(), Some("1.00000000000000000000"));
+        assert_eq!(
+            sum(&["-1", &format!("-{unit}"), "2"], 2).as_deref(),
+            Some(format!("-{}.99", "9".repeat(36)).as_str())
+        );
+        assert_eq!(
+            sum(&["25000000000000000000"; 4], 20).as_deref(),
+            Some("1.00000000000000000000")
+        );
         assert_eq!(sum(&[], 2), None);
     }
 
