@@ -10,10 +10,10 @@ use sqlparser::ast::Ident;
 
 use crate::problem::did_you_mean;
 
-/// The clock's column of the batch; no SQL can name it.
-pub(crate) const CLOCK_COLUMN: &str = "?clock";
+/// The clock's column of the batch; no SQL can name it, and no field of a record is called so.
+pub(crate) const CLOCK_COLUMN: &str = "\0clock";
 /// The column of UNNEST's element; SQL calls it by its alias.
-pub(crate) const ELEMENT_COLUMN: &str = "?element";
+pub(crate) const ELEMENT_COLUMN: &str = "\0element";
 
 /// The columns of the batch, and the names by which an expression may call them.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! `indexes:` of a table, each a name and its columns.
 
+use crate::Problem;
 use serde_json::{Value as Json, json};
 
 use super::{Column, declared_columns, folded, unknown_column};
@@ -32,10 +33,8 @@ pub(super) fn read(fields: &Fields<'_, '_>, columns: &[Column]) -> Vec<Index> {
     for entry in entries {
         let name = folded(walk, "table.index.name", entry);
         let mut index = Index { name, columns: Vec::new(), span: entry.key_span };
-        for item in walk
-            .list(&fields.named(&format!("indexes.{}", entry.key)), &entry.value)
-            .unwrap_or_default()
-        {
+        let items = walk.list(&fields.named(&format!("indexes.{}", entry.key)), &entry.value);
+        for item in items.unwrap_or_default() {
             let Some(scalar) = walk.scalar("a column of an index", item) else { continue };
             let column =
                 identifier::fold(&scalar.value.text).unwrap_or_else(|_| scalar.value.text.clone());
@@ -47,6 +46,13 @@ pub(super) fn read(fields: &Fields<'_, '_>, columns: &[Column]) -> Vec<Index> {
                 ));
             }
             index.columns.push(column);
+        }
+        if items.is_some_and(<[_]>::is_empty) {
+            let message = format!("the index {} has no columns", index.name);
+            let problem = Problem::new("table.index.empty", entry.key_span, message);
+            walk.report(
+                problem.help(format!("for example {}: [customer_id, created_at]", entry.key)),
+            );
         }
         indexes.push(index);
     }

@@ -81,7 +81,7 @@ impl Planner<'_> {
                 return self.problem("sql.function.arguments", node, "a lambda takes one element");
             }
         };
-        let hidden = format!("?element{}", self.scope.len());
+        let hidden = format!("\0element{}", self.scope.len());
         let inner = self.scope.with_element(&fold_name(&parameter.name), &hidden, element.clone());
         let outer = std::mem::replace(&mut self.scope, inner);
         let body = self.plan(&lambda.body);

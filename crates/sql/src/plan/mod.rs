@@ -20,11 +20,12 @@ use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::Expr;
 use sqlparser::ast::{self, BinaryOperator, UnaryOperator};
+use sqlparser::tokenizer::Span;
 
 pub use recompute::Recomputed;
 
 use crate::compile::coerce;
-use crate::problem::{HasSpan, SourceText, SqlProblem};
+use crate::problem::{At, HasSpan, SourceText, SqlProblem};
 use crate::scope::Scope;
 use crate::type_name::{Class, class, type_name};
 
@@ -41,7 +42,12 @@ pub(crate) struct Planner<'t> {
     pub(crate) text: SourceText<'t>,
     pub(crate) scope: Scope,
     pub(crate) problems: Vec<SqlProblem>,
+    /// How many nodes stand around the one in hand.
+    depth: usize,
 }
+
+/// Each node takes stack where it is planned, where it is optimized and where it runs.
+const MOST_DEPTH: usize = 100;
 
 impl Planned {
     /// The text of a literal, which takes the type of what it meets, as in PostgreSQL.
@@ -62,10 +68,38 @@ impl Planned {
 
 impl<'t> Planner<'t> {
     pub(crate) fn new(text: SourceText<'t>, scope: Scope) -> Self {
-        Self { text, scope, problems: Vec::new() }
+        Self { text, scope, problems: Vec::new(), depth: 0 }
     }
 
     pub(crate) fn plan(&mut self, node: &ast::Expr) -> Option<Planned> {
+        if self.depth >= MOST_DEPTH {
+            return self.too_deep(node);
+        }
+        self.depth += 1;
+        let planned = self.plan_node(node);
+        self.depth -= 1;
+        planned
+    }
+
+    fn too_deep(&mut self, node: &ast::Expr) -> Option<Planned> {
+        const CODE: &str = "sql.expression.depth";
+        if self.problems.iter().any(|problem| problem.code == CODE) {
+            return None;
+        }
+        // Its last operand: to find where the whole begins would go as deep again.
+        let place: &dyn HasSpan = match node {
+            ast::Expr::BinaryOp { right, .. } => right.as_ref(),
+            _ => &At(Span::empty()),
+        };
+        let message = format!("the expression nests more than {MOST_DEPTH} deep");
+        let problem = self.text.problem(CODE, place, message);
+        self.refuse(
+            problem
+                .help("many alternatives are one `x IN (...)`, many texts are one `concat(...)`"),
+        )
+    }
+
+    fn plan_node(&mut self, node: &ast::Expr) -> Option<Planned> {
         use ast::Expr as Node;
         match node {
             Node::Nested(inner) => self.plan(inner),

@@ -517,3 +517,29 @@ fn advice_between_types_leads_somewhere() {
         "{help}"
     );
 }
+
+/// Columns of ours that no SQL can name do not hide a record's own, whatever they are called.
+#[test]
+fn fields_are_called_as_they_like() {
+    let file = r#"
+pipeline: p
+source: { topic: t }
+database: { name: d }
+record: { id: BIGINT, "?clock": TEXT, "?element": TEXT, items: [BIGINT] }
+tables:
+  t:
+    columns: { clock: TEXT, both: TEXT, at: TIMESTAMPTZ, item: BIGINT, element: TEXT, sum: BIGINT }
+    repeat: append
+    select: |
+      SELECT "?clock" AS clock, "?clock" || "?clock" AS both, now() AS at, item,
+             "?element" AS element, list_sum(items, i -> i + id) AS sum
+      FROM record, UNNEST(items) AS item
+"#;
+    let record = r#"{"id": 1, "?clock": "noon", "?element": "gold", "items": [7]}"#;
+    let (_, transformed) = run(file, &[record]);
+    assert_eq!(told(&transformed), []);
+    let columns = &transformed.tables[0].columns;
+    let values: Vec<String> = columns.iter().map(|column| printed(column)[0].clone()).collect();
+    assert_eq!(values[0..2], ["noon", "noonnoon"]);
+    assert_eq!(values[3..], ["7", "gold", "8"]);
+}
