@@ -14,6 +14,7 @@ mod faulty_seek; // a client that fails now and then
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
+mod least_privilege; // roles with data rights alone
 mod lanes; // partitions move between connections
 mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log

@@ -15,6 +15,10 @@ use duto_ground::quoting::quote;
 
 /// The layout of the schema `duto` that this program knows.
 const SCHEMA_VERSION: i32 = 3;
+/// All that duto keeps for itself.
+const SCHEMA: &str = include_str!("schema.sql");
+/// For those who connect by a role with few rights.
+const ROLES_HELP: &str = "Let the owner start the pipeline once, then run what `duto ddl --roles FILE` prints: it grants exactly what a loader needs";
 /// An index on a table of more rows takes longer than writers should wait.
 const MANY_ROWS: f64 = 1_000_000.0;
 /// One at a time makes tables, whichever pipeline: an arbitrary number of ours.
@@ -26,10 +30,11 @@ pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<
     let keeper = time_partition::keeper(on, pipeline).await?;
     let transaction = on.client.transaction().await.context("beginning to make the tables")?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await?;
-    transaction
-        .batch_execute(include_str!("schema.sql"))
-        .await
-        .context("making the schema duto")?;
+    if let Some(missing) = missing_part(&transaction).await? {
+        transaction.batch_execute(SCHEMA).await.with_context(|| {
+            format!("{missing} is not there, and this role may not make it. {ROLES_HELP}")
+        })?;
+    }
     let found = transaction.query_opt("SELECT version FROM duto.schema", &[]).await?;
     match found.map(|row| row.get::<_, i32>(0)) {
         None => {
@@ -53,6 +58,27 @@ pub async fn ensure(on: &mut Connection, pipeline: &Pipeline) -> anyhow::Result<
         fit_indexes(&transaction, table).await?;
     }
     transaction.commit().await.context("making the tables")
+}
+
+/// What of the schema `duto` is not there. Who may write there may not always make it, and PostgreSQL
+/// asks for the right to make even where everything is there already.
+async fn missing_part(
+    transaction: &tokio_postgres::Transaction<'_>,
+) -> anyhow::Result<Option<String>> {
+    let tables = SCHEMA.lines().filter_map(|line| line.strip_prefix("CREATE TABLE IF NOT EXISTS "));
+    let tables = tables.filter_map(|rest| rest.split_whitespace().next());
+    let indexes = SCHEMA.lines().filter_map(|line| line.split("to_regclass('").nth(1));
+    let indexes = indexes.filter_map(|rest| rest.split('\'').next());
+    let parts: Vec<&str> = tables.chain(indexes).collect();
+    let statement = "SELECT part FROM unnest($1::text[]) part WHERE to_regclass(part) IS NULL
+        UNION ALL SELECT 'column ' || name || ' of duto.view' FROM unnest('{refused,made}'::text[]) name
+        WHERE NOT EXISTS (SELECT 1 FROM pg_attribute
+          WHERE attrelid = to_regclass('duto.view') AND attname = name)
+        LIMIT 1";
+    let row = transaction.query_opt(statement, &[&parts]).await.with_context(|| {
+        format!("looking for the schema duto, which this role may not see. {ROLES_HELP}")
+    })?;
+    Ok(row.map(|row| row.get(0)))
 }
 
 /// Two pipelines that write the same table would each see the other's rows as repeats.

@@ -28,4 +28,5 @@ pub mod pool; // connections for those who ask now and then
 pub mod partitions; // pieces of time, made ahead of the data
 pub mod time_partition; // hypertables and partitioned tables
 pub mod ddl; // CREATE TABLE
+pub mod roles; // who may do what
 pub mod ensure; // tables that fit the file

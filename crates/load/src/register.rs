@@ -63,9 +63,10 @@ pub async fn register(
             connection
                 .client
                 .batch_execute(
-                    "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL \
-                statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT \
-                1",
+                    "BEGIN ISOLATION LEVEL REPEATABLE READ;
+                     SET LOCAL statement_timeout = 0;
+                     SET LOCAL idle_in_transaction_session_timeout = 0;
+                     SELECT 1",
                 )
                 .await?;
             fill = Some(Fill { rollups: unfilled, snapshot: connection });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{exit_code, pipeline_file};
 use duto_load::ddl;
+use duto_load::roles::Roles;
 use duto_load::rollups::RollupTargets;
 use duto_load::time_partition::Keeper;
 use duto_load::views::views_script;
@@ -19,10 +20,29 @@ pub struct DdlArgs {
     /// partitioned tables of PostgreSQL.
     #[arg(long)]
     pub timescaledb: bool,
+    /// The rights of those who load and of those who read, instead of the tables.
+    #[arg(long)]
+    pub roles: bool,
+    /// The role that loads, with --roles; without it the pipeline's name and `_loader`.
+    #[arg(long, value_name = "ROLE", requires = "roles")]
+    pub loader: Option<String>,
+    /// The role that reads, with --roles; without it the pipeline's name and `_reader`.
+    #[arg(long, value_name = "ROLE", requires = "roles")]
+    pub reader: Option<String>,
 }
 
 pub fn run(args: &DdlArgs) -> i32 {
     match pipeline_file::load(&args.file) {
+        Ok(loaded) if args.roles => {
+            let named = |given: &Option<String>, kind: &str| {
+                given.clone().unwrap_or_else(|| format!("{}_{kind}", loaded.pipeline.name))
+            };
+            let (loader, reader) = (named(&args.loader, "loader"), named(&args.reader, "reader"));
+            let roles = Roles { loader: &loader, reader: &reader };
+            let rollups = RollupTargets::new(loaded.stages.rollups());
+            print!("{}", roles.script(&loaded.pipeline, &rollups));
+            exit_code::FINE
+        }
         Ok(loaded) => {
             let keeper = if args.timescaledb { Keeper::TimescaleDb } else { Keeper::PostgreSql };
             print!("{}", ddl::script(&loaded.pipeline, keeper));
