@@ -10,6 +10,7 @@ import psycopg
 from confluent_kafka import Producer
 
 import connect
+import flat_record
 from child import Child
 from database import Server
 from pipeline import PARTITIONS, Duto
@@ -46,9 +47,11 @@ def of_duto(server: Server, duto: Duto, topic: str) -> BackRun:
 
 
 def of_connect(server: Server, duto: Duto, topic: str) -> BackRun:
-    connect.libraries()
-    with server.fresh_database(connect.DDL) as url:
-        return _measure(duto.kafka, url, topic, connect.record, lambda: connect.start(duto.kafka, url, topic, duto.folder))
+    def start_one() -> Child:
+        return connect.start(duto.kafka, url, topic, duto.folder)
+
+    with server.fresh_database(flat_record.ddl()) as url:
+        return _measure(duto.kafka, url, topic, flat_record.with_schema, start_one)
 
 
 def _order(number: int) -> bytes:
@@ -73,17 +76,13 @@ def _rounds(stream: "_Stream", watch: "_Watch", workers: list[Child], start: Cal
         watch.wait_for_all(stream.sent)
         watch.look_for(CALM_S)
 
-    def kill(worker: Child):
-        worker.process.kill()
-        worker.process.wait()
-
-    kill(workers.pop())
+    workers.pop().kill()
     began, sent = time.monotonic(), stream.sent
     workers.append(start())
     restarted = watch.wait_for_all(sent) - began
     workers.append(start())
     calm()
-    kill(workers.pop(0))
+    workers.pop(0).kill()
     began, sent = time.monotonic(), stream.sent
     gone = watch.wait_for_all(sent) - began
     workers.append(start())

@@ -1,6 +1,7 @@
 """A program under measurement: its time, its CPU, its memory. It never outlives the bench."""
 
 import os
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -9,6 +10,13 @@ from pathlib import Path
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 LOOK_S = 0.005
 MEMORY_LOOK_EVERY = 4
+# Of a Java that was asked to end and did so in good order.
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
+
+
+class NotStored(SystemExit):
+    """A program did not store within its limit what it was given. Ends the bench, unless that is a
+    figure too."""
 
 
 @dataclass
@@ -38,9 +46,10 @@ class Child:
             self.process.kill()
             self.process.wait()
 
-    def wait(self, limit_s: float) -> Usage:
-        """Waits for the end, which must be a good one. Memory is the kernel's high-water mark of the program itself: the one that wait4
-        answers counts the bench too, which the program was forked from."""
+    def wait(self, limit_s: float, good_ends: tuple[int, ...] = (0,)) -> Usage:
+        """Waits for the end, which must be a good one; the limit counts from the start. Memory is the
+        kernel's high-water mark of the program itself: the one that wait4 answers counts the bench too,
+        which the program was forked from."""
         looks = 0
         while True:
             if looks % MEMORY_LOOK_EVERY == 0:
@@ -54,7 +63,7 @@ class Child:
                 raise RuntimeError(f"{self.name()} did not end within {limit_s} s: {self.said()}")
             time.sleep(LOOK_S)
         self.process.returncode = os.waitstatus_to_exitcode(status)
-        if self.process.returncode != 0:
+        if self.process.returncode not in good_ends:
             raise RuntimeError(f"{self.name()} ended with {self.process.returncode}: {self.said()}")
         return Usage(seconds, used.ru_utime + used.ru_stime, self.peak_rss_mb)
 
@@ -65,6 +74,18 @@ class Child:
             self.process.wait(limit_s)
         except subprocess.TimeoutExpired as late:
             raise RuntimeError(f"{self.name()} did not stop within {limit_s} s: {self.said()}") from late
+
+    def end(self, limit_s: float = 30) -> Usage:
+        """Asks it to end in good order, and tells what it took until it had."""
+        self.peak_rss_mb = self._peak_rss_mb()
+        self.process.terminate()
+        so_far_s = time.monotonic() - self.began
+        return self.wait(so_far_s + limit_s, (0, ENDED_BY_SIGTERM))
+
+    def kill(self):
+        """Ends it as a crash does."""
+        self.process.kill()
+        self.process.wait()
 
     def cpu_seconds(self) -> float:
         """Used so far."""

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 from confluent_kafka import Consumer
 
 import senders
-from child import Child
+from child import Child, NotStored
 from compilers import compiler_seconds
 from database import Server
 from drain import TUNED
@@ -87,11 +88,22 @@ class Stream:
         return int(self.per_second * self.seconds)
 
 
+@dataclass
+class Store:
+    """Whatever stores the records of a topic in a table `sales`, by their `order_number`."""
+
+    ddl: str
+    # A record by its number. A function of a module: the sender has a process of its own.
+    make: Callable[[int], bytes]
+    # A worker that stores them in the database with this URL.
+    start: Callable[[str], Child]
+
+
 def of_duto_on_kafka(server: Server, duto: Duto, topic: str, stream: Stream) -> LatencyRun:
     """Also what the worker uses when nothing comes."""
     create_topic(duto.kafka, topic, PARTITIONS)
     with server.fresh_database() as url, _sender() as pool, duto.start(topic, topic, url, free_port()) as worker:
-        run = _measure(url, worker, stream, lambda *what: pool.submit(senders.send_to_kafka, duto.kafka, topic, *what))
+        run = _measure(url, worker, stream, _send_orders(pool, duto.kafka, topic))
         run.idle_cpu_percent = _idle_cpu_percent(worker)
         worker.stop()
     return run
@@ -116,7 +128,7 @@ def of_bare_consumer(duto: Duto, topic: str, stream: Stream) -> LatencyRun:
     consumer = Consumer({"bootstrap.servers": duto.kafka, "group.id": topic, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
     with _sender() as pool, Stolen() as stolen:
-        sending = pool.submit(senders.send_to_kafka, duto.kafka, topic, 1, count, stream.per_second)
+        sending = _send_orders(pool, duto.kafka, topic)(1, count, stream.per_second)
         deadline = time.monotonic() + START_LIMIT_S + count / stream.per_second
         while len(seen) < count:
             message = consumer.poll(0.05)
@@ -134,9 +146,27 @@ def of_tuned(server: Server, duto: Duto, ddl: str, topic: str, stream: Stream) -
     command = [sys.executable, "-B", str(TUNED), topic, topic]
     log = duto.folder / "tuned.log"
     with server.fresh_database(ddl) as url, _sender() as pool, Child(command, duto.environment() | {"DATABASE_URL": url}, log) as consumer:
-        run = _measure(url, consumer, stream, lambda *what: pool.submit(senders.send_to_kafka, duto.kafka, topic, *what))
+        run = _measure(url, consumer, stream, _send_orders(pool, duto.kafka, topic))
         consumer.stop()
     return run
+
+
+def of_store(
+    server: Server,
+    kafka: str,
+    topic: str,
+    store: Store,
+    stream: Stream,
+    repeats: int,
+    before_each: Callable[[], None],
+) -> list[LatencyRun]:
+    """Of one worker, which is warmed up once and then measured again and again."""
+    create_topic(kafka, topic, PARTITIONS)
+    with server.fresh_database(store.ddl) as url, _sender() as pool, store.start(url) as worker:
+        send = partial(pool.submit, senders.send_to_kafka, kafka, topic, store.make)
+        runs = _measure_repeatedly(url, worker, stream, send, repeats, before_each)
+        worker.stop()
+    return runs
 
 
 def percentile(ordered: list[float], percent: float) -> float:
@@ -157,17 +187,39 @@ def _sender():
         yield pool
 
 
+def _send_orders(pool: ProcessPoolExecutor, kafka: str, topic: str) -> Send:
+    return partial(pool.submit, senders.send_to_kafka, kafka, topic, senders.order)
+
+
 def _measure(url: str, store: Child, stream: Stream, send: Send) -> LatencyRun:
+    [run] = _measure_repeatedly(url, store, stream, send, 1, lambda: None)
+    return run
+
+
+def _measure_repeatedly(
+    url: str,
+    store: Child,
+    stream: Stream,
+    send: Send,
+    repeats: int,
+    before_each: Callable[[], None],
+) -> list[LatencyRun]:
+    runs, count = [], stream.count()
     with psycopg.connect(url, autocommit=True) as connection:
         _wait_for_table(connection, store)
-        warm_up = _warm_up(connection, store, stream.per_second, send)
-        first, count = warm_up + 1, stream.count()
-        with Stolen() as stolen:
-            sent, seen = _sent_and_seen(connection, store, send(first, count, stream.per_second), first, count)
+        total = _warm_up(connection, store, stream.per_second, send)
+        for _ in range(repeats):
+            before_each()
+            first = total + 1
+            with Stolen() as stolen:
+                sending = send(first, count, stream.per_second)
+                sent, seen = _sent_and_seen(connection, store, sending, first, count)
+            runs.append(LatencyRun.of(sent, [seen[first + index] for index in range(count)], stolen))
+            total += count
         stored = connection.execute("SELECT count(*) FROM sales").fetchone()[0]
-    if stored != warm_up + count:
-        raise SystemExit(f"bench: {store.name()} stored {stored} rows of {warm_up + count}")
-    return LatencyRun.of(sent, [seen[first + index] for index in range(count)], stolen)
+    if stored != total:
+        raise SystemExit(f"bench: {store.name()} stored {stored} rows of {total}")
+    return runs
 
 
 def _warm_up(connection, store: Child, per_second: float, send: Send) -> int:
@@ -199,7 +251,7 @@ def _sent_and_seen(connection, store: Child, sending: "Future[list[int]]", first
             sending.result()
             sent_at = sent_at or now
             if now - sent_at > LATE_LIMIT_S * 1e9:
-                raise SystemExit(f"bench: {store.name()} stored {len(seen)} of {count} within {LATE_LIMIT_S} s: {store.said()}")
+                raise NotStored(f"bench: {store.name()} stored {len(seen)} of {count} within {LATE_LIMIT_S} s: {store.said()}")
         store.require_running()
         # A look at a long disorder takes long: never more than half of the time is spent on looking.
         time.sleep(max(LOOK_S, (now - look_began_ns) / 1e9))

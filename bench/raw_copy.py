@@ -2,14 +2,24 @@
 
 import time
 from dataclasses import asdict, dataclass
+from typing import Protocol
 
 import psycopg
 
 import database
-from topic import Orders
 
 COLUMNS = "order_number, total_value, processed_at"
 CHUNK_BYTES = 256 * 1024
+
+
+class Rows(Protocol):
+    """What is copied."""
+
+    def check(self) -> database.Check: ...
+
+    def as_text(self) -> bytes:
+        """COPY's text form."""
+        ...
 
 
 @dataclass
@@ -21,10 +31,10 @@ class CopyRun:
 class RawCopy:
     """COPY in the form, text or binary, that was the faster one at the start."""
 
-    def __init__(self, server: database.Server, ddl: str, orders: Orders):
-        self.server, self.ddl, self.expected = server, ddl, orders.check()
+    def __init__(self, server: database.Server, ddl: str, rows: Rows, columns: str = COLUMNS):
+        self.server, self.ddl, self.columns, self.expected = server, ddl, columns, rows.check()
         self.samples: list[CopyRun] = []
-        forms = self._prepare(orders)
+        forms = self._prepare(rows)
         self.data, self.form = forms["binary"], "binary"
         # The first run is for warm caches and counts for neither form.
         self._run()
@@ -42,13 +52,13 @@ class RawCopy:
     def as_json(self) -> dict:
         return {"form": self.form, "samples": [asdict(sample) for sample in self.samples]}
 
-    def _prepare(self, orders: Orders) -> dict[str, bytes]:
+    def _prepare(self, rows: Rows) -> dict[str, bytes]:
         """Both forms of the rows; PostgreSQL itself writes the binary one."""
-        text = orders.as_text()
+        text = rows.as_text()
         with self.server.fresh_database(self.ddl) as url, psycopg.connect(url) as connection, connection.cursor() as cursor:
-            with cursor.copy(f"COPY sales ({COLUMNS}) FROM STDIN") as copy:
+            with cursor.copy(f"COPY sales ({self.columns}) FROM STDIN") as copy:
                 copy.write(text)
-            with cursor.copy(f"COPY (SELECT {COLUMNS} FROM sales ORDER BY order_number) TO STDOUT (FORMAT binary)") as copy:
+            with cursor.copy(f"COPY (SELECT {self.columns} FROM sales ORDER BY order_number) TO STDOUT (FORMAT binary)") as copy:
                 binary = b"".join(copy)
         return {"text": text, "binary": binary}
 
@@ -58,7 +68,7 @@ class RawCopy:
             cpu_before = self.server.cpu_seconds()
             with psycopg.connect(url) as connection, connection.cursor() as cursor:
                 began = time.perf_counter()
-                with cursor.copy(f"COPY sales ({COLUMNS}) FROM STDIN (FORMAT {self.form})") as copy:
+                with cursor.copy(f"COPY sales ({self.columns}) FROM STDIN (FORMAT {self.form})") as copy:
                     for at in range(0, len(self.data), CHUNK_BYTES):
                         copy.write(self.data[at : at + CHUNK_BYTES])
                 connection.commit()

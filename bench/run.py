@@ -1,5 +1,5 @@
 """`make bench`: how quickly duto stores what is in Kafka, how soon a record is seen, and what that costs, beside a raw COPY of the same
-rows and beside consumers in Python. One command, one table.
+rows and beside consumers in Python; and duto beside Kafka Connect. One command, two tables.
 
 Everything runs on one machine in the same minutes, and each run stands between two runs of the raw COPY: on a busy or another machine the
 figures differ, the ratios hardly. What a run has stored is checked, to the sum, and a difference ends the bench.
@@ -17,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import back
+import connect
 import ecommerce
+import flat
 import ingest
 import latency
 import table
 from database import Server
 from drain import OLD_STYLE, TUNED, DrainRun, drain_by_duto, drain_by_python
+from flat_report import beside_connect
 from halt import polling_before_halt
 from kernel import write
 from pipeline import PARTITIONS, Duto
@@ -41,12 +44,17 @@ def main():
     options = parse_options()
     server = Server(required_variable("DUTO_TEST_POSTGRES"))
     server.require_durable()
+    if options.restarts or options.flat:
+        say("Kafka Connect: its libraries are fetched unless they are there")
+        connect.libraries()
     with tempfile.TemporaryDirectory(prefix="duto-bench-") as folder:
         duto = Duto(options.duto, options.pipeline, required_variable("DUTO_TEST_KAFKA"), Path(folder))
         samples, copy, facts = measure(options, server, duto)
         file = ROOT / "pipelines" / "ecommerce" / "pipeline.yaml"
         samples.ecommerce = ecommerce.measure(server, duto, file, options.events, options.repeats, options.history, options.seconds, say)
     text = table.markdown(lines(samples, copy, facts), notes(samples, facts))
+    if options.flat:
+        text = f"{text}\n\n{beside_connect(samples.flat, facts)}"
     print(f"\n{text}")
     keep_json({"facts": asdict(facts), "raw_copy": copy.as_json(), **asdict(samples)})
     if options.write:
@@ -65,6 +73,8 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         measure_latencies(options, server, duto, ddl, samples)
         measure_ingest(options, duto, samples)
     measure_restarts(options, server, duto, samples)
+    if options.flat:
+        samples.flat = flat.measure(options, server, duto, settle, say)
     if options.backlog:
         measure_backlog(options, server, duto, samples)
     facts = Facts(
@@ -188,6 +198,7 @@ def parse_options() -> argparse.Namespace:
     options.add_argument("--ingest-rate", type=float, default=2000.0, help="requests a second (%(default)s)")
     options.add_argument("--seconds", type=float, default=15.0, help="how long the latencies are measured (%(default)s)")
     options.add_argument("--restarts", type=int, default=1, help="how often restarts are measured, Kafka Connect's too; 0: not (%(default)s)")
+    options.add_argument("--flat", type=int, default=300_000, help="flat records to store beside Kafka Connect; 0: not (%(default)s)")
     options.add_argument("--backlog", type=int, default=1_000_000, help="messages behind which memory is measured; 0: not (%(default)s)")
     options.add_argument("--events", type=int, default=300_000, help="e-commerce events to store (%(default)s)")
     options.add_argument("--history", type=int, default=5_000_000, help="stored events behind which endpoints are asked; 0: not (%(default)s)")
@@ -197,6 +208,8 @@ def parse_options() -> argparse.Namespace:
     chosen = options.parse_args()
     if min(chosen.messages, chosen.old_style_messages, chosen.repeats, chosen.latency_repeats) < 1:
         options.error("there must be messages and repeats")
+    if chosen.flat and chosen.flat < PARTITIONS:
+        options.error("there must be a flat record for each partition")
     chosen.old_style_messages = min(chosen.old_style_messages, chosen.messages)
     if not chosen.duto.is_file():
         options.error(f"{chosen.duto.name} is not built: make build")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from back import BackRun
 from drain import DrainRun
 from ecommerce import Figures
+from flat import FlatFigures
 from ingest import IngestRun
 from latency import LatencyRun
 
@@ -28,6 +29,7 @@ class Samples:
     back_duto: list[BackRun] = field(default_factory=list)
     back_connect: list[BackRun] = field(default_factory=list)
     ecommerce: Figures = field(default_factory=Figures)
+    flat: FlatFigures = field(default_factory=FlatFigures)
     # For each drain, by the name above: the speeds of the raw COPY just before and just after it.
     copy_around: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 

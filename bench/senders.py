@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 from confluent_kafka import Producer
@@ -19,7 +19,9 @@ def order(number: int) -> bytes:
     return json.dumps({"order_number": number, "order_items": items}, separators=(",", ":")).encode()
 
 
-def send_to_kafka(servers: str, topic: str, first: int, count: int, per_second: float) -> list[int]:
+def send_to_kafka(
+    servers: str, topic: str, make: Callable[[int], bytes], first: int, count: int, per_second: float
+) -> list[int]:
     """The monotonic time in ns before each send, by order number from `first`. No send waits for another, none lingers."""
     producer = _producer(servers)
     failures = []
@@ -29,7 +31,7 @@ def send_to_kafka(servers: str, topic: str, first: int, count: int, per_second: 
             failures.append(str(error))
 
     sent = []
-    bodies = _orders(first, count)
+    bodies = _made(make, first, count)
     for number in _paced(first, count, per_second):
         body = bodies[number - first]
         sent.append(time.monotonic_ns())
@@ -48,7 +50,7 @@ def _producer(servers: str) -> Producer:
 
 def send_by_http(port: int, path: str, first: int, count: int, per_second: float) -> list[int]:
     """The same by one POST an order, over a few connections that are kept alive."""
-    sent, bodies = [0] * count, _orders(first, count)
+    sent, bodies = [0] * count, _made(order, first, count)
     orders = _Shared(_paced(first, count, per_second))
     failures: list[str] = []
 
@@ -76,9 +78,9 @@ def send_by_http(port: int, path: str, first: int, count: int, per_second: float
     return sent
 
 
-def _orders(first: int, count: int) -> list[bytes]:
+def _made(make: Callable[[int], bytes], first: int, count: int) -> list[bytes]:
     """Made beforehand: whoever is measured has the machine for himself then."""
-    return [order(number) for number in range(first, first + count)]
+    return [make(number) for number in range(first, first + count)]
 
 
 def _paced(first: int, count: int, per_second: float) -> Iterator[int]:

@@ -1,4 +1,5 @@
-"""The one table: figures, and how they compare with the yardstick and with the old style."""
+"""The tables: figures, and how they compare with the yardstick and with the old style; and figures of
+several programs side by side."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,16 +32,28 @@ def amount(figure: str, values: list[float], unit: str, old_style: list[float] |
 
 
 def markdown(lines: list[Line], notes: str) -> str:
-    rows = [("figure", "value", "to raw COPY", "to the Python consumer")]
-    rows += [(line.figure, line.value, _ratio(line.to_copy), _ratio(line.to_old_style)) for line in lines]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    texts = [_row(row, widths) for row in rows]
+    heads = ("figure", "value", "to raw COPY", "to the Python consumer")
+    rows = [(line.figure, line.value, ratio_text(line.to_copy), ratio_text(line.to_old_style)) for line in lines]
+    return side_by_side(heads, rows, notes)
+
+
+def side_by_side(heads: tuple[str, ...], rows: list[tuple[str, ...]], notes: str) -> str:
+    """A row is a figure's name and what it is for each head after the first."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     rule = f"| {'-' * widths[0]} | " + " | ".join("-" * (width - 1) + ":" for width in widths[1:]) + " |"
-    return "\n".join([texts[0], rule, *texts[1:], "", notes])
+    return "\n".join([_row(heads, widths), rule, *(_row(row, widths) for row in rows), "", notes])
+
+
+def ratio_text(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    if ratio >= 10:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
 
 
 def write(page: Path, text: str):
-    """Puts the table between the marks of a page."""
+    """Puts the tables between the marks of a page."""
     before, begin, rest = page.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -51,11 +64,3 @@ def write(page: Path, text: str):
 def _row(cells: tuple[str, ...], widths: list[int]) -> str:
     padded = [cells[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
     return "| " + " | ".join(padded) + " |"
-
-
-def _ratio(ratio: float | None) -> str:
-    if ratio is None:
-        return ""
-    if ratio >= 10:
-        return f"{ratio:,.0f}"
-    return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"

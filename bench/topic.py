@@ -1,11 +1,12 @@
 """Topics: made and deleted here, read back to know what must be stored."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from database import Check
@@ -38,6 +39,28 @@ def create_topic(servers: str, name: str, partitions: int):
 def delete_topic(servers: str, name: str):
     admin = _admin(servers)
     admin.delete_topics([name])[name].result(30)
+
+
+def fill_topic(servers: str, name: str, partitions: int, records: Iterable[bytes]):
+    """Sends records as they come; number n, counted from 1, goes to partition n modulo their
+    number."""
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 20, "acks": "all"})
+    failures: list[str] = []
+
+    def reported(error, _message):
+        if error is not None:
+            failures.append(str(error))
+
+    for number, record in enumerate(records, 1):
+        while True:
+            try:
+                producer.produce(name, record, partition=number % partitions, on_delivery=reported)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    if producer.flush(60) > 0 or failures:
+        raise SystemExit(f"bench: filling topic {name} failed: {failures[:3] or 'no answer'}")
 
 
 def read_orders(servers: str, topic: str, count: int) -> Orders:
