@@ -3,9 +3,8 @@
 
 use tokio_postgres::types::ToSql;
 
-use super::connect::Connection;
 use super::failure::Failure;
-use super::target::Target;
+use super::session::LoadSession;
 use duto_ground::index::RecordIndex;
 use duto_stages::prepared::Prepared;
 
@@ -17,11 +16,8 @@ const INSERT: &str = "INSERT INTO duto.answer (pipeline, idempotency_key, \"offs
 
 /// Keeps the answers. A record whose key has one already is a repeat, whatever it holds:
 /// [`Failure::Resolved`] names it, and the batch is prepared again without it.
-pub(super) async fn write(
-    on: &Connection,
-    target: &Target,
-    batch: &Prepared,
-) -> Result<(), Failure> {
+pub(super) async fn write(session: LoadSession<'_>, batch: &Prepared) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     if batch.answers.is_empty() {
         return Ok(());
     }

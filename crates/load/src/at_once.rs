@@ -11,11 +11,11 @@ use std::collections::HashMap;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
-use super::connect::Connection;
 use super::failure::{Failure, Scope};
 use super::few::{self, Column};
 use super::position::{ADVANCE, Moves};
 use super::rows::Path;
+use super::session::LoadSession;
 use super::target::Target;
 use super::transaction::Committed;
 use duto_definition::ColumnType;
@@ -104,31 +104,31 @@ impl AtOnceLoader {
     /// Loads a batch of a few rows if nothing but its rows is to be written.
     pub async fn load(
         &mut self,
-        on: &Connection,
-        target: &Target,
+        session: LoadSession<'_>,
         batch: &Prepared,
         fences: &HashMap<i32, Uuid>,
         paths: &[Path],
     ) -> Result<Shortcut, Failure> {
+        let LoadSession { on: _, target } = session;
         if !fits(target, batch, paths) {
             return Ok(Shortcut::NotTaken);
         }
         let moves = Moves::new(&batch.ranges, fences)?;
         for (partition, fence, begin) in moves.begins() {
-            if begin < self.rejects_below(on, target, partition, fence).await? {
+            if begin < self.rejects_below(session, partition, fence).await? {
                 return Ok(Shortcut::NotTaken);
             }
         }
-        load(on, target, batch, &moves).await
+        load(session, batch, &moves).await
     }
 
     async fn rejects_below(
         &mut self,
-        on: &Connection,
-        target: &Target,
+        session: LoadSession<'_>,
         partition: i32,
         fence: Uuid,
     ) -> Result<i64, Failure> {
+        let LoadSession { on, target } = session;
         if let Some((_, below)) =
             self.rejects_below.get(&partition).filter(|(asked_under, _)| *asked_under == fence)
         {
@@ -149,11 +149,11 @@ impl AtOnceLoader {
 }
 
 async fn load(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     batch: &Prepared,
     moves: &Moves,
 ) -> Result<Shortcut, Failure> {
+    let LoadSession { on, target } = session;
     let records_of = |partition: &i32| {
         batch.batch.records.iter().filter(|head| head.partition == *partition).count() as i32
     };

@@ -82,7 +82,7 @@ pub fn create_default_partition(table: &Table) -> String {
 /// already.
 pub fn create_hypertable(table: &Table, time: &TimePartition) -> String {
     format!(
-        "SELECT create_hypertable({}, by_range({}, INTERVAL '1 {}'), create_default_indexes =>
+        "SELECT create_hypertable({}, by_range({}, INTERVAL '1 {}'), create_default_indexes => \
             FALSE, if_not_exists => TRUE)",
         literal(&name(&table.name)),
         literal(&time.column),

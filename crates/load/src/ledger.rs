@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use futures_util::join;
 use tokio_postgres::types::ToSql;
 
-use super::connect::Connection;
 use super::failure::{Failure, Scope};
+use super::session::LoadSession;
 use super::target::Target;
 use duto_stages::prepared::{OffsetRange, Outcome, Prepared};
 
@@ -74,11 +74,8 @@ pub(super) const CHECK_DEFERRED: &str = "SET CONSTRAINTS ALL IMMEDIATE";
 /// Writes the rows and commits, in one round trip. Deferred constraints are asked first: what they
 /// refuse is a row's fault, which COMMIT would not tell from our own. SELECT fails in a transaction
 /// that failed, where COMMIT alone would answer Ok and roll back.
-pub async fn write_and_commit(
-    on: &Connection,
-    target: &Target,
-    rows: &[LedgerRow],
-) -> Result<(), Failure> {
+pub async fn write_and_commit(session: LoadSession<'_>, rows: &[LedgerRow]) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     let checked = on
         .within(async {
             let insert = &on.prepared(INSERT).await?;
@@ -111,10 +108,10 @@ pub async fn write_and_commit(
 
 /// The outcomes of a batch that turned out to be committed after its connection was lost.
 pub async fn read_outcomes(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     batch: &Prepared,
 ) -> Result<Vec<Outcome>, Failure> {
+    let LoadSession { on, target } = session;
     let statement = "SELECT not_stored, outcomes FROM duto.batch
          WHERE pipeline = $1 AND topic = $2 AND partition = $3 AND from_offset = $4
          AND to_offset = $5 AND kind = 'load' ORDER BY id DESC LIMIT 1";

@@ -20,6 +20,7 @@ pub mod grains; // fine counters whose time is over
 pub mod poison; // which record PostgreSQL refuses
 pub mod failure; // what an error means
 pub mod target; // the statements
+pub mod session; // a connection and where it leads
 pub mod few; // a few rows by INSERT
 pub mod connect; // connections and their timeouts
 mod tls; // whom we believe, and by what we are known

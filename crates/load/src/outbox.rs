@@ -4,9 +4,9 @@
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connect::Connection;
 use super::failure::Failure;
 use super::pieces::pieces;
+use super::session::LoadSession;
 use super::target::Target;
 use duto_ground::index::{RecordIndex, RowIndex};
 use duto_ground::message_id::{Origin, message_id};
@@ -33,11 +33,11 @@ struct Rows<'a> {
 /// Writes the messages of the stored rows. The ids are drawn while the positions are locked, so
 /// they rise in commit order for each of them.
 pub async fn write(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     batch: &Prepared,
     stored: &[Vec<RowIndex>],
 ) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     let rows = rows_of(target, batch, stored);
     if rows.partitions.is_empty() {
         return Ok(());

@@ -15,6 +15,7 @@ use super::connect::Connection;
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::ledger::CHECK_DEFERRED;
 use super::rows::StoredRows;
+use super::session::LoadSession;
 use super::target::Target;
 use super::{rollups, rows};
 use duto_ground::index::RecordIndex;
@@ -87,7 +88,7 @@ impl Search<'_> {
         let mut asked: Vec<&Refusal> = Vec::new();
         for (_, refusal) in &refused {
             if !asked.iter().any(|other| alike(refusal, other)) {
-                owned_by_data(on, target, refusal).await?;
+                owned_by_data(LoadSession::new(on, target), refusal).await?;
                 asked.push(refusal);
             }
         }
@@ -299,7 +300,7 @@ impl<'a> Probe<'a> {
             .await?;
         }
         if let Some(counters) = self.counters {
-            rollups::write(on, target, counters, batch, &stored).await?;
+            rollups::write(LoadSession::new(on, target), counters, batch, &stored).await?;
         }
         Ok(stored.iter().map(|rows| !rows.is_empty()).collect())
     }
@@ -308,7 +309,8 @@ impl<'a> Probe<'a> {
 /// 23502 and 23505 are the data's only if every column of the constraint is declared, and none that
 /// the rows leave to the database is fed by a sequence: a sequence behind its table, or what a
 /// trigger does to the operator's own columns or tables, would otherwise reject every record.
-async fn owned_by_data(on: &Connection, target: &Target, refusal: &Refusal) -> Result<(), Failure> {
+async fn owned_by_data(session: LoadSession<'_>, refusal: &Refusal) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     let Some(table) = &refusal.table else { return Ok(()) };
     let relation = match &refusal.schema {
         Some(schema) => format!("{}.{}", quote(schema), quote(table)),
@@ -338,7 +340,7 @@ async fn owned_by_data(on: &Connection, target: &Target, refusal: &Refusal) -> R
             AND (attidentity <> '' OR pg_get_serial_sequence($1, attname) IS NOT NULL))";
     let row = on.within(on.client.query_one(statement, &[&relation, table, &columns])).await?;
     let (table, fed_by_sequence): (String, Vec<String>) = (row.get(0), row.get(1));
-    let table = whole_of_chunk(on, target, table).await?;
+    let table = whole_of_chunk(session, table).await?;
     let known = target.tables.iter().find(|known| known.name == table);
     let (declared, written) =
         known.map_or((&[][..], &[][..]), |known| (&known.declared, &known.written));
@@ -360,11 +362,8 @@ async fn owned_by_data(on: &Connection, target: &Target, refusal: &Refusal) -> R
 }
 
 /// Of a hypertable the error names a chunk.
-async fn whole_of_chunk(
-    on: &Connection,
-    target: &Target,
-    table: String,
-) -> Result<String, Failure> {
+async fn whole_of_chunk(session: LoadSession<'_>, table: String) -> Result<String, Failure> {
+    let LoadSession { on, target } = session;
     let has_chunks = "SELECT to_regclass('timescaledb_information.chunks') IS NOT NULL";
     if target.tables.iter().any(|known| known.name == table)
         || !on.within(on.client.query_one(has_chunks, &[])).await?.get::<_, bool>(0)

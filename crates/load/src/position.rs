@@ -11,8 +11,9 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use super::connect::{Connection, load_application_name};
+use super::connect::load_application_name;
 use super::failure::Failure;
+use super::session::LoadSession;
 use super::target::Target;
 use duto_stages::prepared::OffsetRange;
 
@@ -111,11 +112,8 @@ impl Moves {
 /// sits on the row (a stopped process, a connection that died in the middle of a COPY) is ended.
 /// Where somebody else holds it, [`Failure::Locked`] names who: the caller has other things to do
 /// than to wait here, and comes again.
-pub async fn claim(
-    on: &Connection,
-    target: &Target,
-    partition: i32,
-) -> Result<Option<Position>, Failure> {
+pub async fn claim(session: LoadSession<'_>, partition: i32) -> Result<Option<Position>, Failure> {
+    let LoadSession { on, target } = session;
     let fence = Uuid::new_v4();
     let statement = format!(
         "UPDATE duto.position SET fence = $4, updated_at = clock_timestamp() WHERE pipeline = $1
@@ -134,9 +132,9 @@ pub async fn claim(
             ))
             .await
         {
-            Ok(None) => return registered(on, target, partition).await.map(|()| None),
+            Ok(None) => return registered(session, partition).await.map(|()| None),
             Ok(row) => return Ok(row.map(|row| read(&row))),
-            Err(Failure::Locked(_)) => end_holders(on, target, partition).await?,
+            Err(Failure::Locked(_)) => end_holders(session, partition).await?,
             Err(failure) => return Err(failure),
         }
     }
@@ -145,7 +143,8 @@ pub async fn claim(
 
 /// Fails unless the partition, if it has a position, counts what this program's file declares: a
 /// worker with other rollups would leave rows out of them.
-pub async fn registered(on: &Connection, target: &Target, partition: i32) -> Result<(), Failure> {
+pub async fn registered(session: LoadSession<'_>, partition: i32) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     let statement = "SELECT coalesce((SELECT rollups FROM duto.position WHERE pipeline = $1
          AND topic = $2 AND partition = $3),
          (SELECT rollups FROM duto.pipeline WHERE pipeline = $1), $4) = $4";
@@ -168,11 +167,11 @@ pub async fn registered(on: &Connection, target: &Target, partition: i32) -> Res
 /// Writes the first position of a partition, already claimed. Another worker may have been quicker:
 /// then claim again.
 pub async fn begin(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     partition: i32,
     next: i64,
 ) -> Result<Option<Position>, Failure> {
+    let LoadSession { on, target } = session;
     let statement = format!(
         "WITH registered AS (SELECT 1 FROM duto.pipeline WHERE pipeline = $1
          AND rollups = $8 FOR SHARE)
@@ -201,7 +200,8 @@ pub async fn begin(
 }
 
 /// All positions of the pipeline's topic.
-pub async fn read_all(on: &Connection, target: &Target) -> Result<Vec<Position>, Failure> {
+pub async fn read_all(session: LoadSession<'_>) -> Result<Vec<Position>, Failure> {
+    let LoadSession { on, target } = session;
     let statement = format!(
         "SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2 ORDER BY partition"
     );
@@ -213,11 +213,11 @@ pub async fn read_all(on: &Connection, target: &Target) -> Result<Vec<Position>,
 /// running, and ends our own dead backend, which may wait for its client for hours. Where somebody
 /// else holds the position, [`Failure::Locked`] names who: ask again.
 pub async fn resolve(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     ranges: &[OffsetRange],
     fences: &HashMap<i32, Uuid>,
 ) -> Result<Resolution, Failure> {
+    let LoadSession { on, target } = session;
     let statement = format!(
         "SELECT {COLUMNS} FROM duto.position WHERE pipeline = $1 AND topic = $2
             AND partition = $3 FOR UPDATE"
@@ -244,7 +244,7 @@ pub async fn resolve(
                     Ok(row) => break row,
                     Err(Failure::Locked(_)) if tries < CLAIM_TRIES => {
                         tries += 1;
-                        end_holders(on, target, range.partition).await?;
+                        end_holders(session, range.partition).await?;
                     }
                     Err(failure) => return Err(failure),
                 }
@@ -271,7 +271,8 @@ pub async fn resolve(
 /// Ends the backends that hold the partition's row, where they load this pipeline by their
 /// application_name. Fails where it is another one: a registration or an operator's session ends by
 /// itself, and a foreign one is not ours to end.
-async fn end_holders(on: &Connection, target: &Target, partition: i32) -> Result<(), Failure> {
+async fn end_holders(session: LoadSession<'_>, partition: i32) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     // The holder is in the tuple's xmax; who runs that transaction is in pg_locks.
     let statement = "SELECT a.pid, coalesce(a.application_name, ''), coalesce(extract(epoch
            FROM clock_timestamp() - a.xact_start), 0)::float8,

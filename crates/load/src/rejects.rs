@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use super::connect::Connection;
 use super::failure::Failure;
 use super::pieces::pieces;
-use super::target::Target;
+use super::session::LoadSession;
 use duto_ground::reject::Reject;
 use duto_stages::prepared::{Outcome, Prepared};
 
@@ -27,21 +27,22 @@ SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = exclud
 WHERE known.status = 'open'"#;
 
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
-pub async fn write(on: &Connection, target: &Target, batch: &Prepared) -> Result<(), Failure> {
+pub async fn write(session: LoadSession<'_>, batch: &Prepared) -> Result<(), Failure> {
+    let LoadSession { on: _, target: _ } = session;
     let bytes_of =
         |reject: &Reject| batch.batch.get(reject.record.place()).payload.map_or(0, <[u8]>::len);
     for piece in pieces(batch.rejects.iter().map(bytes_of)) {
-        write_piece(on, target, batch, &batch.rejects[piece]).await?;
+        write_piece(session, batch, &batch.rejects[piece]).await?;
     }
     Ok(())
 }
 
 async fn write_piece(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     batch: &Prepared,
     rejects: &[Reject],
 ) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     let mut partitions = Vec::new();
     let mut offsets = Vec::new();
     let (mut keys, mut payloads, mut headers) = (Vec::new(), Vec::new(), Vec::new());

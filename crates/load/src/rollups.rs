@@ -10,9 +10,8 @@ use futures_util::future::join_all;
 use sha2::{Digest, Sha256};
 use tokio_postgres::types::ToSql;
 
-use super::connect::Connection;
 use super::failure::{Failure, Scope};
-use super::target::Target;
+use super::session::LoadSession;
 use duto_definition::{Measure, Operation};
 use duto_ground::index::RowIndex;
 use duto_ground::quoting::quote;
@@ -45,12 +44,12 @@ impl RollupTargets {
 /// Adds what the stored rows count. The statements leave in one round trip, in one order for all
 /// writers.
 pub async fn write(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     rollups: &Rollups,
     batch: &Prepared,
     stored: &[Vec<RowIndex>],
 ) -> Result<(), Failure> {
+    let LoadSession { on, target } = session;
     let Some(shard) = target.shard.or_else(|| batch.shard()) else { return Ok(()) };
     let mut statements: Vec<(&str, Columns)> = Vec::new();
     for ((plan, evaluated), rollup) in

@@ -8,7 +8,8 @@ use futures_util::SinkExt;
 use super::connect::Connection;
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::few::{self, is_few};
-use super::target::{TableTarget, Target};
+use super::session::LoadSession;
+use super::target::TableTarget;
 use duto_definition::Repeat;
 use duto_ground::index::RowIndex;
 use duto_stages::prepared::{Prepared, PreparedTable};
@@ -35,11 +36,11 @@ const COPY_PIECE_BYTES: usize = 1 << 20;
 /// table, which stands first, the records whose row there is a repeat write nothing into the
 /// others.
 pub async fn write(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     batch: &Prepared,
     paths: &[Path],
 ) -> Result<StoredRows, Failure> {
+    let LoadSession { on, target } = session;
     let mut stored: StoredRows = Vec::with_capacity(batch.tables.len());
     for (index, (table, rows)) in target.tables.iter().zip(&batch.tables).enumerate() {
         let chosen = match stored.first() {

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::position::{ADVANCE, Moves};
 use super::rejects::KnownRejects;
 use super::rows::{self, Path, StoredRows};
+use super::session::LoadSession;
 use super::target::Target;
 use super::{answers, ledger, outbox, rejects, rollups};
 use duto_stages::prepared::{Outcome, Prepared};
@@ -30,24 +31,25 @@ pub struct Committed {
 /// other failure nothing was written and the connection is ready for the next transaction.
 pub async fn load(
     on: &mut Connection,
-
     target: &Target,
     counters: &Rollups,
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
     paths: &[Path],
 ) -> Result<Committed, Failure> {
+    let on: &Connection = on;
+    let session = LoadSession::new(on, target);
     let attempt = async {
-        let known = begin_at_position(on, target, batch, fences).await?;
+        let known = begin_at_position(session, batch, fences).await?;
         known.are_left_out_of(batch)?;
-        answers::write(on, target, batch).await?;
-        let stored = rows::write(on, target, batch, paths).await?;
+        answers::write(session, batch).await?;
+        let stored = rows::write(session, batch, paths).await?;
         let outcomes = batch.outcomes_of(&stored);
-        rollups::write(on, target, counters, batch, &stored).await?;
-        rejects::write(on, target, batch).await?;
+        rollups::write(session, counters, batch, &stored).await?;
+        rejects::write(session, batch).await?;
         rejects::close_passed(on, &known.open, batch, &outcomes).await?;
-        outbox::write(on, target, batch, &stored).await?;
-        ledger::write_and_commit(on, target, &ledger::of_load(batch, &outcomes)).await?;
+        outbox::write(session, batch, &stored).await?;
+        ledger::write_and_commit(session, &ledger::of_load(batch, &outcomes)).await?;
         Ok(Committed { outcomes, stored })
     };
     let result = attempt.await;
@@ -61,12 +63,11 @@ pub async fn load(
 /// move is sent behind BEGIN without waiting for it, and does nothing where BEGIN was cancelled and
 /// did not set `duto.batch`. COMMIT is never sent before its row count is in.
 async fn begin_at_position(
-    on: &Connection,
-
-    target: &Target,
+    session: LoadSession<'_>,
     batch: &Prepared,
     fences: &HashMap<i32, Uuid>,
 ) -> Result<KnownRejects, Failure> {
+    let LoadSession { on, target } = session;
     let moves = Moves::new(&batch.ranges, fences)?;
     let mark = Uuid::new_v4().to_string();
     let begin = format!("{} SET LOCAL duto.batch = '{mark}'", target.begin);

@@ -15,6 +15,7 @@ use duto_load::connect::Connection;
 use duto_load::failure::Failure;
 use duto_load::poison::{Doubt, Search};
 use duto_load::rows::{self, Path};
+use duto_load::session::LoadSession;
 use duto_load::target::Target;
 use duto_load::{ledger, outbox, position, rejects, rollups};
 use duto_stages::Stages;
@@ -64,15 +65,16 @@ pub fn for_replay(pipeline: &Pipeline, force: bool) -> Pipeline {
 /// the rejects' status tells, and the same again is safe.
 pub async fn replay(
     on: &mut Connection,
-
     target: &Target,
     (stages, deliverer): (&Stages, &Deliverer),
     partition: i32,
     choice: &Choice,
 ) -> Result<Replayed, Failure> {
+    let on: &Connection = on;
+    let session = LoadSession::new(on, target);
     let mut verdicts = Verdicts::default();
     loop {
-        match attempt(on, target, (stages, deliverer), partition, choice, &verdicts).await {
+        match attempt(session, (stages, deliverer), partition, choice, &verdicts).await {
             Err((Failure::Lost(reason), _)) => return Err(Failure::Lost(reason)),
             Err((failure, batch)) => {
                 on.within(on.client.batch_execute("ROLLBACK")).await?;
@@ -98,18 +100,17 @@ pub async fn replay(
 }
 
 async fn attempt(
-    on: &Connection,
-
-    target: &Target,
+    session: LoadSession<'_>,
     (stages, deliverer): (&Stages, &Deliverer),
     partition: i32,
     choice: &Choice,
     verdicts: &Verdicts,
 ) -> Result<Replayed, (Failure, Option<Prepared>)> {
+    let LoadSession { on, target } = session;
     let early = |failure| (failure, None);
     on.within(on.client.batch_execute(&lock_statements(target, partition))).await.map_err(early)?;
-    position::registered(on, target, partition).await.map_err(early)?;
-    let rows = read_open(on, target, partition, choice).await.map_err(early)?;
+    position::registered(session, partition).await.map_err(early)?;
+    let rows = read_open(session, partition, choice).await.map_err(early)?;
     let whole: Vec<&Row> = rows.iter().filter(|row| !row.get::<_, bool>(5)).collect();
     let mut replayed = Replayed {
         cut: rows.len() - whole.len(),
@@ -153,7 +154,7 @@ async fn attempt(
             });
         }
     }
-    let outcomes = match write_all(on, target, stages, &prepared, &ids).await {
+    let outcomes = match write_all(session, stages, &prepared, &ids).await {
         Err(failure) => return Err((failure, Some(prepared))),
         Ok(outcomes) => outcomes,
     };
@@ -169,19 +170,19 @@ async fn attempt(
 }
 
 async fn write_all(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     stages: &Stages,
     batch: &Prepared,
     ids: &[i64],
 ) -> Result<Vec<Outcome>, Failure> {
-    let stored = rows::write(on, target, batch, &vec![Path::Staged; target.tables.len()]).await?;
+    let LoadSession { on, target } = session;
+    let stored = rows::write(session, batch, &vec![Path::Staged; target.tables.len()]).await?;
     let outcomes = batch.outcomes_of(&stored);
-    rollups::write(on, target, stages.rollups(), batch, &stored).await?;
-    outbox::write(on, target, batch, &stored).await?;
-    rejects::write(on, target, batch).await?;
+    rollups::write(session, stages.rollups(), batch, &stored).await?;
+    outbox::write(session, batch, &stored).await?;
+    rejects::write(session, batch).await?;
     rejects::close_replayed(on, ids, &outcomes).await?;
-    ledger::write_and_commit(on, target, &ledger::of_replay(batch, &outcomes)).await?;
+    ledger::write_and_commit(session, &ledger::of_replay(batch, &outcomes)).await?;
     Ok(outcomes)
 }
 
@@ -199,11 +200,11 @@ fn lock_statements(target: &Target, partition: i32) -> String {
 
 /// The open rejects, locked: they are listed only now that nobody else can resolve them.
 async fn read_open(
-    on: &Connection,
-    target: &Target,
+    session: LoadSession<'_>,
     partition: i32,
     choice: &Choice,
 ) -> Result<Vec<Row>, Failure> {
+    let LoadSession { on, target } = session;
     let statement = r#"SELECT id, "offset", key, payload, headers, payload_bytes IS NOT NULL FROM duto.reject
          WHERE pipeline = $1 AND cluster_id = $2 AND topic = $3 AND topic_id = $4 AND partition = $5 AND status = 'open'
            AND id > $6 AND (cardinality($7::bigint[]) = 0 OR id = ANY($7)) ORDER BY id LIMIT $8 FOR UPDATE"#;

@@ -12,6 +12,7 @@ use duto_load::connect::Connector;
 use duto_load::ensure;
 use duto_load::move_position::{Move, move_position};
 use duto_load::position;
+use duto_load::session::LoadSession;
 use duto_load::target::Target;
 
 const LOG_TIMEOUT: Duration = Duration::from_secs(10);
@@ -80,7 +81,7 @@ async fn show(loaded: &Loaded, log: &LogArgs) -> anyhow::Result<i32> {
     ensure::ensure(&mut connection, pipeline).await?;
     let target = target(loaded, log.as_ref())?;
     let mut rows = Vec::new();
-    for at in position::read_all(&connection, &target).await? {
+    for at in position::read_all(LoadSession::new(&connection, &target)).await? {
         let marks = tokio::task::block_in_place(|| {
             log.watermarks(&target.topic, at.partition, LOG_TIMEOUT)
         });

@@ -24,6 +24,7 @@ use duto_load::move_position::{Move, move_position};
 use duto_load::partitions::Partitions;
 use duto_load::position::{self, Position};
 use duto_load::rollups::{FILES_SHARD, RollupTargets};
+use duto_load::session::LoadSession;
 use duto_load::target::Target;
 use duto_stages::Stages;
 
@@ -130,7 +131,7 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
     if load.again {
         go_back(&mut connection, pipeline, &target).await?;
     }
-    let position = claim(&connection, &target).await.map_err(of_failure)?;
+    let position = claim(LoadSession::new(&connection, &target)).await.map_err(of_failure)?;
     let ended = if position.next >= source.end() {
         Ended::LoadedBefore
     } else {
@@ -210,12 +211,12 @@ async fn store(
 
 /// The file's position, ours from now on: a load of the same content that is still running writes
 /// nothing more.
-async fn claim(on: &Connection, target: &Target) -> Result<Position, Failure> {
+async fn claim(session: LoadSession<'_>) -> Result<Position, Failure> {
     loop {
-        if let Some(position) = position::claim(on, target, PARTITION).await? {
+        if let Some(position) = position::claim(session, PARTITION).await? {
             return Ok(position);
         }
-        if let Some(position) = position::begin(on, target, PARTITION, BEGINNING).await? {
+        if let Some(position) = position::begin(session, PARTITION, BEGINNING).await? {
             return Ok(position);
         }
     }

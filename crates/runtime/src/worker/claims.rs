@@ -8,6 +8,7 @@ use duto_definition::Repeat;
 use duto_load::connect::Connection;
 use duto_load::failure::Failure;
 use duto_load::position::{self, Position};
+use duto_load::session::LoadSession;
 use duto_log::LogError;
 
 /// How long the log may take to answer about its topic.
@@ -41,8 +42,9 @@ pub async fn claim(
     had_before: bool,
 ) -> Result<Claim, NotClaimed> {
     let Shared { target, log, .. } = shared;
+    let session = LoadSession::new(connection, target);
     loop {
-        let claimed = position::claim(connection, target, partition).await?;
+        let claimed = position::claim(session, partition).await?;
         let marks = tokio::task::block_in_place(|| {
             // A partition that was halted is claimed again and again: meanwhile the topic may be
             // another, whose ends say nothing.
@@ -65,7 +67,7 @@ pub async fn claim(
                         position` sets one"
                 )));
             }
-            match position::begin(connection, target, partition, marks.low).await? {
+            match position::begin(session, partition, marks.low).await? {
                 Some(position) => return Ok(Claim::Ours(position)),
                 None => continue,
             }
@@ -118,7 +120,7 @@ async fn filled_append_table(
     shared: &Shared,
     connection: &Connection,
 ) -> Result<Option<String>, Failure> {
-    if !position::read_all(connection, &shared.target).await?.is_empty() {
+    if !position::read_all(LoadSession::new(connection, &shared.target)).await?.is_empty() {
         return Ok(None);
     }
     for table in shared.pipeline.tables.iter().filter(|table| table.repeat == Repeat::Append) {

@@ -34,6 +34,7 @@ use duto_load::position;
 use duto_load::prune;
 use duto_load::register::{Fill, register};
 use duto_load::rollups::RollupTargets;
+use duto_load::session::LoadSession;
 use duto_load::target::Target;
 use duto_load::views;
 use duto_log::{Log, NewTopic};
@@ -389,7 +390,7 @@ async fn reached_in_database(
         *connection = shared.connector.connect().await.ok();
     }
     let Some(on) = connection.as_ref() else { return false };
-    match position::read_all(on, &shared.target).await {
+    match position::read_all(LoadSession::new(on, &shared.target)).await {
         Ok(positions) => {
             let at: BTreeMap<i32, i64> =
                 positions.into_iter().map(|position| (position.partition, position.next)).collect();

@@ -24,6 +24,7 @@ use duto_load::partitions::Partitions;
 use duto_load::poison::{Doubt, Search};
 use duto_load::position::{self, Resolution};
 use duto_load::rows::StoredRows;
+use duto_load::session::LoadSession;
 use duto_load::target::Target;
 use duto_load::transaction;
 use duto_stages::Stages;
@@ -245,10 +246,11 @@ impl Settler {
         let Some(connection) = &mut self.connection else {
             return Err(Failure::Lost("no connection".into()));
         };
+        let session = LoadSession::new(connection, target);
         if unknown {
-            return match position::resolve(connection, target, &batch.ranges, fences).await? {
+            return match position::resolve(session, &batch.ranges, fences).await? {
                 Resolution::Committed => {
-                    let outcomes = ledger::read_outcomes(connection, target, batch).await?;
+                    let outcomes = ledger::read_outcomes(session, batch).await?;
                     Ok(Attempt::Committed(outcomes, None))
                 }
                 Resolution::NotCommitted => Ok(Attempt::NotThere),
@@ -258,7 +260,8 @@ impl Settler {
         self.partitions.make_for(connection, batch).await?;
         confirm()?;
         let paths = self.paths.of_tables();
-        let committed = match self.at_once.load(connection, target, batch, fences, paths).await? {
+        let session = LoadSession::new(connection, target);
+        let committed = match self.at_once.load(session, batch, fences, paths).await? {
             Shortcut::Taken(committed) => committed,
             Shortcut::NotTaken => {
                 transaction::load(connection, target, stages.rollups(), batch, fences, paths)

@@ -11,6 +11,7 @@ use duto_load::failure::Failure;
 use duto_load::move_position::{Move, move_position};
 use duto_load::position::{self, Resolution};
 use duto_load::rows::Path;
+use duto_load::session::LoadSession;
 use duto_load::transaction;
 use duto_model::bounds::{Bounds, Repeat};
 use duto_model::state::{
@@ -78,7 +79,8 @@ impl<'a> Actors<'a> {
             }
             Step::SeeMovedPosition { worker, partition } => {
                 let control = self.ground.control.lock().await;
-                let positions = position::read_all(&control, self.ground.target()).await?;
+                let positions =
+                    position::read_all(LoadSession::new(&control, self.ground.target())).await?;
                 let (position, held) =
                     (&positions[partition], &before.workers[worker].held[partition]);
                 let moved = (position.next, Some(position.fence))
@@ -287,7 +289,9 @@ impl<'a> Actors<'a> {
 
     async fn claim(&self, partition: usize) -> Result<position::Position> {
         let control = self.ground.control.lock().await;
-        let claimed = position::claim(&control, self.ground.target(), partition as i32).await?;
+        let claimed =
+            position::claim(LoadSession::new(&control, self.ground.target()), partition as i32)
+                .await?;
         claimed.context("the partition has no position")
     }
 
@@ -312,8 +316,12 @@ impl<'a> Actors<'a> {
         let (ranges, fences) = (ranges_of(before, worker), self.fences_of(worker));
         let target = self.ground.target().clone();
         let session = self.session(worker).await?;
-        let found =
-            position::resolve(&session.idle()?.connection, &target, &ranges, &fences).await?;
+        let found = position::resolve(
+            LoadSession::new(&session.idle()?.connection, &target),
+            &ranges,
+            &fences,
+        )
+        .await?;
         ensure!(found == expected, "it finds {found:?}, not {expected:?}");
         Ok(())
     }
@@ -392,7 +400,12 @@ impl<'a> Actors<'a> {
         session.launch(|mut idle| async move {
             let done = idle
                 .at_once
-                .load(&idle.connection, &definition.target, &prepared, &fences, &[Path::Direct])
+                .load(
+                    LoadSession::new(&idle.connection, &definition.target),
+                    &prepared,
+                    &fences,
+                    &[Path::Direct],
+                )
                 .await;
             (idle, Landed::AtOnce(done))
         })?;
@@ -406,8 +419,14 @@ impl<'a> Actors<'a> {
         let prepared = self.prepare(&definition, state, worker, &Verdicts::default());
         let fences = self.fences_of(worker);
         let Idle { connection, at_once } = self.session(worker).await?.idle()?;
-        let done =
-            at_once.load(connection, &definition.target, &prepared, &fences, &[Path::Direct]).await;
+        let done = at_once
+            .load(
+                LoadSession::new(connection, &definition.target),
+                &prepared,
+                &fences,
+                &[Path::Direct],
+            )
+            .await;
         ensure!(matches!(done, Ok(Shortcut::NotTaken)), "it is tried as one statement: {done:?}");
         Ok(())
     }

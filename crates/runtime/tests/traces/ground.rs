@@ -12,6 +12,7 @@ use duto_load::ensure::ensure as make_tables;
 use duto_load::position;
 use duto_load::register::register;
 use duto_load::rollups::RollupTargets;
+use duto_load::session::LoadSession;
 use duto_load::target::Target;
 use duto_model::bounds::{Bounds, Repeat};
 use duto_model::state::{DISCARDED, NO_FENCE, OPEN, REPLAYED, State};
@@ -93,7 +94,9 @@ impl Ground {
             .batch_execute("TRUNCATE stored, duto.position, duto.batch, duto.reject, duto.replay")
             .await?;
         for partition in 0..bounds.partitions {
-            let begun = position::begin(&control, self.target(), partition as i32, 0).await?;
+            let begun =
+                position::begin(LoadSession::new(&control, self.target()), partition as i32, 0)
+                    .await?;
             ensure!(begun.is_some(), "no position was made");
         }
         Ok(())
@@ -120,7 +123,7 @@ impl Ground {
     pub async fn compare(&self, bounds: &Bounds, state: &State, fences: &Fences) -> Result<()> {
         let control = self.control.lock().await;
         let model = &state.database;
-        for position in position::read_all(&control, self.target()).await? {
+        for position in position::read_all(LoadSession::new(&control, self.target())).await? {
             let partition = position.partition as usize;
             let expected = &model.positions[partition];
             ensure!(

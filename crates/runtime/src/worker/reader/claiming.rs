@@ -8,6 +8,7 @@ use super::super::patience::Patience;
 use super::{Ended, Reader};
 use duto_load::failure::Failure;
 use duto_load::position::{self, Position};
+use duto_load::session::LoadSession;
 use duto_log::{LogError, Start};
 
 /// Between two looks at positions that nobody loads at the moment.
@@ -145,7 +146,7 @@ impl Reader {
                 Some(control) => control,
                 None => shared.connector.connect().await?,
             };
-            let positions = position::read_all(&control, &shared.target).await?;
+            let positions = position::read_all(LoadSession::new(&control, &shared.target)).await?;
             Ok::<_, Failure>((control, positions))
         };
         match self.runtime.block_on(read) {
