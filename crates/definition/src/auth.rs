@@ -157,14 +157,14 @@ static KEYS: Keys = Keys {
             name: "roles",
             about: "the roles of every good token, where roles_claim is not set: read, ingest, \
                 operate",
-            presence: Presence::Default("[read, ingest]"),
+            presence: Presence::Optional,
             value: Value::Other(roles_schema),
         },
         Key {
             name: "anonymous",
             about: "the roles of those who bring nothing; [read] leaves pages, endpoints and \
                 metrics open",
-            presence: Presence::Default("[]"),
+            presence: Presence::Optional,
             value: Value::Other(roles_schema),
         },
     ],

@@ -120,8 +120,24 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
                     .help("for example BRL, EUR or USD"),
             );
         }
+        if !is_locale(&locale) {
+            let span = fields.span("locale").unwrap_or_default();
+            let problem =
+                Problem::new("dashboard.locale", span, format!("{locale:?} is no locale"));
+            walk.report(problem.help("a language, and a region behind it: pt-BR, en-US or de"));
+        }
         pipeline.dashboard = Some(Dashboard { title, locale, currency, panels, fields: shown });
     }
+}
+
+/// As BCP 47 writes a language, a script and a region; a browser refuses anything else.
+fn is_locale(locale: &str) -> bool {
+    let mut parts = locale.split('-');
+    let is_word = |part: &str, least: usize, byte: fn(&u8) -> bool| {
+        (least..=8).contains(&part.len()) && part.as_bytes().iter().all(byte)
+    };
+    parts.next().is_some_and(|language| is_word(language, 2, u8::is_ascii_alphabetic))
+        && parts.all(|part| is_word(part, 1, u8::is_ascii_alphanumeric))
 }
 
 /// A text, or one a language.

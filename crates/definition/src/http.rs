@@ -60,7 +60,7 @@ static KEYS: Keys = Keys {
             name: "origins",
             about: "origins whose pages may ask (CORS), such as https://shop.example; empty means \
                 none but our own",
-            presence: Presence::Default("[]"),
+            presence: Presence::Optional,
             value: Value::Other(|| json!({ "type": "array", "items": { "type": "string" } })),
         },
         Key {
@@ -115,7 +115,7 @@ static LIMITS: Keys = Keys {
             name: "trusted_proxies",
             about: "addresses or networks of proxies whose X-Forwarded-For is believed, such as \
                 10.0.0.0/8",
-            presence: Presence::Default("[]"),
+            presence: Presence::Optional,
             value: Value::Other(|| json!({ "type": "array", "items": { "type": "string" } })),
         },
         Key {

@@ -1,5 +1,6 @@
 //! Plausible records, and bad ones, made from the declared record alone.
 
+mod check;
 mod damage;
 mod examples;
 mod latency;
@@ -18,6 +19,7 @@ mod write;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+pub use check::check;
 pub use examples::put_examples;
 pub use run::{GenerateReport, GenerateSettings, Progress, run};
 

@@ -319,6 +319,18 @@ impl Refusals<'_> {
                     let problem = self.text.problem("sql.unnest.unsupported", &place, what);
                     self.problems.push(problem.help("write `UNNEST(list) AS item`, at most once"));
                 }
+                TableFactor::Table { name, alias: Some(alias), .. }
+                    if self.is_relation(&name) && !record_seen =>
+                {
+                    record_seen = true;
+                    let what = if self.relation == RECORD { "the record" } else { self.relation };
+                    let message = format!("{what} has no other name here");
+                    let place = At(alias.name.span);
+                    let problem = self.text.problem("sql.from.alias", &place, message);
+                    let advice =
+                        format!("write `FROM {}`, and columns by their names", self.relation);
+                    self.problems.push(problem.help(advice));
+                }
                 TableFactor::Table { name, .. } if self.is_relation(&name) => {
                     let construct = format!(
                         "{} a second time",

@@ -98,9 +98,10 @@ pub fn run(cli: Cli) -> i32 {
         end_quietly_with_the_reader();
     }
     match cli.command {
-        Command::Check(args) => {
-            check::run(&args, &|pipeline| Stages::plan(pipeline).err().unwrap_or_default())
-        }
+        Command::Check(args) => check::run(&args, &|pipeline| {
+            let problems = Stages::plan(pipeline).err().unwrap_or_default();
+            problems.into_iter().chain(duto_generate::check(pipeline)).collect()
+        }),
         Command::Test(args) => test::run(&args),
         Command::Run(args) => {
             ask_for_short_slices();
