@@ -79,8 +79,11 @@ class Connect(Child):
         super().__init__(command, {}, log)
         self.port, self.sink = port, sink
 
+    def name(self) -> str:
+        return f"Kafka Connect ({self.sink})"
+
     def said(self) -> str:
-        """What a task failed of is told by HTTP alone."""
+        """Why a task failed is told by HTTP alone."""
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
             connection.request("GET", f"/connectors/{self.sink}/status")
@@ -107,7 +110,7 @@ def start(
     _write(file, _sink(database, topic, sink, append), settings.sink)
     classes = ["-cp", f"{libraries()}/*", MAIN]
     command = ["java", *settings.java, *classes, str(worker), str(file)]
-    return Connect(command, folder / "connect.log", port, sink)
+    return Connect(command, folder / f"connect-{port}.log", port, sink)
 
 
 def _worker(kafka: str, folder: Path, port: int) -> list[str]:

@@ -71,7 +71,7 @@ def _kills(figures: FlatFigures) -> list[Row]:
         return (figure, *_texts(figures.kill, text), "")
 
     return [
-        row("killed with a third stored, no key: rows lost", lambda runs: f"{runs[0].lost:,}"),
+        row("one SIGKILL, no key: rows lost", lambda runs: f"{runs[0].lost:,}"),
         row("... rows doubled", lambda runs: f"{runs[0].doubled:,}"),
         row("... from its restart to the next new row", lambda runs: f"{runs[0].next_row_s:.1f} s"),
     ]
@@ -112,11 +112,12 @@ def _notes(figures: FlatFigures, facts: Facts) -> str:
         "(`value.converter.schema.content`), so that it reads the same messages as duto, with",
         f"{_code(settings)} under {_code(best.java)}. duto runs with `repeat: ignore`. All of them",
         "run as a service that is told to end when the last row is seen; the table is looked at",
-        "every 10 ms. A whole process has the start of Java in it. For the kill the table has no",
-        "key (`repeat: append`; `insert.mode=insert`, `primary.key.mode=none`). Kafka Connect has",
-        "its defaults there: it commits offsets every 60 s, and the group waits 45 s for a member",
-        "that was killed. The shorter the one, the fewer rows are doubled. For latencies a worker is",
-        "warmed up once and then measured again and again.",
+        "every 10 ms. A whole process has the start of Java in it. It is killed once, when a third",
+        "of the rows is there, and started again at once; the table has no key then (`repeat:",
+        "append`; `insert.mode=insert`, `primary.key.mode=none`), and Kafka Connect its defaults:",
+        "offsets are committed every 60 s, and the group waits 45 s for a member that is gone. The",
+        "shorter the one, the fewer rows are doubled. For latencies a worker is warmed up once and",
+        "then measured again and again. What was stored with a key is checked, to the sum.",
     ]
     return textwrap.fill(" ".join(text), 120, break_long_words=False, break_on_hyphens=False)
 
