@@ -2,7 +2,7 @@
 //! that are inserted. Rows are not copied here: this server cannot.
 
 use anyhow::{Context, Result, ensure};
-use duto_definition::{Pipeline, parse};
+use duto_definition::{Pipeline, SslMode, parse};
 use duto_load::connect::{Connection, Connector};
 use duto_load::ensure::ensure as ensure_tables;
 use duto_load::partitions::Partitions;
@@ -46,8 +46,11 @@ async fn make(pipeline: &Pipeline, by: &Connector, on: &mut Connection) -> Resul
 async fn a_hypertable_is_made_and_the_dashboard_is_answered() -> Result<()> {
     let server = Timescale::start()?;
     let pipeline = pipeline(&server)?;
+    // What the URL says of TLS is a setting beside it.
+    let (url, mode) = (server.url(), pipeline.database.tls.mode);
     ensure!(
-        pipeline.database.url.as_deref() == Some(server.url().as_str()),
+        pipeline.database.url.as_deref() == url.strip_suffix("?sslmode=disable")
+            && mode == SslMode::Disable,
         "TIMESCALE_DATABASE_URL is not honoured"
     );
     let (by, mut on) = connect(&pipeline).await?;
