@@ -21,6 +21,7 @@ use crate::limits::{Limiter, Taken};
 use believed::Believed;
 use duto_definition::auth::sha256;
 use duto_definition::{Auth, Role, Roles};
+pub use origin::is_of_host;
 pub use sign_in::routes;
 
 /// One pipeline's rules, or those of several, all of which must let a caller in.
@@ -85,16 +86,13 @@ impl Guard {
                 "a page of another server may not ask with this cookie".into(),
             ));
         }
-        let mut caller: Option<Caller> = None;
+        let mut callers = Vec::with_capacity(self.rules.len());
         for rules in &self.rules {
-            let found = rules.check(credential.as_ref(), role).await?;
-            caller = Some(match caller {
-                // Who is known by a name is told by it.
-                Some(known) if !known.roles.is_empty() && known.name != ANONYMOUS => known,
-                _ => found,
-            });
+            callers.push(rules.check(credential.as_ref(), role).await?);
         }
-        caller.ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))
+        // Who is known by a name is told by it.
+        let named = |known: Caller, next| if known.name == ANONYMOUS { next } else { known };
+        callers.into_iter().reduce(named).ok_or_else(|| Refusal::Unauthorized(NEEDS.into()))
     }
 
     /// Who signs in with this: somebody who may look at pages.
@@ -145,7 +143,7 @@ impl Rules {
             (None, Some(believed)) => believed.check(&credential.text).await?,
             (None, None) => return Err(Refusal::Unauthorized("the key is not known".into())),
         };
-        Ok(Caller { name, roles: roles.and(self.auth.anonymous), by_cookie: credential.by_cookie })
+        Ok(Caller { name, roles: roles.or(self.auth.anonymous), by_cookie: credential.by_cookie })
     }
 }
 

@@ -2,11 +2,11 @@
 //! origins.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
 use axum::response::Response;
@@ -126,11 +126,29 @@ fn exposed(router: Router, http: &Http) -> Router {
         ),
     );
     let router = if http.origins.is_empty() { router } else { router.layer(cors(&http.origins)) };
-    let origins = Arc::new(!http.origins.is_empty());
-    router.layer(middleware::map_response(move |response: Response| {
-        let allows_others = *origins;
-        async move { with_headers(response, by_tls, allows_others) }
-    }))
+    let allows_others = !http.origins.is_empty();
+    router
+        .layer(middleware::map_request(move |request: Request| async move {
+            as_over_http1(request, by_tls)
+        }))
+        .layer(middleware::map_response(move |response: Response| async move {
+            with_headers(response, by_tls, allows_others)
+        }))
+}
+
+/// HTTP/2 has the host in the address, where HTTP/1.1 has a header; and whether TLS is spoken is
+/// told as a server in front of us would tell it.
+fn as_over_http1(mut request: Request, by_tls: bool) -> Request {
+    let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
+    let host = authority.and_then(|authority| HeaderValue::from_str(&authority).ok());
+    if let Some(host) = host {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
+    if by_tls {
+        let https = HeaderValue::from_static("https");
+        request.headers_mut().insert("x-forwarded-proto", https);
+    }
+    request
 }
 
 /// Pages of these origins may ask, with a key in the header; a cookie of ours is never theirs to

@@ -85,8 +85,6 @@ pub fn asset(name: &str, headers: &HeaderMap, policy: &'static str) -> Response 
     };
     let common = [
         (header::CONTENT_SECURITY_POLICY, policy.to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::REFERRER_POLICY, "same-origin".to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
         (header::VARY, "accept-encoding".to_owned()),
         (header::ETAG, etag.clone()),

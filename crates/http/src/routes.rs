@@ -117,11 +117,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         guard: Option<&Arc<Guard>>,
         limiter: Option<&Arc<Limiter>>,
     ) -> Router<S> {
-        let sign_ins = Arc::new(Limiter::of(SIGN_INS_A_SECOND, SIGN_INS_AT_ONCE, Vec::new()));
+        let unlocks = self.list().any(|route| route.access == Access::Unlocks);
+        let of_sign_ins = || Arc::new(Limiter::of(SIGN_INS_A_SECOND, SIGN_INS_AT_ONCE, Vec::new()));
+        let sign_ins = unlocks.then(of_sign_ins);
         self.list.into_iter().fold(Router::new(), |router, (route, handler)| {
             let (role, limiter) = match route.access {
                 Access::Open => return router.route(&route.path, handler),
-                Access::Unlocks => (None, limiter.or(Some(&sign_ins))),
+                Access::Unlocks => (None, limiter.or(sign_ins.as_ref())),
                 Access::Needs(role) => (Some(role), limiter),
             };
             let guard = guard.cloned().zip(role);

@@ -4,16 +4,26 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::Method;
-use duto_definition::{Http, Limits, Role};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, Response, header};
+use duto_definition::auth::sha256;
+use duto_definition::{ApiKey, Auth, Http, Limits, Role};
+use duto_http::auth::{self, Guard};
 use duto_http::limits::Limiter;
 use duto_http::routes::Routes;
 use duto_servers::{ScratchFolder, TestAuthority};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use openssl::ssl::{SslConnector, SslMethod};
 use tokio_util::sync::CancellationToken;
+
+use super::wait_for;
 
 /// A server until the test is over.
 struct Serving {
@@ -24,19 +34,13 @@ struct Serving {
 
 impl Serving {
     async fn start(http: Http) -> Self {
+        let router = router(&http);
+        Self::of(router, http).await
+    }
+
+    async fn of(router: Router, http: Http) -> Self {
         let listener = duto_http::bind("127.0.0.1:0").await.expect("an address");
         let address = listener.local_addr().expect("an address");
-        let limiter = Limiter::new(&http.limits).map(Arc::new);
-        let slow = || async {
-            tokio::time::sleep(Duration::from_secs(30)).await;
-            "late"
-        };
-        let routes: Routes<()> = Routes::new()
-            .open("/livez", || async { "ok" })
-            .get(Role::Read, "/limited", || async { "here" })
-            .get(Role::Read, "/slow", slow)
-            .on(Method::POST, Role::Ingest, "/things", |body: String| async move { body }, 1024);
-        let router = routes.into_router(None, limiter.as_ref()).with_state(());
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         let ended =
@@ -75,13 +79,19 @@ impl Serving {
     }
 }
 
-fn wait_for<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
+/// Some routes of every kind.
+fn router(http: &Http) -> Router {
+    let limiter = Limiter::new(&http.limits).map(Arc::new);
+    let slow = || async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        "late"
+    };
+    let routes: Routes<()> = Routes::new()
+        .open("/livez", || async { "ok" })
+        .get(Role::Read, "/limited", || async { "here" })
+        .get(Role::Read, "/slow", slow)
+        .on(Method::POST, Role::Ingest, "/things", |body: String| async move { body }, 1024);
+    routes.into_router(None, limiter.as_ref()).with_state(())
 }
 
 /// The protocol that was agreed on and the subject of the certificate that was shown.
@@ -265,5 +275,69 @@ fn pages_of_other_origins_ask_first() {
         });
         serving.end().await;
         closed.end().await;
+    });
+}
+
+async fn over_http_2(
+    address: SocketAddr,
+    authority: &Path,
+    request: Request<Body>,
+) -> Response<Incoming> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client()).expect("TLS");
+    builder.set_ca_file(authority).expect("the authority");
+    builder.set_alpn_protos(b"\x02h2").expect("a protocol");
+    let configured = builder.build().configure().expect("TLS");
+    let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    let ssl = configured.into_ssl("localhost").expect("TLS");
+    let mut stream = tokio_openssl::SslStream::new(ssl, stream).expect("TLS");
+    Pin::new(&mut stream).connect().await.expect("a handshake");
+    let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.expect("HTTP/2");
+    tokio::spawn(connection);
+    sender.send_request(request).await.expect("an answer")
+}
+
+/// A browser speaks HTTP/2 where TLS is, and there the host is no header.
+#[test]
+fn people_sign_in_over_http_2() {
+    wait_for(async {
+        let folder = ScratchFolder::create("http_2").expect("a folder");
+        let authority = TestAuthority::create().expect("an authority");
+        let signed = authority.sign("localhost").expect("a certificate");
+        let (certificate, key) = signed.write(folder.path(), "own").expect("files");
+        let tls = Some((certificate.display().to_string(), key.display().to_string()));
+        let reader = ApiKey {
+            name: "reader".to_owned(),
+            hash: sha256(b"a key"),
+            roles: [Role::Read].into_iter().collect(),
+        };
+        let auth = Auth { keys: vec![reader], ..Auth::default() };
+        let guard = Guard::new([&auth]).expect("rules");
+        let routes: Routes<()> = auth::routes(guard.as_ref());
+        let router = routes.into_router(guard.as_ref(), None).with_state(());
+        let serving = Serving::of(router, Http { tls, ..Http::default() }).await;
+        let root = folder.path().join("root.pem");
+        std::fs::write(&root, authority.certificate().expect("PEM")).expect("a file");
+        let server = format!("https://localhost:{}", serving.address.port());
+        let send = async |path: &str, origin: &str, cookie: &str| {
+            let request = Request::post(format!("{server}{path}"))
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(header::ORIGIN, origin)
+                .header(header::COOKIE, cookie)
+                .body(Body::from("key=a+key&next=/"))
+                .expect("a request");
+            let answer = over_http_2(serving.address, &root, request).await;
+            let cookie = answer.headers().get(header::SET_COOKIE);
+            let cookie = cookie.map_or("", |cookie| cookie.to_str().expect("text")).to_owned();
+            (answer.status().as_u16(), cookie)
+        };
+        assert_eq!(send("/duto/sign-in", "https://evil.example", "").await.0, 403);
+        let (status, cookie) = send("/duto/sign-in", &server, "").await;
+        assert_eq!(status, 303);
+        assert!(cookie.ends_with("; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+        let session = cookie.split(';').next().unwrap_or_default();
+        assert_eq!(send("/duto/sign-out", "https://evil.example", session).await.0, 403);
+        assert_eq!(send("/duto/sign-out", &server, session).await.0, 303);
+        serving.end().await;
     });
 }

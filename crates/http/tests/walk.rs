@@ -24,6 +24,8 @@ use duto_stages::Stages;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::wait_for;
+
 /// Hashes of `a reader`, `a sender` and `an operator`.
 const FILE: &str = r#"
 pipeline: walked
@@ -57,6 +59,22 @@ fn pipeline(database: &str) -> Pipeline {
         .replace("SENDER", &hash("a sender"))
         .replace("OPERATOR", &hash("an operator"));
     parse("walked.yaml", &file, &|_| None).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+/// A database, and a log in a folder of its own.
+struct Ground {
+    database: TestDatabase,
+    log: Arc<dyn Log>,
+    _folder: ScratchFolder,
+}
+
+impl Ground {
+    fn create(purpose: &str) -> Self {
+        let folder = ScratchFolder::create(purpose).expect("a folder");
+        let log = duto_log::open(None, &[], folder.path()).expect("a log");
+        let database = TestDatabase::create(purpose).expect("a database");
+        Self { database, log, _folder: folder }
+    }
 }
 
 /// A server with its routes.
@@ -165,15 +183,8 @@ async fn walk(walked: &Walked) {
 
 #[test]
 fn nobody_comes_by_a_route_without_its_role() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let database = TestDatabase::create("walk").expect("a database");
-        let folder = ScratchFolder::create("walk").expect("a folder");
-        let log = duto_log::open(None, &[], folder.path()).expect("a log");
+    wait_for(async {
+        let Ground { database, log, .. } = &Ground::create("walk");
         let pipeline = pipeline(&database.url());
         let of_pipeline = served(pipeline.clone(), log.clone());
         // All that the file declares, and all of ours.
@@ -193,7 +204,7 @@ fn nobody_comes_by_a_route_without_its_role() {
                 "{path} is not a route"
             );
         }
-        for walked in [of_pipeline, browser(&pipeline, log), overlooked(&pipeline)] {
+        for walked in [of_pipeline, browser(&pipeline, log.clone()), overlooked(&pipeline)] {
             walk(&walked).await;
         }
     });
@@ -201,17 +212,10 @@ fn nobody_comes_by_a_route_without_its_role() {
 
 #[test]
 fn without_rules_everybody_is_let_in() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let database = TestDatabase::create("walk_open").expect("a database");
-        let folder = ScratchFolder::create("walk_open").expect("a folder");
-        let log = duto_log::open(None, &[], folder.path()).expect("a log");
+    wait_for(async {
+        let Ground { database, log, .. } = &Ground::create("walk_open");
         let open = Pipeline { auth: duto_definition::Auth::default(), ..pipeline(&database.url()) };
-        let walked = served(open, log);
+        let walked = served(open, log.clone());
         assert!(walked.routes.iter().all(|route| !route.path.starts_with("/duto/sign")));
         for route in &walked.routes {
             let status = asked(&walked.router, route, None).await;

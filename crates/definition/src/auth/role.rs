@@ -46,8 +46,8 @@ impl Roles {
         self.0 == 0
     }
 
-    /// Those of both.
-    pub fn and(self, other: Self) -> Self {
+    /// Those of either.
+    pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

@@ -10,9 +10,14 @@ pub fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     }
     match (text("origin"), text("sec-fetch-site")) {
         (Some(origin), _) => {
-            origin.split_once("://").map(|(_, authority)| authority) == text(header::HOST.as_str())
+            text(header::HOST.as_str()).is_some_and(|host| is_of_host(origin, host))
         }
         (None, Some(site)) => site == "same-origin",
         (None, None) => false,
     }
+}
+
+/// Whether an `Origin` is this host's, whatever its scheme.
+pub fn is_of_host(origin: &str, host: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, authority)| authority == host)
 }

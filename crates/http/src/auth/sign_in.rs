@@ -114,8 +114,6 @@ fn form(headers: &HeaderMap, next: &str, is_wrong: bool) -> Response {
         (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, "no-store".to_owned()),
-        (header::REFERRER_POLICY, "same-origin".to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::WWW_AUTHENTICATE, "Bearer".to_owned()),
     ];
     (StatusCode::UNAUTHORIZED, about, html).into_response()
@@ -185,7 +183,7 @@ fn is_here(path: &str) -> bool {
         && path.is_ascii()
 }
 
-/// As the server in front of us says, where TLS ends there.
+/// As the server in front of us says, where TLS ends there, or our own, see [`crate::serve`].
 fn is_over_tls(headers: &HeaderMap) -> bool {
     headers
         .get("x-forwarded-proto")

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::refusal::Refusal;
+use crate::auth::is_of_host;
 
 /// Lets a request pass, or answers why not.
 pub async fn guard(State(listens_on): State<SocketAddr>, request: Request, next: Next) -> Response {
@@ -20,9 +21,6 @@ pub async fn guard(State(listens_on): State<SocketAddr>, request: Request, next:
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
-    headers
-        .entry(header::X_CONTENT_TYPE_OPTIONS)
-        .or_insert(header::HeaderValue::from_static("nosniff"));
     response
 }
 
@@ -48,7 +46,7 @@ fn allowed(
         return Ok(());
     }
     if let Some(origin) = text(header::ORIGIN)
-        && origin.split_once("://").map(|(_, authority)| authority) != Some(host)
+        && !is_of_host(origin, host)
     {
         return Err(Refusal::new(
             StatusCode::FORBIDDEN,
