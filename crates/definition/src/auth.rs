@@ -297,18 +297,14 @@ fn no_hash(span: Span, title: &str) -> Problem {
 }
 
 fn hash_of(written: &str) -> Option<[u8; 32]> {
-    let digits = written.strip_prefix(HASH_PREFIX)?;
-    let byte = |place: usize| {
-        digits.get(2 * place..2 * place + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok())
-    };
-    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
-    bytes?.try_into().ok().filter(|_| digits.len() == 64)
+    let mut hash = [0; 32];
+    hex::decode_to_slice(written.strip_prefix(HASH_PREFIX)?, &mut hash).ok()?;
+    Some(hash)
 }
 
 /// The hash of a key as a file has it.
 pub fn written_hash(key: &str) -> String {
-    let digest = sha256(key.as_bytes());
-    HASH_PREFIX.to_owned() + &digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    HASH_PREFIX.to_owned() + &hex::encode(sha256(key.as_bytes()))
 }
 
 fn read_roles(walk: &Walk<'_>, title: &str, node: &Node) -> Roles {

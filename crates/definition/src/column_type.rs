@@ -5,7 +5,7 @@ mod postgres;
 mod values;
 
 pub use postgres::PostgresNames;
-pub use values::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
+pub use values::{UNCONSTRAINED_SCALE, ValueKind, digits_of};
 
 use arrow::datatypes::DataType;
 use duto_sql::forms;

@@ -159,8 +159,10 @@ impl Default for Limits {
 
 fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let Some(fields) = file.section("http") else { return };
-    let tls =
-        given(&fields, "tls").and_then(|tls| Some((tls.text("certificate")?, tls.text("key")?)));
+    let tls = fields
+        .value("tls")
+        .and_then(|_| fields.section("tls"))
+        .and_then(|tls| Some((tls.text("certificate")?, tls.text("key")?)));
     let origins = read_list(
         &fields,
         "origins",
@@ -170,13 +172,8 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         origin,
     );
     let limits =
-        given(&fields, "limits").map_or_else(Limits::default, |limits| read_limits(&limits));
+        fields.section("limits").map_or_else(Limits::default, |limits| read_limits(&limits));
     pipeline.http = Http { tls, origins, limits };
-}
-
-/// A section that stands in the file.
-fn given<'n, 'f>(fields: &Fields<'n, 'f>, name: &'static str) -> Option<Fields<'n, 'f>> {
-    fields.entry(name).and_then(|_| fields.section(name))
 }
 
 fn read_limits(limits: &Fields<'_, '_>) -> Limits {

@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 use super::Served;
 use super::routes::Routes;
 use duto_definition::Role;
-use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
+use duto_definition::column_type::{ValueKind, digits_of};
 use duto_definition::{
     ColumnType, Endpoint, Field, Kind, Parameter, Pipeline, Shape, TextCleaning,
 };
@@ -267,8 +267,10 @@ fn scalar_schema(column_type: ColumnType) -> Value {
             json!({ "type": "integer", "minimum": i32::MIN, "maximum": i32::MAX })
         }
         ValueKind::BigInt => json!({ "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX }),
-        ValueKind::Numeric(Some((precision, scale))) => numeric_schema(precision, scale),
-        ValueKind::Numeric(None) => numeric_schema(UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE),
+        ValueKind::Numeric(digits) => {
+            let (precision, scale) = digits_of(digits);
+            numeric_schema(precision, scale)
+        }
         ValueKind::Real | ValueKind::DoublePrecision => json!({ "type": "number" }),
         ValueKind::Date => json!({ "type": "string", "format": "date" }),
         ValueKind::Timestamp | ValueKind::Timestamptz => {

@@ -11,12 +11,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::join;
 
-use super::connect::Connection;
 use super::failure::{Blame, Failure, Refusal, Scope};
 use super::ledger::CHECK_DEFERRED;
 use super::rows::StoredRows;
 use super::session::LoadSession;
-use super::target::Target;
 use super::{rollups, rows};
 use duto_ground::index::RecordIndex;
 use duto_ground::quoting::quote;
@@ -48,8 +46,7 @@ pub enum Doubt {
 
 /// Where a batch was refused.
 pub struct Search<'a> {
-    pub on: &'a Connection,
-    pub target: &'a Target,
+    pub session: LoadSession<'a>,
     pub counters: &'a Rollups,
     /// What becomes of a row of which nobody can tell whether it or its table is at fault.
     pub doubt: Doubt,
@@ -73,7 +70,7 @@ impl Search<'_> {
     /// the way that always works: a shortcut failed, or what was in the way is gone.
     /// [`Failure::Pause`] where no record is at fault.
     pub async fn find(&self, batch: &Prepared) -> Result<Vec<Reject>, Failure> {
-        let Self { on, target, .. } = *self;
+        let LoadSession { on, target } = self.session;
         on.within(on.client.batch_execute(&target.begin)).await?;
         let found = self.search(batch).await;
         match found {
@@ -88,7 +85,7 @@ impl Search<'_> {
         let mut asked: Vec<&Refusal> = Vec::new();
         for (_, refusal) in &refused {
             if !asked.iter().any(|other| alike(refusal, other)) {
-                owned_by_data(LoadSession::new(on, target), refusal).await?;
+                owned_by_data(self.session, refusal).await?;
                 asked.push(refusal);
             }
         }
@@ -98,7 +95,7 @@ impl Search<'_> {
     async fn search(&self, batch: &Prepared) -> Result<Found, Failure> {
         let mut probe = Probe::begin(self, None).await?;
         let mut found = probe.try_all(batch).await?;
-        if found.refused.is_empty() && !self.target.rollups.rollups.is_empty() {
+        if found.refused.is_empty() && !self.session.target.rollups.rollups.is_empty() {
             // What the tables take the counters may refuse.
             probe = Probe::begin(self, Some(self.counters)).await?;
             found = probe.try_all(batch).await?;
@@ -185,7 +182,8 @@ impl<'a> Probe<'a> {
         let statement = "SELECT format('%I.%I', n.nspname, c.conname), c.condeferred
              FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
              WHERE c.condeferrable AND has_schema_privilege(n.oid, 'USAGE')";
-        let deferrable = search.on.within(search.on.client.query(statement, &[])).await?;
+        let on = search.session.on;
+        let deferrable = on.within(on.client.query(statement, &[])).await?;
         let immediate: Vec<String> =
             deferrable.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
         let defer_again = match (deferrable.is_empty(), immediate.is_empty()) {
@@ -204,7 +202,7 @@ impl<'a> Probe<'a> {
         let records = batch.writing_records();
         let mut found = Found::default();
         let (mut at, mut length) = (0, records.len());
-        let (mut told_at, pipeline) = (Instant::now(), &self.search.target.pipeline);
+        let (mut told_at, pipeline) = (Instant::now(), &self.search.session.target.pipeline);
         while at < records.len() {
             let piece = &records[at..records.len().min(at + length)];
             match self.write(batch, piece).await {
@@ -243,7 +241,7 @@ impl<'a> Probe<'a> {
         batch: &Prepared,
         records: &[RecordIndex],
     ) -> Result<Vec<bool>, Failure> {
-        let Search { on, .. } = *self.search;
+        let on = self.search.session.on;
         let begin = format!("{}SAVEPOINT duto_probe", std::mem::take(&mut self.ending));
         // The first poll of each sends it, so they leave in this order.
         let (begun, written) =
@@ -268,7 +266,8 @@ impl<'a> Probe<'a> {
         batch: &Prepared,
         records: &[RecordIndex],
     ) -> Result<Vec<bool>, Failure> {
-        let Search { on, target, .. } = *self.search;
+        let session = self.search.session;
+        let LoadSession { on, target } = session;
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Ok(Vec::new());
         };
@@ -300,7 +299,7 @@ impl<'a> Probe<'a> {
             .await?;
         }
         if let Some(counters) = self.counters {
-            rollups::write(LoadSession::new(on, target), counters, batch, &stored).await?;
+            rollups::write(session, counters, batch, &stored).await?;
         }
         Ok(stored.iter().map(|rows| !rows.is_empty()).collect())
     }

@@ -82,8 +82,7 @@ pub async fn replay(
                     return Err(failure);
                 };
                 let search = Search {
-                    on,
-                    target,
+                    session,
                     counters: stages.rollups(),
                     doubt: Doubt::Rejects,
                     neighbours: &|| None,

@@ -72,6 +72,6 @@ impl ValueKind {
 }
 
 /// Precision and scale with which a NUMERIC is held.
-fn digits_of(declared: Option<(u8, i8)>) -> (u8, i8) {
+pub fn digits_of(declared: Option<(u8, i8)>) -> (u8, i8) {
     declared.unwrap_or((UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE))
 }

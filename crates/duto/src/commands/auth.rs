@@ -44,10 +44,7 @@ pub enum RoleWord {
 pub fn run(args: &AuthArgs) -> i32 {
     let AuthCommand::Key(KeyArgs { name, role }) = &args.command;
     // The beginning tells those who look for secrets that it is one.
-    let key = format!(
-        "duto_{}",
-        rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    );
+    let key = format!("duto_{}", hex::encode(rand::random::<[u8; 32]>()));
     let roles: Vec<&str> = role.iter().map(|role| word(*role)).collect();
     let name = serde_json::Value::from(name.as_str());
     println!("key, shown this once:\n  {key}\n\nfor the pipeline file:\n  auth:\n    keys:");

@@ -260,7 +260,6 @@ impl Settler {
         self.partitions.make_for(connection, batch).await?;
         confirm()?;
         let paths = self.paths.of_tables();
-        let session = LoadSession::new(connection, target);
         let committed = match self.at_once.load(session, batch, fences, paths).await? {
             Shortcut::Taken(committed) => committed,
             Shortcut::NotTaken => {
@@ -358,8 +357,7 @@ impl Settler {
             _ => Doubt::Waits,
         };
         let search = Search {
-            on: connection,
-            target,
+            session: LoadSession::new(connection, target),
             counters: stages.rollups(),
             doubt,
             neighbours: &neighbours,

@@ -5,6 +5,9 @@ use std::io::Write;
 use serde_json::json;
 
 use super::Form;
+use crate::moment::{
+    MICROS_PER_DAY, MICROS_PER_SECOND, fraction_micros, printed_fraction, two_digits,
+};
 
 pub static TIME: Form = Form {
     name: "TIME",
@@ -16,63 +19,45 @@ pub static TIME: Form = Form {
     examples: &["00:00:00", "08:30:00", "12:00:00", "17:45:30.5", "23:59:59.999999"],
 };
 
-const MICROSECONDS: i64 = 1_000_000;
-const DAY_MICROSECONDS: i64 = 86_400 * MICROSECONDS;
-
 /// `08:30`, `08:30:00` or `08:30:00.5`. As in PostgreSQL a 60th second is the next minute's first,
 /// `24:00:00` is the end of the day, and digits beyond the microsecond are rounded. A zone is
 /// refused: PostgreSQL would drop it without a word.
 fn read(text: &str, out: &mut Vec<u8>) -> Option<()> {
-    let microseconds = microseconds(text)?;
-    let (seconds, fraction) = (microseconds / MICROSECONDS, microseconds % MICROSECONDS);
+    let micros = micros(text)?;
+    let seconds = micros / MICROS_PER_SECOND;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    write!(out, "{hour:02}:{minute:02}:{second:02}").ok()?;
-    if fraction > 0 {
-        let digits = format!("{fraction:06}");
-        write!(out, ".{}", digits.trim_end_matches('0')).ok()?;
-    }
-    Some(())
+    write!(out, "{hour:02}:{minute:02}:{second:02}{}", printed_fraction(micros)).ok()
 }
 
 /// Microseconds since midnight, 8 bytes.
 fn write_binary(text: &str, out: &mut Vec<u8>) {
     // What was not read by us would be a fault of ours.
-    out.extend_from_slice(&microseconds(text).unwrap_or_default().to_be_bytes());
+    out.extend_from_slice(&micros(text).unwrap_or_default().to_be_bytes());
 }
 
 /// Since midnight.
-fn microseconds(text: &str) -> Option<i64> {
-    let (hour, rest) = two_digits(text)?;
-    let (minute, rest) = two_digits(rest.strip_prefix(':')?)?;
-    let (second, fraction) = match rest.strip_prefix(':') {
-        Some(rest) => {
-            let (second, rest) = two_digits(rest)?;
-            let digits = rest.strip_prefix('.');
-            (second, digits.map_or_else(|| rest.is_empty().then_some(0), rounded_fraction)?)
-        }
-        None => (0, rest.is_empty().then_some(0)?),
-    };
-    let whole = (hour * 60 + minute) * 60 + second;
-    let found = whole * MICROSECONDS + fraction;
-    (minute < 60 && second <= 60 && found <= DAY_MICROSECONDS).then_some(found)
-}
-
-/// The digits behind the point in microseconds, a half to the even one.
-fn rounded_fraction(digits: &str) -> Option<i64> {
-    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+fn micros(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let hour = two_digits(&mut rest)?;
+    let minute = behind_colon(&mut rest)?;
+    let (mut second, mut fraction) = (0, 0);
+    if !rest.is_empty() {
+        second = behind_colon(&mut rest)?;
+    }
+    if let Some(digits) = rest.strip_prefix('.') {
+        let are_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
+        (fraction, _) = fraction_micros(digits.as_bytes()).filter(|_| are_digits)?;
+    } else if !rest.is_empty() {
         return None;
     }
-    let (kept, beyond) = digits.split_at(digits.len().min(6));
-    let microseconds: i64 = format!("{kept:0<6}").parse().ok()?;
-    let is_above_half = beyond.trim_end_matches('0') > "5";
-    let is_half = beyond.trim_end_matches('0') == "5";
-    Some(microseconds + i64::from(is_above_half || is_half && microseconds % 2 == 1))
+    let found = ((hour * 60 + minute) * 60 + second) * MICROS_PER_SECOND + fraction;
+    (minute < 60 && second <= 60 && found <= MICROS_PER_DAY).then_some(found)
 }
 
-fn two_digits(text: &str) -> Option<(i64, &str)> {
-    let (digits, rest) = text.split_at_checked(2)?;
-    let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
-    Some((digits.parse().ok().filter(|_| is_number)?, rest))
+/// Unlike in a timestamp the colon must be there: `0830` is a number of some kind.
+fn behind_colon(rest: &mut &str) -> Option<i64> {
+    *rest = rest.strip_prefix(':')?;
+    two_digits(rest)
 }
 
 #[cfg(test)]

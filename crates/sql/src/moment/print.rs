@@ -25,13 +25,18 @@ fn format(micros: i64, between: char, zone: &str) -> Option<String> {
     let (mut printed, era) = day_and_era(moment.date_naive());
     printed.push(between);
     printed.push_str(&moment.format("%H:%M:%S").to_string());
-    let fraction = micros.rem_euclid(MICROS_PER_SECOND);
-    if fraction != 0 {
-        printed.push_str(format!(".{fraction:06}").trim_end_matches('0'));
-    }
+    printed.push_str(&printed_fraction(micros));
     printed.push_str(zone);
     printed.push_str(era);
     Some(printed)
+}
+
+/// What stands behind the seconds: nothing, or a point and the digits up to the last one that counts.
+pub(crate) fn printed_fraction(micros: i64) -> String {
+    match micros.rem_euclid(MICROS_PER_SECOND) {
+        0 => String::new(),
+        fraction => format!(".{fraction:06}").trim_end_matches('0').to_owned(),
+    }
 }
 
 /// The year before the year 1 is 1 BC; a year has four digits or more, and no sign.

@@ -92,7 +92,7 @@ fn time_of_day(text: &str) -> Option<(TimeOfDay, &str)> {
 
 /// The digits behind the point, rounded to microseconds, a half to the even one; and whether that
 /// went up.
-fn fraction_micros(digits: &[u8]) -> Option<(i64, bool)> {
+pub(crate) fn fraction_micros(digits: &[u8]) -> Option<(i64, bool)> {
     let place = |index: usize| digits.get(index).map_or(0, |digit| i64::from(digit - b'0'));
     let micros = (0..6).fold(0, |sum, index| sum * 10 + place(index));
     let behind_half = digits.iter().skip(7).any(|digit| *digit != b'0') || micros % 2 == 1;
@@ -127,7 +127,7 @@ fn behind_colon(rest: &mut &str) -> Option<i64> {
     two_digits(rest)
 }
 
-fn two_digits(rest: &mut &str) -> Option<i64> {
+pub(crate) fn two_digits(rest: &mut &str) -> Option<i64> {
     let (number, behind) = rest.split_at_checked(2)?;
     *rest = behind;
     digits(number)

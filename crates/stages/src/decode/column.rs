@@ -16,7 +16,7 @@ use arrow::error::ArrowError;
 
 use super::fault::{Fault, Outcome};
 use super::rules::{Bounds, Lengths, TextRules};
-use duto_definition::column_type::{UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE, ValueKind};
+use duto_definition::column_type::{ValueKind, digits_of};
 use duto_definition::{ColumnType, Field, Kind};
 use duto_sql::forms::Form;
 
@@ -345,8 +345,7 @@ fn scalar_cells(column_type: ColumnType, field: &Field) -> Cells {
         ValueKind::Real => Cells::Real(Vec::new(), Bounds::new(rules, 0)),
         ValueKind::DoublePrecision => Cells::DoublePrecision(Vec::new(), Bounds::new(rules, 0)),
         ValueKind::Numeric(limits) => {
-            let (precision, scale) =
-                limits.unwrap_or((UNCONSTRAINED_PRECISION, UNCONSTRAINED_SCALE));
+            let (precision, scale) = digits_of(limits);
             // PostgreSQL knows negative scales; a record does not.
             let scale = scale.max(0) as u8;
             Cells::Numeric {

@@ -53,8 +53,7 @@ impl ColumnCast {
         self.refuse_nulls(values, &mut refused);
         if let Some(rule) = &self.text_rule {
             if let Some(texts) = column.as_string_opt::<i32>() {
-                rule.refuse(&self.name, texts, &mut refused);
-                if let Some(stored) = rule.stored(texts) {
+                if let Some(stored) = rule.stored(&self.name, texts, &mut refused) {
                     column = Arc::new(stored);
                 }
             } else if let Some(documents) = column.as_string_opt::<i64>() {

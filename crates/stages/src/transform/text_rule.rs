@@ -1,7 +1,7 @@
 //! What a column asks of its texts: no NUL, no more characters than it holds, the form of its type
 //! or of JSON.
 
-use arrow::array::{LargeStringArray, StringArray};
+use arrow::array::{Array, LargeStringArray, StringArray};
 use serde::de::IgnoredAny;
 
 use super::cast::Refusal;
@@ -36,9 +36,41 @@ impl TextRule {
         }
     }
 
-    /// Notes the rows whose texts the column cannot hold. Blanks at the end are no reason: what
-    /// there is no room for is cut as the text is [stored](Self::stored).
-    pub(super) fn refuse(self, name: &str, texts: &StringArray, refused: &mut Vec<Refusal>) {
+    /// Notes the rows whose texts the column cannot hold, and answers the texts as PostgreSQL
+    /// assigns them: without blanks at their ends that the column has no room for, or in the
+    /// type's own form. None where all are so already.
+    pub(super) fn stored(
+        self,
+        name: &str,
+        texts: &StringArray,
+        refused: &mut Vec<Refusal>,
+    ) -> Option<StringArray> {
+        match self {
+            Self::Formed(form) => {
+                let normal: StringArray = texts.iter().map(|text| form.normal(text?)).collect();
+                // Only what has no form is looked at again, for its reason.
+                if normal.null_count() > texts.null_count() {
+                    self.refuse(name, texts, refused);
+                }
+                (normal != *texts).then_some(normal)
+            }
+            Self::AtMost(characters) => {
+                self.refuse(name, texts, refused);
+                let cut = |text: &str| {
+                    text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end)
+                };
+                let cut = || texts.iter().map(|text| text.map(|text| &text[..cut(text)])).collect();
+                (!is_short(texts, characters)).then(cut)
+            }
+            Self::Any | Self::Json => {
+                self.refuse(name, texts, refused);
+                None
+            }
+        }
+    }
+
+    /// Notes the rows whose texts the column cannot hold.
+    fn refuse(self, name: &str, texts: &StringArray, refused: &mut Vec<Refusal>) {
         // Most columns are cleared as a whole: no NUL among all their bytes, no text with more
         // bytes than characters allowed.
         let start = texts.value_offsets().first().map_or(0, |start| *start as usize);
@@ -59,24 +91,6 @@ impl TextRule {
             if let Some((rule, reason)) = text.and_then(|text| self.misfit(text)) {
                 refused.push(Refusal { row, rule, reason: format!("{name} {reason}") });
             }
-        }
-    }
-
-    /// The texts as PostgreSQL assigns them: without blanks at their ends that the column has no
-    /// room for, or in the type's own form. None where all are so already.
-    pub(super) fn stored(self, texts: &StringArray) -> Option<StringArray> {
-        match self {
-            Self::AtMost(characters) if !is_short(texts, characters) => {
-                let cut = |text: &str| {
-                    text.char_indices().nth(characters as usize).map_or(text.len(), |(end, _)| end)
-                };
-                Some(texts.iter().map(|text| text.map(|text| &text[..cut(text)])).collect())
-            }
-            Self::Formed(form) => {
-                let normal: StringArray = texts.iter().map(|text| form.normal(text?)).collect();
-                (normal != *texts).then_some(normal)
-            }
-            Self::AtMost(_) | Self::Any | Self::Json => None,
         }
     }
 
