@@ -73,7 +73,7 @@ pub use render::{render, render_json};
 pub use rollups::{By, Grain, GrainUnit, Measure, Operation, Rollup, Windows};
 pub use schema::json_schema;
 pub use settings::settings;
-pub use source::Source;
+pub use source::{Format, Source};
 pub use span::{Span, SqlText};
 pub use table::{Column, Index, Interval, Repeat, Table, TimePartition};
 pub use tests::{Expectation, Given, PipelineTest};

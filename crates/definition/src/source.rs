@@ -20,7 +20,6 @@ pub struct Source {
     pub retention: Option<Duration>,
     /// The record's field whose value keys a message that ingestion or the generator sends.
     pub key: Option<String>,
-    /// The only one so far is JSON.
     pub format: Format,
     /// A record that is a JSON string is read as the JSON that the string holds.
     pub unwrap_strings: bool,
@@ -38,10 +37,23 @@ pub struct Source {
     pub kafka: Vec<(String, String)>,
 }
 
+/// What a record's bytes are; `stages/src/decode/formats` reads each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     #[default]
     Json,
+}
+
+impl Format {
+    /// The words of the file.
+    const WORDS: &[&str] = &["json"];
+
+    fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Source {
@@ -130,7 +142,7 @@ static KEYS: Keys = Keys {
             name: "format",
             about: "what a record's bytes are",
             presence: Presence::Default("json"),
-            value: Value::Word(&["json"]),
+            value: Value::Word(Format::WORDS),
         },
         Key {
             name: "unwrap_strings",
@@ -183,7 +195,6 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
     let Some(fields) = file.section("source") else { return };
     let topic = fields.text("topic");
     check_topic(&fields, "topic");
-    fields.word("format");
     let instance_id = fields.text("instance");
     pipeline.source = Source {
         topic: topic.unwrap_or_default(),
@@ -191,7 +202,7 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         partitions: fields.integer("partitions").unwrap_or_default(),
         retention: fields.duration("retention"),
         key: fields.text("key"),
-        format: Format::Json,
+        format: fields.word("format").and_then(Format::of_word).unwrap_or_default(),
         unwrap_strings: fields.boolean("unwrap_strings").unwrap_or_default(),
         max_record_bytes: fields.bytes("max_record_bytes").unwrap_or_default(),
         max_depth: fields.integer("max_depth").unwrap_or_default(),

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Generator;
 use duto_definition::record::GenerateHint;
-use duto_definition::{ColumnType, Field, Kind, RecordDefinition, Rules, Span, TextCleaning};
+use duto_definition::{
+    ColumnType, Field, Kind, RecordDefinition, Rules, Source, Span, TextCleaning,
+};
 use duto_ground::batch::{Batch, Place};
 use duto_ground::reject::Reject;
 use duto_stages::decode::Decoder;
@@ -126,7 +128,8 @@ fn rejects(record: &RecordDefinition, bodies: &[Vec<u8>]) -> Vec<Reject> {
             None,
         );
     }
-    Decoder::of_record(record, TextCleaning::default(), 1 << 20, MAX_DEPTH).decode(&batch).rejects
+    let source = Source { max_record_bytes: 1 << 20, max_depth: MAX_DEPTH, ..Source::default() };
+    Decoder::of_record(record, TextCleaning::default(), &source).decode(&batch).rejects
 }
 
 #[test]

@@ -16,8 +16,8 @@ pub mod meta;
 
 mod base64;
 mod column;
-mod csv;
 mod fault;
+mod formats;
 mod key;
 mod number;
 mod read;
@@ -34,12 +34,13 @@ use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 use column::Columns;
-pub use csv::{CsvLayout, Unclosed, Values};
-use duto_definition::{Pipeline, RecordDefinition, TextCleaning};
+use duto_definition::{Pipeline, RecordDefinition, Source, TextCleaning};
 use duto_ground::batch::Batch;
 use duto_ground::index::RecordIndex;
 use duto_ground::reject::Reject;
 pub use fault::{Fault, Outcome};
+use formats::ReadFormat;
+pub use formats::{CsvLayout, Unclosed, Values};
 use json::Scanner;
 pub use key::key_of;
 use read::{Problems, Reader, Scratch};
@@ -54,9 +55,7 @@ pub struct Decoder {
     cleaning: TextCleaning,
     max_record_bytes: usize,
     max_depth: usize,
-    unwrap_strings: bool,
-    /// Where a record is a line of a file.
-    layout: Option<CsvLayout>,
+    format: Arc<dyn ReadFormat>,
 }
 
 /// A batch after decoding: each of its records is either a row or a reject.
@@ -70,38 +69,24 @@ pub struct Decoded {
 
 impl Decoder {
     pub fn new(pipeline: &Pipeline) -> Self {
-        let source = &pipeline.source;
-        let decoder = Self::of_record(
-            &pipeline.record,
-            pipeline.text,
-            source.max_record_bytes,
-            source.max_depth,
-        );
-        Self { unwrap_strings: source.unwrap_strings, ..decoder }
+        Self::of_record(&pipeline.record, pipeline.text, &pipeline.source)
     }
 
     /// As [`Self::new`], from the parts of a pipeline that matter here.
-    pub fn of_record(
-        record: &RecordDefinition,
-        cleaning: TextCleaning,
-        max_record_bytes: usize,
-        max_depth: usize,
-    ) -> Self {
-        let columns = Columns::new(&record.fields);
+    pub fn of_record(record: &RecordDefinition, cleaning: TextCleaning, source: &Source) -> Self {
         Self {
             schema: Arc::new(record.arrow_schema()),
-            columns,
+            columns: Columns::new(&record.fields),
             cleaning,
-            max_record_bytes,
-            max_depth,
-            unwrap_strings: false,
-            layout: None,
+            max_record_bytes: source.max_record_bytes,
+            max_depth: source.max_depth,
+            format: formats::of(source),
         }
     }
 
     /// The same for the lines of a file.
     pub fn of_lines(self, layout: CsvLayout) -> Self {
-        Self { layout: Some(layout), ..self }
+        Self { format: Arc::new(layout), ..self }
     }
 
     /// The schema of [`Decoded::rows`].
@@ -113,11 +98,11 @@ impl Decoder {
     /// GiB.
     pub fn decode(&self, batch: &Batch) -> Decoded {
         let mut columns = self.columns.clone();
-        let (mut scratch, mut object) = (Scratch::default(), Vec::new());
+        let (mut scratch, mut room) = (Scratch::default(), Vec::new());
         let (mut record, mut rejects) = (Vec::with_capacity(batch.len()), Vec::new());
         for (place, payload) in RecordIndex::all().zip(batch.iter().map(|record| record.payload)) {
             let row = record.len();
-            match self.decode_one(payload, &mut columns, row, &mut scratch, &mut object) {
+            match self.decode_one(payload, &mut columns, row, &mut scratch, &mut room) {
                 Ok(()) => record.push(place),
                 Err(fault) => {
                     columns.truncate(row);
@@ -133,11 +118,9 @@ impl Decoder {
     /// `decode`: meant for answering a person.
     pub fn problems(&self, body: &[u8]) -> Vec<Reject> {
         let mut columns = self.columns.clone();
-        let (mut scratch, mut object) = (Scratch::default(), Vec::new());
+        let (mut scratch, mut room) = (Scratch::default(), Vec::new());
         let mut faults = Vec::new();
-        let unwrapped = self.unwrapped(Some(body));
-        let body = unwrapped.as_deref().map_or(body, str::as_bytes);
-        let outcome = self.open(Some(body), &mut object).and_then(|scanner| {
+        let outcome = self.open(Some(body), &mut room).and_then(|scanner| {
             let mut reader =
                 Reader::new(scanner, self.cleaning, &mut scratch, Problems::All(Vec::new()));
             let outcome = reader.read_document(&mut columns, 0);
@@ -154,32 +137,20 @@ impl Decoder {
         columns: &mut Columns,
         row: usize,
         scratch: &mut Scratch,
-        object: &mut Vec<u8>,
+        room: &mut Vec<u8>,
     ) -> Outcome<()> {
-        let unwrapped = self.unwrapped(payload);
-        let scanner = self.open(unwrapped.as_deref().map(str::as_bytes).or(payload), object)?;
+        let scanner = self.open(payload, room)?;
         Reader::new(scanner, self.cleaning, scratch, Problems::First).read_document(columns, row)
     }
 
-    /// The text that a JSON string holds, where such strings are records. A broken string is left
-    /// to the scanner, which says what is wrong.
-    fn unwrapped(&self, payload: Option<&[u8]>) -> Option<String> {
-        let payload = payload.filter(|payload| {
-            self.unwrap_strings && self.layout.is_none() && payload.len() <= self.max_record_bytes
-        })?;
-        if payload.trim_ascii_start().first() != Some(&b'"') {
-            return None;
-        }
-        serde_json::from_slice(payload).ok()
-    }
-
-    /// What can be said of a payload before it is read. `object` is room for a line as an object.
-    fn open<'a>(&self, payload: Option<&'a [u8]>, object: &'a mut Vec<u8>) -> Outcome<Scanner<'a>> {
+    /// What can be said of a payload before it is read. `room` is for its document.
+    fn open<'a>(&self, payload: Option<&'a [u8]>, room: &'a mut Vec<u8>) -> Outcome<Scanner<'a>> {
         let bytes = payload.ok_or_else(|| {
             Fault::document("tombstone", "the record has no payload, it is a tombstone")
         })?;
+        let empty = || Fault::document("empty", "the record is empty");
         if bytes.is_empty() {
-            return Err(Fault::document("empty", "the record is empty"));
+            return Err(empty());
         }
         if bytes.len() > self.max_record_bytes {
             let sentence = format!(
@@ -189,9 +160,11 @@ impl Decoder {
             );
             return Err(Fault::document("size", sentence));
         }
-        let Some(layout) = &self.layout else { return Scanner::new(bytes, self.max_depth) };
-        layout.write_object(bytes, object)?;
-        Scanner::new(object, self.max_depth)
+        let document = self.format.document(bytes, room)?;
+        if document.is_empty() {
+            return Err(empty());
+        }
+        Scanner::new(document, self.max_depth)
     }
 
     fn finish(&self, columns: Columns, rows: usize) -> RecordBatch {

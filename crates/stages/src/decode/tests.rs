@@ -6,7 +6,9 @@ use arrow::datatypes::{
 };
 
 use super::{CsvLayout, Decoded, Decoder};
-use duto_definition::{ColumnType, Field, Kind, RecordDefinition, Rules, Span, TextCleaning};
+use duto_definition::{
+    ColumnType, Field, Kind, RecordDefinition, Rules, Source, Span, TextCleaning,
+};
 use duto_ground::batch::{Batch, Place};
 use duto_ground::index::RecordIndex;
 
@@ -29,7 +31,8 @@ fn not_negative(mut field: Field) -> Field {
 }
 
 fn decoder(fields: Vec<Field>, cleaning: TextCleaning) -> Decoder {
-    Decoder::of_record(&RecordDefinition { fields }, cleaning, 1 << 20, 64)
+    let source = Source { max_record_bytes: 1 << 20, max_depth: 64, ..Source::default() };
+    Decoder::of_record(&RecordDefinition { fields }, cleaning, &source)
 }
 
 /// The sales record.

@@ -3,7 +3,9 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Decimal128Type, Int32Type, Int64Type};
-use duto_definition::{ColumnType, Field, Kind, RecordDefinition, Rules, Span, TextCleaning};
+use duto_definition::{
+    ColumnType, Field, Kind, RecordDefinition, Rules, Source, Span, TextCleaning,
+};
 use duto_ground::batch::{Batch, Place};
 use duto_stages::decode::Decoder;
 use proptest::prelude::*;
@@ -180,7 +182,8 @@ fn decoder() -> Decoder {
         field("order_items", true, items, Rules::default()),
         field("paid", false, Kind::Scalar(ColumnType::Boolean), Rules::default()),
     ];
-    Decoder::of_record(&RecordDefinition { fields }, TextCleaning::default(), 1 << 20, MAX_DEPTH)
+    let source = Source { max_record_bytes: 1 << 20, max_depth: MAX_DEPTH, ..Source::default() };
+    Decoder::of_record(&RecordDefinition { fields }, TextCleaning::default(), &source)
 }
 
 fn batch(bodies: &[&[u8]]) -> Batch {

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::fault::{Fault, Outcome, excerpt};
+use super::ReadFormat;
+use crate::decode::fault::{Fault, Outcome, excerpt};
 
 /// The columns of one file: which of them the record has, under which name.
 #[derive(Debug, Clone)]
@@ -62,8 +63,7 @@ impl CsvLayout {
         self.delimiter
     }
 
-    /// The line as a JSON object, in the place of what `object` held. The line is UTF-8.
-    pub fn write_object(&self, line: &[u8], object: &mut Vec<u8>) -> Outcome<()> {
+    fn write_object(&self, line: &[u8], object: &mut Vec<u8>) -> Outcome<()> {
         object.clear();
         object.push(b'{');
         let mut count = 0;
@@ -119,6 +119,14 @@ impl CsvLayout {
         }
         object.push(b'"');
         Ok(())
+    }
+}
+
+impl ReadFormat for CsvLayout {
+    /// The line is UTF-8.
+    fn document<'a>(&self, line: &'a [u8], room: &'a mut Vec<u8>) -> Outcome<&'a [u8]> {
+        self.write_object(line, room)?;
+        Ok(room)
     }
 }
 
