@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use duto_ground::batch::{decode_headers, encode_headers};
+use duto_ground::seal::Keyring;
 use duto_load::connect::Connector;
 use duto_load::ensure::ensure as ensure_tables;
 use duto_load::pool::Pool;
@@ -37,6 +38,7 @@ pub async fn surroundings(
         runtime,
         source_topic,
         keep_sent,
+        keyring: Keyring::default(),
     })
 }
 

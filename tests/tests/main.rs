@@ -9,6 +9,7 @@ mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
 mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
+mod encryption; // what is kept opens with its keys alone
 mod exactly_once; // workers killed, stopped, joining and leaving
 mod faulty_seek; // a client that fails now and then
 mod full_disk; // no room under the table

@@ -14,6 +14,7 @@ pub mod database;
 pub mod dashboard;
 mod decimal;
 pub mod deliver;
+pub mod encryption;
 pub mod endpoints;
 mod environment;
 pub mod files;
@@ -56,6 +57,7 @@ pub use column_type::ColumnType;
 pub use dashboard::Dashboard;
 pub use database::{Database, SslMode, Tls};
 pub use deliver::Deliver;
+pub use encryption::Encryption;
 pub use endpoints::{Endpoint, Parameter, Shape};
 pub use files::{Encoding, Files};
 pub use generate::Generate;
@@ -107,6 +109,7 @@ pub struct Pipeline {
     pub dashboard: Option<Dashboard>,
     pub ingest: Vec<IngestEndpoint>,
     pub auth: Auth,
+    pub encryption: Encryption,
     /// `http:`, how the server meets the network.
     pub http: Http,
     /// `pull:`, in the file's order; those that are switched off too.

@@ -6,9 +6,9 @@ use super::keys::{Key, Keys};
 use super::walk::{Fields, Walk};
 use super::{Pipeline, Problem, Span};
 use super::{
-    agreement, auth, batch, checks, dashboard, database, deliver, endpoints, files, generate, http,
-    ingest, listen, once, pipeline, publish, pull, record, rejects, rollups, source, table, tests,
-    text, views, yaml,
+    agreement, auth, batch, checks, dashboard, database, deliver, encryption, endpoints, files,
+    generate, http, ingest, listen, once, pipeline, publish, pull, record, rejects, rollups,
+    source, table, tests, text, views, yaml,
 };
 
 /// A section of the file. A new one is a file with its `SECTION`, and a line below.
@@ -20,7 +20,7 @@ pub(super) struct Section {
 }
 
 /// In the order in which they are read: a section may look at those before it.
-const SECTIONS: [Section; 24] = [
+const SECTIONS: [Section; 25] = [
     pipeline::SECTION,
     listen::SECTION,
     http::SECTION,
@@ -39,6 +39,7 @@ const SECTIONS: [Section; 24] = [
     dashboard::SECTION,
     ingest::SECTION,
     auth::SECTION,
+    encryption::SECTION,
     pull::SECTION,
     deliver::SECTION,
     publish::SECTION,

@@ -1,7 +1,7 @@
 //! The settings as they are in effect, after defaults and environment, for `duto config show`.
 
 use super::quantity::{format_bytes, format_duration};
-use super::{Database, Encoding, Pipeline, Pull, Source};
+use super::{Database, Encoding, Encryption, Pipeline, Pull, Source};
 
 const MASK: &str = "********";
 
@@ -35,6 +35,9 @@ pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
         ("max_length", or_unset(text.max_length.map(|length| length.to_string()).as_deref())),
     ];
     add("text", text);
+    if pipeline.encryption.keyring.seals() {
+        add("encryption", encryption_settings(&pipeline.encryption));
+    }
     for pull in &pipeline.pull {
         let section = format!("pull.{}", pull.name);
         add(&section, pull_settings(pull));
@@ -62,6 +65,15 @@ pub fn settings(pipeline: &Pipeline) -> Vec<(String, String)> {
         add("generate", vec![("rate", generate.rate_per_second.to_string())]);
     }
     settings
+}
+
+fn encryption_settings(encryption: &Encryption) -> Vec<(&'static str, String)> {
+    let path = encryption.keyring.path();
+    let keys = match path {
+        Some(path) => ("key_file", path.display().to_string()),
+        None => ("keys", MASK.to_string()),
+    };
+    vec![keys, ("outbox", encryption.outbox.to_string())]
 }
 
 fn source_settings(source: &Source) -> Vec<(&'static str, String)> {

@@ -8,4 +8,5 @@ pub mod changes; // which tables have new rows
 pub mod backoff; // pauses between tries
 pub mod supervised; // threads that begin again
 pub mod clock; // the time
+pub mod seal; // encryption at rest
 pub mod quoting; // names and texts in SQL

@@ -60,6 +60,7 @@ async fn problems(served: &Served) -> Vec<String> {
     let mut problems: Vec<String> =
         condition.ended.iter().map(|reason| format!("the worker ended: {reason}")).collect();
     problems.extend(condition.halted.values().map(|reason| format!("halted: {reason}")));
+    problems.extend(condition.unreadable.values().cloned());
     problems.extend(
         condition
             .claim_trouble

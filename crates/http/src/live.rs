@@ -138,6 +138,7 @@ impl Viewer {
         let troubles: Vec<String> = condition
             .halted
             .values()
+            .chain(condition.unreadable.values())
             .chain(condition.paused.values())
             .chain(&condition.ended)
             .chain(&condition.database_trouble)

@@ -66,6 +66,7 @@ impl Overlooked {
             .ended
             .iter()
             .chain(condition.halted.values())
+            .chain(condition.unreadable.values())
             .chain(condition.paused.values());
         let trouble: Vec<&String> = trouble
             .chain(condition.deliveries.values())

@@ -1,11 +1,15 @@
 //! `duto.answer`: what requests that wait for their record are told, kept in the record's own
 //! transaction.
 
+use std::borrow::Cow;
+
 use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
+use super::sealed::answer_place;
 use super::session::LoadSession;
 use duto_ground::index::RecordIndex;
+use duto_stages::answers::Answer;
 use duto_stages::prepared::Prepared;
 
 const INSERT: &str = "INSERT INTO duto.answer (pipeline, idempotency_key, \"offset\", status, body)
@@ -25,7 +29,13 @@ pub(super) async fn write(session: LoadSession<'_>, batch: &Prepared) -> Result<
     let keys: Vec<&str> = batch.answers.iter().map(|answer| answer.key.as_str()).collect();
     let offsets: Vec<i64> = batch.answers.iter().map(|answer| head(answer.record).offset).collect();
     let statuses: Vec<i32> = batch.answers.iter().map(|answer| answer.status).collect();
-    let bodies: Vec<&[u8]> = batch.answers.iter().map(|answer| answer.body.as_bytes()).collect();
+    let sealed = |answer: &Answer| {
+        let place = answer_place(&target.pipeline, &answer.key);
+        let body = target.encryption.keyring.seal(&place, answer.body.as_bytes());
+        body.map(Cow::into_owned)
+            .map_err(|fault| Failure::Pause(format!("an answer cannot be sealed: {fault}")))
+    };
+    let bodies: Vec<Vec<u8>> = batch.answers.iter().map(sealed).collect::<Result<_, _>>()?;
     let values: [&(dyn ToSql + Sync); 5] = [&target.pipeline, &keys, &offsets, &statuses, &bodies];
     let kept =
         on.within(async { on.client.query(&on.prepared(INSERT).await?, &values).await }).await?;

@@ -70,15 +70,29 @@ async fn missing_part(
     let indexes = SCHEMA.lines().filter_map(|line| line.split("to_regclass('").nth(1));
     let indexes = indexes.filter_map(|rest| rest.split('\'').next());
     let parts: Vec<&str> = tables.chain(indexes).collect();
+    let (tables, columns): (Vec<&str>, Vec<&str>) = added_columns().into_iter().unzip();
     let statement = "SELECT part FROM unnest($1::text[]) part WHERE to_regclass(part) IS NULL
-        UNION ALL SELECT 'column ' || name || ' of duto.view' FROM unnest('{refused,made}'::text[]) name
+        UNION ALL SELECT 'column ' || name || ' of ' || of_table
+        FROM unnest($2::text[], $3::text[]) AS added (of_table, name)
         WHERE NOT EXISTS (SELECT 1 FROM pg_attribute
-          WHERE attrelid = to_regclass('duto.view') AND attname = name)
+          WHERE attrelid = to_regclass(of_table) AND attname = name)
         LIMIT 1";
-    let row = transaction.query_opt(statement, &[&parts]).await.with_context(|| {
-        format!("looking for the schema duto, which this role may not see. {ROLES_HELP}")
-    })?;
+    let row = transaction.query_opt(statement, &[&parts, &tables, &columns]).await.with_context(
+        || format!("looking for the schema duto, which this role may not see. {ROLES_HELP}"),
+    )?;
     Ok(row.map(|row| row.get(0)))
+}
+
+/// The columns that [`SCHEMA`] adds to tables of an earlier program, each behind its table.
+fn added_columns() -> Vec<(&'static str, &'static str)> {
+    let alters = SCHEMA.lines().filter_map(|line| line.strip_prefix("ALTER TABLE "));
+    alters
+        .flat_map(|alter| {
+            let table = alter.split_whitespace().next().unwrap_or_default();
+            let added = alter.split("ADD COLUMN IF NOT EXISTS ").skip(1);
+            added.filter_map(move |rest| Some((table, rest.split_whitespace().next()?)))
+        })
+        .collect()
 }
 
 /// Two pipelines that write the same table would each see the other's rows as repeats.

@@ -15,6 +15,7 @@ pub mod ledger; // duto.batch
 mod pieces; // parameters that fit into a message
 pub mod outbox; // duto.outbox
 mod answers; // duto.answer
+pub mod sealed; // what of them is sealed
 pub mod prune; // what is no longer needed
 pub mod grains; // fine counters whose time is over
 pub mod poison; // which record PostgreSQL refuses

@@ -1,11 +1,14 @@
 //! `duto.outbox`: the messages of stored rows, written in the rows' own transaction. They are sent
 //! after the commit.
 
+use std::borrow::Cow;
+
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::failure::Failure;
-use super::pieces::pieces;
+use super::pieces::{pieces, slices};
+use super::sealed::outbox_place;
 use super::session::LoadSession;
 use super::target::Target;
 use duto_ground::index::{RecordIndex, RowIndex};
@@ -25,8 +28,8 @@ const INSERT: &str = "INSERT INTO duto.outbox (pipeline, topic, partition, targe
 struct Rows<'a> {
     partitions: Vec<i32>,
     targets: Vec<&'a str>,
-    keys: Vec<Option<&'a [u8]>>,
-    values: Vec<Option<&'a [u8]>>,
+    keys: Vec<Option<Cow<'a, [u8]>>>,
+    values: Vec<Option<Cow<'a, [u8]>>>,
     message_ids: Vec<Uuid>,
 }
 
@@ -38,7 +41,7 @@ pub async fn write(
     stored: &[Vec<RowIndex>],
 ) -> Result<(), Failure> {
     let LoadSession { on, target } = session;
-    let rows = rows_of(target, batch, stored);
+    let rows = rows_of(target, batch, stored)?;
     if rows.partitions.is_empty() {
         return Ok(());
     }
@@ -46,8 +49,9 @@ pub async fn write(
     let bytes_of = |(key, value): (&Option<&[u8]>, &Option<&[u8]>)| {
         key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len)
     };
-    for piece in pieces(rows.keys.iter().zip(&rows.values).map(bytes_of)) {
-        let Rows { partitions, targets, keys, values, message_ids } = &rows;
+    let Rows { partitions, targets, keys, values, message_ids } = &rows;
+    let (keys, values) = (slices(keys), slices(values));
+    for piece in pieces(keys.iter().zip(&values).map(bytes_of)) {
         let (partitions, targets, keys) =
             (&partitions[piece.clone()], &targets[piece.clone()], &keys[piece.clone()]);
         let (contents, message_ids, sent) =
@@ -74,7 +78,12 @@ pub async fn write(
     Ok(())
 }
 
-fn rows_of<'a>(target: &'a Target, batch: &'a Prepared, stored: &[Vec<RowIndex>]) -> Rows<'a> {
+fn rows_of<'a>(
+    target: &'a Target,
+    batch: &'a Prepared,
+    stored: &[Vec<RowIndex>],
+) -> Result<Rows<'a>, Failure> {
+    let keyring = target.encryption.of_outbox();
     // By record, then by publish, then by row: a record's messages follow those of the records
     // before it.
     let mut places: Vec<(RecordIndex, usize, RowIndex)> = Vec::new();
@@ -97,16 +106,16 @@ fn rows_of<'a>(target: &'a Target, batch: &'a Prepared, stored: &[Vec<RowIndex>]
             cluster_id: &target.cluster_id,
             topic_id: &target.topic_id,
         };
-        rows.message_ids.push(message_id(
-            &origin,
-            head.partition,
-            head.offset,
-            row.number() - first as u32,
-        ));
+        let id = message_id(&origin, head.partition, head.offset, row.number() - first as u32);
+        let seal = |column, value: Option<&'a str>| {
+            let sealed = keyring.seal_some(&outbox_place(&id, column), value.map(str::as_bytes));
+            sealed.map_err(|fault| Failure::Pause(format!("a message cannot be sealed: {fault}")))
+        };
+        rows.keys.push(seal("key", key)?);
+        rows.values.push(seal("value", value)?);
+        rows.message_ids.push(id);
         rows.partitions.push(head.partition);
         rows.targets.push(topic);
-        rows.keys.push(key.map(str::as_bytes));
-        rows.values.push(value.map(str::as_bytes));
     }
-    rows
+    Ok(rows)
 }

@@ -1,5 +1,6 @@
 //! Parameters in pieces that each fit into one message: PostgreSQL takes none of 1 GiB.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A piece ends with the element that brings it above so many bytes.
@@ -21,6 +22,11 @@ pub(super) fn pieces(bytes: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
         pieces.push(piece);
     }
     pieces
+}
+
+/// As PostgreSQL's client takes them.
+pub(super) fn slices<'a>(values: &'a [Option<Cow<'_, [u8]>>]) -> Vec<Option<&'a [u8]>> {
+    values.iter().map(Option::as_deref).collect()
 }
 
 #[cfg(test)]

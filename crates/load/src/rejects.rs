@@ -1,6 +1,7 @@
 //! `duto.reject`: the records that were not stored, as the bytes they came as, beside their
 //! reasons.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
@@ -8,7 +9,8 @@ use tokio_postgres::Row;
 
 use super::connect::Connection;
 use super::failure::Failure;
-use super::pieces::pieces;
+use super::pieces::{pieces, slices};
+use super::sealed::{RejectColumn, RejectPlace, masked_reason};
 use super::session::LoadSession;
 use duto_ground::reject::Reject;
 use duto_stages::prepared::{Outcome, Prepared};
@@ -18,12 +20,13 @@ pub const KEPT_PAYLOAD_BYTES: usize = 64 * 1024;
 
 const INSERT: &str = r#"
 INSERT INTO duto.reject AS known (pipeline, cluster_id, topic, topic_id, partition, "offset", key, payload, headers, payload_bytes, payload_sha256,
-    stage, path, rule, reason, sqlstate)
+    stage, path, rule, reason, sqlstate, sealed_reason)
 SELECT $1, $2, $3, $4, r.*
 FROM unnest($5::integer[], $6::bigint[], $7::bytea[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bytea[],
-    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[]) AS r
+    $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::bytea[]) AS r
 ON CONFLICT (pipeline, cluster_id, topic, topic_id, partition, "offset") DO UPDATE
-SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = excluded.rule, reason = excluded.reason, sqlstate = excluded.sqlstate
+SET last_at = now(), stage = excluded.stage, path = excluded.path, rule = excluded.rule, reason = excluded.reason, sqlstate = excluded.sqlstate,
+    sealed_reason = excluded.sealed_reason
 WHERE known.status = 'open'"#;
 
 /// Writes the batch's rejects. A record that was rejected before and is still open keeps its row.
@@ -49,27 +52,44 @@ async fn write_piece(
     let (mut lengths, mut digests) = (Vec::new(), Vec::new());
     let (mut stages, mut paths, mut rules, mut reasons, mut sqlstates) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut sealed_reasons = Vec::new();
+    let keyring = &target.encryption.keyring;
     for reject in rejects {
         let record = batch.batch.get(reject.record.place());
-        partitions.push(record.head.partition);
-        offsets.push(record.head.offset);
-        keys.push(record.key);
-        headers.push(record.headers);
+        let (partition, offset) = (record.head.partition, record.head.offset);
+        let (pipeline, topic) = (&target.pipeline, &target.topic);
+        let place = RejectPlace { pipeline, topic, partition, offset };
+        partitions.push(partition);
+        offsets.push(offset);
+        keys.push(place.seal(keyring, RejectColumn::Key, record.key)?);
+        headers.push(place.seal(keyring, RejectColumn::Headers, record.headers)?);
         let payload = record.payload.unwrap_or_default();
         let cut = payload.len() > KEPT_PAYLOAD_BYTES && reject.rule == "size";
-        payloads.push(
-            record
-                .payload
-                .map(|payload| if cut { &payload[..KEPT_PAYLOAD_BYTES] } else { payload }),
-        );
+        let kept = record
+            .payload
+            .map(|payload| if cut { &payload[..KEPT_PAYLOAD_BYTES] } else { payload });
+        payloads.push(place.seal(keyring, RejectColumn::Payload, kept)?);
         lengths.push(cut.then_some(payload.len() as i64));
-        digests.push(cut.then(|| Sha256::digest(payload).to_vec()));
+        let digest = cut.then(|| Sha256::digest(payload));
+        let digest = place.seal(keyring, RejectColumn::PayloadSha256, digest.as_deref())?;
+        digests.push(digest.map(Cow::into_owned));
         stages.push(reject.stage.as_str());
-        paths.push(storable(&reject.path));
-        rules.push(storable(&reject.rule));
-        reasons.push(storable(&reject.reason));
+        let (path, rule, reason) =
+            (storable(&reject.path), storable(&reject.rule), storable(&reject.reason));
+        if keyring.seals() {
+            let sealed =
+                place.seal(keyring, RejectColumn::SealedReason, Some(reason.as_bytes()))?;
+            sealed_reasons.push(sealed.map(Cow::into_owned));
+            reasons.push(masked_reason(&path, &rule));
+        } else {
+            sealed_reasons.push(None);
+            reasons.push(reason);
+        }
+        paths.push(path);
+        rules.push(rule);
         sqlstates.push(reject.sqlstate.as_deref());
     }
+    let (keys, payloads, headers) = (slices(&keys), slices(&payloads), slices(&headers));
     let written = on
         .within(on.client.execute(
             INSERT,
@@ -90,6 +110,7 @@ async fn write_piece(
                 &rules,
                 &reasons,
                 &sqlstates,
+                &sealed_reasons,
             ],
         ))
         .await?;
@@ -199,6 +220,20 @@ pub async fn close_replayed(
          SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END
          FROM tried JOIN duto.reject r ON r.id = tried.id";
     on.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
+}
+
+/// How a statement reads `sealed_reason`, which a database lacks until this program has run in it;
+/// None where there are no rejects at all.
+pub async fn sealed_reason_of(on: &Connection) -> Result<Option<&'static str>, Failure> {
+    let statement =
+        "SELECT to_regclass('duto.reject') IS NOT NULL, EXISTS (SELECT 1 FROM pg_attribute
+        WHERE attrelid = to_regclass('duto.reject') AND attname = 'sealed_reason')";
+    let row = on.within(on.client.query_one(statement, &[])).await?;
+    Ok(match (row.get(0), row.get(1)) {
+        (false, _) => None,
+        (true, true) => Some("duto.reject.sealed_reason"),
+        (true, false) => Some("NULL::bytea"),
+    })
 }
 
 /// PostgreSQL's text cannot hold a NUL: it is written as `\0`.

@@ -102,6 +102,8 @@ CREATE TABLE IF NOT EXISTS duto.reject (
     status text NOT NULL DEFAULT 'open' CHECK (status IN ('open', 'replayed', 'discarded')),
     UNIQUE (pipeline, cluster_id, topic, topic_id, partition, "offset")
 );
+-- The whole sentence where `encryption` seals it; `reason` then names the place and the rule alone.
+ALTER TABLE duto.reject ADD COLUMN IF NOT EXISTS sealed_reason bytea;
 
 CREATE TABLE IF NOT EXISTS duto.replay (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -3,7 +3,7 @@
 use super::at_once::AtOnce;
 use super::few::{self, FewRows};
 use super::rollups::RollupTargets;
-use duto_definition::{ColumnType, Pipeline, Repeat, Table};
+use duto_definition::{ColumnType, Encryption, Pipeline, Repeat, Table};
 use duto_ground::quoting::quote;
 use duto_stages::rollup::Rollups;
 
@@ -28,6 +28,8 @@ pub struct Target {
     pub shard: Option<i32>,
     /// The settings at the head of each transaction.
     pub begin: String,
+    /// What seals the rows that duto keeps for itself.
+    pub encryption: Encryption,
 }
 
 /// The statements of one table.
@@ -106,6 +108,7 @@ impl Target {
             tables,
             has_once,
             begin,
+            encryption: pipeline.encryption.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! caller owns the position: the log's own committed offsets are a copy for lag tools.
 
 mod look; // without joining a group
+mod sealing; // with which keys
 mod open; // which of the two
 mod kafka; // Apache Kafka, by librdkafka
 mod embedded; // SQLite, one file
@@ -16,7 +17,8 @@ use duto_ground::batch::Batch;
 pub use self::embedded::EmbeddedLog;
 pub use self::kafka::KafkaLog;
 pub use self::look::{Look, Span, TopicListing};
-pub use self::open::open;
+pub use self::open::{open, open_sealed};
+pub use self::sealing::Sealing;
 
 /// A connection to a log. Calls block; each has the given timeout.
 pub trait Log: Send + Sync {
@@ -199,6 +201,9 @@ pub enum Event {
     /// log, or what stands there cannot be read. Nothing more of the partition is answered until a
     /// seek.
     OutOfRange { partition: i32, reason: String },
+    /// The partition's next record cannot be opened: nothing of it is answered until it can be,
+    /// which the client tries by itself. None: it was opened.
+    Unreadable { partition: i32, reason: Option<String> },
     /// Something went wrong that the client goes on trying by itself.
     Trouble(String),
     /// Another member joined under this static member's name, so the group knows this one no more:

@@ -15,6 +15,7 @@ use duto_load::connect::Connection;
 use duto_load::failure::Failure;
 use duto_load::poison::{Doubt, Search};
 use duto_load::rows::{self, Path};
+use duto_load::sealed::{RejectColumn, RejectPlace};
 use duto_load::session::LoadSession;
 use duto_load::target::Target;
 use duto_load::{ledger, outbox, position, rejects, rollups};
@@ -122,8 +123,7 @@ async fn attempt(
     }
     let (mut batch, mut ids) = (Batch::default(), Vec::new());
     for row in &whole {
-        let place = Place { partition, offset: row.get(1), leader_epoch: -1, timestamp_ms: -1 };
-        batch.push(place, row.get(2), row.get(3), row.get(4));
+        push_opened(target, partition, row, &mut batch).map_err(early)?;
         ids.push(row.get::<_, i64>(0));
     }
     let (mut prepared, _) =
@@ -195,6 +195,30 @@ fn lock_statements(target: &Target, partition: i32) -> String {
         literal(&target.pipeline),
         literal(&target.topic),
     )
+}
+
+/// The record of a row of [`read_open`].
+fn push_opened(
+    target: &Target,
+    partition: i32,
+    row: &Row,
+    batch: &mut Batch,
+) -> Result<(), Failure> {
+    let (pipeline, topic) = (&target.pipeline, &target.topic);
+    let of = RejectPlace { pipeline, topic, partition, offset: row.get(1) };
+    let open = |column, kept| {
+        let opened = of.open(&target.encryption.keyring, column, kept);
+        opened.map_err(|fault| {
+            let id: i64 = row.get(0);
+            Failure::Pause(format!("the reject {id} cannot be opened: {fault}"))
+        })
+    };
+    let key = open(RejectColumn::Key, row.get(2))?;
+    let payload = open(RejectColumn::Payload, row.get(3))?;
+    let headers = open(RejectColumn::Headers, row.get(4))?;
+    let place = Place { partition, offset: of.offset, leader_epoch: -1, timestamp_ms: -1 };
+    batch.push(place, key.as_deref(), payload.as_deref(), headers.as_deref());
+    Ok(())
 }
 
 /// The open rejects, locked: they are listed only now that nobody else can resolve them.

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use duto_ground::seal::{Keyring, Keys};
 use rusqlite::{Connection, params};
 
 use crate::walk::Record;
+
+/// Seals what pipelines with `encryption` write. Walks themselves append plain records.
+pub const WALK_KEY: &str = "walk:d2Fsa3dhbGt3YWxrd2Fsa3dhbGt3YWxrd2Fsa3dhbGs=";
 
 pub struct LogFile {
     path: PathBuf,
@@ -65,14 +69,22 @@ impl LogFile {
             "SELECT partition, \"offset\", payload, headers FROM record WHERE topic_id = (SELECT id
                 FROM topic WHERE name = ?1) ORDER BY 1, 2",
         )?;
-        let rows = select.query_map([topic], |row| {
-            Ok(Logged {
+        let keyring = Keyring::given(Keys::parse(WALK_KEY)?);
+        let open = |part: &str, kept: Option<Vec<u8>>| -> Result<Vec<u8>> {
+            let place = [&b"log"[..], topic.as_bytes(), part.as_bytes()];
+            let opened = keyring.open_some(&place, kept.as_deref())?;
+            Ok(opened.map(|opened| opened.into_owned()).unwrap_or_default())
+        };
+        let mut rows = select.query([topic])?;
+        let mut logged = Vec::new();
+        while let Some(row) = rows.next()? {
+            logged.push(Logged {
                 partition: row.get(0)?,
                 offset: row.get(1)?,
-                payload: row.get::<_, Option<Vec<u8>>>(2)?.unwrap_or_default(),
-                headers: row.get::<_, Option<Vec<u8>>>(3)?.unwrap_or_default(),
-            })
-        })?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+                payload: open("payload", row.get(2)?)?,
+                headers: open("headers", row.get(3)?)?,
+            });
+        }
+        Ok(logged)
     }
 }

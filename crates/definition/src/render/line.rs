@@ -3,11 +3,15 @@
 
 use std::ops::RangeInclusive;
 
+use duto_ground::seal;
+
 use crate::Span;
 
 const TAB: &str = "    ";
 /// Columns of the screen that a line may take.
 const MAX_WIDTH: usize = 120;
+/// What is shorter is no key of `encryption`, whatever else it is.
+const LEAST_KEY_CHARACTERS: usize = 16;
 /// Columns that are kept before the problem when a line is cut.
 const KEPT_BEFORE: usize = 40;
 
@@ -116,7 +120,7 @@ fn width(character: char) -> usize {
 }
 
 /// For each byte of the line, whether it belongs to a secret that is written out: the value of a
-/// password's key, or the password in a URL. `${NAME}` is none.
+/// password's key, the password in a URL, or a key of `encryption`. `${NAME}` is none.
 fn secrets(line: &str) -> Vec<bool> {
     let mut secret = vec![false; line.len()];
     let lower = line.to_ascii_lowercase();
@@ -143,6 +147,16 @@ fn secrets(line: &str) -> Vec<bool> {
             && let Some(colon) = user.find(':')
         {
             mark(&mut secret, found + 3 + colon + 1, &user[colon + 1..]);
+        }
+    }
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    for word in line.split(|end: char| end.is_whitespace() || matches!(end, '"' | '\'' | ',')) {
+        if let Some((id, key)) = word.split_once(':')
+            && seal::is_id(id)
+            && key.len() >= LEAST_KEY_CHARACTERS
+            && key.bytes().all(is_base64)
+        {
+            mark(&mut secret, key.as_ptr().addr() - line.as_ptr().addr(), key);
         }
     }
     secret
@@ -181,6 +195,11 @@ mod tests {
             ("sasl.password: hunter2 # mine", "sasl.password: ******* # mine"),
             ("password: \"${DB_PASS}\"", "password: \"${DB_PASS}\""),
             ("url: postgresql://me:hunter2@db/sales", "url: postgresql://me:*******@db/sales"),
+            (
+                "keys: 'a:AAAAAAAAAAAAAAA=, b:BBBBBBBBBBBBBBBBB'",
+                "keys: 'a:****************, b:*****************'",
+            ),
+            ("at: broker:9092 10:00:00", "at: broker:9092 10:00:00"),
             ("sslmode: \"${DB_PASSWORD:-x}\"", "sslmode: \"${DB_PASSWORD:-x}\""),
             ("topic: sales", "topic: sales"),
         ] {

@@ -8,7 +8,7 @@ use anyhow::Context;
 use duto_servers::{Postgres, PostgresSettings};
 use tokio::task::JoinSet;
 
-use super::pipeline_file::{Loaded, load};
+use super::pipeline_file::{Loaded, load, sealing_of};
 use super::run::{Plan, run_pipeline, stop_on_signals, wait_for};
 use super::{exit_code, generate, topics};
 use duto_definition::Http;
@@ -69,7 +69,12 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<i32> {
         let url = postgres.url(&database);
         loaded.pipeline.database.url = Some(url.clone());
         loaded.pipeline.source.kafka.clear();
-        let log = duto_log::open(None, &[], &folder.join("log"))?;
+        let log = duto_log::open_sealed(
+            None,
+            &[],
+            &folder.join("log"),
+            loaded.pipeline.encryption.keyring.clone().into(),
+        )?;
         introduce(&loaded, &args, file, &url);
         reading.push(ReadingPipeline::new(
             loaded.file.clone(),
@@ -124,7 +129,8 @@ async fn start_topic_browser(
         }
     };
     println!("\ntopics and their messages: http://{}/", topics::DEFAULT_ADDRESS);
-    let (log, stop) = (duto_log::open(None, &[], log_folder)?, stop.clone());
+    let sealing = sealing_of(reading.iter().map(|reading| &reading.pipeline));
+    let (log, stop) = (duto_log::open_sealed(None, &[], log_folder, sealing)?, stop.clone());
     parts.spawn(async move {
         topics::serve_topics(log, reading, listener, false, stop).await.map(|()| exit_code::FINE)
     });

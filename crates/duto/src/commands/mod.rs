@@ -6,6 +6,7 @@ pub mod completions; // duto completions SHELL
 pub mod config; // duto config show FILE
 pub mod ddl; // duto ddl FILE
 pub mod demo; // duto demo
+pub mod encryption; // duto encryption key|status
 pub mod exit_code; // what a process answers
 pub mod generate; // duto generate FILE
 pub mod load; // duto load FILE CSV...
@@ -77,6 +78,8 @@ pub enum Command {
     Ddl(ddl::DdlArgs),
     /// Make a key for those who call a pipeline's endpoints
     Auth(auth::AuthArgs),
+    /// Make a key that seals what duto keeps, and show what is sealed by which
+    Encryption(encryption::EncryptionArgs),
     /// Show the settings of a pipeline as they are in effect
     Config(config::ConfigArgs),
     /// Print the JSON Schema of the pipeline file
@@ -117,6 +120,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Position(args) => in_runtime(position::run(args)),
         Command::Ddl(args) => ddl::run(&args),
         Command::Auth(args) => auth::run(&args),
+        Command::Encryption(args) => in_runtime(encryption::run(args)),
         Command::Config(args) => config::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),

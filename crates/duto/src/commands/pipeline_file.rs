@@ -1,5 +1,6 @@
 //! Reads a pipeline file for a command that needs a good one.
 
+use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use anyhow::Context;
 use super::check;
 use super::exit_code;
 use duto_definition::Pipeline;
-use duto_log::Log;
+use duto_ground::seal::Keyring;
+use duto_log::{Log, Sealing};
 use duto_stages::Stages;
 
 /// A good file, planned.
@@ -47,6 +49,15 @@ pub fn load(file: &Path) -> Result<Loaded, i32> {
 /// The log that the pipeline's file names, else Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded
 /// one.
 pub fn open_log(pipeline: &Pipeline, args: &LogArgs) -> anyhow::Result<Arc<dyn Log>> {
+    open_log_with(pipeline, args, pipeline.encryption.keyring.clone().into())
+}
+
+/// The same, with the keys of more pipelines than the one.
+pub fn open_log_with(
+    pipeline: &Pipeline,
+    args: &LogArgs,
+    sealing: Sealing,
+) -> anyhow::Result<Arc<dyn Log>> {
     let settings = &pipeline.source.kafka;
     let named =
         settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
@@ -55,5 +66,18 @@ pub fn open_log(pipeline: &Pipeline, args: &LogArgs) -> anyhow::Result<Arc<dyn L
         .filter(|servers| !servers.is_empty());
     let others: Vec<(String, String)> =
         settings.iter().filter(|(key, _)| key != "bootstrap.servers").cloned().collect();
-    duto_log::open(servers.as_deref(), &others, &args.log_folder).context("opening the log")
+    duto_log::open_sealed(servers.as_deref(), &others, &args.log_folder, sealing)
+        .context("opening the log")
+}
+
+/// The keys of each pipeline's topic, for those who look at the topics of all of them.
+pub fn sealing_of<'a>(pipelines: impl Iterator<Item = &'a Pipeline>) -> Sealing {
+    let mut topics: HashMap<String, Vec<Keyring>> = HashMap::new();
+    for pipeline in pipelines {
+        let keyrings = topics.entry(pipeline.source.topic.clone()).or_default();
+        keyrings.push(pipeline.encryption.keyring.clone());
+    }
+    Sealing::of_topics(
+        topics.into_iter().map(|(topic, keyrings)| (topic, Keyring::any_of(keyrings))).collect(),
+    )
 }

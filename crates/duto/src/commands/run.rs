@@ -132,6 +132,7 @@ pub async fn run_pipeline(
     plan: Plan,
     stop: Arc<AtomicBool>,
 ) -> anyhow::Result<i32> {
+    loaded.pipeline.encryption.keyring.ids().context("encryption")?;
     if !plan.ingest || plan.until_caught_up {
         loaded.pipeline.ingest.clear();
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::check::environment;
 use super::exit_code;
-use super::pipeline_file::{Loaded, LogArgs, load, open_log};
+use super::pipeline_file::{Loaded, LogArgs, load, open_log_with, sealing_of};
 use super::run::{stop_on_signals, wait_for};
 use crate::exposure::{self, ExposureArgs};
 use duto_definition::Http;
@@ -114,5 +114,6 @@ fn the_log(pipelines: &[Loaded], args: &LogArgs) -> anyhow::Result<Arc<dyn Log>>
             other.file
         );
     }
-    open_log(&first.pipeline, args)
+    let sealing = sealing_of(pipelines.iter().map(|loaded| &loaded.pipeline));
+    open_log_with(&first.pipeline, args, sealing)
 }

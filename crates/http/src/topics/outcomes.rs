@@ -18,8 +18,10 @@ use super::looks::PATIENCE;
 use super::refusal::Refusal;
 use super::{Browser, ReadingPipeline};
 use crate::routes::Routes;
-use duto_definition::Role;
+use duto_definition::{Pipeline, Role};
 use duto_load::failure::Failure;
+use duto_load::rejects::sealed_reason_of;
+use duto_load::sealed::RejectPlace;
 
 /// Places of one question.
 const MOST_PLACES: usize = 500;
@@ -97,7 +99,8 @@ async fn of_pipeline(
 /// costs no more than a new one.
 const STATEMENT: &str = r#"
 SELECT asked.partition, asked."offset", position.next, position.cluster_id = $5 AND position.topic_id = $6,
-       reject.id, reject.status, reject.stage, reject.path, reject.rule, reject.reason, load.id, load.letter, load.committed_at
+       reject.id, reject.status, reject.stage, reject.path, reject.rule, reject.reason, load.id, load.letter, load.committed_at,
+       duto.reject.sealed_reason
 FROM unnest($3::integer[], $4::bigint[]) AS asked (partition, "offset")
 LEFT JOIN duto.position ON position.pipeline = $1 AND position.topic = $2 AND position.partition = asked.partition
 LEFT JOIN duto.reject ON reject.pipeline = $1 AND reject.cluster_id = $5 AND reject.topic = $2 AND reject.topic_id = $6
@@ -122,18 +125,16 @@ async fn ask(
     places: &[(i32, i64)],
 ) -> Result<Vec<Value>, Failure> {
     let connection = reading.readers.get().await?;
-    let there = connection
-        .within(connection.client.query_one("SELECT to_regclass('duto.reject') IS NOT NULL", &[]))
-        .await?;
-    if !there.get::<_, bool>(0) {
+    let Some(sealed_reason) = sealed_reason_of(&connection).await? else {
         // The pipeline has never run here.
         return Ok(places
             .iter()
             .map(|(partition, offset)| outcome(*partition, *offset, "waiting"))
             .collect());
-    }
+    };
     let (partitions, offsets): (Vec<i32>, Vec<i64>) = places.iter().copied().unzip();
-    let statement = connection.within(connection.prepared(STATEMENT)).await?;
+    let statement = STATEMENT.replace("duto.reject.sealed_reason", sealed_reason);
+    let statement = connection.within(connection.prepared(&statement)).await?;
     let pipeline = &reading.pipeline;
     let Identity { cluster_id, topic_id } = identity;
     let values: [&(dyn ToSql + Sync); 6] =
@@ -142,7 +143,7 @@ async fn ask(
     let rows = connection.within(asked).await?;
     // One that is asked for twice is answered once.
     let answers: BTreeMap<(i32, i64), Value> =
-        rows.iter().map(|row| ((row.get(0), row.get(1)), of_row(row))).collect();
+        rows.iter().map(|row| ((row.get(0), row.get(1)), of_row(pipeline, row))).collect();
     Ok(answers.into_values().collect())
 }
 
@@ -152,7 +153,7 @@ fn outcome(partition: i32, offset: i64, word: &str) -> Value {
 
 /// One word: `waiting`, `stored`, `duplicate`, `filtered`, `rejected` or `unknown`, and what is
 /// known beside it.
-fn of_row(row: &Row) -> Value {
+fn of_row(pipeline: &Pipeline, row: &Row) -> Value {
     let (partition, offset): (i32, i64) = (row.get(0), row.get(1));
     let of = |word: &str| outcome(partition, offset, word);
     match row.get::<_, Option<i64>>(2) {
@@ -175,9 +176,18 @@ fn of_row(row: &Row) -> Value {
             let mut rejected = of("rejected");
             rejected["status"] = json!(status);
             rejected["reject"] = json!(row.get::<_, Option<i64>>(4));
-            for (name, column) in [("stage", 6), ("path", 7), ("rule", 8), ("reason", 9)] {
+            for (name, column) in [("stage", 6), ("path", 7), ("rule", 8)] {
                 rejected[name] = json!(row.get::<_, Option<String>>(column));
             }
+            let place = RejectPlace {
+                pipeline: &pipeline.name,
+                topic: &pipeline.source.topic,
+                partition,
+                offset,
+            };
+            let masked = row.get::<_, Option<String>>(9).unwrap_or_default();
+            let keyring = &pipeline.encryption.keyring;
+            rejected["reason"] = json!(place.reason(keyring, masked, row.get(13)));
             rejected
         }
         (None, Some(letter)) => of(match letter.as_str() {

@@ -6,15 +6,19 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use super::super::{Consumer, ConsumerSettings, Event, LogError, Start};
+use super::super::{Consumer, ConsumerSettings, Event, LogError, Sealing, Start};
 use super::file;
 use super::lock::ReaderLock;
+use super::opening::{ReadError, Topic};
 use super::queue::GroupPosition;
 use super::shared::Shared;
 use duto_ground::batch::{Batch, Place};
 
 /// How often other processes' commits are looked for; those of this process are told at once.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A record that cannot be opened is tried again so often: its key may have come.
+const OPEN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A batch is not filled beyond this, so that large records do not make an arena of gigabytes (its
 /// places are 32 bits wide).
@@ -24,6 +28,7 @@ const MOST_BATCH_BYTES: usize = 64 << 20;
 /// them until it closes.
 pub struct EmbeddedConsumer {
     shared: Arc<Shared>,
+    sealing: Arc<Sealing>,
     connection: Connection,
     lock: Option<ReaderLock>,
     topic: String,
@@ -44,6 +49,8 @@ struct Reading {
     /// Its position is outside the log: it waits for a seek.
     broken: bool,
     told_end: Option<i64>,
+    /// The next record cannot be opened: it is tried again then.
+    sealed_until: Option<Instant>,
 }
 
 /// What one look at a partition found.
@@ -57,6 +64,7 @@ enum Found {
 impl EmbeddedConsumer {
     pub fn new(
         shared: Arc<Shared>,
+        sealing: Arc<Sealing>,
         settings: &ConsumerSettings,
     ) -> Result<EmbeddedConsumer, LogError> {
         let doing = format!("read the topic {}", settings.topic);
@@ -71,6 +79,7 @@ impl EmbeddedConsumer {
         shared.start_threads()?;
         Ok(EmbeddedConsumer {
             shared,
+            sealing,
             connection,
             lock: Some(lock),
             topic: settings.topic.clone(),
@@ -85,7 +94,9 @@ impl EmbeddedConsumer {
 
     /// Reads what is there, and tells of ends and of positions outside the log.
     fn read(&mut self, into: &mut Batch, max_records: usize, events: &mut Vec<Event>) {
-        let ready = |reading: &Reading| !reading.paused && !reading.broken;
+        let now = Instant::now();
+        let is_sealed = |reading: &Reading| reading.sealed_until.is_some_and(|until| until > now);
+        let ready = |reading: &Reading| !reading.paused && !reading.broken && !is_sealed(reading);
         let mut order: Vec<i32> = self
             .reading
             .iter()
@@ -102,8 +113,12 @@ impl EmbeddedConsumer {
             }
             self.turn = *partition;
             match self.read_partition(*partition, into, share) {
-                Ok(found) => self.note(*partition, found, events),
-                Err(error) => {
+                Ok(found) => {
+                    self.note_opened(*partition, events);
+                    self.note(*partition, found, events);
+                }
+                Err(ReadError::Seal(reason)) => self.note_sealed(*partition, reason, events),
+                Err(ReadError::File(error)) => {
                     events.push(Event::Trouble(
                         file::describe(&format!("read {} [{partition}]", self.topic), &error)
                             .to_string(),
@@ -120,7 +135,7 @@ impl EmbeddedConsumer {
         partition: i32,
         into: &mut Batch,
         most: usize,
-    ) -> rusqlite::Result<Found> {
+    ) -> Result<Found, ReadError> {
         let Some(reading) = self.reading.get_mut(&partition) else { return Ok(Found::Records) };
         let transaction = self.connection.unchecked_transaction()?;
         let Some((low, high)) = file::partition_ends(&transaction, self.topic_id, partition)?
@@ -141,19 +156,35 @@ impl EmbeddedConsumer {
              WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 ORDER BY \"offset\"
              LIMIT ?4",
         )?;
+        let topic = Topic { id: self.topic_id, name: &self.topic, sealing: &self.sealing };
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
         let mut rows = select.query(params![self.topic_id, partition, reading.next, limit])?;
         while let Some(row) = rows.next()? {
             let (offset, timestamp_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
             let place = Place { partition, offset, leader_epoch: -1, timestamp_ms };
-            let blob = |index| row.get_ref(index)?.as_blob_or_null().map_err(rusqlite::Error::from);
-            into.push(place, blob(2)?, blob(3)?, blob(4)?);
+            topic.push(row, place, into)?;
             reading.next = offset + 1;
             if into.bytes.len() >= MOST_BATCH_BYTES {
                 break;
             }
         }
         Ok(if reading.next == high { Found::End(high) } else { Found::Records })
+    }
+
+    /// What lies before the record was answered; it is told once, and tried every second.
+    fn note_sealed(&mut self, partition: i32, reason: String, events: &mut Vec<Event>) {
+        let Some(reading) = self.reading.get_mut(&partition) else { return };
+        let again = Instant::now() + OPEN_INTERVAL;
+        if reading.sealed_until.replace(again).is_none() {
+            events.push(Event::Unreadable { partition, reason: Some(reason) });
+        }
+    }
+
+    fn note_opened(&mut self, partition: i32, events: &mut Vec<Event>) {
+        let Some(reading) = self.reading.get_mut(&partition) else { return };
+        if reading.sealed_until.take().is_some() {
+            events.push(Event::Unreadable { partition, reason: None });
+        }
     }
 
     fn note(&mut self, partition: i32, found: Found, events: &mut Vec<Event>) {
@@ -198,6 +229,11 @@ impl EmbeddedConsumer {
     }
 }
 
+/// At another place the next record may be one that opens, which is then told.
+fn try_now(before: Option<&Reading>) -> Option<Instant> {
+    before.and_then(|reading| reading.sealed_until).map(|_| Instant::now())
+}
+
 impl Consumer for EmbeddedConsumer {
     fn poll(&mut self, into: &mut Batch, max_records: usize, timeout: Duration) -> Vec<Event> {
         let deadline = Instant::now() + timeout;
@@ -233,8 +269,14 @@ impl Consumer for EmbeddedConsumer {
                     reason: format!("it has {} partitions", self.partitions),
                 });
             }
-            let reading =
-                Reading { next: start.offset, paused: false, broken: false, told_end: None };
+            let before = self.reading.get(&start.partition);
+            let reading = Reading {
+                next: start.offset,
+                paused: false,
+                broken: false,
+                told_end: None,
+                sealed_until: try_now(before),
+            };
             self.reading.insert(start.partition, reading);
         }
         Ok(())
@@ -255,6 +297,7 @@ impl Consumer for EmbeddedConsumer {
                     paused: reading.paused,
                     broken: false,
                     told_end: None,
+                    sealed_until: try_now(Some(reading)),
                 };
                 Ok(())
             }

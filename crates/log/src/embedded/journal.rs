@@ -1,13 +1,14 @@
 //! A journal in the embedded log: its note stands in the same file, and changes in the records' own
 //! transaction.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::super::{Journal, LogError, OutgoingRecord};
+use super::super::{Journal, LogError, OutgoingRecord, Sealing};
 use super::maintenance::now_ms;
 use super::producer::{EmbeddedProducer, headers_of};
 use super::queue::{JournalTurn, MOST_RECORD_BYTES, OwnedRecord, Wish};
@@ -28,10 +29,11 @@ pub struct EmbeddedJournal {
 impl EmbeddedJournal {
     pub fn open(
         shared: Arc<Shared>,
+        sealing: Arc<Sealing>,
         name: &str,
         timeout: Duration,
     ) -> Result<EmbeddedJournal, LogError> {
-        let topics = EmbeddedProducer::new(Arc::clone(&shared));
+        let topics = EmbeddedProducer::new(Arc::clone(&shared), sealing);
         let mut journal = EmbeddedJournal {
             shared,
             topics,
@@ -68,25 +70,16 @@ impl EmbeddedJournal {
         let topic = self.topics.topic(record.topic)?;
         let partition = self.topics.partition(record, topic.partitions)?;
         let headers = headers_of(record);
-        let size = [record.key, record.payload, headers.as_deref()]
-            .iter()
-            .flatten()
-            .map(|bytes| bytes.len())
-            .sum::<usize>();
+        let sealed = self.topics.sealed(record, headers.as_deref())?;
+        let size = sealed.iter().flatten().map(|bytes| bytes.len()).sum::<usize>();
         if size > MOST_RECORD_BYTES {
             return Err(self.refused(format!(
                 "a record has {size} bytes, and the log takes {MOST_RECORD_BYTES}"
             )));
         }
-        let copy = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-        Ok(OwnedRecord {
-            topic_id: topic.id,
-            partition,
-            timestamp_ms: now_ms(),
-            key: copy(record.key),
-            payload: copy(record.payload),
-            headers,
-        })
+        let [key, payload, headers] = sealed.map(|bytes| bytes.map(Cow::into_owned));
+        let timestamp_ms = now_ms();
+        Ok(OwnedRecord { topic_id: topic.id, partition, timestamp_ms, key, payload, headers })
     }
 
     fn refused(&self, reason: String) -> LogError {

@@ -2,23 +2,26 @@
 //! them.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::{LogError, Look, Span, TopicListing, Watermarks};
+use super::super::{LogError, Look, Sealing, Span, TopicListing, Watermarks};
 use super::file;
+use super::opening::{ReadError, Topic};
 use duto_ground::batch::{Batch, Place};
 
 pub struct EmbeddedLook {
     connection: Connection,
+    sealing: Arc<Sealing>,
 }
 
 impl EmbeddedLook {
-    pub fn new(path: &Path) -> Result<EmbeddedLook, LogError> {
+    pub fn new(path: &Path, sealing: Arc<Sealing>) -> Result<EmbeddedLook, LogError> {
         let connection = file::connect(path)
             .map_err(|error| file::describe("open the embedded log to look at it", &error))?;
-        Ok(EmbeddedLook { connection })
+        Ok(EmbeddedLook { connection, sealing })
     }
 }
 
@@ -38,19 +41,28 @@ impl Look for EmbeddedLook {
             doing: doing(),
             reason: "there is no such topic".to_owned(),
         })?;
-        let mut read = |span: &Span| read_span(&self.connection, row.id, span, into, most_bytes);
-        spans.iter().map(|span| read(span).map_err(describe)).collect()
+        let topic = Topic { id: row.id, name: topic, sealing: &self.sealing };
+        let mut read = |span: &Span| read_span(&self.connection, &topic, span, into, most_bytes);
+        spans
+            .iter()
+            .map(|span| {
+                read(span).map_err(|error| match error {
+                    ReadError::File(error) => describe(error),
+                    ReadError::Seal(reason) => LogError::Refused { doing: doing(), reason },
+                })
+            })
+            .collect()
     }
 }
 
 /// Answers the offset up to which the span is read.
 fn read_span(
     connection: &Connection,
-    topic_id: i64,
+    topic: &Topic<'_>,
     span: &Span,
     into: &mut Batch,
     most_bytes: usize,
-) -> rusqlite::Result<i64> {
+) -> Result<i64, ReadError> {
     let mut select = connection.prepare_cached(
         "SELECT \"offset\", timestamp_ms, \"key\", payload, headers FROM record
          WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" >= ?3 AND \"offset\" < ?4
@@ -60,12 +72,11 @@ fn read_span(
     if into.bytes.len() >= most_bytes {
         return Ok(next);
     }
-    let mut rows = select.query(params![topic_id, span.partition, span.from, span.to])?;
+    let mut rows = select.query(params![topic.id, span.partition, span.from, span.to])?;
     while let Some(row) = rows.next()? {
         let (offset, timestamp_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
         let place = Place { partition: span.partition, offset, leader_epoch: -1, timestamp_ms };
-        let blob = |index| row.get_ref(index)?.as_blob_or_null().map_err(rusqlite::Error::from);
-        into.push(place, blob(2)?, blob(3)?, blob(4)?);
+        topic.push(row, place, into)?;
         next = offset + 1;
         if into.bytes.len() >= most_bytes {
             return Ok(next);

@@ -13,6 +13,7 @@ mod journal;
 mod lock;
 mod look;
 mod maintenance;
+mod opening;
 mod partitioner;
 mod producer;
 mod queue;
@@ -31,20 +32,21 @@ pub(super) use self::partitioner::partition_of_key;
 use self::producer::EmbeddedProducer;
 use self::shared::Shared;
 use super::{
-    Consumer, ConsumerSettings, Journal, Log, LogError, Look, Member, NewTopic, Producer,
+    Consumer, ConsumerSettings, Journal, Log, LogError, Look, Member, NewTopic, Producer, Sealing,
     TopicDescription, TopicListing, Watermarks,
 };
 
 /// The log in a folder.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
+    sealing: Arc<Sealing>,
 }
 
 impl EmbeddedLog {
     /// Opens the folder's log, and makes it where it is missing. Opened twice in a process, it is
-    /// the same one.
-    pub fn open(folder: &Path) -> Result<EmbeddedLog, LogError> {
-        Ok(EmbeddedLog { shared: Shared::open(folder)? })
+    /// the same one, each time with the keys that are given.
+    pub fn open(folder: &Path, sealing: Sealing) -> Result<EmbeddedLog, LogError> {
+        Ok(EmbeddedLog { shared: Shared::open(folder)?, sealing: Arc::new(sealing) })
     }
 }
 
@@ -130,21 +132,26 @@ impl Log for EmbeddedLog {
     }
 
     fn look(&self) -> Result<Box<dyn Look>, LogError> {
-        Ok(Box::new(EmbeddedLook::new(&self.shared.path)?))
+        Ok(Box::new(EmbeddedLook::new(&self.shared.path, Arc::clone(&self.sealing))?))
     }
 
     fn consumer(&self, settings: &ConsumerSettings) -> Result<Box<dyn Consumer>, LogError> {
-        Ok(Box::new(EmbeddedConsumer::new(Arc::clone(&self.shared), settings)?))
+        Ok(Box::new(EmbeddedConsumer::new(
+            Arc::clone(&self.shared),
+            Arc::clone(&self.sealing),
+            settings,
+        )?))
     }
 
     fn producer(&self) -> Result<Box<dyn Producer>, LogError> {
         self.shared.start_threads()?;
-        Ok(Box::new(EmbeddedProducer::new(Arc::clone(&self.shared))))
+        Ok(Box::new(EmbeddedProducer::new(Arc::clone(&self.shared), Arc::clone(&self.sealing))))
     }
 
     fn journal(&self, name: &str, timeout: Duration) -> Result<Box<dyn Journal>, LogError> {
         self.shared.start_threads()?;
-        Ok(Box::new(EmbeddedJournal::open(Arc::clone(&self.shared), name, timeout)?))
+        let (shared, sealing) = (Arc::clone(&self.shared), Arc::clone(&self.sealing));
+        Ok(Box::new(EmbeddedJournal::open(shared, sealing, name, timeout)?))
     }
 
     fn journal_note(&self, name: &str, _timeout: Duration) -> Result<Option<Vec<u8>>, LogError> {

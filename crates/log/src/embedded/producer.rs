@@ -1,11 +1,13 @@
 //! Sending to the embedded log.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::super::{LogError, OutgoingRecord, Producer};
+use super::super::sealing::Part;
+use super::super::{LogError, OutgoingRecord, Producer, Sealing};
 use super::maintenance::now_ms;
 use super::partitioner::partition_of_key;
 use super::queue::{Outcome, Parts};
@@ -15,6 +17,7 @@ use duto_ground::batch::encode_headers;
 /// Chooses the partition and queues; the writer's thread does the rest.
 pub struct EmbeddedProducer {
     shared: Arc<Shared>,
+    sealing: Arc<Sealing>,
     topics: RwLock<HashMap<String, KnownTopic>>,
     turn: AtomicU32,
 }
@@ -29,8 +32,8 @@ pub struct KnownTopic {
 }
 
 impl EmbeddedProducer {
-    pub fn new(shared: Arc<Shared>) -> EmbeddedProducer {
-        EmbeddedProducer { shared, topics: RwLock::default(), turn: AtomicU32::new(0) }
+    pub fn new(shared: Arc<Shared>, sealing: Arc<Sealing>) -> EmbeddedProducer {
+        EmbeddedProducer { shared, sealing, topics: RwLock::default(), turn: AtomicU32::new(0) }
     }
 
     /// Kept once known, until a record found its topic gone.
@@ -65,6 +68,23 @@ impl EmbeddedProducer {
             }
         }
     }
+
+    /// Key, payload and headers as the file keeps them.
+    pub fn sealed<'r>(
+        &self,
+        record: &OutgoingRecord<'r>,
+        headers: Option<&'r [u8]>,
+    ) -> Result<[Option<Cow<'r, [u8]>>; 3], LogError> {
+        let seal = |part, value| {
+            let sealed = self.sealing.seal(record.topic, part, value);
+            sealed.map_err(|fault| refused(record.topic, format!("sealing the record: {fault}")))
+        };
+        Ok([
+            seal(Part::Key, record.key)?,
+            seal(Part::Payload, record.payload)?,
+            seal(Part::Headers, headers)?,
+        ])
+    }
 }
 
 impl Producer for EmbeddedProducer {
@@ -72,7 +92,9 @@ impl Producer for EmbeddedProducer {
         let topic = self.topic(record.topic)?;
         let partition = self.partition(&record, topic.partitions)?;
         let headers = headers_of(&record);
-        let parts = Parts { key: record.key, payload: record.payload, headers: headers.as_deref() };
+        let [key, payload, headers] = self.sealed(&record, headers.as_deref())?;
+        let parts =
+            Parts { key: key.as_deref(), payload: payload.as_deref(), headers: headers.as_deref() };
         self.shared.queue.push(topic.id, partition, now_ms(), &parts, outcome)
     }
 

@@ -11,6 +11,7 @@ use tokio_postgres::types::ToSql;
 use super::Ingest;
 use super::send::{Outgoing, SendFailure, send_all};
 use duto_load::failure::Failure;
+use duto_load::sealed::answer_place;
 use duto_log::Sent;
 use duto_stages::answers::{ENDPOINT_HEADER, KEY_HEADER};
 use duto_stages::intake::Intake;
@@ -115,9 +116,16 @@ pub async fn kept_of(state: &Ingest, keys: &[&str]) -> Result<HashMap<String, Ke
         let status = u16::try_from(row.get::<_, i32>(1))
             .ok()
             .and_then(|status| StatusCode::from_u16(status).ok());
-        (row.get(0), (status.unwrap_or(StatusCode::OK), row.get(2)))
+        let key: String = row.get(0);
+        let place = answer_place(&state.pipeline.name, &key);
+        let body = state.pipeline.encryption.keyring.open(&place, row.get(2));
+        let body = body.map_err(|fault| {
+            Failure::Pause(format!("the answer kept under {key} cannot be opened: {fault}"))
+        })?;
+        let body = body.into_owned();
+        Ok((key, (status.unwrap_or(StatusCode::OK), body)))
     };
-    Ok(asked.await?.iter().map(kept).collect())
+    asked.await?.iter().map(kept).collect()
 }
 
 fn away(failure: &Failure) -> SendFailure {

@@ -68,6 +68,8 @@ pub struct Condition {
     pub fill_trouble: Option<String>,
     /// Partitions that are not read until an operator decides.
     pub halted: BTreeMap<i32, String>,
+    /// Partitions whose next record cannot be opened, and why: they are tried again by themselves.
+    pub unreadable: BTreeMap<i32, String>,
     /// The last trouble with the database, until the next commit.
     pub database_trouble: Option<String>,
     /// By partition: the last stable offset less the position.
@@ -228,6 +230,15 @@ impl Progress {
     /// The partition is not read until an operator decides.
     pub fn halted(&self, partition: i32, reason: &str) {
         self.lock().halted.insert(partition, reason.to_owned());
+    }
+
+    /// The partition's next record cannot be opened, or (None) can.
+    pub fn unreadable(&self, partition: i32, reason: Option<String>) {
+        let mut condition = self.lock();
+        match reason {
+            Some(reason) => condition.unreadable.insert(partition, reason),
+            None => condition.unreadable.remove(&partition),
+        };
     }
 
     pub fn unhalted(&self, partition: i32) {

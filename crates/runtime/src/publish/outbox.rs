@@ -1,6 +1,7 @@
 //! `duto.outbox` as a relay reads and prunes it. Ids rise in commit order within a position,
 //! because the load draws them under the position's lock: no row appears below one that was seen.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use tokio_postgres::Row;
@@ -10,8 +11,10 @@ use uuid::Uuid;
 use super::mark::Mark;
 use crate::files::TOPIC_PREFIX;
 use crate::progress::{MOST_COUNTED, Waiting};
+use duto_ground::seal::{Keyring, SealFault};
 use duto_load::connect::Connection;
 use duto_load::failure::Failure;
+use duto_load::sealed::outbox_place;
 
 /// Whose rows: those of records of this partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,19 @@ pub struct OutboxRow {
     /// See [`duto_ground::batch::encode_headers`].
     pub headers: Option<Vec<u8>>,
     pub message_id: Uuid,
+}
+
+impl OutboxRow {
+    /// With the key and the value as they are to be sent.
+    pub fn opened(self, keyring: &Keyring) -> Result<Self, SealFault> {
+        let open = |column, kept: Option<&[u8]>| {
+            let opened = keyring.open_some(&outbox_place(&self.message_id, column), kept)?;
+            Ok(opened.map(Cow::into_owned))
+        };
+        let key = open("key", self.key.as_deref())?;
+        let value = open("value", self.value.as_deref())?;
+        Ok(Self { key, value, ..self })
+    }
 }
 
 /// What one append takes at most: rows, and bytes of all but the last.

@@ -16,6 +16,7 @@ use super::targets::Targets;
 use crate::progress::Progress;
 use crate::progress::Waiting;
 use duto_ground::backoff;
+use duto_ground::seal::{Keyring, SealFault};
 use duto_load::failure::Failure;
 use duto_load::pool::Pool;
 use duto_log::{Journal, Log, LogError, OutgoingRecord};
@@ -42,6 +43,8 @@ pub struct Surroundings {
     pub source_topic: String,
     /// How long a row stays after it was sent.
     pub keep_sent: Duration,
+    /// What opens messages that are sealed.
+    pub keyring: Keyring,
 }
 
 /// Why a step could not be done yet.
@@ -53,6 +56,8 @@ pub enum Trouble {
     Log(#[from] LogError),
     #[error("the note of journal {0} is not one of a relay")]
     Note(String),
+    #[error("message {id} cannot be opened: {fault}")]
+    Sealed { id: i64, fault: SealFault },
 }
 
 /// Runs until it is stopped, whatever happens: trouble is shown, and tried again.
@@ -162,12 +167,23 @@ impl Relay {
         Ok(())
     }
 
-    fn read(&self) -> Result<Vec<OutboxRow>, Failure> {
-        let Surroundings { pool, runtime, .. } = &self.surroundings;
-        runtime.block_on(async {
+    /// Those that stand before one that cannot be opened go.
+    fn read(&self) -> Result<Vec<OutboxRow>, Trouble> {
+        let Surroundings { pool, runtime, keyring, .. } = &self.surroundings;
+        let rows = runtime.block_on(async {
             let on = pool.get().await?;
             outbox::read(&on, &self.position, self.sent).await
-        })
+        })?;
+        let mut opened = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.mark.id;
+            match row.opened(keyring) {
+                Ok(row) => opened.push(row),
+                Err(fault) if opened.is_empty() => return Err(Trouble::Sealed { id, fault }),
+                Err(_) => break,
+            }
+        }
+        Ok(opened)
     }
 
     /// All rows and the mark behind them, or nothing. After an error nobody knows which: the

@@ -59,6 +59,7 @@ impl Relays {
                     runtime,
                     source_topic,
                     keep_sent: KEEP_SENT,
+                    keyring: pipeline.encryption.keyring.clone(),
                 })
             }
         };

@@ -361,12 +361,12 @@ async fn wait_until_caught_up(
             .all(|(partition, offset)| own.get(partition).is_some_and(|at| at >= offset));
         if !reached && asked_at.elapsed() > Duration::from_millis(250) {
             asked_at = std::time::Instant::now();
-            let halted = shared.progress.condition().halted;
+            let condition = shared.progress.condition();
+            let halted: Vec<String> =
+                condition.halted.into_values().chain(condition.unreadable.into_values()).collect();
             if !halted.is_empty() {
                 stop.store(true, Ordering::Relaxed);
-                return Err(WorkerError::Halted(
-                    halted.into_values().collect::<Vec<_>>().join("; "),
-                ));
+                return Err(WorkerError::Halted(halted.join("; ")));
             }
             reached = reached_in_database(shared, &mut connection, goal).await;
         }

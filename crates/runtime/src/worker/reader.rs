@@ -202,6 +202,16 @@ impl Reader {
                 self.drop_lanes_of(&[partition]);
                 self.halt(partition, true, &reason);
             }
+            Event::Unreadable { partition, reason } => {
+                let pipeline = &self.shared.pipeline.name;
+                match &reason {
+                    Some(reason) => {
+                        tracing::error!(pipeline, partition, reason, "the log cannot be read on");
+                    }
+                    None => tracing::info!(pipeline, partition, "the log is read on"),
+                }
+                self.shared.progress.unreadable(partition, reason);
+            }
             Event::Trouble(reason) => self.report_trouble(&reason),
             Event::Fatal(reason) | Event::Superseded(reason) => {
                 self.fatal = Some(Ended::GaveUp(reason))
@@ -336,6 +346,7 @@ impl Reader {
             self.halted.remove(partition);
             self.paused.remove(partition);
             self.shared.progress.unhalted(*partition);
+            self.shared.progress.unreadable(*partition, None);
         }
     }
 

@@ -16,6 +16,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::chance::Chance;
 use crate::ground::{PARTITIONS, TOPIC};
+use crate::log_file::WALK_KEY;
 use crate::walk::{Step, Walk};
 
 /// The walk of a seed.
@@ -43,6 +44,11 @@ pub fn walk(seed: u64) -> Walk {
             "linger": *chance.pick(&["0ms", "2ms"]),
         }),
     );
+    // By the seed, so that the walks of before stay as they were.
+    if seed % 4 == 3 {
+        let outbox = seed % 8 == 7;
+        pipeline.insert("encryption".to_owned(), json!({ "keys": WALK_KEY, "outbox": outbox }));
+    }
     if chance.percent(40) {
         pipeline.insert("text".to_owned(), record_shape::cleaning(&mut chance));
     }
