@@ -1,6 +1,6 @@
 # Thin: what each target does stands in scripts/ or in the binary. CARGO_TARGET_DIR is honoured.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test faults walks bench lint fmt clean
+.PHONY: help setup build demo test faults walks bench dist lint fmt clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target words; do printf '%-8s %s\n' "$$target" "$$words"; done
@@ -27,6 +27,10 @@ walks: build ## N random pipelines from the seed FROM on, judged by a model; `ma
 bench: setup build ## drain rate and latency against raw COPY, as a table
 	@scripts/bench
 
+dist: ## the archive and the Debian package in dist/, of a program that takes 15 minutes to build
+	@scripts/setup dist
+	@scripts/dist
+
 lint: ## clippy, formatting, and the checks of paths and addresses
 	@cargo fmt --all -- --check
 	@cargo clippy --release --workspace --all-targets -- -D warnings
@@ -38,4 +42,4 @@ fmt: ## format every Rust file
 
 clean: ## remove what was built, and the demo's data
 	@cargo clean
-	@rm -rf bin .duto
+	@rm -rf bin dist .duto

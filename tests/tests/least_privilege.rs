@@ -97,3 +97,36 @@ async fn what_a_role_lacks_is_said_at_once() -> Result<()> {
     }
     Ok(())
 }
+
+/// `"$user"` of PostgreSQL's own search path is the schema `duto` for a role of that name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_called_duto_keeps_its_tables_out_of_our_schema() -> Result<()> {
+    let as_it_is = "";
+    let chosen = "CREATE SCHEMA \"of, duto\" AUTHORIZATION duto;
+        DO $$ BEGIN EXECUTE format('ALTER ROLE duto IN DATABASE %I SET search_path = DUTO, \"$user\",
+        \"of, duto\", public', current_database()); END $$;";
+    for (path, schema) in [(as_it_is, "public"), (chosen, "\"of, duto\"")] {
+        let role = "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'duto')
+            THEN CREATE ROLE duto LOGIN PASSWORD 'w'; END IF;
+            EXECUTE format('GRANT ALL ON DATABASE %I TO duto', current_database()); END $$;
+            GRANT ALL ON SCHEMA public TO duto;";
+        // A view of a name that one of our tables has too.
+        let sections = format!("{SHOP}  batch: SELECT count(*) AS purchases FROM purchases\n");
+        let mut small = Small::create("role_duto", &sections, &format!("{role}{path}")).await?;
+        as_role(&mut small, "duto");
+        // The first start makes our schema in the middle of its session, the second one finds it.
+        for id in [1, 2] {
+            small.send([purchase(id, "a").as_str()])?;
+            small.load()?;
+        }
+        let schemas = "SELECT DISTINCT relnamespace::regnamespace FROM pg_class
+            WHERE relname IN ('purchases', 'latest', 'notes', 'by_kind', 'kinds')";
+        small.expect(schemas, &[schema]).await?;
+        small
+            .expect(&format!("SELECT id FROM {schema}.purchases ORDER BY id"), &["1", "2"])
+            .await?;
+        small.expect(&format!("SELECT kind, purchases FROM {schema}.by_kind"), &["a 2"]).await?;
+        small.expect(&format!("SELECT purchases FROM {schema}.batch"), &["2"]).await?;
+    }
+    Ok(())
+}

@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Statement};
 
 use super::failure::{Failure, Scope};
+use super::search_path::WITHOUT_OWN_SCHEMA;
 use super::tls;
 use duto_definition::{Database, Pipeline, SslMode};
 
@@ -262,7 +263,11 @@ impl Connector {
             SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET \
             client_min_messages = warning";
         connection
-            .within(connection.client.batch_execute(&format!("{session}{}", self.session)))
+            .within(
+                connection
+                    .client
+                    .batch_execute(&format!("{session}{}; {WITHOUT_OWN_SCHEMA}", self.session)),
+            )
             .await?;
         Ok(connection)
     }

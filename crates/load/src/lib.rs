@@ -24,6 +24,7 @@ pub mod target; // the statements
 pub mod session; // a connection and where it leads
 pub mod few; // a few rows by INSERT
 pub mod connect; // connections and their timeouts
+mod search_path; // where names are looked up
 mod tls; // whom we believe, and by what we are known
 pub mod name_lock; // a worker's name, as long as it lives
 pub mod pool; // connections for those who ask now and then

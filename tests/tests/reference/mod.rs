@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use duto_servers::free_port;
+use duto_tests::carrier::{Carrier, Style};
 use duto_tests::http::{request, wait_until_ready};
 use duto_tests::pipeline::root;
 use duto_tests::small::{EVENTS, Small};
@@ -29,7 +30,7 @@ async fn the_reference_is_what_the_program_says() -> Result<()> {
         keys::written(&duto_definition::json_schema()),
         functions::written(),
         errors::written()?,
-        metrics(&small)?,
+        metrics().await?,
         tables(&mut small).await?
     );
     let path = root().join("docs/reference.md");
@@ -46,8 +47,23 @@ async fn the_reference_is_what_the_program_says() -> Result<()> {
     Ok(())
 }
 
-/// What `/metrics` says of each of its measures.
-fn metrics(small: &Small) -> Result<String> {
+/// What `/metrics` says of each of its measures. Messages out and an endpoint that is read have
+/// measures of their own.
+async fn metrics() -> Result<String> {
+    let carrier = Carrier::start(Style::Whole)?;
+    let sections = format!(
+        "{EVENTS}
+publish:
+  told: {{ from: events, topic: told, key: id, value: SELECT id FROM events }}
+pull:
+  carrier:
+    url: {}
+    headers: {{ Authorization: Bearer of-a-carrier }}
+    items: data.orders
+",
+        carrier.url()
+    );
+    let small = Small::create("reference_metrics", &sections, "").await?;
     let port = free_port()?;
     let _worker = Worker::start(&small.pipeline, &["--listen", &format!("127.0.0.1:{port}")])?;
     wait_until_ready(port)?;
@@ -69,7 +85,9 @@ fn metrics(small: &Small) -> Result<String> {
         let suffix = if kind == "counter" { "_total" } else { "" };
         text.push_str(&format!("| `{name}{suffix}` | {kind} | {} |\n", help.trim_end_matches('.')));
     }
-    ensure!(text.contains("duto_lag"), "no measures in {body}");
+    for wanted in ["duto_lag", "duto_publish", "duto_pull"] {
+        ensure!(text.contains(wanted), "no {wanted} in {body}");
+    }
     Ok(text)
 }
 

@@ -10,6 +10,7 @@ pub mod encryption; // duto encryption key|status
 pub mod exit_code; // what a process answers
 pub mod generate; // duto generate FILE
 pub mod load; // duto load FILE CSV...
+pub mod man; // duto man FOLDER
 pub mod pipeline_file; // reading the file that a command names
 pub mod position; // duto position show|set FILE
 pub mod rejects; // duto rejects ls|show FILE
@@ -86,6 +87,8 @@ pub enum Command {
     Schema(schema::SchemaArgs),
     /// Print a shell's completion script
     Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
 }
 
 /// Runs a command to its end; the answer is the exit code.
@@ -124,6 +127,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Config(args) => config::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 
