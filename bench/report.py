@@ -16,7 +16,7 @@ POLLS = (
 
 
 def lines(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
-    return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts), *_restarts(samples), *_ecommerce(samples)]
+    return [*_speeds(samples, copy), *_latencies(samples, facts), *_costs(samples, copy, facts), *_sealed(samples), *_restarts(samples), *_ecommerce(samples)]
 
 
 def notes(samples: Samples, facts: Facts) -> str:
@@ -115,6 +115,20 @@ def _costs(samples: Samples, copy: RawCopy, facts: Facts) -> list[Line]:
         found.append(amount(figure, _each(samples.drain_backlog, "peak_rss_mb"), "MB", _each(old, "peak_rss_mb")))
     found.append(amount("peak memory of the Python consumer", _each(old, "peak_rss_mb"), "MB", _each(old, "peak_rss_mb")))
     found.append(amount("CPU of an idle `duto run`, of one core", _each(samples.latency_kafka, "idle_cpu_percent"), "%"))
+    return found
+
+
+def _sealed(samples: Samples) -> list[Line]:
+    figures = samples.sealed
+    found = []
+    for figure, part in (
+        ("`duto generate` into the embedded log, whole run", "in"),
+        ("`duto run --until-caught-up` from it, whole run", "out"),
+    ):
+        found.append(per_second(figure, getattr(figures, f"plain_{part}")))
+        found.append(per_second("... with `encryption`", getattr(figures, f"sealed_{part}")))
+    found.append(amount("size of the embedded log", figures.plain_log_mb, "MB"))
+    found.append(amount("... with `encryption`", figures.sealed_log_mb, "MB"))
     return found
 
 

@@ -22,6 +22,7 @@ import ecommerce
 import flat
 import ingest
 import latency
+import sealed
 import table
 from database import Server
 from drain import OLD_STYLE, TUNED, DrainRun, drain_by_duto, drain_by_python
@@ -72,6 +73,7 @@ def measure(options: argparse.Namespace, server: Server, duto: Duto) -> tuple[Sa
         say(f"latencies: the machine {'polls before it halts' if polls_before_halt else 'halts as it usually does'}")
         measure_latencies(options, server, duto, ddl, samples)
         measure_ingest(options, duto, samples)
+    samples.sealed = sealed.measure(server, duto, options.messages, options.repeats, say)
     measure_restarts(options, server, duto, samples)
     if options.flat:
         samples.flat = flat.measure(options, server, duto, settle, say)

@@ -8,6 +8,7 @@ from ecommerce import Figures
 from flat import FlatFigures
 from ingest import IngestRun
 from latency import LatencyRun
+from sealed import SealedFigures
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Samples:
     back_connect: list[BackRun] = field(default_factory=list)
     ecommerce: Figures = field(default_factory=Figures)
     flat: FlatFigures = field(default_factory=FlatFigures)
+    sealed: SealedFigures = field(default_factory=SealedFigures)
     # For each drain, by the name above: the speeds of the raw COPY just before and just after it.
     copy_around: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 

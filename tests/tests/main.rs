@@ -1,6 +1,7 @@
 //! End to end: the program as a process, against real servers. One binary, because each one links
 //! everything.
 
+mod audit; // what is done by hand
 mod back_at_once; // how soon partitions are read again
 mod bad_input; // records that are not what the pipeline declares
 mod broker_gone; // Kafka killed or frozen

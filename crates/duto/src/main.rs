@@ -1,6 +1,7 @@
 //! duto moves events from a log into PostgreSQL exactly once. Here is its command line, the log's
 //! lines and the exit code.
 
+mod actor; // who runs a command
 mod commands; // one file a command
 mod exposure; // who is served without being asked
 mod time_slice; // soon on the CPU

@@ -17,7 +17,8 @@ use axum::response::{IntoResponse, Response};
 use openssl::memcmp;
 use serde_json::json;
 
-use crate::limits::{Limiter, Taken};
+use crate::audit::Refusals;
+use crate::limits::{Limiter, Taken, peer_of};
 use believed::Believed;
 use duto_definition::auth::sha256;
 use duto_definition::{Auth, Role, Roles};
@@ -27,7 +28,13 @@ pub use sign_in::routes;
 /// One pipeline's rules, or those of several, all of which must let a caller in.
 pub struct Guard {
     rules: Vec<Rules>,
+    /// Whoever brought a credential in vain.
+    pub refusals: Refusals,
 }
+
+/// The address that a request comes from; empty where it is not known.
+#[derive(Debug, Clone, Default)]
+pub struct Address(pub String);
 
 struct Rules {
     auth: Auth,
@@ -68,7 +75,7 @@ impl Guard {
             let believed = auth.tokens.as_ref().map(Believed::new).transpose()?;
             rules.push(Rules { auth: auth.clone(), believed });
         }
-        Ok((!rules.is_empty()).then(|| Arc::new(Self { rules })))
+        Ok((!rules.is_empty()).then(|| Arc::new(Self { rules, refusals: Refusals::default() })))
     }
 
     /// Who asks, if he may do this.
@@ -177,29 +184,31 @@ pub async fn let_in(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let address = match &limiter {
+        Some(limiter) => limiter.address(request.headers(), request.extensions()),
+        None => peer_of(request.extensions()).map(|peer| peer.to_string()).unwrap_or_default(),
+    };
+    request.extensions_mut().insert(Address(address.clone()));
     // Who is not known by a name is known by an address; so are those who guess.
-    let take =
-        |name: Option<&str>, request: &Request| {
-            let limiter = limiter.as_ref()?;
-            let address = || limiter.address(request.headers(), request.extensions());
-            Some(name.map_or_else(
-                || limiter.take(&address(), &route),
-                |name| limiter.take(name, &route),
-            ))
-        };
+    let take = |name: Option<&str>| {
+        limiter.as_ref().map(|limiter| limiter.take(name.unwrap_or(&address), &route))
+    };
     let Some((guard, role)) = guard else {
-        return counted(take(None, &request), request, next).await;
+        return counted(take(None), request, next).await;
     };
     match guard.check(request.method(), request.headers(), role).await {
         Ok(caller) => {
             let name = (caller.name != ANONYMOUS).then(|| format!("key {}", caller.name));
-            let taken = take(name.as_deref(), &request);
+            let taken = take(name.as_deref());
             request.extensions_mut().insert(caller);
             counted(taken, request, next).await
         }
         Err(refusal) => {
-            if let Some(taken) = take(None, &request).filter(|taken| !taken.allowed) {
+            if let Some(taken) = take(None).filter(|taken| !taken.allowed) {
                 return taken.refusal();
+            }
+            if credential(request.headers()).is_some() {
+                guard.refusals.note(&address, &refusal.to_string());
             }
             tracing::info!(path = request.uri().path(), role = role.as_str(), %refusal, "a request \
                 is not let in");

@@ -13,6 +13,7 @@ pub mod live; // /duto/live
 pub mod faults; // views and endpoints that PostgreSQL refuses
 pub mod advice; // the index that an endpoint lacks
 pub mod openapi; // /openapi.json
+pub mod audit; // /duto/audit
 pub mod health; // /livez, /readyz, /health
 pub mod metrics; // /metrics
 pub mod topics; // the topic browser, a server of its own
@@ -84,6 +85,7 @@ pub fn routes(served: &Served) -> Routes<Arc<Served>> {
         .merge(live::routes())
         .merge(openapi::routes())
         .merge(ingest)
+        .merge(audit::routes())
         .merge(health::routes())
         .merge(metrics::routes())
 }

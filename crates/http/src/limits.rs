@@ -109,8 +109,7 @@ impl Limiter {
 
     /// By what an unnamed caller is known: its address, or the one that a proxy of ours names.
     pub fn address(&self, headers: &HeaderMap, extensions: &Extensions) -> String {
-        let peer =
-            extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        let peer = peer_of(extensions);
         let is_ours =
             |address: &IpAddr| self.trusted_proxies.iter().any(|network| network.contains(address));
         let Some(peer) = peer else { return String::new() };
@@ -126,6 +125,11 @@ impl Limiter {
             .collect();
         named.into_iter().rev().find(|address| !is_ours(address)).unwrap_or(peer).to_string()
     }
+}
+
+/// The other end of a request's connection.
+pub fn peer_of(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
 }
 
 impl Taken {

@@ -11,6 +11,7 @@ pub mod verify; // rollups against their tables
 pub mod position; // the fence and the place
 pub mod move_position; // an operator moves a position
 pub mod rejects; // duto.reject
+pub mod audit; // duto.audit
 pub mod ledger; // duto.batch
 mod pieces; // parameters that fit into a message
 pub mod outbox; // duto.outbox

@@ -4,12 +4,13 @@
 use anyhow::{Context, bail};
 use uuid::Uuid;
 
+use super::audit::{Action, Actor};
 use super::connect::Connection;
 use super::ensure::ADVISORY_LOCK;
 use super::target::Target;
 
 /// Where to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Move<'a> {
     pub partition: i32,
     pub to: i64,
@@ -17,6 +18,7 @@ pub struct Move<'a> {
     pub appends: Option<&'a str>,
     /// Without it nothing is changed.
     pub really: bool,
+    pub actor: &'a Actor,
 }
 
 /// Moves the position and answers a sentence about it. A position of another topic or cluster
@@ -99,6 +101,13 @@ pub async fn move_position(
             &[&target.pipeline, &target.topic, &partition, &kind, &from, &to, &target.worker],
         )
         .await?;
+    let record = "INSERT INTO duto.audit (pipeline, actor, via, action, what, why)
+         VALUES ($1, $2, $3, $4, $5, $6)";
+    let Actor { name, via, why } = wanted.actor;
+    let (via, action) = (via.as_str(), Action::MovePosition.as_str());
+    let moved =
+        format!("partition {partition} of {} moved from {from} to {to}: {what}", target.topic);
+    transaction.execute(record, &[&target.pipeline, &name, &via, &action, &moved, &why]).await?;
     transaction.commit().await?;
     Ok(format!("{what}. A running worker goes on from there within seconds"))
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 
+use super::audit::{self, Action, Actor, Entry};
 use super::connect::Connection;
 use super::failure::Failure;
 use super::pieces::{pieces, slices};
@@ -220,6 +221,41 @@ pub async fn close_replayed(
          SELECT tried.id, tried.outcome, CASE WHEN tried.outcome = 'rejected' THEN r.reason END
          FROM tried JOIN duto.reject r ON r.id = tried.id";
     on.within(on.client.execute(close, &[&ids, &words])).await.map(|_| ())
+}
+
+/// Gives open rejects up: all of them, or those of these ids. Answers how many there were. Their
+/// positions are locked as by a load, so that none of them is stored meanwhile.
+pub async fn discard(
+    on: &Connection,
+    pipeline: &str,
+    ids: Option<&[i64]>,
+    actor: &Actor,
+) -> Result<u64, Failure> {
+    let lock = "SELECT 1 FROM duto.position WHERE pipeline = $1 AND (topic, partition) IN
+            (SELECT topic, partition FROM duto.reject WHERE pipeline = $1 AND status = 'open')
+        ORDER BY topic, partition FOR UPDATE";
+    let give_up = "UPDATE duto.reject SET status = 'discarded', last_at = now()
+        WHERE pipeline = $1 AND status = 'open' AND ($2::bigint[] IS NULL OR id = ANY($2))";
+    on.within(on.client.batch_execute("BEGIN; SET LOCAL lock_timeout = '30s'")).await?;
+    let work = async {
+        on.within(on.client.query(lock, &[&pipeline])).await?;
+        let given_up = on.within(on.client.execute(give_up, &[&pipeline, &ids])).await?;
+        if given_up > 0 {
+            let what = match ids {
+                None => format!("all {given_up} open rejects were discarded"),
+                Some(ids) => format!("{given_up} rejects were discarded, of the ids {ids:?}"),
+            };
+            let entry = Entry { actor: actor.clone(), action: Action::Discard, what };
+            audit::write(on, pipeline, &entry).await?;
+        }
+        on.within(on.client.batch_execute("COMMIT")).await?;
+        Ok(given_up)
+    };
+    let outcome = work.await;
+    if outcome.is_err() {
+        on.within(on.client.batch_execute("ROLLBACK")).await?;
+    }
+    outcome
 }
 
 /// How a statement reads `sealed_reason`, which a database lacks until this program has run in it;

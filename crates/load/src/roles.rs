@@ -33,6 +33,7 @@ impl Roles<'_> {
             format!(
                 "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA duto TO {loader};"
             ),
+            format!("REVOKE UPDATE, DELETE ON duto.audit FROM {loader};"),
         ];
         for table in &pipeline.tables {
             let name = quote(&table.name);
@@ -62,6 +63,7 @@ impl Roles<'_> {
         lines.push("-- The reader: what endpoints and pages show, and how far the load is.".into());
         lines.push(format!("GRANT USAGE ON SCHEMA duto TO {reader};"));
         lines.push(format!("GRANT SELECT ON duto.position, duto.reject, duto.batch TO {reader};"));
+        lines.push(format!("GRANT SELECT, INSERT ON duto.audit TO {reader};"));
         let tables = pipeline.tables.iter().map(|table| quote(&table.name)).chain(views);
         lines.extend(tables.map(|name| format!("GRANT SELECT ON {name} TO {reader};")));
         lines.join("\n") + "\n"

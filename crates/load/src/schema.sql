@@ -146,3 +146,21 @@ DO $$ BEGIN
         CREATE INDEX answer_by_age ON duto.answer (pipeline, answered_at);
     END IF;
 END $$;
+
+-- Who did what by hand, and who was not let in. Rows are only ever added, and nothing of duto's deletes them.
+CREATE TABLE IF NOT EXISTS duto.audit (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    pipeline text NOT NULL,
+    actor text NOT NULL,
+    via text NOT NULL,
+    action text NOT NULL,
+    what text NOT NULL,
+    why text,
+    database_role text NOT NULL DEFAULT current_user
+);
+DO $$ BEGIN
+    IF to_regclass('duto.audit_by_pipeline') IS NULL THEN
+        CREATE INDEX audit_by_pipeline ON duto.audit (pipeline, id);
+    END IF;
+END $$;

@@ -11,6 +11,7 @@ use crate::progress::Progress;
 use duto_definition::{Pipeline, Repeat};
 use duto_ground::batch::{Batch, Place};
 use duto_ground::quoting::literal;
+use duto_load::audit::{self, Action, Actor, Entry};
 use duto_load::connect::Connection;
 use duto_load::failure::Failure;
 use duto_load::poison::{Doubt, Search};
@@ -26,7 +27,7 @@ use duto_stages::prepared::{Outcome, Prepared, Verdicts};
 const CALLS_WITHIN: Duration = Duration::from_secs(45);
 
 /// Which rejects of a partition.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Choice {
     /// Only these; empty means all that are open.
     pub ids: Vec<i64>,
@@ -34,6 +35,8 @@ pub struct Choice {
     pub limit: i64,
     /// Only those behind this id: where the transaction before ended.
     pub after: i64,
+    /// Who replays them.
+    pub actor: Actor,
 }
 
 /// What one transaction of a replay did.
@@ -153,26 +156,32 @@ async fn attempt(
             });
         }
     }
-    let outcomes = match write_all(session, stages, &prepared, &ids).await {
+    let outcomes = match write_all(session, stages, &prepared, (&ids, &choice.actor)).await {
         Err(failure) => return Err((failure, Some(prepared))),
         Ok(outcomes) => outcomes,
     };
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Stored => replayed.stored += 1,
-            Outcome::Repeated => replayed.repeated += 1,
-            Outcome::Filtered => replayed.filtered += 1,
-            Outcome::Rejected => replayed.rejected += 1,
+    replayed.count(&outcomes);
+    Ok(replayed)
+}
+
+impl Replayed {
+    fn count(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Stored => self.stored += 1,
+                Outcome::Repeated => self.repeated += 1,
+                Outcome::Filtered => self.filtered += 1,
+                Outcome::Rejected => self.rejected += 1,
+            }
         }
     }
-    Ok(replayed)
 }
 
 async fn write_all(
     session: LoadSession<'_>,
     stages: &Stages,
     batch: &Prepared,
-    ids: &[i64],
+    (ids, actor): (&[i64], &Actor),
 ) -> Result<Vec<Outcome>, Failure> {
     let LoadSession { on, target } = session;
     let stored = rows::write(session, batch, &vec![Path::Staged; target.tables.len()]).await?;
@@ -181,6 +190,17 @@ async fn write_all(
     outbox::write(session, batch, &stored).await?;
     rejects::write(session, batch).await?;
     rejects::close_replayed(on, ids, &outcomes).await?;
+    let mut counts = Replayed::default();
+    counts.count(&outcomes);
+    let Replayed { stored, repeated, filtered, rejected, .. } = counts;
+    let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
+    let what = format!(
+        "{} rejects from {first} to {last} were replayed: {stored} stored, {repeated} were there \
+            already, {filtered} filtered, {rejected} refused still",
+        ids.len()
+    );
+    let entry = Entry { actor: actor.clone(), action: Action::Replay, what };
+    audit::write(on, &target.pipeline, &entry).await?;
     ledger::write_and_commit(session, &ledger::of_replay(batch, &outcomes)).await?;
     Ok(outcomes)
 }

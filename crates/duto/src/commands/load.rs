@@ -11,6 +11,7 @@ use serde_json::json;
 use super::exit_code;
 use super::pipeline_file::{Loaded, load};
 use super::run::stop_on_signals;
+use crate::actor::actor;
 use duto_runtime::files::figures::{self, Figures};
 use duto_runtime::files::load::{Done, Ended, FileLoad, LoadError, Watch};
 
@@ -69,6 +70,7 @@ async fn load_one(
         files,
         path,
         again: args.again,
+        actor: &actor(None),
         stop: stop.clone(),
         watch: &bar,
     };

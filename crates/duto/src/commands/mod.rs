@@ -1,5 +1,6 @@
 //! The command line: a file a command, a line each below.
 
+pub mod audit; // duto audit FILE
 pub mod auth; // duto auth key
 pub mod check; // duto check FILE...
 pub mod completions; // duto completions SHELL
@@ -75,6 +76,8 @@ pub enum Command {
     Rollups(rollups::RollupsArgs),
     /// Show a position, or deliberately move one
     Position(position::PositionArgs),
+    /// Show what was done by hand, and who was not let in
+    Audit(audit::AuditArgs),
     /// Print the SQL of a pipeline's tables
     Ddl(ddl::DdlArgs),
     /// Make a key for those who call a pipeline's endpoints
@@ -121,6 +124,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Rejects(args) => in_runtime(rejects::run(args)),
         Command::Rollups(args) => in_runtime(rollups::run(args)),
         Command::Position(args) => in_runtime(position::run(args)),
+        Command::Audit(args) => in_runtime(audit::run(args)),
         Command::Ddl(args) => ddl::run(&args),
         Command::Auth(args) => auth::run(&args),
         Command::Encryption(args) => in_runtime(encryption::run(args)),

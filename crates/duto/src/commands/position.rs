@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, table};
+use crate::actor::{WhyArgs, actor};
 use duto_definition::Repeat;
 use duto_load::connect::Connector;
 use duto_load::ensure;
@@ -54,6 +55,8 @@ pub struct SetArgs {
     /// Really do it; without it only what would happen is said.
     #[arg(long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub why: WhyArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -129,7 +132,8 @@ async fn set(loaded: &Loaded, args: &SetArgs) -> anyhow::Result<i32> {
         .iter()
         .find(|table| table.repeat == Repeat::Append)
         .map(|table| table.name.as_str());
-    let wanted = Move { partition: args.partition, to, appends, really: args.yes };
+    let actor = &actor(args.why.why.clone());
+    let wanted = Move { partition: args.partition, to, appends, really: args.yes, actor };
     println!("{}", move_position(&mut connection, &target, &wanted).await?);
     Ok(exit_code::FINE)
 }

@@ -1,4 +1,4 @@
-//! `duto rejects ls|show|replay FILE`: what was not stored, and why.
+//! `duto rejects ls|show|replay|discard FILE`: what was not stored, and why.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -9,10 +9,11 @@ use tokio_postgres::Row;
 
 use super::pipeline_file::load;
 use super::{exit_code, table};
+use crate::actor::actor;
 use duto_definition::Pipeline;
 use duto_ground::batch::decode_headers;
 use duto_load::connect::{Connection, Connector};
-use duto_load::rejects::sealed_reason_of;
+use duto_load::rejects::{self, sealed_reason_of};
 use duto_load::sealed::{RejectColumn, RejectPlace};
 use duto_runtime::files::{NAME_HEADER, TOPIC_PREFIX};
 
@@ -31,6 +32,8 @@ pub enum RejectsCommand {
     Show(ShowArgs),
     /// Send open rejects through the pipeline again, as it is now
     Replay(super::replay::ReplayArgs),
+    /// Give open rejects up; they stay on record, and never come again
+    Discard(DiscardArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,10 +62,27 @@ pub struct ShowArgs {
     pub json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+pub struct DiscardArgs {
+    /// A pipeline file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// These, by their numbers from `ls`.
+    #[arg(long, value_name = "ID", value_delimiter = ',', required_unless_present = "all")]
+    pub id: Vec<i64>,
+    /// All that are open.
+    #[arg(long, conflicts_with = "id")]
+    pub all: bool,
+    /// Why they are given up, for those who read the audit.
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+}
+
 pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
     let file = match &args.command {
         RejectsCommand::Ls(args) => &args.file,
         RejectsCommand::Show(args) => &args.file,
+        RejectsCommand::Discard(args) => &args.file,
         RejectsCommand::Replay(args) => return super::replay::run(args).await,
     };
     let loaded = match load(file) {
@@ -79,6 +99,7 @@ pub async fn run(args: RejectsArgs) -> anyhow::Result<i32> {
     match args.command {
         RejectsCommand::Ls(args) => ls(&kept, &args).await,
         RejectsCommand::Show(args) => show(&kept, &args).await,
+        RejectsCommand::Discard(args) => discard(&kept, &args).await,
         RejectsCommand::Replay(args) => super::replay::run(&args).await,
     }
 }
@@ -273,6 +294,21 @@ async fn show(kept: &Kept<'_>, args: &ShowArgs) -> anyhow::Result<i32> {
     {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         println!("{name:<14} {value}");
+    }
+    Ok(exit_code::FINE)
+}
+
+async fn discard(kept: &Kept<'_>, args: &DiscardArgs) -> anyhow::Result<i32> {
+    if args.why.trim().is_empty() {
+        bail!("--why is empty: say why the rejects are given up");
+    }
+    let ids = (!args.all).then_some(args.id.as_slice());
+    let actor = actor(Some(args.why.clone()));
+    let discarded = rejects::discard(kept.on, &kept.pipeline.name, ids, &actor).await?;
+    println!("{discarded} rejects discarded");
+    let asked = ids.map_or(discarded, |ids| ids.len() as u64);
+    if asked > discarded {
+        println!("{} of those numbers are no open rejects", asked - discarded);
     }
     Ok(exit_code::FINE)
 }

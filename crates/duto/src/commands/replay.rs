@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use super::pipeline_file::{Loaded, LogArgs, load, open_log};
 use super::{exit_code, position};
+use crate::actor::{WhyArgs, actor};
 use duto_load::connect::Connector;
 use duto_load::ensure;
 use duto_runtime::deliver::Deliverer;
@@ -29,6 +30,8 @@ pub struct ReplayArgs {
     /// Let a replayed row replace a younger one in a table with `repeat: update`.
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub why: WhyArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -56,7 +59,8 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
         .await?;
     let mut total = Replayed::default();
     for partition in partitions.iter().map(|row| row.get::<_, i32>(0)) {
-        let mut choice = Choice { ids: args.id.clone(), limit: BATCH, after: 0 };
+        let actor = actor(args.why.why.clone());
+        let mut choice = Choice { ids: args.id.clone(), limit: BATCH, after: 0, actor };
         loop {
             let done =
                 replay(&mut connection, &target, (&loaded.stages, &deliverer), partition, &choice)

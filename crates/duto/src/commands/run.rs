@@ -29,6 +29,8 @@ use duto_runtime::worker::{Worker, WorkerError};
 /// A stop finishes what is in flight, but not for ever.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 const LOG_TIMEOUT: Duration = Duration::from_secs(30);
+/// The database may be away when a server stops.
+pub const KEEP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs pipelines until told to stop.
 #[derive(Debug, clap::Args)]
@@ -275,6 +277,8 @@ async fn serve_http(
         pipeline.clone(),
         ending.clone(),
     ));
+    let pools = vec![(pipeline.name.clone(), pool.clone())];
+    let keeping = duto_http::audit::keep(guard.as_ref(), Arc::default(), pools, ending.clone());
     let served = Served {
         file: loaded.file.clone(),
         pipeline,
@@ -302,7 +306,7 @@ async fn serve_http(
     };
     Ok(async move {
         let mut serving = pin!(duto_http::serve(listener, router, &http, stopped));
-        tokio::select! {
+        let ended = tokio::select! {
             served = &mut serving => served,
             // It ends with the streams; by itself only where it panicked: then answers would stay
             // as they are for ever.
@@ -310,7 +314,12 @@ async fn serve_http(
                 Ok(()) => serving.await,
                 Err(error) => Err(error).context("the watch over the positions failed"),
             },
+        };
+        if ended.is_ok() {
+            // The last ones are written down.
+            let _ = tokio::time::timeout(KEEP_WITHIN, keeping).await;
         }
+        ended
     })
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::check::environment;
 use super::exit_code;
 use super::pipeline_file::{Loaded, LogArgs, load, open_log_with, sealing_of};
-use super::run::{stop_on_signals, wait_for};
+use super::run::{KEEP_WITHIN, stop_on_signals, wait_for};
 use crate::exposure::{self, ExposureArgs};
 use duto_definition::Http;
 use duto_http::auth::Guard;
@@ -84,14 +84,20 @@ pub async fn serve_topics(
     exposure::require_guard(address, guard.is_some(), allow_anonymous)?;
     let producer = tokio::task::block_in_place(|| log.producer()).context("preparing to send")?;
     let ending = CancellationToken::new();
+    let pools = pipelines.iter().map(ReadingPipeline::named_pool).collect();
     let browser = Browser::new(log, producer.into(), pipelines, ending.clone());
+    let waiting = browser.audit.clone();
+    let keeping = duto_http::audit::keep(guard.as_ref(), waiting, pools, ending.clone());
     tracing::info!(address = %address, "serving the topic browser");
     let stopped = async move {
         wait_for(&stop).await;
         ending.cancel();
     };
-    duto_http::serve(listener, router(Arc::new(browser), address, guard.as_ref()), &http, stopped)
-        .await
+    let router = router(Arc::new(browser), address, guard.as_ref());
+    duto_http::serve(listener, router, &http, stopped).await?;
+    // The last ones are written down.
+    let _ = tokio::time::timeout(KEEP_WITHIN, keeping).await;
+    Ok(())
 }
 
 /// One page shows one log: the pipelines' own, with the settings of the first file for how to reach

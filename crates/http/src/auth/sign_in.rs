@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use duto_definition::Role;
 
-use super::{Caller, Guard, Refusal, cookie, origin};
+use super::{Address, Caller, Guard, Refusal, cookie, origin};
 use crate::routes::Routes;
 
 const MOST_FORM_BYTES: usize = 16 * 1024;
@@ -24,9 +24,9 @@ const STYLE: &str = include_str!("sign_in.css");
 pub fn routes<S: Clone + Send + Sync + 'static>(guard: Option<&Arc<Guard>>) -> Routes<S> {
     let routes = Routes::new().get(Role::Read, "/duto/session", session);
     let Some(guard) = guard.cloned() else { return routes };
-    let sign_in = move |headers: HeaderMap, body: Bytes| {
+    let sign_in = move |from: Extension<Address>, headers: HeaderMap, body: Bytes| {
         let guard = guard.clone();
-        async move { sign_in(&guard, &headers, &body).await }
+        async move { sign_in(&guard, &from.0, &headers, &body).await }
     };
     routes
         .unlocking(
@@ -120,7 +120,12 @@ fn form(headers: &HeaderMap, next: &str, is_wrong: bool) -> Response {
 }
 
 /// The form's answer: back to the page, with the cookie, or the form again.
-async fn sign_in(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Response {
+async fn sign_in(
+    guard: &Guard,
+    Address(address): &Address,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
     if headers.contains_key(header::ORIGIN) && !origin::is_own(&Method::POST, headers) {
         return Refusal::Forbidden("a page of another server may not sign in here".into())
             .into_response();
@@ -129,7 +134,11 @@ async fn sign_in(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Response {
     let key = fields.get("key").map(|key| key.trim()).unwrap_or_default();
     let next = fields.get("next").map_or("/", String::as_str);
     let next = if is_here(next) { next } else { "/" };
-    if key.is_empty() || key.len() > cookie::MOST_BYTES {
+    if key.len() > cookie::MOST_BYTES {
+        guard.refusals.note(address, "what was given is longer than a key or a token");
+        return form(headers, next, true);
+    }
+    if key.is_empty() {
         return form(headers, next, true);
     }
     match guard.knows(key).await {
@@ -142,6 +151,7 @@ async fn sign_in(guard: &Guard, headers: &HeaderMap, body: &[u8]) -> Response {
         Err(Refusal::Unknown(error)) => Refusal::Unknown(error).into_response(),
         Err(refusal) => {
             tracing::warn!(%refusal, "a sign-in was refused");
+            guard.refusals.note(address, &refusal.to_string());
             form(headers, next, true)
         }
     }

@@ -27,6 +27,7 @@ use axum::http::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::audit::Waiting;
 use super::auth::{self, Guard};
 use super::page::{POLICY, asset, named_asset};
 use super::routes::Routes;
@@ -53,6 +54,11 @@ pub struct ReadingPipeline {
 }
 
 impl ReadingPipeline {
+    /// Its name, and how its database is reached.
+    pub fn named_pool(&self) -> (String, Pool) {
+        (self.pipeline.name.clone(), self.readers.clone())
+    }
+
     /// Nothing connects yet, and a database that cannot be reached is no error here.
     pub fn new(
         file: String,
@@ -77,6 +83,8 @@ pub struct Browser {
     sampler: Sampler,
     searches: Arc<Semaphore>,
     followers: Arc<Semaphore>,
+    /// What was sent by hand, on its way to the audit.
+    pub audit: Arc<Waiting>,
     /// Ends the open streams.
     stop: CancellationToken,
 }
@@ -93,6 +101,7 @@ impl Browser {
             sampler: Sampler::default(),
             searches: Arc::new(Semaphore::new(MOST_SEARCHES)),
             followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
+            audit: Arc::default(),
             log,
             producer,
             pipelines,

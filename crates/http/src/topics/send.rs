@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -16,6 +16,8 @@ use super::Browser;
 use super::check::{is_good, judge};
 use super::looks::PATIENCE;
 use super::refusal::Refusal;
+use crate::auth::{Address, Caller};
+use duto_load::audit::{Action, Actor, Entry, Via};
 use duto_log::OutgoingRecord;
 
 /// A message with its JSON around it.
@@ -94,6 +96,8 @@ fn bytes(name: &str, in_hex: Option<&str>, text: Option<&str>) -> Result<Option<
 pub async fn send(
     State(browser): State<Arc<Browser>>,
     Path(topic): Path<String>,
+    caller: Option<Extension<Caller>>,
+    address: Option<Extension<Address>>,
     Json(outgoing): Json<Outgoing>,
 ) -> Result<Response, Refusal> {
     let payload = outgoing.payload_bytes()?;
@@ -140,6 +144,24 @@ pub async fn send(
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error));
         }
     };
+    let name = match (caller, address) {
+        (Some(Extension(caller)), _) => caller.name,
+        (None, Some(Extension(Address(address)))) => address,
+        (None, None) => String::new(),
+    };
+    let (partition, offset) = (sent.partition, sent.offset);
+    let bytes = payload.as_deref().map_or(0, <[u8]>::len);
+    let although = if is_good(&judged) { "" } else { ", although it is rejected" };
+    let entry = Entry {
+        actor: Actor { name, via: Via::Http, why: None },
+        action: Action::Send,
+        what: format!(
+            "a message of {bytes} bytes sent to {topic}: partition {partition}, offset {offset}{although}"
+        ),
+    };
+    for reading in browser.readers_of(&topic) {
+        browser.audit.push(&reading.pipeline.name, entry.clone());
+    }
     Ok((StatusCode::CREATED, Json(json!({ "partition": sent.partition, "offset": sent.offset })))
         .into_response())
 }

@@ -18,6 +18,7 @@ use crate::worker::filling::Filling;
 use crate::worker::settle::{Settled, Settler, Way};
 use crate::worker::{TRIES_TO_FILL, WorkerError, connect_patiently, worker_name};
 use duto_definition::{Files, Pipeline, Repeat};
+use duto_load::audit::Actor;
 use duto_load::connect::{Connection, Connector};
 use duto_load::failure::Failure;
 use duto_load::move_position::{Move, move_position};
@@ -40,6 +41,8 @@ pub struct FileLoad<'l> {
     pub path: &'l Path,
     /// From the first line, though it was loaded before: what is stored counts as repeated.
     pub again: bool,
+    /// Who loads it.
+    pub actor: &'l Actor,
     pub stop: Arc<AtomicBool>,
     /// Is told what happens: bytes of the first reading, then bytes of the file that are stored.
     pub watch: &'l dyn Watch,
@@ -129,7 +132,7 @@ pub async fn run(load: &FileLoad<'_>) -> Result<Done, LoadError> {
         Target::new(pipeline, written, stages.rollups(), cluster, sha256.clone(), worker_name());
     target.shard = Some(FILES_SHARD);
     if load.again {
-        go_back(&mut connection, pipeline, &target).await?;
+        go_back(&mut connection, pipeline, &target, load.actor).await?;
     }
     let position = claim(LoadSession::new(&connection, &target)).await.map_err(of_failure)?;
     let ended = if position.next >= source.end() {
@@ -223,14 +226,24 @@ async fn claim(session: LoadSession<'_>) -> Result<Position, Failure> {
 }
 
 /// Back to the first line, on record.
-async fn go_back(on: &mut Connection, pipeline: &Pipeline, target: &Target) -> anyhow::Result<()> {
+async fn go_back(
+    on: &mut Connection,
+    pipeline: &Pipeline,
+    target: &Target,
+    actor: &Actor,
+) -> anyhow::Result<()> {
     let is_known = "SELECT EXISTS (SELECT 1 FROM duto.position WHERE pipeline = $1 AND topic = $2)";
     if !on.client.query_one(is_known, &[&target.pipeline, &target.topic]).await?.get::<_, bool>(0) {
         return Ok(());
     }
     let appends = appends(pipeline);
-    let wanted =
-        Move { partition: PARTITION, to: BEGINNING, appends: appends.as_deref(), really: true };
+    let wanted = Move {
+        partition: PARTITION,
+        to: BEGINNING,
+        appends: appends.as_deref(),
+        really: true,
+        actor,
+    };
     move_position(on, target, &wanted).await.map(|_| ()).context("going back to the first line")
 }
 

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use duto_ground::batch::{Batch, Place};
 use duto_ground::index::RecordIndex;
 use duto_load::at_once::{BEGINNING as AT_ONCE, Shortcut};
+use duto_load::audit::{Actor, Via};
 use duto_load::failure::Failure;
 use duto_load::move_position::{Move, move_position};
 use duto_load::position::{self, Resolution};
@@ -208,6 +209,7 @@ impl<'a> Actors<'a> {
                     to: i64::from(to),
                     appends: None,
                     really: true,
+                    actor: &operator(),
                 };
                 move_position(
                     &mut *self.ground.control.lock().await,
@@ -441,7 +443,7 @@ impl<'a> Actors<'a> {
         session.hold_at(Point::Statement("SELECT coalesce((SELECT rollups".to_owned()));
         let definition = self.ground.mended.clone();
         session.launch(|mut idle| async move {
-            let choice = Choice { limit: 100, ..Choice::default() };
+            let choice = Choice { ids: Vec::new(), limit: 100, after: 0, actor: operator() };
             let with = (&definition.stages, &definition.deliverer);
             let done =
                 replay(&mut idle.connection, &definition.target, with, partition as i32, &choice)
@@ -517,4 +519,9 @@ fn outcomes_of(bounds: &Bounds, state: &State, worker: usize, outcomes: Slots) -
 fn told(transaction: &Transaction) -> (usize, usize) {
     let count = |wanted| (0..8).filter(|slot| transaction.outcomes.get(*slot) == wanted).count();
     (count(STORED), count(REPEATED))
+}
+
+/// Who moves positions and replays.
+fn operator() -> Actor {
+    Actor { name: "operator".to_owned(), via: Via::Command, why: None }
 }
