@@ -76,6 +76,16 @@ async fn an_order_posted_is_stored_and_counted() -> Result<()> {
     ] {
         ensure!(metrics.contains(line), "{line} is not among the metrics:\n{metrics}");
     }
+    // Without it Prometheus computes no quantile.
+    let histograms: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" histogram"))
+        .collect();
+    ensure!(histograms.len() == 4, "{histograms:?}");
+    for name in histograms {
+        let bucket = format!("{name}_bucket{{pipeline=\"sales\",le=\"+Inf\"}}");
+        ensure!(metrics.contains(&bucket), "{bucket} is not among the metrics:\n{metrics}");
+    }
     let (code, table, said) = command(
         &pipeline,
         &[

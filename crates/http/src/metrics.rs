@@ -328,7 +328,7 @@ fn histogram(
     let (mut buckets, sum) = histogram.read();
     let count = buckets.iter().map(|(_, count)| count).sum();
     if let Some(last) = buckets.last_mut() {
-        last.0 = f64::MAX; // written as +Inf
+        last.0 = f64::INFINITY;
     }
     encoder
         .encode_descriptor(name, help, None, MetricType::Histogram)?
