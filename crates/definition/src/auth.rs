@@ -46,7 +46,8 @@ pub struct Tokens {
     pub key_set: Option<String>,
     /// What both sides know, for HS256.
     pub secret: Option<String>,
-    /// That the token must be meant for.
+    /// That the token must be meant for; None accepts those for others too, which a file with an
+    /// issuer has to say (`any_audience`).
     pub audience: Option<String>,
     /// So far may clocks differ.
     pub leeway: Duration,
@@ -136,9 +137,17 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "audience",
-            about: "whom a token must be meant for (aud); empty means that it is not looked at",
+            about: "whom a token must be meant for, one of its aud: as the issuer calls this \
+                service; an issuer's tokens of other services are not accepted",
             presence: Presence::Optional,
             value: Value::Text,
+        },
+        Key {
+            name: "any_audience",
+            about: "instead of an audience: a token that the issuer made for any other service is \
+                good here too",
+            presence: Presence::Default("false"),
+            value: Value::Boolean,
         },
         Key {
             name: "leeway",
@@ -213,6 +222,7 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
         roles: roles("roles").unwrap_or_else(|| [Role::Read, Role::Ingest].into_iter().collect()),
     };
     check(&fields, &tokens);
+    check_audience(&fields, &tokens);
     let is_believed =
         tokens.issuer.is_some() || tokens.key_set.is_some() || tokens.secret.is_some();
     let anonymous = roles("anonymous").unwrap_or_default();
@@ -249,6 +259,38 @@ fn check(fields: &Fields<'_, '_>, tokens: &Tokens) {
             "HS256 has a secret that both sides know, RS256 and ES256 have \
             public keys: keep the issuer's way",
         ));
+    }
+}
+
+/// An issuer makes tokens for many services, each of which has those of its users: without an
+/// audience every one of these services could use them here.
+fn check_audience(fields: &Fields<'_, '_>, tokens: &Tokens) {
+    let walk = fields.walk();
+    let any = fields.boolean("any_audience").unwrap_or_default();
+    let published = [("issuer", &tokens.issuer), ("key_set", &tokens.key_set)];
+    let named = published.into_iter().find(|(_, value)| value.is_some());
+    if let (Some((name, _)), None, false) = (named, &tokens.audience, any) {
+        let place = fields.span("audience").or(fields.span(name)).unwrap_or_default();
+        let problem = Problem::new(
+            "auth.audience",
+            place,
+            format!(
+                "auth.{name} needs an audience beside it: a token that was made for another \
+                    service would be let in"
+            ),
+        );
+        walk.report(problem.help(
+            "for example audience: duto, as the tokens for this service have it in `aud`; where \
+                the issuer makes none for others, any_audience: true",
+        ));
+    }
+    if let (true, Some(_)) = (any, &tokens.audience) {
+        let problem = Problem::new(
+            "auth.contradiction",
+            fields.span("any_audience").unwrap_or_default(),
+            "auth.audience is not looked at with any_audience: true",
+        );
+        walk.report(problem.help("take one of the two away"));
     }
 }
 

@@ -1,5 +1,8 @@
 //! `source:`, the topic that a pipeline reads.
 
+mod kafka; // settings that are passed on
+mod security; // TLS and logging in
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -68,30 +71,6 @@ impl std::fmt::Debug for Source {
             .finish_non_exhaustive()
     }
 }
-
-/// librdkafka settings that are not the file's to choose: the delivery promise rests on the values
-/// that duto gives them. A name that ends in `*` stands for all that begin so.
-const RESERVED: &[&str] = &[
-    "acks",
-    "allow.auto.create.topics",
-    "auto.commit.*",
-    "auto.offset.reset",
-    "consume.callback.max.messages",
-    "enable.auto.commit",
-    "enable.auto.offset.store",
-    "enable.idempotence",
-    "enable.partition.eof",
-    "group.*",
-    "heartbeat.interval.ms",
-    "isolation.level",
-    "max.poll.interval.ms",
-    "offset.store.*",
-    "partition.assignment.strategy",
-    "partitioner",
-    "request.required.acks",
-    "session.timeout.ms",
-    "transactional.id",
-];
 
 pub(super) const SECTION: Section = Section {
     key: Key {
@@ -180,7 +159,8 @@ static KEYS: Keys = Keys {
         Key {
             name: "kafka",
             about: "librdkafka settings, such as security.protocol, sasl.mechanism or \
-                ssl.ca.location; one whose value is empty is left out",
+                ssl.ca.location; one whose value is empty is left out, and those of TLS and SASL \
+                that contradict each other are refused",
             presence: Presence::Optional,
             value: Value::Other(
                 || json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean", "null"] } }),
@@ -210,7 +190,7 @@ fn read(file: &Fields<'_, '_>, pipeline: &mut Pipeline) {
             .duration("session_timeout")
             .unwrap_or_else(|| session_timeout(instance_id.is_some())),
         instance_id,
-        kafka: read_kafka(&fields),
+        kafka: kafka::read(&fields),
     };
 }
 
@@ -231,41 +211,6 @@ pub(super) fn check_topic(fields: &Fields<'_, '_>, key: &'static str) {
             "letters, digits, `.`, `_` and `-`, at most 249, and neither `.` nor `..` alone",
         ));
     }
-}
-
-fn read_kafka(fields: &Fields<'_, '_>) -> Vec<(String, String)> {
-    let walk = fields.walk();
-    let entries = fields
-        .value("kafka")
-        .and_then(|node| walk.entries("source.kafka", node))
-        .unwrap_or_default();
-    let mut settings = Vec::new();
-    for entry in entries {
-        if is_reserved(&entry.key) {
-            let problem = Problem::new(
-                "source.kafka.reserved",
-                entry.key_span,
-                format!("{} is not the file's to choose", entry.key),
-            );
-            walk.report(problem.help(
-                "the delivery promise rests on the value that duto gives it; take the line away",
-            ));
-        }
-        if entry.value.is_unset() {
-            continue;
-        }
-        if let Some(scalar) = walk.scalar(&format!("source.kafka.{}", entry.key), &entry.value) {
-            settings.push((entry.key.clone(), scalar.value.text.clone()));
-        }
-    }
-    settings
-}
-
-fn is_reserved(setting: &str) -> bool {
-    RESERVED.iter().any(|reserved| match reserved.strip_suffix('*') {
-        Some(beginning) => setting.starts_with(beginning),
-        None => setting == *reserved,
-    })
 }
 
 /// Kafka's own rule.

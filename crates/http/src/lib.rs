@@ -33,7 +33,6 @@ use duto_runtime::progress::Progress;
 use duto_stages::Stages;
 use endpoints::Answers;
 use faults::Faults;
-use limits::Limiter;
 pub use network::{bind, serve};
 use routes::{Access, Routes};
 
@@ -92,6 +91,6 @@ pub fn routes(served: &Served) -> Routes<Arc<Served>> {
 
 /// The server of a pipeline.
 pub fn router(served: Arc<Served>) -> Router {
-    let limiter = Limiter::new(&served.pipeline.http.limits).map(Arc::new);
-    routes(&served).into_router(served.guard.as_ref(), limiter.as_ref()).with_state(served)
+    let limits = &served.pipeline.http.limits;
+    routes(&served).into_router(served.guard.as_ref(), limits).with_state(served)
 }

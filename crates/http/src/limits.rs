@@ -11,13 +11,19 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use duto_definition::Limits;
 use duto_definition::http::IpNet;
+use duto_definition::{Limits, Pipeline};
 
 /// 4,096 sets of 8 buckets of 16 bytes: half a megabyte, and room for 32,768 callers that ask at
 /// once. Of more the one that asked least makes room, and begins anew with a full bucket.
 const SETS: usize = 4096;
 const BUCKETS_OF_A_SET: usize = 8;
+
+/// The limits of a server that shows several pipelines: those of the lowest rate.
+pub fn strictest<'a>(pipelines: impl Iterator<Item = &'a Pipeline>) -> Limits {
+    let limits = pipelines.map(|pipeline| &pipeline.http.limits);
+    limits.min_by_key(|limits| limits.rate.unwrap_or(u32::MAX)).cloned().unwrap_or_default()
+}
 
 /// The buckets of a server.
 pub struct Limiter {

@@ -1,6 +1,7 @@
 //! `/openapi.json`: the HTTP side of a pipeline as OpenAPI 3.1, made from the file.
 
 pub mod ingest; // endpoints that take records
+mod security; // what a caller has to bring
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,18 +53,21 @@ async fn ask(served: &Served) -> Columns {
 pub fn document(pipeline: &Pipeline, stages: &Stages, columns: &Columns) -> Value {
     let mut paths = Map::new();
     for endpoint in &pipeline.endpoints {
-        paths.insert(
-            endpoint.path.clone(),
-            json!({ "get": answers(endpoint, columns.get(&endpoint.path)) }),
-        );
+        let mut operation = answers(endpoint, columns.get(&endpoint.path));
+        security::describe(pipeline, Role::Read, &mut operation);
+        paths.insert(endpoint.path.clone(), json!({ "get": operation }));
     }
     for endpoint in &pipeline.ingest {
         let item = paths.entry(endpoint.path.clone()).or_insert_with(|| json!({}));
-        item[endpoint.method.to_lowercase()] =
+        let mut operation =
             ingest::takes(pipeline, endpoint, stages.answer_type(endpoint).as_ref());
+        security::describe(pipeline, Role::Ingest, &mut operation);
+        item[endpoint.method.to_lowercase()] = operation;
     }
-    paths.insert("/health".into(), json!({ "get": health() }));
-    json!({
+    let mut health = health();
+    security::describe(pipeline, Role::Read, &mut health);
+    paths.insert("/health".into(), json!({ "get": health }));
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": { "title": pipeline.name, "version": env!("CARGO_PKG_VERSION"), "description": format!("The HTTP side of the pipeline {}.", pipeline.name) },
         "paths": paths,
@@ -78,7 +82,11 @@ pub fn document(pipeline: &Pipeline, stages: &Stages, columns: &Columns) -> Valu
                 } } },
             },
         } },
-    })
+    });
+    if let Some(schemes) = security::schemes(pipeline) {
+        document["components"]["securitySchemes"] = schemes;
+    }
+    document
 }
 
 fn of(schema: &str) -> Value {

@@ -10,6 +10,7 @@ use chrono::{SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::auth::{self, Guard};
+use super::limits::strictest;
 use super::page::{POLICY, asset, named_asset};
 use super::routes::Routes;
 use duto_definition::{Pipeline, Role};
@@ -34,7 +35,8 @@ pub struct Overlooked {
 
 /// The page and what it asks for.
 pub fn router(overview: Overview, guard: Option<&Arc<Guard>>) -> Router {
-    routes(guard).into_router(guard, None).with_state(Arc::new(overview))
+    let limits = strictest(overview.pipelines.iter().map(|overlooked| &overlooked.pipeline));
+    routes(guard).into_router(guard, &limits).with_state(Arc::new(overview))
 }
 
 /// All of its routes.

@@ -10,7 +10,7 @@ use axum::http::Method;
 use axum::middleware;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use duto_definition::Role;
+use duto_definition::{Limits, Role};
 
 use crate::auth::{Guard, Needs, let_in};
 use crate::limits::Limiter;
@@ -110,13 +110,11 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self.list.iter().map(|(route, _)| route)
     }
 
-    /// The server's router. Without a guard everybody is let in; without a limiter requests are not
-    /// counted, but for those that try to sign in.
-    pub fn into_router(
-        self,
-        guard: Option<&Arc<Guard>>,
-        limiter: Option<&Arc<Limiter>>,
-    ) -> Router<S> {
+    /// The server's router. Without a guard everybody is let in; where the limits have no rate,
+    /// requests are not counted, but for those that try to sign in.
+    pub fn into_router(self, guard: Option<&Arc<Guard>>, limits: &Limits) -> Router<S> {
+        let limiter = Limiter::new(limits).map(Arc::new);
+        let limiter = limiter.as_ref();
         let unlocks = self.list().any(|route| route.access == Access::Unlocks);
         let of_sign_ins = || Arc::new(Limiter::of(SIGN_INS_A_SECOND, SIGN_INS_AT_ONCE, Vec::new()));
         let sign_ins = unlocks.then(of_sign_ins);

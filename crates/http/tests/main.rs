@@ -1,6 +1,7 @@
 //! The servers as a caller meets them, without the program around them.
 
 mod network; // TLS, limits, other origins
+mod tokens; // tokens that must not be believed
 mod walk; // every route, with and without a key
 
 /// Runs what waits for servers to its end.

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,7 +13,6 @@ use axum::http::{Method, Request, Response, header};
 use duto_definition::auth::sha256;
 use duto_definition::{ApiKey, Auth, Http, Limits, Role};
 use duto_http::auth::{self, Guard};
-use duto_http::limits::Limiter;
 use duto_http::routes::Routes;
 use duto_servers::{ScratchFolder, TestAuthority};
 use hyper::body::Incoming;
@@ -81,7 +79,6 @@ impl Serving {
 
 /// Some routes of every kind.
 fn router(http: &Http) -> Router {
-    let limiter = Limiter::new(&http.limits).map(Arc::new);
     let slow = || async {
         tokio::time::sleep(Duration::from_secs(30)).await;
         "late"
@@ -91,7 +88,7 @@ fn router(http: &Http) -> Router {
         .get(Role::Read, "/limited", || async { "here" })
         .get(Role::Read, "/slow", slow)
         .on(Method::POST, Role::Ingest, "/things", |body: String| async move { body }, 1024);
-    routes.into_router(None, limiter.as_ref()).with_state(())
+    routes.into_router(None, &http.limits).with_state(())
 }
 
 /// The protocol that was agreed on and the subject of the certificate that was shown.
@@ -314,7 +311,7 @@ fn people_sign_in_over_http_2() {
         let auth = Auth { keys: vec![reader], ..Auth::default() };
         let guard = Guard::new([&auth]).expect("rules");
         let routes: Routes<()> = auth::routes(guard.as_ref());
-        let router = routes.into_router(guard.as_ref(), None).with_state(());
+        let router = routes.into_router(guard.as_ref(), &Limits::default()).with_state(());
         let serving = Serving::of(router, Http { tls, ..Http::default() }).await;
         let root = folder.path().join("root.pem");
         std::fs::write(&root, authority.certificate().expect("PEM")).expect("a file");

@@ -11,9 +11,9 @@ use duto_http::Served;
 use duto_http::auth::Guard;
 use duto_http::endpoints::Answers;
 use duto_http::faults::Faults;
-use duto_http::overview::{self, Overview};
+use duto_http::overview::{self, Overlooked, Overview};
 use duto_http::routes::{Access, Route};
-use duto_http::topics::{self, Browser};
+use duto_http::topics::{self, Browser, ReadingPipeline};
 use duto_load::connect::Connector;
 use duto_load::pool::Pool;
 use duto_log::Log;
@@ -109,7 +109,10 @@ fn served(pipeline: Pipeline, log: Arc<dyn Log>) -> Walked {
 fn browser(pipeline: &Pipeline, log: Arc<dyn Log>) -> Walked {
     let guard = Guard::new([&pipeline.auth]).expect("rules");
     let producer = log.producer().expect("a producer").into();
-    let browser = Arc::new(Browser::new(log, producer, Vec::new(), CancellationToken::new()));
+    let stages = Arc::new(Stages::plan(pipeline).expect("it can be planned"));
+    let reading = ReadingPipeline::new("walked.yaml".to_owned(), pipeline.clone(), stages);
+    let readings = vec![reading.expect("settings")];
+    let browser = Arc::new(Browser::new(log, producer, readings, CancellationToken::new()));
     let address = "127.0.0.1:9030".parse().expect("an address");
     let routes = topics::routes(guard.as_ref()).list().cloned().collect();
     Walked { routes, router: topics::router(browser, address, guard.as_ref()) }
@@ -117,7 +120,12 @@ fn browser(pipeline: &Pipeline, log: Arc<dyn Log>) -> Walked {
 
 fn overlooked(pipeline: &Pipeline) -> Walked {
     let guard = Guard::new([&pipeline.auth]).expect("rules");
-    let overview = Overview { log: "embedded", topics: None, pipelines: Vec::new() };
+    let overlooked = Overlooked {
+        file: "walked.yaml".to_owned(),
+        pipeline: pipeline.clone(),
+        progress: Arc::default(),
+    };
+    let overview = Overview { log: "embedded", topics: None, pipelines: vec![overlooked] };
     let routes = overview::routes(guard.as_ref()).list().cloned().collect();
     Walked { routes, router: overview::router(overview, guard.as_ref()) }
 }
@@ -206,6 +214,33 @@ fn nobody_comes_by_a_route_without_its_role() {
         }
         for walked in [of_pipeline, browser(&pipeline, log.clone()), overlooked(&pipeline)] {
             walk(&walked).await;
+        }
+    });
+}
+
+/// Every route of every server has a bucket of its own, but those that tell whether it lives.
+#[test]
+fn every_route_has_its_rate() {
+    wait_for(async {
+        let Ground { database, log, .. } = &Ground::create("walk_limits");
+        let mut pipeline = pipeline(&database.url());
+        pipeline.http.limits.rate = Some(1);
+        pipeline.http.limits.burst = 2;
+        let walked = [
+            served(pipeline.clone(), log.clone()),
+            browser(&pipeline, log.clone()),
+            overlooked(&pipeline),
+        ];
+        for Walked { routes, router } in walked {
+            for route in &routes {
+                let told = format!("{} {}", route.method, route.path);
+                let mut statuses = Vec::new();
+                for _ in 0..5 {
+                    statuses.push(asked(&router, route, None).await);
+                }
+                let is_limited = statuses.contains(&StatusCode::TOO_MANY_REQUESTS);
+                assert_eq!(is_limited, route.access != Access::Open, "{told}: {statuses:?}");
+            }
         }
     });
 }

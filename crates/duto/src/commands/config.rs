@@ -72,7 +72,13 @@ mod tests {
 
     const TEXT: &str = "
 pipeline: p
-source: { topic: t, kafka: { sasl.username: me, sasl.password: \"${KAFKA_PASSWORD:-}\" } }
+source:
+  topic: t
+  kafka:
+    security.protocol: \"${KAFKA_PROTOCOL:-}\"
+    sasl.mechanism: \"${KAFKA_MECHANISM:-}\"
+    sasl.username: \"${KAFKA_USER:-}\"
+    sasl.password: \"${KAFKA_PASSWORD:-}\"
 database: { url: \"${DATABASE_URL:-}\", host: \"${DB_HOST:-localhost}\", name: d, \
         password: \"${DB_PASS:-}\" }
 record: { a: BIGINT }
@@ -88,8 +94,14 @@ tables: { t: { columns: { a: BIGINT PRIMARY KEY }, repeat: ignore, select: SELEC
 
     #[test]
     fn the_environment_is_filled_in_and_secrets_are_masked() {
-        let shown =
-            shown(&[("DB_HOST", "db1"), ("DB_PASS", "hunter2"), ("KAFKA_PASSWORD", "hunter3")]);
+        let shown = shown(&[
+            ("DB_HOST", "db1"),
+            ("DB_PASS", "hunter2"),
+            ("KAFKA_PROTOCOL", "SASL_SSL"),
+            ("KAFKA_MECHANISM", "SCRAM-SHA-512"),
+            ("KAFKA_USER", "me"),
+            ("KAFKA_PASSWORD", "hunter3"),
+        ]);
         assert!(
             shown.lines().any(|line| line.starts_with("database.host ") && line.ends_with(" db1")),
             "{shown}"

@@ -40,6 +40,9 @@ struct Key {
     kid: Option<String>,
     kty: String,
     alg: Option<String>,
+    /// `sig`, where it says so at all: one that is for encryption signs nothing.
+    #[serde(rename = "use")]
+    purpose: Option<String>,
     n: Option<String>,
     e: Option<String>,
     crv: Option<String>,
@@ -80,6 +83,10 @@ impl<'t> Token<'t> {
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
         let header: Value = serde_json::from_slice(&decoded(header)?).ok()?;
+        // What it names has to be understood (RFC 7515), and nothing of the kind is.
+        if header.get("crit").is_some() {
+            return None;
+        }
         let claims: Value = serde_json::from_slice(&decoded(claims)?).ok()?;
         let kid = header["kid"].as_str().map(str::to_owned);
         let algorithm = header["alg"].as_str()?.to_owned();
@@ -93,6 +100,9 @@ impl<'t> Token<'t> {
             SignedBy::Published(keys) => {
                 let key =
                     keys.find(self.kid.as_deref()).ok_or("its key is not one of the issuer's")?;
+                if key.purpose.as_ref().is_some_and(|purpose| purpose != "sig") {
+                    return Err("its key is not for signatures");
+                }
                 if key.alg.as_ref().is_some_and(|algorithm| *algorithm != self.algorithm) {
                     return Err("its key is for another algorithm");
                 }
@@ -127,7 +137,11 @@ impl<'t> Token<'t> {
                 Err("another issuer made it")
             }
             () if time("exp").is_none_or(|until| now > until + leeway) => Err("it has expired"),
-            () if time("nbf").is_some_and(|from| now < from - leeway) => Err("it is not valid yet"),
+            () if self.claims.get("nbf").is_some()
+                && time("nbf").is_none_or(|from| now < from - leeway) =>
+            {
+                Err("it is not valid yet")
+            }
             () if wanted.audience.as_deref().is_some_and(|audience| !meant_for(audience)) => {
                 Err("it is meant for another audience")
             }
@@ -173,7 +187,20 @@ impl<'t> Token<'t> {
             ("PS", "RSA") => {
                 self.verified(&rsa_key(key)?, digest, Some(Padding::PKCS1_PSS), &self.signature)
             }
-            ("ES", "EC") => self.verified(&ec_key(key)?, digest, None, &der_of(&self.signature)?),
+            ("ES", "EC") => {
+                let (curve, bytes) = match self.algorithm.as_str() {
+                    "ES256" => ("P-256", 32),
+                    "ES384" => ("P-384", 48),
+                    _ => ("P-521", 66),
+                };
+                if key.crv.as_deref() != Some(curve) {
+                    return None;
+                }
+                match der_of(&self.signature, bytes) {
+                    Some(der) => self.verified(&ec_key(key)?, digest, None, &der),
+                    None => Ok(false),
+                }
+            }
             _ => return None,
         };
         // OpenSSL calls a signature of a wrong form an error.
@@ -216,9 +243,10 @@ fn ec_key(key: &Key) -> Option<PKey<Public>> {
     PKey::from_ec_key(EcKey::from_public_key_affine_coordinates(&group, &x, &y).ok()?).ok()
 }
 
-/// A token has the two numbers of a signature side by side, OpenSSL has them in DER.
-fn der_of(signature: &[u8]) -> Option<Vec<u8>> {
-    let (r, s) = signature.split_at(signature.len() / 2);
+/// A token has the two numbers of a signature side by side, each of so many bytes; OpenSSL has them
+/// in DER. None where it has something else.
+fn der_of(signature: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    let (r, s) = signature.split_at_checked(bytes).filter(|(_, s)| s.len() == bytes)?;
     EcdsaSig::from_private_components(BigNum::from_slice(r).ok()?, BigNum::from_slice(s).ok()?)
         .ok()?
         .to_der()
@@ -229,22 +257,24 @@ fn number(text: &str) -> Option<BigNum> {
     BigNum::from_slice(&decoded(text)?).ok()
 }
 
-/// Base64 with the alphabet of addresses, without padding.
+/// Base64 with the alphabet of addresses, without padding, as it is written and in no other way: else
+/// a token that was changed could still be good.
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let standard: String = text
         .chars()
-        .map(|digit| {
-            if digit == '-' {
-                '+'
-            } else if digit == '_' {
-                '/'
-            } else {
-                digit
-            }
+        .map(|digit| match digit {
+            '-' => '+',
+            '_' => '/',
+            digit => digit,
         })
         .collect();
-    openssl::base64::decode_block(&format!("{standard}{}", "=".repeat((4 - text.len() % 4) % 4)))
-        .ok()
+    let padding = "=".repeat((4 - text.len() % 4) % 4);
+    let bytes = openssl::base64::decode_block(&format!("{standard}{padding}")).ok()?;
+    (encoded(&bytes) == text).then_some(bytes)
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    openssl::base64::encode_block(bytes).replace('+', "-").replace('/', "_").replace('=', "")
 }
 
 #[cfg(test)]
@@ -253,13 +283,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn encoded(bytes: &[u8]) -> String {
-        openssl::base64::encode_block(bytes)
-            .replace('+', "-")
-            .replace('/', "_")
-            .replace(['=', '\n'], "")
-    }
 
     fn token(key: &PKey<Private>, algorithm: &str, claims: &Value) -> String {
         let header = encoded(json!({"alg": algorithm, "kid": "k"}).to_string().as_bytes());

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::Waiting;
 use super::auth::{self, Guard};
+use super::limits::strictest;
 use super::page::{POLICY, asset, named_asset};
 use super::routes::Routes;
 use duto_definition::{Pipeline, Role};
@@ -137,6 +138,7 @@ pub fn routes(guard: Option<&Arc<Guard>>) -> Routes<Arc<Browser>> {
 
 /// The server. `listens_on` decides which names of this host are answered, see [`guard`].
 pub fn router(browser: Arc<Browser>, listens_on: SocketAddr, guard: Option<&Arc<Guard>>) -> Router {
-    let router = routes(guard).into_router(guard, None);
+    let limits = strictest(browser.pipelines.iter().map(|reading| &reading.pipeline));
+    let router = routes(guard).into_router(guard, &limits);
     router.layer(axum::middleware::from_fn_with_state(listens_on, guard::guard)).with_state(browser)
 }
