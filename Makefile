@@ -1,9 +1,9 @@
 # Thin: what each target does stands in scripts/ or in the binary. CARGO_TARGET_DIR is honoured.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test faults walks bench dist lint fmt clean
+.PHONY: help setup build demo test compose-test faults walks bench dist lint fmt clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target words; do printf '%-8s %s\n' "$$target" "$$words"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS="$$(printf '\t')" read -r target words; do printf '%-12s %s\n' "$$target" "$$words"; done
 
 setup: ## install what is missing for the build, the demo and the tests
 	@scripts/setup
@@ -17,6 +17,9 @@ demo: build ## run all pipelines on private servers, with generators, and print 
 
 test: setup ## all checks and tests, on a real Kafka, PostgreSQL and Chromium
 	@scripts/test
+
+compose-test: setup build ## compose.yaml from nothing, by podman; it is in `make test`
+	@scripts/compose-test
 
 faults: setup build ## the full matrix of faults; a bounded part of it is in `make test`
 	@scripts/faults

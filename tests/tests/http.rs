@@ -65,6 +65,14 @@ async fn an_order_posted_is_stored_and_counted() -> Result<()> {
     let (status, body) = request(port, "GET", "/health", "")?;
     ensure!(status == 200 && body.contains("\"status\":\"healthy\""), "{status}: {body}");
     ensure!(request(port, "GET", "/readyz", "")?.0 == 200, "it is ready");
+    let asked = command(&pipeline, &["health", &format!("http://127.0.0.1:{port}/readyz")])?;
+    ensure!(asked == (0, String::new(), String::new()), "it is well, but `health` is {asked:?}");
+    let missing = format!("http://127.0.0.1:{port}/not-there");
+    let (code, told, _) = command(&pipeline, &["health", &missing])?;
+    ensure!(code == 1 && told.contains("404"), "{code}: {told}");
+    let nobody = format!("http://127.0.0.1:{}/readyz", free_port()?);
+    let (code, _, said) = command(&pipeline, &["health", &nobody])?;
+    ensure!(code == 1 && said.contains("does not answer"), "{code}: {said}");
     let (status, metrics) = request(port, "GET", "/metrics", "")?;
     ensure!(status == 200, "{status}: {metrics}");
     for line in [

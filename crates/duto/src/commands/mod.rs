@@ -10,6 +10,7 @@ pub mod demo; // duto demo
 pub mod encryption; // duto encryption key|status
 pub mod exit_code; // what a process answers
 pub mod generate; // duto generate FILE
+pub mod health; // duto health URL
 pub mod load; // duto load FILE CSV...
 pub mod man; // duto man FOLDER
 pub mod pipeline_file; // reading the file that a command names
@@ -68,6 +69,8 @@ pub enum Command {
     Load(load::LoadArgs),
     /// Browse topics and their messages in a web page
     Topics(topics::TopicsArgs),
+    /// Ask a running pipeline whether it is well
+    Health(health::HealthArgs),
     /// Show how far each partition is
     Status(status::StatusArgs),
     /// Show what was not stored, and why
@@ -120,6 +123,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Generate(args) => generate::run(&args),
         Command::Load(args) => in_runtime(load::run(args)),
         Command::Topics(args) => in_runtime(topics::run(args)),
+        Command::Health(args) => in_runtime(health::run(args)),
         Command::Status(args) => in_runtime(status::run(args)),
         Command::Rejects(args) => in_runtime(rejects::run(args)),
         Command::Rollups(args) => in_runtime(rollups::run(args)),

@@ -9,6 +9,7 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::LogError;
+use super::seldom;
 
 /// The most that a call of librdkafka writes into its error text.
 const ERROR_TEXT_BYTES: usize = 512;
@@ -309,6 +310,9 @@ unsafe extern "C" fn on_log_line(
     let (facility, line) = unsafe {
         (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(line).to_string_lossy())
     };
+    if level <= 6 && !seldom::is_due(&line) {
+        return;
+    }
     match level {
         0..=3 => tracing::error!(target: "duto_log::kafka", %facility, "{line}"),
         4 => tracing::warn!(target: "duto_log::kafka", %facility, "{line}"),

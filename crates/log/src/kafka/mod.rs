@@ -16,6 +16,7 @@ mod producer;
 mod progress;
 mod rebalance;
 mod records;
+mod seldom;
 mod settings;
 mod topic_setting;
 mod transaction;

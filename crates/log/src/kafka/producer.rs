@@ -15,6 +15,7 @@ use super::super::{LogError, OutgoingRecord, Producer, Sent};
 use super::handle::{
     Client, Configuration, c_string, code_error, milliseconds, object_result, refused,
 };
+use super::seldom;
 
 type Outcome = Box<dyn FnOnce(Result<Sent, LogError>) + Send>;
 
@@ -173,5 +174,7 @@ unsafe extern "C" fn on_error(
 ) {
     // SAFETY: librdkafka gives a text that lives through the call.
     let reason = unsafe { std::ffi::CStr::from_ptr(reason) }.to_string_lossy();
-    tracing::warn!(code, "the Kafka producer: {reason}");
+    if seldom::is_due(&reason) {
+        tracing::warn!(code, "the Kafka producer: {reason}");
+    }
 }
