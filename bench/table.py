@@ -52,13 +52,13 @@ def ratio_text(ratio: float | None) -> str:
     return f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.3f}"
 
 
-def write(page: Path, text: str):
+def write(page: Path, text: str, marks: tuple[str, str] = (BEGIN, END)):
     """Puts the tables between the marks of a page."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = page.read_text().partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not begin or not end:
-        raise SystemExit(f"bench: {page.name} has no {BEGIN} ... {END}")
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        raise SystemExit(f"bench: {page.name} has no {marks[0]} ... {marks[1]}")
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def _row(cells: tuple[str, ...], widths: list[int]) -> str:
