@@ -2,9 +2,8 @@
 # no package manager, no root. docs/deploy.md says how to run it.
 #
 #   docker build --tag duto .                              or --build-arg PROFILE=dist: smaller and slower to build, as `make dist` is
-#   make build && docker build --tag duto --build-arg BINARY=prebuilt .     takes bin/duto, built on Debian 12 or an older glibc
-ARG BINARY=build
-
+#   sed 's:--from=build /out/duto:bin/duto:' Dockerfile | docker build --tag duto --file - .
+#                                                          takes bin/duto of `make build`, made on Debian 12 or with an older glibc
 FROM node:22-bookworm-slim AS pages
 WORKDIR /src/dashboard
 COPY dashboard/package.json dashboard/package-lock.json ./
@@ -42,15 +41,10 @@ RUN find crates tests -name '*.rs' -exec touch {} + \
     && cargo build --profile "$PROFILE" --locked --workspace \
     && install -D "target/$PROFILE/duto" /out/duto
 
-FROM debian:bookworm-slim AS prebuilt
-COPY bin/duto /out/duto
-
-FROM ${BINARY} AS binary
-
 FROM debian:bookworm-slim AS root
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends binutils ca-certificates libssl3 libstdc++6 zlib1g
-COPY --from=binary /out/duto /usr/local/bin/duto
+COPY --from=build /out/duto /usr/local/bin/duto
 COPY compose/image-root.sh /
 RUN sh /image-root.sh /image
 COPY pipelines /image/duto/pipelines

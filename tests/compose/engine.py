@@ -69,7 +69,7 @@ class Compose:
     def __init__(self, project: str, environment: Path) -> None:
         self.project = project
         self.environment = environment
-        self.variables = os.environ | {"DUTO_BINARY": "prebuilt"}
+        self.variables = dict(os.environ)
 
     def command(self, *arguments: str) -> list[str]:
         return ["podman-compose", "--project-name", self.project, "--env-file", str(self.environment), *arguments]

@@ -235,9 +235,11 @@ fn outgoing(record: &[u8]) -> Outgoing<'_> {
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, String> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = value.to_str().map(str::trim).unwrap_or_default();
-    if text.is_empty() || text.len() > KEY_BYTES_MAX {
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > KEY_BYTES_MAX || !is_visible {
         return Err(format!(
-            "an Idempotency-Key is a visible text of at most {KEY_BYTES_MAX} characters"
+            "an Idempotency-Key is a visible text without blanks of at most {KEY_BYTES_MAX} \
+                characters"
         ));
     }
     Ok(Some(text.to_owned()))
@@ -274,4 +276,25 @@ fn refused(failure: &SendFailure) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_what_the_document_says() {
+        let key = |value: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert("idempotency-key", value.try_into().expect("a header"));
+            idempotency_key(&headers).ok().flatten()
+        };
+        assert_eq!(key(b"8e03978e-40d5"), Some("8e03978e-40d5".to_owned()));
+        assert_eq!(key(b" \"~!\" "), Some("\"~!\"".to_owned()));
+        assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
+        let long = vec![b'k'; KEY_BYTES_MAX + 1];
+        for wrong in [b"".as_slice(), b" ", b"two words", b"a\tb", "\u{e9}".as_bytes(), &long] {
+            assert_eq!(key(wrong), None, "{}", String::from_utf8_lossy(wrong));
+        }
+    }
 }
