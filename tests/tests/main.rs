@@ -20,6 +20,7 @@ mod least_privilege; // roles with data rights alone
 mod lanes; // partitions move between connections
 mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log
+mod log_backup; // the log and the database, each older than the other
 mod names; // columns in views and endpoints, as PostgreSQL finds them
 mod old_backup; // the database is older than the log
 mod openapi; // the served document, fuzzed

@@ -12,6 +12,7 @@ pub mod exit_code; // what a process answers
 pub mod generate; // duto generate FILE
 pub mod health; // duto health URL
 pub mod load; // duto load FILE CSV...
+pub mod log; // duto log backup|restore
 pub mod man; // duto man FOLDER
 pub mod pipeline_file; // reading the file that a command names
 pub mod position; // duto position show|set FILE
@@ -71,6 +72,8 @@ pub enum Command {
     Topics(topics::TopicsArgs),
     /// Ask a running pipeline whether it is well
     Health(health::HealthArgs),
+    /// Back up the embedded log, or restore it
+    Log(log::LogCommandArgs),
     /// Show how far each partition is
     Status(status::StatusArgs),
     /// Show what was not stored, and why
@@ -124,6 +127,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Load(args) => in_runtime(load::run(args)),
         Command::Topics(args) => in_runtime(topics::run(args)),
         Command::Health(args) => in_runtime(health::run(args)),
+        Command::Log(args) => log::run(&args).unwrap_or_else(|error| failed(&error)),
         Command::Status(args) => in_runtime(status::run(args)),
         Command::Rejects(args) => in_runtime(rejects::run(args)),
         Command::Rollups(args) => in_runtime(rollups::run(args)),
