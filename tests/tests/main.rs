@@ -8,6 +8,7 @@ mod broker_gone; // Kafka killed or frozen
 mod changing_files; // files that somebody writes while they are loaded
 mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
+mod connection_limits; // never more than the file, the role or the server gives
 mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod encryption; // what is kept opens with its keys alone

@@ -3,6 +3,7 @@
 pub mod audit; // duto audit FILE
 pub mod auth; // duto auth key
 pub mod check; // duto check FILE...
+mod check_connect; // duto check --connect FILE...
 pub mod completions; // duto completions SHELL
 pub mod config; // duto config show FILE
 pub mod ddl; // duto ddl FILE
@@ -84,7 +85,7 @@ pub enum Command {
     Position(position::PositionArgs),
     /// Show what was done by hand, and who was not let in
     Audit(audit::AuditArgs),
-    /// Print the SQL of a pipeline's tables
+    /// Print the SQL of all that a pipeline needs in its database, or of its roles
     Ddl(ddl::DdlArgs),
     /// Make a key for those who call a pipeline's endpoints
     Auth(auth::AuthArgs),
@@ -113,6 +114,7 @@ pub fn run(cli: Cli) -> i32 {
         end_quietly_with_the_reader();
     }
     match cli.command {
+        Command::Check(args) if args.connect => in_runtime(check_connect::run(args)),
         Command::Check(args) => check::run(&args, &|pipeline| {
             let problems = Stages::plan(pipeline).err().unwrap_or_default();
             problems.into_iter().chain(duto_generate::check(pipeline)).collect()
