@@ -51,7 +51,7 @@ async fn connector(file: &Path, environment: &[(String, String)]) -> Result<(Con
     let parsed = duto_definition::parse(&name, &text, &value)
         .map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let connector = Connector::new(&parsed.database, "publish")?;
-    ensure_tables(&mut connector.connect().await?, &parsed).await?;
+    ensure_tables(&mut connector.connect().await?, &parsed, None).await?;
     Ok((connector, parsed.source.topic))
 }
 

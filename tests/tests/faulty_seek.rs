@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use duto_ground::batch::Batch;
+use duto_load::connect::Connector;
 use duto_log::{
     Consumer, ConsumerSettings, Event, Journal, Log, LogError, Look, Member, NewTopic, Producer,
     Start, TopicDescription, TopicListing, Watermarks,
@@ -181,7 +182,8 @@ tables:
         failed: failed.clone(),
     });
     let (progress, stop) = (Arc::default(), Arc::<AtomicBool>::default());
-    let worker = Worker { pipeline, stages, log, progress, until_caught_up: false };
+    let connector = Connector::with_lanes(&pipeline.database, "test", pipeline.batch.workers)?;
+    let worker = Worker { pipeline, stages, log, progress, connector, until_caught_up: false };
     let running = tokio::spawn({
         let stop = stop.clone();
         async move { worker.run(stop).await }

@@ -8,6 +8,7 @@ mod broker_gone; // Kafka killed or frozen
 mod changing_files; // files that somebody writes while they are loaded
 mod database_network; // resets, silence, delays and slices before PostgreSQL
 mod database_trouble; // PostgreSQL killed, unreachable or full
+mod connection_limits; // never more than the file, the role or the server gives
 mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod encryption; // what is kept opens with its keys alone
@@ -20,6 +21,7 @@ mod least_privilege; // roles with data rights alone
 mod lanes; // partitions move between connections
 mod logistics; // the stream and files, against a sequential model
 mod log_cuts; // the power fails under the embedded log
+mod log_backup; // the log and the database, each older than the other
 mod names; // columns in views and endpoints, as PostgreSQL finds them
 mod old_backup; // the database is older than the log
 mod openapi; // the served document, fuzzed

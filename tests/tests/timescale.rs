@@ -9,6 +9,7 @@ use duto_load::partitions::Partitions;
 use duto_load::register::register;
 use duto_load::rollups::RollupTargets;
 use duto_load::target::Target;
+use duto_load::time_partition::Keeper;
 use duto_stages::Stages;
 use duto_tests::pipeline::root;
 use duto_tests::timescale::Timescale;
@@ -37,7 +38,7 @@ const HYPERTABLE: &str = "SELECT h.hypertable_name::text, d.column_name::text,
 /// Tables, rollups and views, as a worker's start makes them.
 async fn make(pipeline: &Pipeline, by: &Connector, on: &mut Connection) -> Result<Stages> {
     let stages = Stages::plan(pipeline).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
-    ensure_tables(on, pipeline).await?;
+    ensure_tables(on, pipeline, None).await?;
     register(on, by, pipeline, &RollupTargets::new(stages.rollups())).await?;
     Ok(stages)
 }
@@ -172,7 +173,9 @@ async fn the_script_makes_it_too_and_a_plain_table_is_told() -> Result<()> {
     let pipeline = pipeline(&server)?;
     let (by, mut on) = connect(&pipeline).await?;
     on.client.batch_execute("CREATE EXTENSION timescaledb").await?;
-    let script = duto_load::ddl::script(&pipeline, duto_load::time_partition::Keeper::TimescaleDb);
+    let stages = Stages::plan(&pipeline).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let rollups = RollupTargets::new(stages.rollups());
+    let script = duto_load::script::script(&pipeline, &rollups, Keeper::TimescaleDb);
     on.client.batch_execute(&script).await.with_context(|| script.clone())?;
     make(&pipeline, &by, &mut on).await?;
     // From here on there are two hypertables less, and a table in one piece.
@@ -186,15 +189,17 @@ async fn the_script_makes_it_too_and_a_plain_table_is_told() -> Result<()> {
                 VALUES (1, 'ENTREGUE', '2025-10-12T08:15:00Z')",
         )
         .await?;
-    let told =
-        ensure_tables(&mut on, &pipeline).await.expect_err("a table in one piece").to_string();
+    let told = ensure_tables(&mut on, &pipeline, None)
+        .await
+        .expect_err("a table in one piece")
+        .to_string();
     ensure!(
         told.contains("is there in one piece") && told.contains("migrate_data => TRUE"),
         "{told}"
     );
     let statements = told.split_once("or run:\n").context("the statements")?.1;
     on.client.batch_execute(statements).await.with_context(|| statements.to_owned())?;
-    ensure_tables(&mut on, &pipeline).await?;
+    ensure_tables(&mut on, &pipeline, None).await?;
     let rows: i64 =
         on.client.query_one("SELECT count(*) FROM eventos_rastreamento", &[]).await?.get(0);
     ensure!(rows == 1, "{rows} rows");

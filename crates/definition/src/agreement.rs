@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::database::CONNECTIONS_BESIDE_WORKERS;
 use super::record::Kind;
 use super::suggest::did_you_mean_or_list;
 use super::walk::Fields;
@@ -31,15 +32,19 @@ pub(super) fn check(file: &Fields<'_, '_>, pipeline: &Pipeline) {
     }
     let (workers, connections) = (pipeline.batch.workers, pipeline.database.max_connections);
     let spans = [written("batch", "workers"), written("database", "max_connections")];
-    if let Some(span) = first(spans).filter(|_| connections > 0 && workers > connections) {
+    let beside = CONNECTIONS_BESIDE_WORKERS;
+    if let Some(span) = first(spans).filter(|_| connections > 0 && workers + beside > connections) {
         let message = format!(
             "{workers} workers (batch.workers) share {connections} connections \
                 (database.max_connections)"
         );
-        file.walk().report(
-            Problem::new("batch.workers.contradiction", span, message)
-                .help("each worker has a connection of its own"),
-        );
+        file.walk().report(Problem::new("batch.workers.contradiction", span, message).help(
+            format!(
+                "each worker has a connection of its own, and all else needs {beside}: \
+                        max_connections: {}",
+                workers + beside
+            ),
+        ));
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Database {
     pub tls: Tls,
     /// Stands in the `application_name` of every connection, behind what duto says itself.
     pub application_name: Option<String>,
-    /// At most so many connections in a process.
+    /// The most connections that a process opens, all its parts together.
     pub max_connections: usize,
     pub connect_timeout: Duration,
     pub statement_timeout: Duration,
@@ -70,6 +70,11 @@ const fn timeout(name: &'static str, default: &'static str, about: &'static str)
     let value = Value::Duration { minimum: milliseconds(1), maximum: hours(24) };
     Key { name, about, presence: Presence::Default(default), value }
 }
+
+/// One that loads, and two for everything else.
+const LEAST_CONNECTIONS: i64 = 1 + CONNECTIONS_BESIDE_WORKERS as i64;
+/// The connections that a process needs beside those that load: two fill a rollup.
+pub const CONNECTIONS_BESIDE_WORKERS: usize = 2;
 
 static KEYS: Keys = Keys {
     of: "database",
@@ -145,9 +150,9 @@ static KEYS: Keys = Keys {
         },
         Key {
             name: "max_connections",
-            about: "at most so many connections in a process",
+            about: "the most connections that a process opens, all its parts together",
             presence: Presence::Default("10"),
-            value: Value::Integer { minimum: 1, maximum: 1000 },
+            value: Value::Integer { minimum: LEAST_CONNECTIONS, maximum: 1000 },
         },
         timeout("connect_timeout", "10s", "how long a connection may take to stand"),
         timeout("statement_timeout", "60s", "how long one statement may take"),

@@ -55,7 +55,7 @@ pub use batch::Batching;
 pub use checks::Check;
 pub use column_type::ColumnType;
 pub use dashboard::Dashboard;
-pub use database::{Database, SslMode, Tls};
+pub use database::{CONNECTIONS_BESIDE_WORKERS, Database, SslMode, Tls};
 pub use deliver::Deliver;
 pub use encryption::Encryption;
 pub use endpoints::{Endpoint, Parameter, Shape};

@@ -1,16 +1,17 @@
 //! Connections to PostgreSQL: one way to make them, the same session settings in each.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use postgres_openssl::MakeTlsConnector;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tokio_postgres::config::{SslMode as ClientMode, TargetSessionAttrs};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, Statement};
 
+use super::connections::{Connections, Seat, Shares};
 use super::failure::{Failure, Scope};
 use super::search_path::WITHOUT_OWN_SCHEMA;
 use super::tls;
@@ -25,6 +26,13 @@ type Socket = tokio_postgres::Connection<
 const APPLICATION_NAME_PREFIX: &str = "duto:";
 /// PostgreSQL cuts an application_name at 63 bytes.
 const APPLICATION_NAME_CHARACTERS: usize = 60;
+/// How long a connection that is dropped may take to say goodbye, which an idle one does at once.
+const GOODBYE: Duration = Duration::from_millis(20);
+/// How long the backend of one that said goodbye may still be seen.
+const BACKEND_ENDS_WITHIN: Duration = Duration::from_millis(50);
+/// How often a backend in the middle of a statement looks whether its client is still there, where
+/// the server can (PostgreSQL 14, on Linux).
+const CLIENT_CHECK: Duration = Duration::from_secs(1);
 
 /// How to reach a pipeline's database: the parsed settings, ready to connect.
 #[derive(Clone)]
@@ -38,6 +46,10 @@ pub struct Connector {
     wait_timeout: Duration,
     /// More settings of each session.
     session: String,
+    /// Shared by all that were made of one another.
+    connections: Arc<Connections>,
+    /// Whether its connections are lanes.
+    is_lane: bool,
 }
 
 /// A connection, and the task that serves its socket. Dropping it closes the socket at once, also
@@ -46,15 +58,10 @@ pub struct Connection {
     pub client: Client,
     /// Every single wait ends after so long, whatever the server does.
     pub(crate) wait_timeout: Duration,
-    socket: JoinHandle<()>,
     /// Statements that come with every batch, prepared once.
     prepared: Mutex<HashMap<String, Statement>>,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.socket.abort();
-    }
+    /// Tells the socket's task that this is dropped; behind the client, which says goodbye first.
+    _open: oneshot::Sender<()>,
 }
 
 impl Connection {
@@ -107,6 +114,12 @@ impl Connector {
     /// Reads the settings. `purpose` stands in `application_name` behind the prefix: a word, this
     /// process and a pipeline.
     pub fn new(database: &Database, purpose: &str) -> anyhow::Result<Self> {
+        Self::with_lanes(database, purpose, 0)
+    }
+
+    /// The same for a process that has so many lanes: all its connections to the database are those
+    /// of this one and of what is made of it.
+    pub fn with_lanes(database: &Database, purpose: &str, lanes: usize) -> anyhow::Result<Self> {
         let mut config = match &database.url {
             Some(url) => {
                 url.parse::<Config>().context("database.url is not a PostgreSQL connection URL")?
@@ -140,13 +153,26 @@ impl Connector {
         let wait_timeout = database.statement_timeout + database.lock_timeout;
         let (mode, tls) = (database.tls.mode, tls::connector(&database.tls)?);
         let application_name = database.application_name.clone();
-        let connector =
-            Self { config, mode, tls, application_name, wait_timeout, session: String::new() };
+        let connector = Self {
+            config,
+            mode,
+            tls,
+            application_name,
+            wait_timeout,
+            session: String::new(),
+            connections: Connections::new(Shares::new(database.max_connections, lanes)),
+            is_lane: false,
+        };
         Ok(connector.named(purpose))
     }
 
+    /// The connections that this one shares with others.
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
     /// The same, with another purpose.
-    fn named(mut self, purpose: &str) -> Self {
+    pub fn named(mut self, purpose: &str) -> Self {
         let of_file =
             self.application_name.as_deref().map_or_else(String::new, |name| format!(" {name}"));
         self.config.application_name(application_name(&format!("{purpose}{of_file}")));
@@ -199,6 +225,7 @@ impl Connector {
             database.lock_timeout.as_millis(),
             database.statement_timeout.as_millis(),
         );
+        other.is_lane = true;
         other
     }
 
@@ -219,7 +246,7 @@ impl Connector {
     async fn connect_by(&self, mode: ClientMode) -> Result<(Client, Socket), Failure> {
         let mut config = self.config.clone();
         config.ssl_mode(mode);
-        let patience = config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2;
+        let patience = self.patience();
         let connecting = config.connect(self.tls.clone());
         let answer = tokio::time::timeout(patience, connecting).await;
         let answer = answer.map_err(|_| {
@@ -231,12 +258,30 @@ impl Connector {
                     tls::advice(&error).map_or_else(String::new, |advice| format!("; {advice}"));
                 Failure::Lost(format!("{}: {reason}{advice}", self.target()))
             }
+            Failure::Full(reason) => Failure::Full(format!(
+                "{}: {reason}; this process opens at most {} connections \
+                    (database.max_connections)",
+                self.target(),
+                self.connections.most()
+            )),
             other => other,
         })
     }
 
-    /// Connects and prepares the session.
+    fn patience(&self) -> Duration {
+        self.config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(10)) * 2
+    }
+
+    /// Connects and prepares the session, when it is its turn among the connections of this
+    /// process.
     pub async fn connect(&self) -> Result<Connection, Failure> {
+        let Some(seat) = self.connections.seat(self.is_lane, self.patience()).await else {
+            return Err(Failure::Full(format!(
+                "all {} connections of this process to {} are in use (database.max_connections)",
+                self.connections.most(),
+                self.target()
+            )));
+        };
         let (client, connection) = match self.mode {
             SslMode::Disable => self.connect_by(ClientMode::Disable).await?,
             // The server says by a refusal that it wants TLS.
@@ -249,15 +294,13 @@ impl Connector {
                 self.connect_by(ClientMode::Require).await?
             }
         };
-        let socket = tokio::spawn(async move {
-            // An error here reaches whoever waits on the client: there is nothing to add.
-            let _ = connection.await;
-        });
+        let (open, dropped) = oneshot::channel();
+        tokio::spawn(serve_socket(connection, dropped, seat));
         let connection = Connection {
             client,
             wait_timeout: self.wait_timeout,
-            socket,
             prepared: Mutex::default(),
+            _open: open,
         };
         let session = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET synchronous_commit = on; \
             SET quote_all_identifiers = off; SET idle_in_transaction_session_timeout = '60s'; SET \
@@ -269,8 +312,30 @@ impl Connector {
                     .batch_execute(&format!("{session}{}; {WITHOUT_OWN_SCHEMA}", self.session)),
             )
             .await?;
+        // Not every server can, and none must.
+        let check = format!("SET client_connection_check_interval = {}", CLIENT_CHECK.as_millis());
+        let _ = connection.within(connection.client.batch_execute(&check)).await;
         Ok(connection)
     }
+}
+
+/// Serves a connection until it ends or is dropped; then it is closed, also in the middle of a
+/// statement. Its seat is free when the backend is gone.
+async fn serve_socket(mut socket: Socket, dropped: oneshot::Receiver<()>, seat: Seat) {
+    // An error reaches whoever waits on the client: there is nothing to add.
+    let ended = tokio::select! {
+        ended = &mut socket => Some(ended),
+        _ = dropped => tokio::time::timeout(GOODBYE, &mut socket).await.ok(),
+    };
+    drop(socket);
+    let lingers = match ended {
+        Some(Ok(())) => BACKEND_ENDS_WITHIN,
+        // The server ended it.
+        Some(Err(error)) if error.as_db_error().is_some() => Duration::ZERO,
+        Some(Err(_)) | None => CLIENT_CHECK + BACKEND_ENDS_WITHIN,
+    };
+    tokio::time::sleep(lingers).await;
+    drop(seat);
 }
 
 /// How a connection that loads says what it is: the first word of its purpose.

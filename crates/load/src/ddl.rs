@@ -1,36 +1,8 @@
-//! The SQL of a pipeline's tables: what `duto ddl` prints and what a worker runs when a table is
-//! missing.
+//! The SQL of a pipeline's tables: what [`super::script`] prints and what a worker runs when a table
+//! is missing.
 
-use super::time_partition::Keeper;
-use duto_definition::{Column, Index, Pipeline, Table, TimePartition};
+use duto_definition::{Column, Index, Table, TimePartition};
 use duto_ground::quoting::{literal, own_name, quote};
-
-/// The pipeline's tables as a script that a person can run, where this keeps tables in pieces of
-/// time.
-pub fn script(pipeline: &Pipeline, keeper: Keeper) -> String {
-    let statements = |table: &Table| {
-        let indexes = table
-            .indexes
-            .iter()
-            .map(|index| create_index(table, index) + ";\n")
-            .collect::<String>();
-        let table = match (&table.time_partition, keeper) {
-            (None, _) => create_table(table) + ";\n",
-            (Some(time), Keeper::TimescaleDb) => {
-                format!("{};\n{};\n", create_table(table), create_hypertable(table, time))
-            }
-            (Some(time), Keeper::PostgreSql) => format!(
-                "-- In pieces of a {}, which duto makes ahead of the data; for TimescaleDB: duto \
-                    ddl --timescaledb\n{};\n{};\n",
-                time.interval.as_str(),
-                create_partitioned(table, time),
-                create_default_partition(table)
-            ),
-        };
-        table + &indexes
-    };
-    pipeline.tables.iter().map(statements).collect::<Vec<_>>().join("\n")
-}
 
 /// `CREATE INDEX IF NOT EXISTS ...`.
 pub fn create_index(table: &Table, index: &Index) -> String {
@@ -88,6 +60,11 @@ pub fn create_hypertable(table: &Table, time: &TimePartition) -> String {
         literal(&time.column),
         time.interval.as_str()
     )
+}
+
+/// Adds a column to a table that is there.
+pub fn add_column(table: &Table, column: &Column) -> String {
+    format!("ALTER TABLE {} ADD COLUMN {}", quote(&table.name), column_line(column, true))
 }
 
 /// A column as CREATE TABLE and ADD COLUMN have it.

@@ -41,6 +41,10 @@ pub enum Failure {
     /// less at a time.
     #[error("{0}")]
     Slow(String),
+    /// No more connections are to be had: of the role, the database, the server, or this process.
+    /// That passes, and nobody knows when.
+    #[error("{0}")]
+    Full(String),
     /// Nothing that the data could have caused: wait, and say so.
     #[error("{0}")]
     Pause(String),
@@ -131,6 +135,7 @@ impl Failure {
             (Class::Again, _) => Self::Again(said),
             (Class::Slow, _) => Self::Slow(said),
             (Class::Lost, _) => Self::Lost(said),
+            (Class::Full, _) => Self::Full(format!("{}: {said}", full(refused))),
             (Class::Data, Scope::Data) if names_a_constraint(code, refused) => {
                 Self::Poison(Box::new(refusal(Blame::Row)))
             }
@@ -156,6 +161,8 @@ enum Class {
     Again,
     Slow,
     Lost,
+    /// Too many connections.
+    Full,
     /// No row can cause it.
     Server,
     /// A row may have caused it, or the table.
@@ -172,6 +179,7 @@ fn class(code: &str) -> Class {
         "40P01" | "25P04" => Class::Again,
         "57014" => Class::Slow,
         "25P03" | "25006" => Class::Lost,
+        "53300" => Class::Full,
         // A table that is not there, a sequence that is used up, data or an index that is broken on
         // disk.
         "42P01" | "2200H" | "XX001" | "XX002" => Class::Server,
@@ -184,6 +192,19 @@ fn class(code: &str) -> Class {
             Class::Server
         }
         _ => Class::Unknown,
+    }
+}
+
+/// Whose limit it is. The code is one for all; the function that refused tells them apart.
+fn full(refused: &DbError) -> &'static str {
+    match refused.routine() {
+        Some("InitializeSessionUserId") => {
+            "the role has all the connections that it may have (its CONNECTION LIMIT)"
+        }
+        Some("CheckMyDatabase") => {
+            "the database has all the connections that it may have (its CONNECTION LIMIT)"
+        }
+        _ => "the server has all the connections that it may have (its max_connections)",
     }
 }
 
@@ -239,9 +260,8 @@ mod tests {
         for code in ["08006", "08000", "57P01", "57P02", "57P03", "25P03", "25006"] {
             assert_eq!(class(code), Class::Lost, "{code} ends the connection");
         }
-        for code in
-            ["53100", "53300", "58030", "28000", "42P01", "2200H", "25P02", "57000", "XX001"]
-        {
+        assert_eq!(class("53300"), Class::Full, "too many connections");
+        for code in ["53100", "58030", "28000", "42P01", "2200H", "25P02", "57000", "XX001"] {
             assert_eq!(class(code), Class::Server, "{code} is not the data's fault");
         }
         for code in ["42703", "21000", "XX000", "P0001", "22012", "42501", "428C9", "27000"] {

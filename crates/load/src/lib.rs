@@ -24,6 +24,7 @@ pub mod failure; // what an error means
 pub mod target; // the statements
 pub mod session; // a connection and where it leads
 pub mod few; // a few rows by INSERT
+pub mod connections; // how many, and whose turn it is
 pub mod connect; // connections and their timeouts
 mod search_path; // where names are looked up
 mod tls; // whom we believe, and by what we are known
@@ -32,5 +33,9 @@ pub mod pool; // connections for those who ask now and then
 pub mod partitions; // pieces of time, made ahead of the data
 pub mod time_partition; // hypertables and partitioned tables
 pub mod ddl; // CREATE TABLE
+pub mod script; // all of it, for whoever owns the database
 pub mod roles; // who may do what
+pub mod limits; // how many connections there may be
+mod fit; // whether a table is as the file says
+pub mod survey; // all that a start will find
 pub mod ensure; // tables that fit the file

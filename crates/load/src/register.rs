@@ -2,13 +2,15 @@
 //! while no load can commit: from then on every load counts its rows, and what was there before is
 //! counted from a snapshot of that moment, see [`super::fill`].
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, anyhow};
-use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Row, Transaction};
 
 use super::connect::{Connection, Connector};
 use super::ensure::ADVISORY_LOCK;
-use super::rollups::{RollupTarget, RollupTargets};
+use super::rollups::{RollupTarget, RollupTargets, windows};
 use super::views;
 use duto_definition::Pipeline;
 
@@ -42,10 +44,16 @@ pub async fn register(
         false => None,
     };
     let same_rollups = known.rollups == declared.digest && snapshot.is_none();
-    if same_rollups && known.views == views && !known.lacks_views {
+    // What was refused may be made by now, but by its owner alone.
+    let may_make_views = views::may_make(&transaction, pipeline).await?;
+    if same_rollups && known.views == views && !(known.lacks_views && may_make_views) {
         return Ok(None);
     }
-    let kept_views = views::drop_all(&transaction, pipeline).await?;
+    // Who may not make them finds them as they are declared, or would not have come here.
+    let kept_views = match may_make_views {
+        true => views::drop_all(&transaction, pipeline).await?,
+        false => BTreeMap::new(),
+    };
     let mut fill = None;
     if !same_rollups {
         take_positions(&transaction, pipeline, declared).await?;
@@ -72,12 +80,76 @@ pub async fn register(
             fill = Some(Fill { rollups: unfilled, snapshot: connection });
         }
     }
-    views::make_all(&transaction, pipeline, declared, &kept_views).await?;
+    if may_make_views {
+        views::make_all(&transaction, pipeline, declared, &kept_views).await?;
+    }
     let write = "INSERT INTO duto.pipeline VALUES ($1, $2, $3) ON CONFLICT (pipeline) DO UPDATE
         SET rollups = $2, views = $3";
     transaction.execute(write, &[&pipeline.name, &declared.digest, &views]).await?;
     transaction.commit().await.context("making the rollups")?;
     Ok(fill)
+}
+
+/// What a start would change of the rollups and views.
+pub(super) struct Changes {
+    /// Tables of counters are to be made or dropped.
+    pub makes_tables: bool,
+    /// Views are to be made or dropped.
+    pub makes_views: bool,
+    /// The role owns the tables that are to be dropped.
+    pub owns_tables: bool,
+    /// The role owns the views that are there.
+    pub owns_views: bool,
+    /// What is to be made, for people.
+    pub names: Vec<String>,
+}
+
+impl Changes {
+    /// Nothing is there yet.
+    pub fn all(pipeline: &Pipeline, declared: &RollupTargets) -> Self {
+        let rollups = declared.rollups.iter().map(|rollup| format!("rollup {}", rollup.name));
+        let views = pipeline.views.iter().map(|view| format!("view {}", view.name));
+        Self {
+            makes_tables: !declared.rollups.is_empty(),
+            makes_views: !declared.rollups.is_empty() || !pipeline.views.is_empty(),
+            owns_tables: true,
+            owns_views: true,
+            names: rollups.chain(views).collect(),
+        }
+    }
+
+    pub fn are_none(&self) -> bool {
+        !self.makes_tables && !self.makes_views
+    }
+}
+
+/// Compares what is registered with what is declared. Only reads.
+pub(super) async fn changes(
+    transaction: &Transaction<'_>,
+    pipeline: &Pipeline,
+    declared: &RollupTargets,
+) -> anyhow::Result<Changes> {
+    let known = Known::read(transaction, pipeline).await?;
+    let statement = "SELECT name, definition, tables FROM duto.rollup WHERE pipeline = $1";
+    let rows = transaction.query(statement, &[&pipeline.name]).await?;
+    let is_same = |row: &Row, rollup: &RollupTarget| {
+        row.get::<_, &str>(0) == rollup.name && row.get::<_, &str>(1) == rollup.definition
+    };
+    let is_declared = |row: &&Row| declared.rollups.iter().any(|rollup| is_same(row, rollup));
+    let gone: Vec<Vec<String>> =
+        rows.iter().filter(|row| !is_declared(row)).map(|row| row.get(2)).collect();
+    let is_there = |rollup: &&RollupTarget| rows.iter().any(|row| is_same(row, rollup));
+    let missing = declared.rollups.iter().filter(|rollup| !is_there(rollup));
+    let names: Vec<String> = missing.map(|rollup| format!("rollup {}", rollup.name)).collect();
+    let makes_tables = !names.is_empty() || !gone.is_empty();
+    let owns_tables = may_drop(transaction, &gone.concat()).await?;
+    let (views, owns_views) = views::there(transaction, pipeline).await?;
+    let declares_views = !declared.rollups.is_empty() || !pipeline.views.is_empty();
+    let is_other = known.views != views::digest(pipeline, declared) || makes_tables;
+    let makes_views = is_other && (declares_views || views > 0);
+    let made = pipeline.views.iter().filter(|_| makes_views);
+    let names = names.into_iter().chain(made.map(|view| format!("view {}", view.name))).collect();
+    Ok(Changes { makes_tables, makes_views, owns_tables, owns_views, names })
 }
 
 /// What the database has of the pipeline.
@@ -160,7 +232,7 @@ async fn make_rollups(
             &[&pipeline.name],
         )
         .await?;
-    let mut kept: Vec<String> = Vec::new();
+    let (mut kept, mut emptied): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for row in &known {
         let (name, definition, ready, tables): (String, String, bool, Vec<String>) =
             (row.get(0), row.get(1), row.get(2), row.get(3));
@@ -171,6 +243,20 @@ async fn make_rollups(
                 .any(|rollup| rollup.name == name && rollup.definition == definition)
         {
             kept.push(name);
+            continue;
+        }
+        let is_unfilled = declared
+            .rollups
+            .iter()
+            .any(|rollup| rollup.name == name && rollup.definition == definition);
+        if is_unfilled && !may_drop(transaction, &tables).await? {
+            // The next worker that fills it begins anew: whoever owns the tables need not be here.
+            // How far back the buckets of a grain are kept stays: what is counted anew goes by it.
+            for table in tables.iter().filter(|table| **table != windows::grains_table(&name)) {
+                let empty = format!("DELETE FROM {table}");
+                transaction.batch_execute(&empty).await.context("emptying an unfilled rollup")?;
+            }
+            emptied.push(name);
             continue;
         }
         for table in tables {
@@ -193,7 +279,9 @@ async fn make_rollups(
             )
             .await?;
     }
-    let mut unfilled = Vec::new();
+    let mut unfilled: Vec<RollupTarget> =
+        declared.rollups.iter().filter(|rollup| emptied.contains(&rollup.name)).cloned().collect();
+    kept.extend(emptied);
     for rollup in declared.rollups.iter().filter(|rollup| !kept.contains(&rollup.name)) {
         transaction.batch_execute(&rollup.create).await.map_err(|error| {
             let is_old = error.code() == Some(&SqlState::SYNTAX_ERROR);
@@ -222,4 +310,11 @@ async fn make_rollups(
         }
     }
     Ok(unfilled)
+}
+
+/// Whether this role owns all of the tables.
+async fn may_drop(transaction: &Transaction<'_>, tables: &[String]) -> anyhow::Result<bool> {
+    let statement = "SELECT coalesce(bool_and(pg_has_role(c.relowner, 'USAGE')), true)
+        FROM unnest($1::text[]) name JOIN pg_class c ON c.oid = to_regclass(name)";
+    Ok(transaction.query_one(statement, &[&tables]).await?.get(0))
 }

@@ -30,6 +30,13 @@ struct Found {
     dimension: Option<String>,
 }
 
+/// Who would keep the pieces, without installing anything.
+pub async fn keeper_as_it_is(on: &Connection) -> anyhow::Result<Keeper> {
+    let installed = "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'timescaledb')";
+    let is_installed = on.client.query_one(installed, &[]).await?.get(0);
+    Ok(if is_installed { Keeper::TimescaleDb } else { Keeper::PostgreSql })
+}
+
 /// Who keeps the pieces in this database. TimescaleDB is installed where the server has it ready
 /// and the role may; before any transaction.
 pub async fn keeper(on: &Connection, pipeline: &Pipeline) -> anyhow::Result<Keeper> {
@@ -65,6 +72,14 @@ pub async fn keeper(on: &Connection, pipeline: &Pipeline) -> anyhow::Result<Keep
     Ok(Keeper::PostgreSql)
 }
 
+/// How a table is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Missing,
+    LacksDefault,
+    Fits,
+}
+
 /// Makes the table if it is missing. One that is there and kept otherwise is an error that says
 /// what to do: it is never changed silently.
 pub async fn make(
@@ -74,34 +89,38 @@ pub async fn make(
     keeper: Keeper,
 ) -> anyhow::Result<()> {
     let making = || format!("making table {}", table.name);
-    let Some(found) = find(transaction, table, keeper).await? else {
-        let statements = match keeper {
-            Keeper::TimescaleDb => {
-                format!("{}; {}", ddl::create_table(table), ddl::create_hypertable(table, time))
-            }
-            Keeper::PostgreSql => format!(
-                "{}; {}",
-                ddl::create_partitioned(table, time),
-                ddl::create_default_partition(table)
-            ),
-        };
-        return transaction.batch_execute(&statements).await.with_context(making);
+    let statements = match (look(transaction, table, time, keeper).await?, keeper) {
+        (State::Fits, _) => return Ok(()),
+        (State::LacksDefault, _) => ddl::create_default_partition(table),
+        (State::Missing, Keeper::TimescaleDb) => {
+            format!("{}; {}", ddl::create_table(table), ddl::create_hypertable(table, time))
+        }
+        (State::Missing, Keeper::PostgreSql) => format!(
+            "{}; {}",
+            ddl::create_partitioned(table, time),
+            ddl::create_default_partition(table)
+        ),
     };
+    transaction.batch_execute(&statements).await.with_context(making)
+}
+
+/// How the table is there; an error where it is kept otherwise.
+pub(super) async fn look(
+    transaction: &Transaction<'_>,
+    table: &Table,
+    time: &TimePartition,
+    keeper: Keeper,
+) -> anyhow::Result<State> {
+    let Some(found) = find(transaction, table, keeper).await? else { return Ok(State::Missing) };
     let wanted = quote(&time.column);
     let is_wanted =
         |key: &str| [&wanted, &time.column].iter().any(|column| key == format!("RANGE ({column})"));
     match (&found.key, &found.dimension) {
-        (_, Some(column)) if *column == time.column => Ok(()),
-        (Some(key), _) if found.kind == "p" && is_wanted(key) => {
-            if !found.has_default {
-                let create = ddl::create_default_partition(table);
-                transaction
-                    .batch_execute(&create)
-                    .await
-                    .with_context(|| format!("making the default partition of {}", table.name))?;
-            }
-            Ok(())
-        }
+        (_, Some(column)) if *column == time.column => Ok(State::Fits),
+        (Some(key), _) if found.kind == "p" && is_wanted(key) => Ok(match found.has_default {
+            true => State::Fits,
+            false => State::LacksDefault,
+        }),
         (Some(key), _) => bail!(
             "table {} is partitioned by {key}, but the pipeline file says by RANGE ({}): change \
                 `time_partition`, or take it away",

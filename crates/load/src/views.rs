@@ -13,7 +13,7 @@ use super::connect::Connector;
 use super::ensure::ADVISORY_LOCK;
 use super::rollups::{RollupTargets, windows};
 use duto_definition::Pipeline;
-use duto_ground::quoting::quote;
+use duto_ground::quoting::{literal, quote};
 use duto_stages::query::views_read;
 
 /// Between two tries to make what was refused.
@@ -44,17 +44,31 @@ fn views(pipeline: &Pipeline, declared: &RollupTargets) -> Vec<View> {
     of_rollups.chain(of_file).collect()
 }
 
-/// The views as a script that a person can run.
-pub fn views_script(pipeline: &Pipeline) -> String {
-    let view = |(name, select): (&str, &str)| {
-        format!("CREATE VIEW {} AS\n{};\n", quote(name), select.trim().trim_end_matches(';'))
-    };
-    pipeline
-        .views
-        .iter()
-        .map(|declared| view((&declared.name, &declared.select.text)))
-        .collect::<Vec<_>>()
-        .join("\n")
+/// Each view's name, and the statements that make it.
+pub(super) fn statements(pipeline: &Pipeline, declared: &RollupTargets) -> Vec<(String, String)> {
+    views(pipeline, declared).into_iter().map(|view| (view.name, view.create)).collect()
+}
+
+/// The number of views that were made, and whether this role owns them.
+pub(super) async fn there(
+    transaction: &Transaction<'_>,
+    pipeline: &Pipeline,
+) -> anyhow::Result<(i64, bool)> {
+    let statement = "SELECT count(*), coalesce(bool_and(pg_has_role(c.relowner, 'USAGE')), true)
+        FROM duto.view v LEFT JOIN pg_class c ON c.oid = to_regclass(quote_ident(v.name))
+        WHERE v.pipeline = $1 AND v.made";
+    let row = transaction.query_one(statement, &[&pipeline.name]).await?;
+    Ok((row.get(0), row.get(1)))
+}
+
+/// Whether this role may drop the views and make them.
+pub(super) async fn may_make(
+    transaction: &Transaction<'_>,
+    pipeline: &Pipeline,
+) -> anyhow::Result<bool> {
+    let statement = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+    let may: bool = transaction.query_one(statement, &[]).await?.get(0);
+    Ok(may && there(transaction, pipeline).await?.1)
 }
 
 pub(super) fn digest(pipeline: &Pipeline, declared: &RollupTargets) -> String {
@@ -66,12 +80,35 @@ pub(super) fn digest(pipeline: &Pipeline, declared: &RollupTargets) -> String {
     hex::encode(hash.finalize())
 }
 
+/// Notes what was granted on the views and on the tables of rollups, for [`GIVE_RIGHTS_BACK`]:
+/// what is made anew belongs to those who could read it before. `pipeline` is a literal.
+pub(super) fn note_rights(pipeline: &str) -> String {
+    format!(
+        "CREATE TEMPORARY TABLE duto_rights ON COMMIT DROP AS
+    SELECT made.name, format('GRANT %s ON %s TO %s', r.privilege_type, made.name,
+        CASE WHEN r.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(r.grantee)) END) AS granted
+    FROM (SELECT quote_ident(v.name) FROM duto.view v WHERE v.pipeline = {pipeline}
+          UNION SELECT unnest(r.tables) FROM duto.rollup r WHERE r.pipeline = {pipeline}) AS made (name)
+    JOIN pg_class c ON c.oid = to_regclass(made.name) CROSS JOIN LATERAL aclexplode(c.relacl) r
+    WHERE r.grantee <> c.relowner;"
+    )
+}
+
+/// Grants again what [`note_rights`] noted, on what is there.
+pub(super) const GIVE_RIGHTS_BACK: &str = "DO $duto$ DECLARE old record; BEGIN
+    FOR old IN SELECT granted FROM duto_rights WHERE to_regclass(name) IS NOT NULL LOOP
+        EXECUTE old.granted;
+    END LOOP;
+END $duto$;";
+
 /// Drops the views that were made before, the last one first. Answers those that stay, because
-/// something else is built on them.
+/// something else is built on them. [`make_all`] must follow.
 pub(super) async fn drop_all(
     transaction: &Transaction<'_>,
     pipeline: &Pipeline,
 ) -> anyhow::Result<BTreeMap<String, String>> {
+    let note = note_rights(&literal(&pipeline.name));
+    transaction.batch_execute(&note).await.context("noting who may read the views")?;
     let rows = transaction
         .query(
             "DELETE FROM duto.view WHERE pipeline = $1 RETURNING name, place, made",
@@ -119,7 +156,10 @@ pub(super) async fn make_all(
             format!("it is no longer declared, but something else is built on it: {reason}");
         record(transaction, pipeline, name, NOT_DECLARED, Some(&reason), true).await?;
     }
-    Ok(())
+    transaction
+        .batch_execute(GIVE_RIGHTS_BACK)
+        .await
+        .context("granting the rights on the views again")
 }
 
 /// Tells what is refused, once, and tries it again until it can be made. What fails here is tried
@@ -195,7 +235,9 @@ async fn try_again(
         // Another worker has another file, and looks after its views.
         return Ok(BTreeMap::new());
     }
-    if anew {
+    if !may_make(&transaction, pipeline).await? {
+        // Their owner is somebody else.
+    } else if anew {
         let kept = drop_all(&transaction, pipeline).await?;
         make_all(&transaction, pipeline, declared, &kept).await?;
     } else {

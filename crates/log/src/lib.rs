@@ -15,6 +15,7 @@ use std::time::Duration;
 use duto_ground::batch::Batch;
 
 pub use self::embedded::EmbeddedLog;
+pub use self::embedded::backup;
 pub use self::kafka::KafkaLog;
 pub use self::look::{Look, Span, TopicListing};
 pub use self::open::{open, open_sealed};

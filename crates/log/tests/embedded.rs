@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::fixture::{Folder, Reader, TIMEOUT, first, new_topic, send, send_numbers, settings};
-use duto_log::{LogError, NewTopic, OutgoingRecord, Start};
+use duto_log::{LogError, NewTopic, OutgoingRecord, Start, backup};
 
 const TOPIC: &str = "killed";
 
@@ -175,6 +175,55 @@ fn one_reader_a_group_and_the_next_is_told_who_it_is() {
         consumer.close();
     }
     assert!(log.consumer(&settings("no such topic", "group")).is_err());
+}
+
+#[test]
+fn a_log_that_goes_on_from_a_backup_gives_no_offset_again() {
+    let folder = Folder::new();
+    let log = folder.log();
+    for (name, retention) in [("kept", None), ("short", Some(Duration::from_secs(2)))] {
+        let topic = NewTopic { name: name.to_owned(), partitions: 2, retention };
+        log.create_topic(&topic, TIMEOUT).expect("made");
+    }
+    let producer = log.producer().expect("a producer");
+    send_numbers(producer.as_ref(), "kept", 0, 0..1500);
+    send_numbers(producer.as_ref(), "short", 0, 0..10);
+    let copy = folder.0.join("copy.db");
+    let made = backup::backup(&folder.0, &copy).expect("a backup");
+    assert!((1500..=1510).contains(&made.records), "{made:?}");
+    assert!(backup::backup(&folder.0, &copy).is_err(), "a backup was written over");
+    // The lost log gives more offsets, which a position may be behind.
+    assert_eq!(send_numbers(producer.as_ref(), "kept", 0, 0..20).last(), Some(&1519));
+
+    let restored = Folder::new();
+    backup::restore(&copy, &restored.0).expect("restored");
+    assert!(backup::restore(&copy, &restored.0).is_err(), "a log was written over");
+    let log = restored.log();
+    let next = 1500 + backup::LEFT_OUT;
+    assert_eq!(log.watermarks("kept", 0, TIMEOUT).expect("the ends").high, next);
+    let reads = |group: &str, offset| {
+        let reader = Reader::new(log.as_ref(), &settings("kept", group));
+        reader.starting_at(Start { partition: 0, offset, leader_epoch: -1 })
+    };
+    let mut behind = reads("behind", 1490);
+    behind.poll_until("the end", |reader| reader.ended_at(0, next));
+    assert_eq!(behind.offsets(0), (1490..1500).collect::<Vec<_>>());
+    let mut beyond = reads("beyond", 1510);
+    beyond.poll_until("the end", |reader| reader.ended_at(0, next));
+    assert!(beyond.offsets(0).is_empty());
+    let producer = log.producer().expect("a producer");
+    assert_eq!(send_numbers(producer.as_ref(), "kept", 0, 0..3), [next, next + 1, next + 2]);
+    for reader in [&mut behind, &mut beyond] {
+        reader.poll_until("the new records", |reader| reader.ended_at(0, next + 3));
+        assert!(reader.offsets(0).ends_with(&[next, next + 1, next + 2]));
+    }
+    // Opened again it is no copy any more; and retention finds its way over what was left out.
+    assert!(backup::restore(&restored.0.join("log.db"), &Folder::new().0).is_err());
+    let deadline = Instant::now() + TIMEOUT;
+    while log.watermarks("short", 0, TIMEOUT).expect("the ends").low < 10 + backup::LEFT_OUT {
+        assert!(Instant::now() < deadline, "not everything old was deleted");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]

@@ -5,9 +5,12 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use super::exit_code;
+use super::pipeline_file::LogArgs;
+use super::run::Part;
 use duto_definition::{Pipeline, Problem};
 
-/// Checks pipeline files without connecting to anything, and prints what they promise.
+/// Checks pipeline files without connecting to anything, and prints what they promise; with
+/// `--connect` it asks the servers too, and says what a start would find.
 #[derive(Debug, clap::Args)]
 pub struct CheckArgs {
     /// Pipeline files.
@@ -16,6 +19,15 @@ pub struct CheckArgs {
     /// Prints a JSON object for each problem, or for each good file.
     #[arg(long)]
     pub json: bool,
+    /// Connects by the file's own settings to its database and its log, changes nothing, and says
+    /// what a start would make, what it lacks and what to run.
+    #[arg(long)]
+    pub connect: bool,
+    /// Only what these parts need, such as where another role serves.
+    #[arg(long, value_delimiter = ',', value_enum, value_name = "PARTS", requires = "connect")]
+    pub only: Vec<Part>,
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
 /// Checks every file, also after a bad one. `plan` answers what is wrong with a parsed pipeline's

@@ -3,6 +3,7 @@
 pub mod audit; // duto audit FILE
 pub mod auth; // duto auth key
 pub mod check; // duto check FILE...
+mod check_connect; // duto check --connect FILE...
 pub mod completions; // duto completions SHELL
 pub mod config; // duto config show FILE
 pub mod ddl; // duto ddl FILE
@@ -12,6 +13,7 @@ pub mod exit_code; // what a process answers
 pub mod generate; // duto generate FILE
 pub mod health; // duto health URL
 pub mod load; // duto load FILE CSV...
+pub mod log; // duto log backup|restore
 pub mod man; // duto man FOLDER
 pub mod pipeline_file; // reading the file that a command names
 pub mod position; // duto position show|set FILE
@@ -71,6 +73,8 @@ pub enum Command {
     Topics(topics::TopicsArgs),
     /// Ask a running pipeline whether it is well
     Health(health::HealthArgs),
+    /// Back up the embedded log, or restore it
+    Log(log::LogCommandArgs),
     /// Show how far each partition is
     Status(status::StatusArgs),
     /// Show what was not stored, and why
@@ -81,7 +85,7 @@ pub enum Command {
     Position(position::PositionArgs),
     /// Show what was done by hand, and who was not let in
     Audit(audit::AuditArgs),
-    /// Print the SQL of a pipeline's tables
+    /// Print the SQL of all that a pipeline needs in its database, or of its roles
     Ddl(ddl::DdlArgs),
     /// Make a key for those who call a pipeline's endpoints
     Auth(auth::AuthArgs),
@@ -110,6 +114,7 @@ pub fn run(cli: Cli) -> i32 {
         end_quietly_with_the_reader();
     }
     match cli.command {
+        Command::Check(args) if args.connect => in_runtime(check_connect::run(args)),
         Command::Check(args) => check::run(&args, &|pipeline| {
             let problems = Stages::plan(pipeline).err().unwrap_or_default();
             problems.into_iter().chain(duto_generate::check(pipeline)).collect()
@@ -124,6 +129,7 @@ pub fn run(cli: Cli) -> i32 {
         Command::Load(args) => in_runtime(load::run(args)),
         Command::Topics(args) => in_runtime(topics::run(args)),
         Command::Health(args) => in_runtime(health::run(args)),
+        Command::Log(args) => log::run(&args).unwrap_or_else(|error| failed(&error)),
         Command::Status(args) => in_runtime(status::run(args)),
         Command::Rejects(args) => in_runtime(rejects::run(args)),
         Command::Rollups(args) => in_runtime(rollups::run(args)),

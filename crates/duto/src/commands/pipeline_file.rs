@@ -46,6 +46,20 @@ pub fn load(file: &Path) -> Result<Loaded, i32> {
     })
 }
 
+/// Whether the pipeline's log is Kafka.
+pub fn names_kafka(pipeline: &Pipeline) -> bool {
+    kafka_servers(pipeline).is_some()
+}
+
+fn kafka_servers(pipeline: &Pipeline) -> Option<String> {
+    let settings = &pipeline.source.kafka;
+    let named =
+        settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
+    named
+        .or_else(|| check::environment("KAFKA_BOOTSTRAP_SERVERS"))
+        .filter(|servers| !servers.is_empty())
+}
+
 /// The log that the pipeline's file names, else Kafka at KAFKA_BOOTSTRAP_SERVERS, else the embedded
 /// one.
 pub fn open_log(pipeline: &Pipeline, args: &LogArgs) -> anyhow::Result<Arc<dyn Log>> {
@@ -59,11 +73,7 @@ pub fn open_log_with(
     sealing: Sealing,
 ) -> anyhow::Result<Arc<dyn Log>> {
     let settings = &pipeline.source.kafka;
-    let named =
-        settings.iter().find(|(key, _)| key == "bootstrap.servers").map(|(_, value)| value.clone());
-    let servers = named
-        .or_else(|| check::environment("KAFKA_BOOTSTRAP_SERVERS"))
-        .filter(|servers| !servers.is_empty());
+    let servers = kafka_servers(pipeline);
     let others: Vec<(String, String)> =
         settings.iter().filter(|(key, _)| key != "bootstrap.servers").cloned().collect();
     duto_log::open_sealed(servers.as_deref(), &others, &args.log_folder, sealing)

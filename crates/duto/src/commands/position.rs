@@ -81,7 +81,7 @@ async fn show(loaded: &Loaded, log: &LogArgs) -> anyhow::Result<i32> {
     let log = open_log(pipeline, log)?;
     let connector = Connector::new(&pipeline.database, "position")?;
     let mut connection = connector.connect().await?;
-    ensure::ensure(&mut connection, pipeline).await?;
+    ensure::ensure(&mut connection, pipeline, None).await?;
     let target = target(loaded, log.as_ref())?;
     let mut rows = Vec::new();
     for at in position::read_all(LoadSession::new(&connection, &target)).await? {
@@ -126,7 +126,7 @@ async fn set(loaded: &Loaded, args: &SetArgs) -> anyhow::Result<i32> {
     }
     let connector = Connector::new(&pipeline.database, "position")?;
     let mut connection = connector.connect().await?;
-    ensure::ensure(&mut connection, pipeline).await?;
+    ensure::ensure(&mut connection, pipeline, None).await?;
     let appends = pipeline
         .tables
         .iter()

@@ -51,7 +51,7 @@ pub async fn run(args: &ReplayArgs) -> anyhow::Result<i32> {
     let connector = Connector::new(&loaded.pipeline.database, "replay")?;
     let deliverer = Deliverer::new(&loaded.pipeline)?;
     let mut connection = connector.connect().await?;
-    ensure::ensure(&mut connection, &loaded.pipeline).await?;
+    ensure::ensure(&mut connection, &loaded.pipeline, None).await?;
     let partitions = "SELECT DISTINCT partition FROM duto.reject WHERE pipeline = $1 AND topic = $2
         AND status = 'open' ORDER BY 1";
     let partitions = connection

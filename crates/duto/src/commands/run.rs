@@ -139,10 +139,13 @@ pub async fn run_pipeline(
         loaded.pipeline.ingest.clear();
     }
     let ingests = !loaded.pipeline.ingest.is_empty();
+    let lanes = if plan.worker { loaded.pipeline.batch.workers } else { 0 };
+    let connector = Connector::with_lanes(&loaded.pipeline.database, "run", lanes)?;
     let server = match plan.listen.clone().or_else(|| loaded.pipeline.listen.clone()) {
         Some(address) if plan.serve || ingests => {
             let serving =
-                serve_http(&loaded, &log, &progress, &address, &plan, stop.clone()).await?;
+                serve_http(&loaded, &connector, &log, &progress, &address, &plan, stop.clone())
+                    .await?;
             let (stop, name) = (stop.clone(), loaded.pipeline.name.clone());
             Some(tokio::spawn(async move {
                 let _end = EndOfServing { stop, name };
@@ -165,6 +168,7 @@ pub async fn run_pipeline(
             stages: loaded.stages,
             log,
             progress,
+            connector,
             until_caught_up: plan.until_caught_up,
         };
         code = work(worker, (ingests && server.is_some()) || !pulls.is_empty(), &stop).await?;
@@ -218,10 +222,11 @@ async fn work(worker: Worker, takes_records: bool, stop: &Arc<AtomicBool>) -> an
 
 /// Answers false if the stop came first.
 async fn wait_for_database(worker: &Worker, stop: &AtomicBool) -> anyhow::Result<bool> {
-    let connector = Connector::new(
-        &worker.pipeline.database,
-        &format!("{} waits {}", worker.pipeline.name, std::process::id()),
-    )?;
+    let connector = worker.connector.clone().named(&format!(
+        "{} waits {}",
+        worker.pipeline.name,
+        std::process::id()
+    ));
     while !stop.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         if connector.connect().await.is_ok() {
@@ -242,6 +247,7 @@ fn topic_of(pipeline: &Pipeline) -> NewTopic {
 
 async fn serve_http(
     loaded: &Loaded,
+    connector: &Connector,
     log: &Arc<dyn Log>,
     progress: &Arc<Progress>,
     address: &str,
@@ -260,11 +266,9 @@ async fn serve_http(
         }
         log.producer().context("preparing to send records")
     })?;
-    let connector = Connector::new(
-        &pipeline.database,
-        &format!("{} serve {}", pipeline.name, std::process::id()),
-    )?;
-    let readers = Pool::of_readers(&pipeline, connector.clone(), plan.worker)?;
+    let connector =
+        connector.clone().named(&format!("{} serve {}", pipeline.name, std::process::id()));
+    let readers = Pool::of_readers(&pipeline, &connector)?;
     let pool = Pool::new(connector)?;
     let guard = Guard::new([&pipeline.auth])?;
     let listener = duto_http::bind(address).await?;

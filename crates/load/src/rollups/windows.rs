@@ -32,11 +32,17 @@ pub fn grains_table(rollup: &str) -> String {
 pub fn drop_function(rollup: &str) -> String {
     format!(
         "DO $duto$ DECLARE made regprocedure; BEGIN
-             FOR made IN SELECT oid::regprocedure FROM pg_proc WHERE proname = {} AND \
-            pg_function_is_visible(oid) AND obj_description(oid, 'pg_proc') = {}
-             LOOP EXECUTE 'DROP FUNCTION ' || made; END LOOP;
+             FOR made IN {} LOOP EXECUTE 'DROP FUNCTION ' || made; END LOOP;
          END $duto$",
-        literal(rollup),
+        functions_named(&literal(rollup))
+    )
+}
+
+/// A SELECT of the window functions that we made under the name that an SQL expression gives.
+pub fn functions_named(expression: &str) -> String {
+    format!(
+        "SELECT oid::regprocedure FROM pg_proc WHERE proname = {expression} AND \
+         pg_function_is_visible(oid) AND obj_description(oid, 'pg_proc') = {}",
         literal(COMMENT)
     )
 }

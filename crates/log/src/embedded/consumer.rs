@@ -159,14 +159,21 @@ impl EmbeddedConsumer {
         let topic = Topic { id: self.topic_id, name: &self.topic, sealing: &self.sealing };
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
         let mut rows = select.query(params![self.topic_id, partition, reading.next, limit])?;
+        let (mut read, mut has_room) = (0, true);
         while let Some(row) = rows.next()? {
+            read += 1;
             let (offset, timestamp_ms): (i64, i64) = (row.get(0)?, row.get(1)?);
             let place = Place { partition, offset, leader_epoch: -1, timestamp_ms };
             topic.push(row, place, into)?;
             reading.next = offset + 1;
             if into.bytes.len() >= MOST_BATCH_BYTES {
+                has_room = false;
                 break;
             }
+        }
+        // Where the log goes on from a backup, offsets are left out.
+        if read < most && has_room {
+            reading.next = high;
         }
         Ok(if reading.next == high { Found::End(high) } else { Found::Records })
     }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, pa
 use uuid::Uuid;
 
 use super::super::LogError;
+use super::backup;
 
 /// How long a statement waits for another process's write.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,7 +80,16 @@ pub fn create(path: &Path) -> Result<Connection, LogError> {
             "INSERT INTO setting VALUES ('cluster_id', ?1) ON CONFLICT DO NOTHING",
             [id],
         )?;
+        let backup = backup::leave_offsets_out(&transaction)?;
         transaction.commit()?;
+        if let Some(taken_at) = backup {
+            tracing::warn!(
+                log = %path.display(),
+                taken_at,
+                "the embedded log goes on from a backup: what it took since then is gone where no \
+                    table has it, and its new records have offsets far beyond"
+            );
+        }
         Ok(connection)
     };
     run().map_err(|error| describe(&doing(), &error))

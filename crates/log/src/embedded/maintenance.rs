@@ -108,18 +108,24 @@ fn delete_chunk(
     let Some((first, next)) = file::partition_ends(&transaction, topic_id, partition)? else {
         return Ok(false);
     };
+    // Offsets may be left out, so records are counted and not offsets.
+    let expired: i64 = transaction
+        .prepare_cached(
+            "SELECT \"offset\" FROM record WHERE topic_id = ?1 AND partition = ?2
+             AND \"offset\" >= ?3 ORDER BY \"offset\" LIMIT 1 OFFSET ?4",
+        )?
+        .query_row(params![topic_id, partition, first, CHUNK_RECORDS], |row| row.get(0))
+        .optional()?
+        .unwrap_or(next);
     let kept: Option<i64> = transaction
         .prepare_cached(
             "SELECT \"offset\" FROM record WHERE topic_id = ?1 AND partition = ?2
              AND \"offset\" >= ?3 AND \"offset\" < ?4
              AND timestamp_ms >= ?5 ORDER BY \"offset\" LIMIT 1",
         )?
-        .query_row(
-            params![topic_id, partition, first, first + CHUNK_RECORDS, keep_from_ms],
-            |row| row.get(0),
-        )
+        .query_row(params![topic_id, partition, first, expired, keep_from_ms], |row| row.get(0))
         .optional()?;
-    let new_first = kept.unwrap_or_else(|| next.min(first + CHUNK_RECORDS));
+    let new_first = kept.unwrap_or(expired);
     transaction
         .prepare_cached(
             "DELETE FROM record WHERE topic_id = ?1 AND partition = ?2 AND \"offset\" < ?3",

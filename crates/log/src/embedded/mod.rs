@@ -5,6 +5,7 @@
 //! = FULL`). What gathers while one transaction runs goes into the next, so that a sync is shared
 //! by all who wait for it.
 
+pub mod backup; // a copy while others write, and back
 mod bell;
 mod checkpoint;
 mod consumer;

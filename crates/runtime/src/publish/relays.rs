@@ -39,6 +39,7 @@ impl Relays {
     /// others than those that wait for the relays.
     pub fn of(
         pipeline: &Pipeline,
+        connector: &Connector,
         log: &Arc<dyn Log>,
         progress: &Arc<Progress>,
         runtime: Handle,
@@ -46,10 +47,11 @@ impl Relays {
         let surroundings = match pipeline.publishes() {
             false => None,
             true => {
-                let connector = Connector::new(
-                    &pipeline.database,
-                    &format!("{} publish {}", pipeline.name, std::process::id()),
-                )?;
+                let connector = connector.clone().named(&format!(
+                    "{} publish {}",
+                    pipeline.name,
+                    std::process::id()
+                ));
                 let pool = Pool::of_relays(connector.bounded(STATEMENT_TIMEOUT))?;
                 let source_topic = pipeline.source.topic.clone();
                 Some(Surroundings {

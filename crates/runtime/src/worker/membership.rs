@@ -142,25 +142,32 @@ impl Membership {
     fn take_name(&mut self, may_adopt: bool) -> String {
         let (name, connection) = self.runtime.block_on(self.find_name(may_adopt));
         tracing::debug!(pipeline = self.pipeline, name, "the name in the group");
-        self.name =
-            Some(Name(self.runtime.spawn(keep(self.connector.clone(), name.clone(), connection))));
+        if self.connector.connections().shares().can_lock_names() {
+            let keeping = keep(self.connector.clone(), name.clone(), connection);
+            self.name = Some(Name(self.runtime.spawn(keeping)));
+        }
         name
     }
 
     async fn find_name(&self, may_adopt: bool) -> (String, Option<Connection>) {
         let word = uuid::Uuid::new_v4().simple().to_string();
-        let unlocked = |failure: Failure| {
+        let unlocked = |failure: &dyn std::fmt::Display| {
             tracing::info!(pipeline = self.pipeline, %failure, "this worker's place in the group \
                 cannot be locked: after a crash it is waited for");
             (format!("duto-{word}"), None)
         };
+        let connections = self.connector.connections();
+        if !connections.shares().can_lock_names() {
+            let most = connections.most();
+            return unlocked(&format!("max_connections is {most}, and a lock is a connection"));
+        }
         let connection = match self.connector.connect().await {
             Ok(connection) => connection,
-            Err(failure) => return unlocked(failure),
+            Err(failure) => return unlocked(&failure),
         };
         let prefix = match database_identity(&connection).await {
             Ok(identity) => prefix(&[&identity, &self.pipeline, &self.settings.topic]),
-            Err(failure) => return unlocked(failure),
+            Err(failure) => return unlocked(&failure),
         };
         let adopted = if may_adopt { self.adopt(&connection, &prefix).await } else { Ok(None) };
         match adopted {
@@ -169,10 +176,10 @@ impl Membership {
                 let name = format!("{prefix}{}", &word[..12]);
                 match try_lock(&connection, &name).await {
                     Ok(_) => (name, Some(connection)),
-                    Err(failure) => unlocked(failure),
+                    Err(failure) => unlocked(&failure),
                 }
             }
-            Err(failure) => unlocked(failure),
+            Err(failure) => unlocked(&failure),
         }
     }
 

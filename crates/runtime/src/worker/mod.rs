@@ -30,6 +30,7 @@ use duto_definition::Pipeline;
 use duto_load::connect::{Connection, Connector};
 use duto_load::ensure;
 use duto_load::failure::{Failure, Scope};
+use duto_load::fill;
 use duto_load::position;
 use duto_load::prune;
 use duto_load::register::{Fill, register};
@@ -59,6 +60,8 @@ pub struct Worker {
     pub stages: Arc<Stages>,
     pub log: Arc<dyn Log>,
     pub progress: Arc<Progress>,
+    /// With a seat for each lane; its connections are shared with the other parts of the process.
+    pub connector: Connector,
     /// Ends when everything is stored that was in the log when the worker started.
     pub until_caught_up: bool,
 }
@@ -83,13 +86,26 @@ pub enum WorkerError {
 impl Worker {
     /// Runs until `stop` is set, until caught up, or until it cannot go on.
     pub async fn run(&self, stop: Arc<AtomicBool>) -> Result<(), WorkerError> {
-        let connector = Connector::new(
-            &self.pipeline.database,
-            &format!("{} {}", self.pipeline.name, std::process::id()),
-        )?;
+        let connector =
+            self.connector.clone().named(&format!("{} {}", self.pipeline.name, std::process::id()));
         let rollups = RollupTargets::new(self.stages.rollups());
-        let (connection, fill) =
+        let (connection, mut fill) =
             connect_patiently(&connector, &self.pipeline, &rollups, &self.progress, &stop).await?;
+        // Both would take all connections away from the claims.
+        let is_tight = connector.connections().shares().are_tight();
+        let connection = Some(connection).filter(|_| !is_tight);
+        if is_tight && let Some(fill) = fill.take() {
+            tracing::info!(
+                pipeline = self.pipeline.name,
+                max_connections = connector.connections().most(),
+                "rollups are filled before the load begins: for both at once there are too few \
+                    connections"
+            );
+            // What fails is filled below, with its tries.
+            if let Err(failure) = fill::run(&connector, &self.pipeline.name, fill).await {
+                tracing::warn!(pipeline = self.pipeline.name, %failure, "rollups are not filled yet");
+            }
+        }
         let (cluster_id, topic_id, partitions) = tokio::task::block_in_place(|| self.find_topic())?;
         let target = Target::new(
             &self.pipeline,
@@ -108,7 +124,8 @@ impl Worker {
         };
 
         let deliverer = Arc::new(Deliverer::new(&self.pipeline)?);
-        let relays = Relays::of(&self.pipeline, &self.log, &self.progress, Handle::current())?;
+        let relays =
+            Relays::of(&self.pipeline, &connector, &self.log, &self.progress, Handle::current())?;
         let (pipeline, log, progress) =
             (self.pipeline.clone(), self.log.clone(), self.progress.clone());
         let (shared, inbox) = Shared::new(
@@ -139,7 +156,9 @@ impl Worker {
             })
         });
         let lane = |number| Arc::new(Lane::new(number, limits(&self.pipeline)));
-        let lanes: Vec<Arc<Lane>> = (0..self.pipeline.batch.workers).map(lane).collect();
+        // The file's number, unless that many connections are not to be had.
+        let lanes = shared.connector.connections().shares().lanes.max(1);
+        let lanes: Vec<Arc<Lane>> = (0..lanes).map(lane).collect();
         let mut membership = Membership::new(
             &self.pipeline,
             self.log.clone(),
@@ -289,6 +308,8 @@ pub(crate) async fn connect_patiently(
         };
         let pause = match transient(&problem) {
             Some(Failure::Lost(_)) => patience.after_loss(),
+            // Others have them, and nobody knows for how long.
+            Some(Failure::Full(_)) => Some(patience.after_pause()),
             Some(_) => Some(patience.after_conflict()),
             None => return Err(problem.into()),
         };
@@ -312,7 +333,15 @@ async fn connect_and_ensure(
         .connect()
         .await
         .with_context(|| format!("connecting to {}", connector.target()))?;
-    ensure::ensure(&mut connection, pipeline).await?;
+    let limits = ensure::ensure(&mut connection, pipeline, Some(rollups)).await?;
+    if connector.connections().limit_to(limits.most()) {
+        tracing::warn!(
+            pipeline = pipeline.name,
+            connections = connector.connections().most(),
+            "fewer connections than database.max_connections may be had, and fewer are opened: {}",
+            limits.to_text()
+        );
+    }
     let fill = register(&mut connection, connector, pipeline, rollups).await?;
     Ok((connection, fill))
 }
@@ -331,6 +360,7 @@ fn transient(problem: &anyhow::Error) -> Option<Failure> {
         matches!(
             failure,
             Failure::Lost(_)
+                | Failure::Full(_)
                 | Failure::Again(_)
                 | Failure::Slow(_)
                 | Failure::Locked(_)
@@ -343,12 +373,11 @@ fn transient(problem: &anyhow::Error) -> Option<Failure> {
 async fn wait_until_caught_up(
     shared: &Shared,
     lanes: &[Arc<Lane>],
-    connection: Connection,
+    mut connection: Option<Connection>,
     goal: &BTreeMap<i32, i64>,
     (filling, stop): (Option<&tokio::task::JoinHandle<Result<(), String>>>, &AtomicBool),
     reader: &std::thread::JoinHandle<Ended>,
 ) -> Result<(), WorkerError> {
-    let mut connection = Some(connection);
     let mut asked_at = std::time::Instant::now();
     while !stop.load(Ordering::Relaxed) && !reader.is_finished() {
         let own: BTreeMap<i32, i64> = lanes
@@ -390,7 +419,11 @@ async fn reached_in_database(
         *connection = shared.connector.connect().await.ok();
     }
     let Some(on) = connection.as_ref() else { return false };
-    match position::read_all(LoadSession::new(on, &shared.target)).await {
+    let read = position::read_all(LoadSession::new(on, &shared.target)).await;
+    if shared.connector.connections().shares().are_tight() {
+        *connection = None;
+    }
+    match read {
         Ok(positions) => {
             let at: BTreeMap<i32, i64> =
                 positions.into_iter().map(|position| (position.partition, position.next)).collect();

@@ -63,7 +63,7 @@ impl Ground {
         );
         let connector = Connector::new(&broken.pipeline.database, "traces")?;
         let mut control = connector.connect().await?;
-        make_tables(&mut control, &broken.pipeline).await?;
+        make_tables(&mut control, &broken.pipeline, None).await?;
         register(&mut control, &connector, &broken.pipeline, &RollupTargets::default()).await?;
         let (broken, mended, control) =
             (Arc::new(broken), Arc::new(mended), tokio::sync::Mutex::new(control));

@@ -108,6 +108,7 @@ impl Reader {
             claimed.into_iter().for_each(|position| self.take_over(position));
         }
         self.publish_partitions();
+        self.give_control_back();
         result
     }
 
@@ -163,6 +164,14 @@ impl Reader {
                     }
                 }
             }
+        }
+        self.give_control_back();
+    }
+
+    /// Where there are few connections, none is kept for what is needed now and then.
+    fn give_control_back(&mut self) {
+        if self.shared.connector.connections().shares().are_tight() {
+            self.control = None;
         }
     }
 }
