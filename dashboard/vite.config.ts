@@ -6,7 +6,7 @@ const program = process.env.DUTO_ADDRESS ?? 'http://127.0.0.1:8082';
 
 export default defineConfig({
   plugins: [svelte()],
-  // The program serves `index.html` at `/`, the topic browser `topics.html`, and both every other file under this path.
+  // The program serves `index.html` at `/`, the topic browser `topics.html`; each page has its other files under this path.
   base: '/duto/assets/',
   build: {
     target: 'es2022',
@@ -18,10 +18,10 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: {
       // Plain names: the program answers each file with an ETag, and the same sources give the same files.
-      input: { page: 'index.html', topics: 'topics.html', overview: 'overview.html' },
+      input: { page: 'index.html', topics: 'topics.html', overview: 'overview.html', audit: 'audit.html' },
       output: { entryFileNames: '[name].js', chunkFileNames: '[name].js', assetFileNames: '[name][extname]' },
     },
   },
-  server: { proxy: { '/api': program, '/duto/topics': program, '/duto/overview': program, '/duto/live': program, '/duto/dashboard.json': program, '/livez': program, '/openapi.json': program } },
+  server: { proxy: { '/api': program, '/duto/topics': program, '/duto/overview': program, '/duto/audit/entries': program, '/duto/session': program, '/duto/live': program, '/duto/dashboard.json': program, '/livez': program, '/openapi.json': program } },
   test: { include: ['src/**/*.test.ts'], environment: 'node', css: true },
 });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use chrono::SecondsFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Served;
 use crate::auth::Guard;
+use crate::page::{POLICY, asset};
 use crate::routes::Routes;
 use duto_definition::Role;
 use duto_load::audit::{self, Action, Actor, Entry, Via};
@@ -33,7 +34,12 @@ const MOST_TOLD_APART: usize = 50;
 const MOST_WAITING: usize = 1_000;
 
 pub fn routes() -> Routes<Arc<Served>> {
-    Routes::new().get(Role::Operate, "/duto/audit/entries", entries)
+    let page = |headers: HeaderMap| async move { asset("audit.html", &headers, POLICY) };
+    Routes::new().get(Role::Operate, "/duto/audit", page).get(
+        Role::Operate,
+        "/duto/audit/entries",
+        entries,
+    )
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,7 +88,8 @@ async fn read(served: &Served, before: Option<i64>, limit: i64) -> Result<Value,
             json!({ "id": id, "at": at, "actor": actor, "via": via, "action": action, "what": what, "why": why })
         })
         .collect();
-    Ok(json!({ "pipeline": pipeline, "entries": entries, "next": next }))
+    let dashboard = served.pipeline.dashboard.as_ref().map(|dashboard| &dashboard.title);
+    Ok(json!({ "pipeline": pipeline, "dashboard": dashboard, "entries": entries, "next": next }))
 }
 
 /// Who was not let in since it was last written, counted in bounded memory.

@@ -206,6 +206,8 @@ fn nobody_comes_by_a_route_without_its_role() {
             "/things",
             "/api/things/{id}",
             "/duto/session",
+            "/duto/audit",
+            "/duto/audit/entries",
         ] {
             assert!(
                 of_pipeline.routes.iter().any(|route| route.path == path),
