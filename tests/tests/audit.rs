@@ -62,7 +62,7 @@ async fn what_is_done_by_hand_is_on_record() -> Result<()> {
     let discard = ["--id", "3,99", "--why", "a test order"];
     let (code, said, error) = duto(&small, &["rejects", "discard"], &discard)?;
     ensure!(code == 0, "{error}");
-    ensure!(said == "1 rejects discarded\n1 of those numbers are no open rejects\n", "{said}");
+    ensure!(said == "rejects discarded: 1\nnumbers that are no open rejects: 1\n", "{said}");
     small.client.batch_execute("ALTER TABLE events DROP CONSTRAINT small").await?;
     run(&["rejects", "replay"], &["--id", "1", "--why", "the limit is gone"])?;
     run(&["position", "set"], &["--partition", "0", "--to", "earliest"])?;
@@ -76,8 +76,8 @@ async fn what_is_done_by_hand_is_on_record() -> Result<()> {
     let kept = "SELECT action, via, why, what FROM duto.audit ORDER BY id";
     let rows = small.rows(kept).await?;
     ensure!(
-        rows[0] == "discard command a test order 1 rejects were discarded, of the ids [3, 99]"
-            && rows[1].starts_with("replay command the limit is gone 1 rejects from 1 to 1 were")
+        rows[0] == "discard command a test order rejects discarded: 1, of the ids [3, 99]"
+            && rows[1].starts_with("replay command the limit is gone rejects replayed: 1, of the ids from 1 to 1: 1 stored")
             && rows[2].starts_with("move_position command again partition 0 of ")
             && rows[2].contains("moved from 4 to 0: a rewind")
             && rows.len() == 3,

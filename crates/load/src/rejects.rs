@@ -242,8 +242,8 @@ pub async fn discard(
         let given_up = on.within(on.client.execute(give_up, &[&pipeline, &ids])).await?;
         if given_up > 0 {
             let what = match ids {
-                None => format!("all {given_up} open rejects were discarded"),
-                Some(ids) => format!("{given_up} rejects were discarded, of the ids {ids:?}"),
+                None => format!("rejects discarded: all {given_up} that were open"),
+                Some(ids) => format!("rejects discarded: {given_up}, of the ids {ids:?}"),
             };
             let entry = Entry { actor: actor.clone(), action: Action::Discard, what };
             audit::write(on, pipeline, &entry).await?;

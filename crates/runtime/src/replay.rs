@@ -195,8 +195,8 @@ async fn write_all(
     let Replayed { stored, repeated, filtered, rejected, .. } = counts;
     let (first, last) = (ids.first().copied().unwrap_or(0), ids.last().copied().unwrap_or(0));
     let what = format!(
-        "{} rejects from {first} to {last} were replayed: {stored} stored, {repeated} were there \
-            already, {filtered} filtered, {rejected} refused still",
+        "rejects replayed: {}, of the ids from {first} to {last}: {stored} stored, {repeated} were \
+            there already, {filtered} filtered, {rejected} refused still",
         ids.len()
     );
     let entry = Entry { actor: actor.clone(), action: Action::Replay, what };

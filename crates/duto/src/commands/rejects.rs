@@ -305,10 +305,10 @@ async fn discard(kept: &Kept<'_>, args: &DiscardArgs) -> anyhow::Result<i32> {
     let ids = (!args.all).then_some(args.id.as_slice());
     let actor = actor(Some(args.why.clone()));
     let discarded = rejects::discard(kept.on, &kept.pipeline.name, ids, &actor).await?;
-    println!("{discarded} rejects discarded");
+    println!("rejects discarded: {discarded}");
     let asked = ids.map_or(discarded, |ids| ids.len() as u64);
     if asked > discarded {
-        println!("{} of those numbers are no open rejects", asked - discarded);
+        println!("numbers that are no open rejects: {}", asked - discarded);
     }
     Ok(exit_code::FINE)
 }
