@@ -73,14 +73,14 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// The topic's id and partitions; None if there is no such topic.
+/// The topic's id and partitions; None if there is no such topic, or cannot be.
 pub fn describe_topic(
     client: &Client,
     name: &str,
     timeout: Duration,
 ) -> Result<Option<TopicDescription>, LogError> {
     let doing = format!("describe the topic {name}");
-    let name = c_string(name, &doing)?;
+    let Ok(name) = CString::new(name) else { return Ok(None) };
     let answer = ask(
         client,
         Question::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
@@ -114,7 +114,9 @@ pub fn describe_topic(
         if !error.is_null() {
             match sys::rd_kafka_error_code(error) {
                 Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => return Ok(None),
+                // Nor is there one of a name that no topic can have.
+                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                | Code::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION => return Ok(None),
                 code => {
                     let reason = CStr::from_ptr(sys::rd_kafka_error_string(error))
                         .to_string_lossy()
