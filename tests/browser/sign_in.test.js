@@ -1,7 +1,7 @@
 // A guarded page: a person signs in with a key, sees the figures, and leaves again; nobody else sees anything.
 
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { Program, until } from './program.js';
 
 const FOLDER = process.env.DUTO_TEST_SCREENSHOTS || join(tmpdir(), 'duto-screenshots');
 const KEYS = { reader: 'a key that only reads', sender: 'a key that only sends' };
+const SECRET = 'what both sides know, and nobody else';
 const hash = (key) => `sha256:${createHash('sha256').update(key).digest('hex')}`;
 const GUARDED = {
   ready: '/readyz',
@@ -22,6 +23,9 @@ auth:
   keys:
     reader: { hash: "${hash(KEYS.reader)}", roles: [read] }
     sender: { hash: "${hash(KEYS.sender)}", roles: [ingest] }
+  secret: "${SECRET}"
+  audience: readings
+  roles: [read]
 record: { id: BIGINT }
 tables:
   readings:
@@ -39,6 +43,13 @@ dashboard:
     - { kind: number, title: Readings, from: /api/readings, value: readings, format: integer }
 `,
 };
+
+/** A token (JWT) that is signed by the secret. */
+function token(claims) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`;
+  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
+}
 
 describe('a guarded page', () => {
   let program;
@@ -90,6 +101,20 @@ describe('a guarded page', () => {
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Key or token').waitFor();
     assert.deepEqual(await context.cookies(), []);
+    assert.deepEqual(beside401(troubles), []);
+    await context.close();
+  });
+
+  test('lets a person in by a token that is meant for it', async () => {
+    const { page, context, troubles } = await openPage(browser, program.address, { locale: 'en-US' });
+    const exp = Math.floor(Date.now() / 1000) + 600;
+    for (const wrong of [{ aud: 'another', exp }, { aud: 'readings', exp: exp - 3600 }]) {
+      await signIn(page, token({ sub: 'ana', ...wrong }));
+      await page.getByRole('alert').waitFor();
+    }
+    await signIn(page, token({ sub: 'ana', aud: 'readings', exp }));
+    await settled(page);
+    assert.match(await figure(page, 1), /1/);
     assert.deepEqual(beside401(troubles), []);
     await context.close();
   });

@@ -25,4 +25,6 @@ pub mod verify; // rows, rejects and ledger against a sequential model
 pub mod timescale; // a server with TimescaleDB
 pub mod wait; // for a condition, never for a time
 pub mod worker; // the program as a process
+pub mod routes; // what it answers to
+pub mod cut_streams; // streams that end soon
 pub mod http; // requests to it

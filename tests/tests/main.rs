@@ -13,10 +13,12 @@ mod deliver; // calls to an API that fails, refuses or is away
 mod ecommerce; // once, rollups, views and endpoints against a sequential model
 mod encryption; // what is kept opens with its keys alone
 mod exactly_once; // workers killed, stopped, joining and leaving
+mod exposed; // public tools against every endpoint and page
 mod faulty_seek; // a client that fails now and then
 mod full_disk; // no room under the table
 mod http; // records in, health and metrics out
 mod kafka_network; // the same before Kafka
+mod kafka_tls; // every part through TLS, by a password and by a certificate
 mod least_privilege; // roles with data rights alone
 mod lanes; // partitions move between connections
 mod logistics; // the stream and files, against a sequential model

@@ -74,6 +74,10 @@ fn records_come_back_as_they_were_sent(log: &Arc<dyn Log>) {
 
 fn a_topic_is_made_once_and_keeps_its_id(log: &Arc<dyn Log>) {
     assert_eq!(log.topic(&unique("missing"), TIMEOUT), Ok(None));
+    // A name that no topic can have is no reason for an error either.
+    for name in ["not a name", "a\0b", "\u{ff}\u{8a}", "a/b", &"x".repeat(250)] {
+        assert_eq!(log.topic(name, TIMEOUT), Ok(None), "{name:?}");
+    }
     let name = unique("topic");
     for partitions in [3, 5] {
         let topic =

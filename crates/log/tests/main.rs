@@ -8,3 +8,4 @@ mod embedded; // what only the embedded log has
 mod kafka; // what only Kafka has
 mod sizes; // what is too large
 mod lost; // a broker that goes away
+mod tls; // TLS, and logging in

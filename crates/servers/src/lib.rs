@@ -16,7 +16,7 @@ pub mod shared; // the servers that a whole test run shares
 pub use authority::{Signed, TestAuthority};
 pub use bound_child::spawn_bound;
 pub use free_port::free_port;
-pub use kafka::{Kafka, KafkaSettings, cache_folder};
+pub use kafka::{Kafka, KafkaSettings, ScramUser, TlsListener, cache_folder};
 pub use postgres::{Mode, Postgres, PostgresSettings};
 pub use proxy::{Action, Direction, Point, Protocol, Proxy, ProxyHandle, Trap};
 pub use scratch::ScratchFolder;

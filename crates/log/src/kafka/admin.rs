@@ -17,28 +17,70 @@ use super::handle::{
 
 /// The cluster's id, which no other cluster has.
 pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError> {
-    // SAFETY: the client lives; a text is copied, then given back to librdkafka's allocator.
-    unsafe {
-        let id = sys::rd_kafka_clusterid(client.raw(), milliseconds(timeout));
-        if id.is_null() {
-            let (doing, reason) =
-                ("ask for the cluster's id".to_owned(), format!("no answer within {timeout:?}"));
-            return Err(LogError::Unreachable { doing, reason });
+    reached(client, "ask for the cluster's id", timeout)
+}
+
+/// Waits until a broker answered, at once where one did before; the answer is the cluster's id.
+fn reached(client: &Client, doing: &str, timeout: Duration) -> Result<String, LogError> {
+    let waiting = Waiting::begin(client, doing, timeout);
+    loop {
+        // SAFETY: the client lives; a text is copied, then given back to librdkafka's allocator.
+        unsafe {
+            let id = sys::rd_kafka_clusterid(client.raw(), milliseconds(waiting.piece()));
+            if !id.is_null() {
+                let text = CStr::from_ptr(id).to_string_lossy().into_owned();
+                sys::rd_kafka_mem_free(client.raw(), id.cast::<c_void>());
+                return Ok(text);
+            }
         }
-        let text = CStr::from_ptr(id).to_string_lossy().into_owned();
-        sys::rd_kafka_mem_free(client.raw(), id.cast::<c_void>());
-        Ok(text)
+        waiting.go_on()?;
     }
 }
 
-/// The topic's id and partitions; None if there is no such topic.
+/// A call that waits in pieces, so that it hears meanwhile why nothing comes.
+struct Waiting<'a> {
+    client: &'a Client,
+    doing: &'a str,
+    began: Instant,
+    timeout: Duration,
+}
+
+/// How long librdkafka is not listened to.
+const PIECE: Duration = Duration::from_millis(200);
+
+impl<'a> Waiting<'a> {
+    fn begin(client: &'a Client, doing: &'a str, timeout: Duration) -> Waiting<'a> {
+        Waiting { client, doing, began: Instant::now(), timeout }
+    }
+
+    fn piece(&self) -> Duration {
+        self.timeout.saturating_sub(self.began.elapsed()).min(PIECE)
+    }
+
+    /// Whether it is still worth waiting; the error says why nothing came.
+    fn go_on(&self) -> Result<(), LogError> {
+        self.client.listen();
+        let trouble = &self.client.heard().trouble;
+        let unreachable =
+            |reason| Err(LogError::Unreachable { doing: self.doing.to_owned(), reason });
+        if let Some(reason) = trouble.refusal_since(self.began) {
+            return unreachable(reason);
+        }
+        if self.began.elapsed() >= self.timeout {
+            return unreachable(trouble.why(format!("no answer within {:?}", self.timeout)));
+        }
+        Ok(())
+    }
+}
+
+/// The topic's id and partitions; None if there is no such topic, or cannot be.
 pub fn describe_topic(
     client: &Client,
     name: &str,
     timeout: Duration,
 ) -> Result<Option<TopicDescription>, LogError> {
     let doing = format!("describe the topic {name}");
-    let name = c_string(name, &doing)?;
+    let Ok(name) = CString::new(name) else { return Ok(None) };
     let answer = ask(
         client,
         Question::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
@@ -72,12 +114,16 @@ pub fn describe_topic(
         if !error.is_null() {
             match sys::rd_kafka_error_code(error) {
                 Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART => return Ok(None),
+                // Nor is there one of a name that no topic can have.
+                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                | Code::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION => return Ok(None),
                 code => {
                     let reason = CStr::from_ptr(sys::rd_kafka_error_string(error))
                         .to_string_lossy()
                         .into_owned();
-                    return Err(describe_error(doing, code, reason));
+                    client.listen();
+                    let error = describe_error(doing, code, reason);
+                    return Err(client.heard().trouble.explain(error));
                 }
             }
         }
@@ -148,7 +194,9 @@ pub fn create_topic(
                 } else {
                     CStr::from_ptr(reason).to_string_lossy().into_owned()
                 };
-                return Err(describe_error(doing, code, reason));
+                client.listen();
+                let error = describe_error(doing, code, reason);
+                return Err(client.heard().trouble.explain(error));
             }
         }
     }
@@ -171,6 +219,9 @@ pub fn create_topic(
 /// All topics of the cluster by name.
 pub fn topics(client: &Client, timeout: Duration) -> Result<Vec<TopicListing>, LogError> {
     let doing = "list the topics";
+    let began = Instant::now();
+    reached(client, doing, timeout)?;
+    let left = timeout.saturating_sub(began.elapsed()).max(PIECE);
     let mut metadata = ptr::null();
     // SAFETY: the client lives; the answer is ours until destroyed, and what it points at lives as
     // long as it does.
@@ -180,10 +231,13 @@ pub fn topics(client: &Client, timeout: Duration) -> Result<Vec<TopicListing>, L
             1,
             ptr::null_mut(),
             &mut metadata,
-            milliseconds(timeout),
+            milliseconds(left),
         ) {
             Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-            code => return Err(code_error(doing, code)),
+            code => {
+                client.listen();
+                return Err(client.heard().trouble.explain(code_error(doing, code)));
+            }
         }
         let count = usize::try_from((*metadata).topic_cnt).unwrap_or(0);
         let topics = if count > 0 { slice::from_raw_parts((*metadata).topics, count) } else { &[] };
@@ -217,15 +271,14 @@ pub fn ask(
     let options = Options::new(client, question, timeout, doing)?;
     send(options.0.as_ptr(), queue.raw())?;
     // The request has the timeout too; the half second beyond it lets librdkafka name the reason.
-    let wait = milliseconds(timeout).saturating_add(500);
-    // SAFETY: the queue lives; the event is ours.
-    let Some(answer) =
-        NonNull::new(unsafe { sys::rd_kafka_queue_poll(queue.raw(), wait) }).map(Answer)
-    else {
-        return Err(LogError::Unreachable {
-            doing: doing.to_owned(),
-            reason: format!("no answer within {timeout:?}"),
-        });
+    let waiting = Waiting::begin(client, doing, timeout + Duration::from_millis(500));
+    let answer = loop {
+        // SAFETY: the queue lives; the event is ours.
+        let event = unsafe { sys::rd_kafka_queue_poll(queue.raw(), milliseconds(waiting.piece())) };
+        match NonNull::new(event) {
+            Some(event) => break Answer(event),
+            None => waiting.go_on()?,
+        }
     };
     // SAFETY: the event lives; its text lives as long as it does.
     unsafe {
@@ -235,7 +288,9 @@ pub fn ask(
                 let reason = CStr::from_ptr(sys::rd_kafka_event_error_string(answer.raw()))
                     .to_string_lossy()
                     .into_owned();
-                Err(describe_error(doing.to_owned(), code, reason))
+                client.listen();
+                let trouble = &client.heard().trouble;
+                Err(trouble.explain(describe_error(doing.to_owned(), code, reason)))
             }
         }
     }

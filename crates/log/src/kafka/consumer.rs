@@ -17,7 +17,7 @@ use super::handle::{
     Client, Configuration, Queue, Topic, c_string, code_error, object_result, refused,
 };
 use super::partitions::PartitionList;
-use super::rebalance::{Told, on_error, on_rebalance};
+use super::rebalance::{on_error, on_rebalance};
 use super::records::{Progress, Stage, Taking};
 use super::settings::{CLOSE_TIMEOUT, HEARTBEAT, JOIN_TIMEOUT, LEAVE_TIMEOUT};
 use super::wake::Wake;
@@ -34,7 +34,6 @@ pub struct KafkaConsumer {
     events: Queue,
     topic: Topic,
     client: Client,
-    told: Arc<Told>,
     wake: Arc<Wake>,
     topic_name: CString,
     progress: BTreeMap<i32, Progress>,
@@ -52,9 +51,7 @@ impl KafkaConsumer {
     pub fn join(pairs: &[(String, String)], topic: &str) -> Result<KafkaConsumer, LogError> {
         let doing = format!("read the topic {topic}");
         let topic_name = c_string(topic, &doing)?;
-        let told = Arc::<Told>::default();
         let configuration = Configuration::new(pairs)?;
-        configuration.set_opaque(Arc::as_ptr(&told).cast_mut().cast::<c_void>());
         configuration.set_callbacks(Some(on_rebalance), on_error, None);
         let client = Client::new(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, configuration)?;
         // SAFETY: the client lives. From here on the events' queue also gets what is of no
@@ -75,7 +72,6 @@ impl KafkaConsumer {
             events,
             topic: handle,
             client,
-            told,
             wake,
             topic_name,
             progress: BTreeMap::new(),
@@ -103,7 +99,7 @@ impl KafkaConsumer {
             events,
         };
         taking.serve_events(&self.events);
-        taking.events.append(&mut self.told.take());
+        taking.events.append(&mut self.client.heard().told.take());
         if max_records > 0 {
             let reading: Vec<i32> = readable(taking.progress).collect();
             if let Some(partition) = reading.get(self.turn % reading.len().max(1)) {
@@ -178,7 +174,7 @@ impl KafkaConsumer {
     /// Answers what librdkafka had asked before the end began: it waits for the answer. What it
     /// asks from now on is answered at once.
     fn begin_to_close(&mut self) {
-        match self.told.begin_to_close() {
+        match self.client.heard().told.begin_to_close() {
             Some(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) => drop(self.add(&[])),
             Some(_) => {
                 let ours: Vec<i32> = std::mem::take(&mut self.progress).into_keys().collect();
@@ -273,7 +269,7 @@ impl Consumer for KafkaConsumer {
     }
 
     fn assign(&mut self, starts: &[Start]) -> Result<(), LogError> {
-        self.told.answered(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+        self.client.heard().told.answered(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
         let (again, new): (Vec<Start>, Vec<Start>) =
             starts.iter().partition(|start| self.progress.contains_key(&start.partition));
         self.add(&new)?;
@@ -286,12 +282,13 @@ impl Consumer for KafkaConsumer {
         self.resume(&partitions)?;
         let mut events = Vec::new();
         self.start_partitions(&mut events);
-        events.into_iter().for_each(|event| self.told.tell(event));
+        events.into_iter().for_each(|event| self.client.heard().told.tell(event));
         Ok(())
     }
 
     fn unassign(&mut self, partitions: &[i32]) -> Result<(), LogError> {
-        let was_asked = self.told.answered(Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+        let was_asked =
+            self.client.heard().told.answered(Code::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
         // Those that were announced and never assigned are not known to librdkafka, which would
         // refuse the whole list.
         let ours: Vec<i32> = partitions

@@ -3,18 +3,32 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::LogError;
+use super::journal::Deliveries;
+use super::rebalance::Told;
 use super::seldom;
+use super::trouble::{Trouble, on_certificate, on_error};
 
 /// The most that a call of librdkafka writes into its error text.
 const ERROR_TEXT_BYTES: usize = 512;
 
-/// What librdkafka calls back with: the pointer that [`Configuration::set_opaque`] stored.
+/// What the callbacks of one client write, each its own part: they get a pointer to it.
+#[derive(Default)]
+pub struct Heard {
+    /// Of any client.
+    pub trouble: Trouble,
+    /// Of a consumer.
+    pub told: Told,
+    /// Of a journal's producer.
+    pub deliveries: Deliveries,
+}
+
 pub type RebalanceCallback = unsafe extern "C" fn(
     *mut sys::rd_kafka_t,
     Code,
@@ -27,21 +41,33 @@ pub type DeliveryCallback =
     unsafe extern "C" fn(*mut sys::rd_kafka_t, *const sys::rd_kafka_message_t, *mut c_void);
 
 /// A configuration that no client took yet.
-pub struct Configuration(NonNull<sys::rd_kafka_conf_t>);
+pub struct Configuration {
+    raw: NonNull<sys::rd_kafka_conf_t>,
+    heard: Arc<Heard>,
+}
 
 impl Configuration {
     /// Takes the pairs in their order: a later one wins.
     pub fn new(pairs: &[(String, String)]) -> Result<Configuration, LogError> {
         // SAFETY: it takes nothing; a null answer is looked at.
         let configuration = NonNull::new(unsafe { sys::rd_kafka_conf_new() })
-            .map(Configuration)
+            .map(|raw| Configuration { raw, heard: Arc::default() })
             .ok_or_else(|| refused("configure the Kafka client", "no memory"))?;
         for (name, value) in pairs {
             configuration.set(name, value)?;
         }
-        // SAFETY: the pointer is ours, and the callback has the type that is asked for.
-        unsafe { sys::rd_kafka_conf_set_log_cb(configuration.0.as_ptr(), Some(on_log_line)) };
-        Ok(configuration)
+        let (raw, heard) = (configuration.raw.as_ptr(), Arc::as_ptr(&configuration.heard));
+        // SAFETY: the pointer is ours, the callbacks have the types that are asked for, and what
+        // they get outlives the client, which shares it.
+        unsafe {
+            sys::rd_kafka_conf_set_log_cb(raw, Some(on_log_line));
+            sys::rd_kafka_conf_set_opaque(raw, heard.cast_mut().cast::<c_void>());
+            sys::rd_kafka_conf_set_error_cb(raw, Some(on_error));
+            match sys::rd_kafka_conf_set_ssl_cert_verify_cb(raw, Some(on_certificate)) {
+                sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK => Ok(configuration),
+                _ => Err(refused("configure the Kafka client", "it was built without TLS")),
+            }
+        }
     }
 
     fn set(&self, name: &str, value: &str) -> Result<(), LogError> {
@@ -51,7 +77,7 @@ impl Configuration {
         // SAFETY: both strings end with a NUL and outlive the call, and the text's size is given.
         let answer = unsafe {
             sys::rd_kafka_conf_set(
-                self.0.as_ptr(),
+                self.raw.as_ptr(),
                 name_c.as_ptr(),
                 value_c.as_ptr(),
                 text.as_mut_ptr(),
@@ -64,12 +90,6 @@ impl Configuration {
         }
     }
 
-    /// The pointer that the callbacks get: it must outlive the client.
-    pub fn set_opaque(&self, opaque: *mut c_void) {
-        // SAFETY: the configuration is ours; librdkafka only hands the pointer on.
-        unsafe { sys::rd_kafka_conf_set_opaque(self.0.as_ptr(), opaque) };
-    }
-
     pub fn set_callbacks(
         &self,
         rebalance: Option<RebalanceCallback>,
@@ -78,26 +98,38 @@ impl Configuration {
     ) {
         // SAFETY: the configuration is ours, and the callbacks have the types that are asked for.
         unsafe {
-            sys::rd_kafka_conf_set_error_cb(self.0.as_ptr(), Some(error));
+            sys::rd_kafka_conf_set_error_cb(self.raw.as_ptr(), Some(error));
             if rebalance.is_some() {
-                sys::rd_kafka_conf_set_rebalance_cb(self.0.as_ptr(), rebalance);
+                sys::rd_kafka_conf_set_rebalance_cb(self.raw.as_ptr(), rebalance);
             }
             if delivery.is_some() {
-                sys::rd_kafka_conf_set_dr_msg_cb(self.0.as_ptr(), delivery);
+                sys::rd_kafka_conf_set_dr_msg_cb(self.raw.as_ptr(), delivery);
             }
         }
+    }
+}
+
+impl Configuration {
+    /// Gives up the configuration without freeing it: the client that took it does.
+    fn leave_to_client(self) {
+        let mut left = std::mem::ManuallyDrop::new(self);
+        // SAFETY: it is dropped once, because nothing else of what is left drops.
+        unsafe { std::ptr::drop_in_place(&mut left.heard) };
     }
 }
 
 impl Drop for Configuration {
     fn drop(&mut self) {
         // SAFETY: no client took it, see `Client::new`.
-        unsafe { sys::rd_kafka_conf_destroy(self.0.as_ptr()) };
+        unsafe { sys::rd_kafka_conf_destroy(self.raw.as_ptr()) };
     }
 }
 
 /// A client of either kind.
-pub struct Client(NonNull<sys::rd_kafka_t>);
+pub struct Client {
+    raw: NonNull<sys::rd_kafka_t>,
+    heard: Arc<Heard>,
+}
 
 // SAFETY: librdkafka's clients may be used from any thread, by several at once.
 unsafe impl Send for Client {}
@@ -113,19 +145,31 @@ impl Client {
         // SAFETY: on success the client owns the configuration, so it is forgotten; on failure it
         // is still ours.
         let raw = unsafe {
-            sys::rd_kafka_new(kind, configuration.0.as_ptr(), text.as_mut_ptr(), text.len())
+            sys::rd_kafka_new(kind, configuration.raw.as_ptr(), text.as_mut_ptr(), text.len())
         };
         match NonNull::new(raw) {
             Some(raw) => {
-                std::mem::forget(configuration);
-                Ok(Client(raw))
+                let heard = Arc::clone(&configuration.heard);
+                configuration.leave_to_client();
+                Ok(Client { raw, heard })
             }
             None => Err(refused("start the Kafka client", &read_text(&text))),
         }
     }
 
     pub fn raw(&self) -> *mut sys::rd_kafka_t {
-        self.0.as_ptr()
+        self.raw.as_ptr()
+    }
+
+    /// What the callbacks wrote.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Lets the callbacks tell what is known. Only for a client that nobody else polls.
+    pub fn listen(&self) {
+        // SAFETY: the client lives; the callbacks run in here.
+        unsafe { sys::rd_kafka_poll(self.raw(), 0) };
     }
 }
 
@@ -135,7 +179,10 @@ impl Drop for Client {
         // SAFETY: the client is ours; queues and topics of it were dropped before, see the order of
         // fields where it is used.
         unsafe {
-            sys::rd_kafka_destroy_flags(self.0.as_ptr(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+            sys::rd_kafka_destroy_flags(
+                self.raw.as_ptr(),
+                sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE,
+            )
         };
     }
 }
@@ -299,9 +346,12 @@ pub fn read_text(text: &[c_char]) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// librdkafka's own log, by syslog level.
+/// What is at least as bad is told to the error callback too.
+const LOG_ERR: c_int = 3;
+
+/// librdkafka's own log, by syslog level. A connection that a broker closed is told here alone.
 unsafe extern "C" fn on_log_line(
-    _client: *const sys::rd_kafka_t,
+    client: *const sys::rd_kafka_t,
     level: c_int,
     facility: *const c_char,
     line: *const c_char,
@@ -310,6 +360,15 @@ unsafe extern "C" fn on_log_line(
     let (facility, line) = unsafe {
         (CStr::from_ptr(facility).to_string_lossy(), CStr::from_ptr(line).to_string_lossy())
     };
+    // Before what is left out: only the first line of many is told, but each is a reason.
+    if level > LOG_ERR && facility == "FAIL" && !client.is_null() {
+        // SAFETY: the client lives through the call, and what is heard as long as it does.
+        let heard = unsafe { sys::rd_kafka_opaque(client).cast::<Heard>().as_ref() };
+        let reason = line.split_once("]: ").map_or(line.as_ref(), |(_thread, reason)| reason);
+        if let Some(heard) = heard {
+            heard.trouble.note(Code::RD_KAFKA_RESP_ERR__TRANSPORT, reason);
+        }
+    }
     if level <= 6 && !seldom::is_due(&line) {
         return;
     }

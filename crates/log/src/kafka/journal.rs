@@ -1,16 +1,17 @@
 //! A journal in Kafka: a transactional producer of its own, whose transactions end with the note.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::c_void;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::{Journal, LogError, OutgoingRecord};
-use super::handle::{Client, Configuration, code_error, code_text, milliseconds, refused};
+use super::handle::{Client, Configuration, Heard, code_error, code_text, milliseconds, refused};
 use super::producer::produce;
+use super::trouble::on_error;
 use super::{progress, transaction};
 
 /// How long the abort of a transaction that failed may take: nobody waits for it.
@@ -18,10 +19,8 @@ const ABORT_PATIENCE: Duration = Duration::from_secs(5);
 
 const DOING: &str = "append to a journal";
 
-/// The client goes before what its callbacks point at.
 pub struct KafkaJournal {
     client: Client,
-    deliveries: Arc<Deliveries>,
     name: String,
     note: Option<Vec<u8>>,
     /// An append failed: its transaction may be committed or not.
@@ -31,7 +30,7 @@ pub struct KafkaJournal {
 /// Why the first record of the transaction that was not taken was not. The callbacks run inside the
 /// calls of the one thread that appends.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<Code>>);
+pub struct Deliveries(Mutex<Option<Code>>);
 
 impl KafkaJournal {
     /// First it fences, then it reads the note: the order matters, else a commit of the one before
@@ -43,14 +42,12 @@ impl KafkaJournal {
         name: &str,
         deadline: Instant,
     ) -> Result<KafkaJournal, LogError> {
-        let deliveries = Arc::<Deliveries>::default();
         let configuration = Configuration::new(producer)?;
-        configuration.set_opaque(Arc::as_ptr(&deliveries).cast_mut().cast::<c_void>());
         configuration.set_callbacks(None, on_error, Some(on_delivery));
         let client = Client::new(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, configuration)?;
         transaction::initialize(&client, deadline)?;
         let note = progress::last_note(questions, reader, name, deadline)?;
-        Ok(KafkaJournal { client, deliveries, name: name.to_owned(), note, failed: false })
+        Ok(KafkaJournal { client, name: name.to_owned(), note, failed: false })
     }
 
     fn append_in_transaction(
@@ -97,7 +94,8 @@ impl KafkaJournal {
     }
 
     fn look_at_deliveries(&self) -> Result<(), LogError> {
-        match self.deliveries.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.client.heard().deliveries.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        {
             Some(code) => Err(transaction::describe(&self.client, DOING, code, code_text(code))),
             None => Ok(()),
         }
@@ -138,23 +136,16 @@ impl Journal for KafkaJournal {
 unsafe extern "C" fn on_delivery(
     _client: *mut sys::rd_kafka_t,
     message: *const sys::rd_kafka_message_t,
-    deliveries: *mut c_void,
+    heard: *mut c_void,
 ) {
-    // SAFETY: the message lives through the call, and the deliveries outlive the client, see the
-    // order of fields.
-    let (message, deliveries) = unsafe { (&*message, &*deliveries.cast::<Deliveries>()) };
+    // SAFETY: the message lives through the call, and what is heard as long as the client.
+    let (message, heard) = unsafe { (&*message, &*heard.cast::<Heard>()) };
     if message.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
-        deliveries.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message.err);
+        heard
+            .deliveries
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(message.err);
     }
-}
-
-unsafe extern "C" fn on_error(
-    _client: *mut sys::rd_kafka_t,
-    code: c_int,
-    reason: *const c_char,
-    _deliveries: *mut c_void,
-) {
-    // SAFETY: librdkafka gives a text that lives through the call.
-    let reason = unsafe { std::ffi::CStr::from_ptr(reason) }.to_string_lossy();
-    tracing::debug!(code, "a journal's producer: {reason}");
 }

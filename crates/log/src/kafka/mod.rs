@@ -5,7 +5,9 @@
 //! gives out.
 
 mod admin;
+mod advice;
 mod consumer;
+mod files;
 mod handle;
 mod journal;
 mod look;
@@ -20,6 +22,7 @@ mod seldom;
 mod settings;
 mod topic_setting;
 mod transaction;
+mod trouble;
 mod wake;
 
 use std::sync::OnceLock;
@@ -45,9 +48,13 @@ pub struct KafkaLog {
 }
 
 impl KafkaLog {
-    /// `pairs` are the file's `source.kafka`; those that would break the promise are refused.
+    /// `pairs` are the file's `source.kafka`; those that would break the promise are refused, and,
+    /// where there are brokers, files that cannot be used.
     pub fn new(servers: &str, pairs: &[(String, String)]) -> Result<KafkaLog, LogError> {
         settings::check(pairs)?;
+        if !servers.is_empty() {
+            files::check(pairs)?;
+        }
         Ok(KafkaLog {
             servers: servers.to_owned(),
             pairs: pairs.to_vec(),

@@ -13,9 +13,10 @@ use rdkafka_sys::rd_kafka_vtype_t as Part;
 
 use super::super::{LogError, OutgoingRecord, Producer, Sent};
 use super::handle::{
-    Client, Configuration, c_string, code_error, milliseconds, object_result, refused,
+    Client, Configuration, Heard, c_string, code_error, milliseconds, object_result, refused,
 };
 use super::seldom;
+use super::trouble::code_of;
 
 type Outcome = Box<dyn FnOnce(Result<Sent, LogError>) + Send>;
 
@@ -143,22 +144,22 @@ fn memory(bytes: Option<&[u8]>) -> sys::rd_kafka_vu_s__bindgen_ty_1 {
 unsafe extern "C" fn on_delivery(
     _client: *mut sys::rd_kafka_t,
     message: *const sys::rd_kafka_message_t,
-    _opaque: *mut c_void,
+    heard: *mut c_void,
 ) {
-    // SAFETY: the message lives through the call, and its opaque is the box that `send` gave away,
-    // once.
-    let (message, outcome) = unsafe {
+    // SAFETY: the message lives through the call, what is heard as long as the client, and the
+    // message's own pointer is the box that `send` gave away, once.
+    let (message, heard, outcome) = unsafe {
         let message = &*message;
         if message._private.is_null() {
             return;
         }
-        (message, Box::from_raw(message._private.cast::<Outcome>()))
+        (message, &*heard.cast::<Heard>(), Box::from_raw(message._private.cast::<Outcome>()))
     };
     let result = match message.err {
         Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
             Ok(Sent { partition: message.partition, offset: message.offset })
         }
-        code => Err(code_error("send to Kafka", code)),
+        code => Err(heard.trouble.explain(code_error("send to Kafka", code))),
     };
     // A panic must not unwind into C.
     if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| outcome(result))).is_err() {
@@ -170,11 +171,15 @@ unsafe extern "C" fn on_error(
     _client: *mut sys::rd_kafka_t,
     code: c_int,
     reason: *const c_char,
-    _opaque: *mut c_void,
+    heard: *mut c_void,
 ) {
-    // SAFETY: librdkafka gives a text that lives through the call.
-    let reason = unsafe { std::ffi::CStr::from_ptr(reason) }.to_string_lossy();
+    // SAFETY: librdkafka gives a text that lives through the call, and what is heard lives as long
+    // as the client.
+    let (heard, reason) =
+        unsafe { (&*heard.cast::<Heard>(), std::ffi::CStr::from_ptr(reason).to_string_lossy()) };
+    // Before the line, whose arguments are not looked at where nobody reads it.
+    let told = heard.trouble.note(code_of(code), &reason);
     if seldom::is_due(&reason) {
-        tracing::warn!(code, "the Kafka producer: {reason}");
+        tracing::warn!(code, "the Kafka producer: {told}");
     }
 }

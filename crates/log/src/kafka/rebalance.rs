@@ -13,8 +13,9 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t as Code;
 
 use super::super::Event;
-use super::handle::{code_error, object_result, read_text};
+use super::handle::{Heard, code_error, object_result, read_text};
 use super::partitions::partitions_of;
+use super::trouble::code_of;
 
 /// What was told and not yet asked for. The callbacks run inside the polls and the close of the one
 /// thread that reads.
@@ -61,16 +62,16 @@ impl Told {
 }
 
 /// # Safety
-/// Called by librdkafka with a [`Told`] that outlives the client.
+/// Called by librdkafka with a [`Heard`] that outlives the client.
 pub unsafe extern "C" fn on_rebalance(
     client: *mut sys::rd_kafka_t,
     code: Code,
     list: *mut sys::rd_kafka_topic_partition_list_t,
-    told: *mut c_void,
+    heard: *mut c_void,
 ) {
     // SAFETY: see above; client and list live through the call.
     unsafe {
-        let told = &*told.cast::<Told>();
+        let told = &(*heard.cast::<Heard>()).told;
         let partitions = partitions_of(list);
         // Nobody is there to answer while closing, and nobody need think about nothing.
         let closing = told.lock().closing;
@@ -109,15 +110,16 @@ pub unsafe extern "C" fn on_error(
     client: *mut sys::rd_kafka_t,
     code: c_int,
     reason: *const c_char,
-    told: *mut c_void,
+    heard: *mut c_void,
 ) {
     // SAFETY: see above; the reason ends with a NUL and lives through the call.
     unsafe {
-        let told = &*told.cast::<Told>();
+        let heard = &*heard.cast::<Heard>();
         if code == Code::RD_KAFKA_RESP_ERR__FATAL as c_int {
-            told.tell(end_of(client));
+            heard.told.tell(end_of(client));
         } else {
-            told.tell(Event::Trouble(CStr::from_ptr(reason).to_string_lossy().into_owned()));
+            let reason = CStr::from_ptr(reason).to_string_lossy();
+            heard.told.tell(Event::Trouble(heard.trouble.note(code_of(code), &reason)));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod jars;
 mod readiness;
+mod tls_listener;
 
 use std::fs;
 use std::io::Read;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use crate::bound_child::{signal, spawn_bound, wait_at_most};
 use crate::free_port;
 pub use jars::cache_folder;
+pub use tls_listener::TlsListener;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -51,6 +53,20 @@ pub struct KafkaSettings {
     /// With the heap and the collector of Kafka's own start script, but for what is young; tests
     /// need less.
     pub full_heap: bool,
+    /// Each gets a port of its own, see [`Kafka::port_of`], and tells its clients to stay with it
+    /// by the name `localhost`.
+    pub tls_listeners: Vec<TlsListener>,
+    /// Who may log in where a listener has mechanisms.
+    pub scram_users: Vec<ScramUser>,
+}
+
+/// A user whose password a broker knows by one mechanism.
+#[derive(Debug, Clone)]
+pub struct ScramUser {
+    /// `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub mechanism: &'static str,
+    pub name: String,
+    pub password: String,
 }
 
 /// A broker and its data. It ends with this value, and with this process.
@@ -61,6 +77,8 @@ pub struct Kafka {
     port: u16,
     controller_port: u16,
     behind_proxy_port: u16,
+    /// In the order of the settings' TLS listeners.
+    tls_ports: Vec<u16>,
     broker: Option<Child>,
 }
 
@@ -76,9 +94,12 @@ impl Kafka {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let folder = folder.canonicalize()?;
         let (port, controller_port, behind_proxy_port) = (free_port()?, free_port()?, free_port()?);
+        let tls_ports =
+            settings.tls_listeners.iter().map(|_| free_port()).collect::<Result<Vec<u16>>>()?;
+        let broker = None;
         let mut kafka =
-            Kafka { folder, settings, port, controller_port, behind_proxy_port, broker: None };
-        fs::write(kafka.properties_file(), kafka.properties())?;
+            Kafka { folder, settings, port, controller_port, behind_proxy_port, tls_ports, broker };
+        fs::write(kafka.properties_file(), kafka.properties()?)?;
         kafka.format()?;
         kafka.start_again()?;
         Ok(kafka)
@@ -150,6 +171,13 @@ impl Kafka {
         (Ipv4Addr::LOCALHOST, self.behind_proxy_port).into()
     }
 
+    /// Where a TLS listener of the settings is.
+    pub fn port_of(&self, listener: &str) -> Result<u16> {
+        let named = self.settings.tls_listeners.iter().map(|known| known.name);
+        let found = named.zip(&self.tls_ports).find(|(name, _)| *name == listener);
+        found.map(|(_, port)| *port).with_context(|| format!("there is no listener {listener}"))
+    }
+
     pub fn pid(&mut self) -> Option<u32> {
         match self.broker.as_mut()?.try_wait() {
             Ok(None) => self.broker.as_ref().map(Child::id),
@@ -174,6 +202,10 @@ impl Kafka {
             .arg(cluster_id()?)
             .arg("-c")
             .arg(self.properties_file());
+        for ScramUser { mechanism, name, password } in &self.settings.scram_users {
+            let user = format!("{mechanism}=[name={name},password={password}]");
+            command.args(["--add-scram", &user]);
+        }
         let output = command
             .stdin(Stdio::null())
             .output()
@@ -229,20 +261,25 @@ impl Kafka {
         self.folder.join("kafka.log")
     }
 
-    fn properties(&self) -> String {
+    fn properties(&self) -> Result<String> {
         let (port, controller, behind) = (self.port, self.controller_port, self.behind_proxy_port);
+        let mut protocols = ["PLAINTEXT:PLAINTEXT", "PROXIED:PLAINTEXT", "CONTROLLER:PLAINTEXT"]
+            .map(str::to_owned)
+            .to_vec();
+        protocols.extend(self.settings.tls_listeners.iter().map(TlsListener::protocol));
         let mut lines = vec![
             "process.roles=broker,controller".to_owned(),
             "node.id=1".to_owned(),
             format!("controller.quorum.voters=1@127.0.0.1:{controller}"),
             "controller.listener.names=CONTROLLER".to_owned(),
             "inter.broker.listener.name=PLAINTEXT".to_owned(),
-            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
+            format!("listener.security.protocol.map={}", protocols.join(",")),
             format!("log.dirs={}", self.folder.join("data").display()),
             // One node has no second replica, and a test does not wait for group members that never
             // come.
             "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=4".to_owned(),
-            "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1".to_owned(),
+            "transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1"
+                .to_owned(),
             "transaction.state.log.num.partitions=4".to_owned(),
             "group.initial.rebalance.delay.ms=0\ngroup.min.session.timeout.ms=1000".to_owned(),
             // A consumer that asks for a topic by a wrong name must not make it.
@@ -254,11 +291,16 @@ impl Kafka {
             listeners += &format!(",PROXIED://127.0.0.1:{behind}");
             advertised += &format!(",PROXIED://127.0.0.1:{proxy}");
         }
+        for (listener, port) in self.settings.tls_listeners.iter().zip(&self.tls_ports) {
+            listeners += &format!(",{}://127.0.0.1:{port}", listener.name);
+            advertised += &format!(",{}://localhost:{port}", listener.name);
+            lines.extend(listener.write(&self.folder)?);
+        }
         lines.push(format!("listeners={listeners},CONTROLLER://127.0.0.1:{controller}\nadvertised.listeners={advertised}"));
         lines.extend(
             self.settings.configuration.iter().map(|(name, value)| format!("{name}={value}")),
         );
-        lines.join("\n") + "\n"
+        Ok(lines.join("\n") + "\n")
     }
 }
 

@@ -124,3 +124,41 @@ fn no_cut_of_a_file_is_too_much() {
         }
     }
 }
+
+/// What a smallest file has, by its sections.
+const SMALLEST: &[(&str, &str)] = &[
+    ("pipeline", "p"),
+    ("source", "{ topic: t }"),
+    ("database", "{ name: d }"),
+    ("record", "{ id: BIGINT }"),
+    (
+        "tables",
+        "{ t: { columns: { id: BIGINT PRIMARY KEY }, repeat: ignore, select: SELECT id FROM record } }",
+    ),
+];
+
+/// The lines to write stand in a file that is otherwise good.
+#[test]
+fn docs_show_lines_that_are_good() {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let variable = |name: &str| match name {
+        "DATABASE_URL" => Some("postgresql://me@db/shop".to_owned()),
+        "DUTO_KEYS" => Some(format!("2026-11:{}=", "A".repeat(43))),
+        name if name.ends_with("_HASH") => Some(hash.clone()),
+        _ => Some("a secret of somebody".to_owned()),
+    };
+    let page = std::fs::read_to_string("../../docs/security.md").expect("the page");
+    let shown: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(shown.len() >= 10, "only {} examples", shown.len());
+    for lines in shown {
+        let missing = SMALLEST
+            .iter()
+            .filter(|(name, _)| !lines.lines().any(|line| line.starts_with(&format!("{name}:"))));
+        let others: String = missing.map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let text = format!("{others}{lines}");
+        if let Err(problems) = parse("security.yaml", &text, &variable) {
+            panic!("{}", render(&problems, "security.yaml", &text, false));
+        }
+    }
+}
