@@ -1,11 +1,13 @@
 //! The broker is killed, or stops answering, under load: the worker goes on by itself when it is
 //! back.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use duto_servers::shared::TestDatabase;
+use anyhow::{Result, anyhow, ensure};
+use duto_log::NewTopic;
+use duto_servers::shared::{TestDatabase, unique_name};
 use duto_tests::load::{Load, Rate};
 use duto_tests::log::{LogKind, TestLog};
 use duto_tests::orders::{Orders, USUAL_MIX};
@@ -54,5 +56,36 @@ async fn a_broker_that_is_killed_or_frozen_costs_time_and_nothing_else() -> Resu
     let peak = worker.peak_bytes()?;
     ensure!(peak < MEMORY_BYTES, "the worker had {} MiB resident", peak >> 20);
     ensure!(worker.stop(PATIENCE)?.success(), "the worker did not end cleanly");
+    Ok(())
+}
+
+/// Programs that start together with their cluster ask for their topics before it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_asked_for_too_early_is_made_when_the_broker_comes() -> Result<()> {
+    const PROGRAMS: usize = 8;
+    let mut own = own_kafka().await?;
+    let servers = own.kafka.bootstrap_servers();
+    own.kafka.kill()?;
+    let asking = (0..PROGRAMS).map(|_| {
+        let servers = servers.clone();
+        std::thread::spawn(move || -> Result<Instant> {
+            let log = duto_log::open(Some(&servers), &[], Path::new("unused"))?;
+            let name = unique_name("early");
+            log.create_topic(&NewTopic { name, partitions: 1, retention: None }, PATIENCE)?;
+            Ok(Instant::now())
+        })
+    });
+    let asking: Vec<_> = asking.collect();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    own.kafka.start_again()?;
+    let ready = Instant::now();
+    for program in asking {
+        let made = program.join().map_err(|_| anyhow!("a program panicked"))??;
+        let later = made.saturating_duration_since(ready);
+        ensure!(
+            later < Duration::from_secs(10),
+            "it was made {later:?} after the broker was there"
+        );
+    }
     Ok(())
 }

@@ -15,6 +15,11 @@ use super::handle::{
     Client, Queue, c_string, code_error, describe_error, milliseconds, read_text, refused,
 };
 
+/// How long one attempt to make a topic may take. librdkafka looks for a broker when it is asked, and
+/// may stop looking while none is there: a question that waits would not see the broker that comes up
+/// later. A topic that was made without our hearing of it is there at the next attempt.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
 /// The cluster's id, which no other cluster has.
 pub fn cluster_id(client: &Client, timeout: Duration) -> Result<String, LogError> {
     reached(client, "ask for the cluster's id", timeout)
@@ -155,12 +160,11 @@ pub fn create_topic(
     for (name, value) in settings {
         new_topic.set(name, value, &doing)?;
     }
-    let answer = ask(
-        client,
-        Question::RD_KAFKA_ADMIN_OP_CREATETOPICS,
-        &doing,
-        timeout,
-        |options, queue| {
+    let answer = loop {
+        let began = Instant::now();
+        let left = deadline.saturating_duration_since(began);
+        let send = |options: *mut sys::rd_kafka_AdminOptions_t,
+                    queue: *mut sys::rd_kafka_queue_t| {
             let mut topics = [new_topic.0.as_ptr()];
             // SAFETY: the topic is copied into the request.
             unsafe {
@@ -173,8 +177,14 @@ pub fn create_topic(
                 )
             };
             Ok(())
-        },
-    )?;
+        };
+        let question = Question::RD_KAFKA_ADMIN_OP_CREATETOPICS;
+        match ask(client, question, &doing, left.min(ATTEMPT), send) {
+            // An error that came sooner has a reason that stays.
+            Err(LogError::Unreachable { .. }) if left > ATTEMPT && began.elapsed() >= ATTEMPT => {}
+            answered => break answered?,
+        }
+    };
     // SAFETY: what the answer points at lives as long as the answer does.
     unsafe {
         let mut count = 0;
