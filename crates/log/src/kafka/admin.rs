@@ -154,7 +154,8 @@ pub fn create_topic(
     settings: &[(&CStr, &CStr)],
     timeout: Duration,
 ) -> Result<(), LogError> {
-    let deadline = Instant::now() + timeout;
+    let first = Instant::now();
+    let deadline = first + timeout;
     let doing = format!("make the topic {}", topic.name);
     let new_topic = RawNewTopic::new(topic, &doing)?;
     for (name, value) in settings {
@@ -180,8 +181,12 @@ pub fn create_topic(
         };
         let question = Question::RD_KAFKA_ADMIN_OP_CREATETOPICS;
         match ask(client, question, &doing, left.min(ATTEMPT), send) {
-            // An error that came sooner has a reason that stays.
-            Err(LogError::Unreachable { .. }) if left > ATTEMPT && began.elapsed() >= ATTEMPT => {}
+            // An error that came sooner has a reason that stays, and so has a broker that refuses
+            // us.
+            Err(LogError::Unreachable { .. })
+                if left > ATTEMPT
+                    && began.elapsed() >= ATTEMPT
+                    && client.heard().trouble.refusal_since(first).is_none() => {}
             answered => break answered?,
         }
     };
