@@ -12,6 +12,7 @@ mod moments;
 mod names;
 mod objects;
 mod operators;
+mod patterns;
 mod periods;
 mod recompute;
 mod unify;
