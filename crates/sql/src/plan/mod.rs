@@ -15,6 +15,7 @@ mod operators;
 mod patterns;
 mod periods;
 mod recompute;
+mod replaced;
 mod unify;
 
 use arrow::datatypes::DataType;
