@@ -14,6 +14,7 @@ mod plan; // syntax into expressions, node by node
 mod functions; // the functions that an expression may call
 mod native; // a function of ours, as DataFusion wants it
 mod arithmetic; // + - * / %, checked and exact
+mod math; // functions on DOUBLE PRECISION
 mod rounding; // round, trunc, ceil, floor, abs, sign
 pub mod forms; // types whose values travel as texts
 mod cast; // values of one type as another, as PostgreSQL does it

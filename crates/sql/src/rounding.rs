@@ -40,6 +40,7 @@ pub(crate) fn rounded_type(data_type: &DataType, places: i8) -> DataType {
             let (precision, scale) = digits(*precision, *scale, 76);
             DataType::Decimal256(precision, scale)
         }
+        DataType::Float32 => DataType::Float64,
         other => other.clone(),
     }
 }
@@ -161,18 +162,19 @@ where
     Ok(Arc::new(result.with_data_type(values.data_type().clone())))
 }
 
-/// -1, 0 or 1, as a DOUBLE PRECISION of floats and as a whole number of all others.
+/// -1, 0 or 1, as a NUMERIC of a NUMERIC and as a DOUBLE PRECISION of all others.
 pub(crate) fn sign(values: &ArrayRef) -> Result<ArrayRef, String> {
     let to = sign_type(values.data_type());
     let doubles = cast(values, &DataType::Float64)?;
     let signs = doubles
         .as_primitive::<Float64Type>()
-        .unary(|value: f64| if value == 0.0 { 0.0 } else { value.signum() });
+        // Of NaN it is 0.
+        .unary(|value: f64| f64::from(i8::from(value > 0.0) - i8::from(value < 0.0)));
     let signs: PrimitiveArray<Float64Type> = signs;
     cast(&(Arc::new(signs) as ArrayRef), &to)
 }
 
 /// See [`sign`].
 pub(crate) fn sign_type(data_type: &DataType) -> DataType {
-    if data_type.is_floating() { DataType::Float64 } else { DataType::Int16 }
+    if data_type.is_decimal() { DataType::Decimal128(1, 0) } else { DataType::Float64 }
 }

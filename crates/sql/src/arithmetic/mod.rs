@@ -5,9 +5,9 @@
 mod decimals;
 mod result_type;
 
-use arrow::array::{Array, ArrayRef, AsArray, Datum, Scalar};
+use arrow::array::{Array, ArrayRef, AsArray, Datum, PrimitiveArray, Scalar};
 use arrow::compute::kernels::numeric;
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type};
 use arrow::error::ArrowError;
 use datafusion_common::ScalarValue;
 use datafusion_expr::{ColumnarValue, Expr};
@@ -86,7 +86,7 @@ fn evaluate(
             let (left, right) = (datum(left, to)?, datum(right, to)?);
             let result = plain(operation, left.as_ref(), right.as_ref(), to)?;
             if matches!(to, DataType::Float32 | DataType::Float64) {
-                refuse_infinite(&result, left.as_ref(), right.as_ref())?;
+                refuse_out_of_range(operation, &result, left.as_ref(), right.as_ref())?;
             }
             Ok(result)
         }
@@ -103,10 +103,6 @@ fn plain(
         Operation::Add => numeric::add(left, right),
         Operation::Subtract => numeric::sub(left, right),
         Operation::Multiply => numeric::mul(left, right),
-        Operation::Divide if to.is_floating() => {
-            refuse_zero(right)?;
-            numeric::div(left, right)
-        }
         Operation::Divide => numeric::div(left, right),
         Operation::Modulo => numeric::rem(left, right),
     };
@@ -137,30 +133,44 @@ fn doubles(value: &dyn Datum) -> Result<ArrayRef, String> {
     cast(&array, &DataType::Float64)
 }
 
-fn refuse_zero(divisor: &dyn Datum) -> Result<(), String> {
-    let divisors = doubles(divisor)?;
-    let zero =
-        divisors.as_primitive::<Float64Type>().iter().flatten().any(|divisor| divisor == 0.0);
-    if zero { Err("division by zero".into()) } else { Ok(()) }
-}
-
-/// An infinity that was not among the operands is an overflow.
-fn refuse_infinite(result: &ArrayRef, left: &dyn Datum, right: &dyn Datum) -> Result<(), String> {
-    let finite = match result.data_type() {
-        DataType::Float32 => {
-            result.as_primitive::<Float32Type>().iter().flatten().all(|value| !value.is_infinite())
+/// What PostgreSQL refuses of a float: a division by zero, an infinity that comes of numbers, and a
+/// zero that comes of others. NaN and infinity go on as they are. Row by row: what one record holds
+/// excuses no other.
+fn refuse_out_of_range(
+    operation: Operation,
+    result: &ArrayRef,
+    left: &dyn Datum,
+    right: &dyn Datum,
+) -> Result<(), String> {
+    let (results, lefts, rights) =
+        (cast(result, &DataType::Float64)?, doubles(left)?, doubles(right)?);
+    let (results, lefts, rights) = (
+        results.as_primitive::<Float64Type>(),
+        lefts.as_primitive::<Float64Type>(),
+        rights.as_primitive::<Float64Type>(),
+    );
+    let suspicious = |value: f64| value.is_infinite() || value.is_nan() || value == 0.0;
+    for (row, value) in results.iter().enumerate() {
+        let Some(value) = value.filter(|value| suspicious(*value)) else { continue };
+        // A constant is one row, whatever the other side has.
+        let of =
+            |side: &PrimitiveArray<Float64Type>| side.value(if side.len() == 1 { 0 } else { row });
+        let (left, right) = (of(lefts), of(rights));
+        if operation == Operation::Divide && right == 0.0 && !left.is_nan() {
+            return Err("division by zero".into());
         }
-        _ => {
-            result.as_primitive::<Float64Type>().iter().flatten().all(|value| !value.is_infinite())
+        let overflows = value.is_infinite() && left.is_finite() && right.is_finite();
+        let underflows = value == 0.0
+            && match operation {
+                Operation::Multiply => left != 0.0 && right != 0.0,
+                Operation::Divide => left != 0.0 && right.is_finite(),
+                _ => false,
+            };
+        if overflows || underflows {
+            return Err(format!("value out of range of {}", type_name(result.data_type())));
         }
-    };
-    let infinite_operand = |value: &dyn Datum| -> Result<bool, String> {
-        Ok(doubles(value)?.as_primitive::<Float64Type>().iter().flatten().any(f64::is_infinite))
-    };
-    if finite || infinite_operand(left)? || infinite_operand(right)? {
-        return Ok(());
     }
-    Err(format!("value out of range of {}", type_name(result.data_type())))
+    Ok(())
 }
 
 /// The value as whole rows, for kernels that see arrays alone.

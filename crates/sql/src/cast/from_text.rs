@@ -22,9 +22,10 @@ pub(super) fn parse(texts: &StringArray, to: &DataType) -> Result<ArrayRef, Stri
         DataType::Int16 => numbers::<Int16Type>(texts, to, |text| text.parse().ok())?,
         DataType::Int32 => numbers::<Int32Type>(texts, to, |text| text.parse().ok())?,
         DataType::Int64 => numbers::<Int64Type>(texts, to, |text| text.parse().ok())?,
-        DataType::Float32 => {
-            numbers::<Float32Type>(texts, to, |text| parse_float(text).map(|value| value as f32))?
-        }
+        DataType::Float32 => numbers::<Float32Type>(texts, to, |text| {
+            let value: f32 = text.parse().ok()?;
+            holds(f64::from(value), text).then_some(value)
+        })?,
         DataType::Float64 => numbers::<Float64Type>(texts, to, parse_float)?,
         DataType::Date32 => numbers::<Date32Type>(texts, to, parse_date)?,
         DataType::Decimal128(precision, scale) => {
@@ -101,9 +102,19 @@ fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Digits that overflow are refused; only the word makes an infinity.
 fn parse_float(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
-    let digits = text.bytes().any(|byte| byte.is_ascii_digit());
-    (!(value.is_infinite() && digits)).then_some(value)
+    holds(value, text).then_some(value)
+}
+
+/// Whether a float is what stands in the text: digits that overflow are no infinity, which only its
+/// word makes, and digits that are too small are no zero.
+fn holds(value: f64, text: &str) -> bool {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    let has = |wanted: fn(&u8) -> bool| mantissa.as_bytes().iter().any(wanted);
+    if value.is_infinite() {
+        !has(u8::is_ascii_digit)
+    } else {
+        value != 0.0 || !has(|byte| (b'1'..=b'9').contains(byte))
+    }
 }

@@ -32,7 +32,11 @@ pub(super) fn from_float(values: &ArrayRef, to: &DataType) -> Result<ArrayRef, S
         DataType::Float64 => doubles,
         DataType::Float32 => Arc::new(try_each::<Float64Type, Float32Type>(&doubles, |value| {
             let narrow = value as f32;
-            if narrow.is_infinite() && value.is_finite() { Err(refused(value)) } else { Ok(narrow) }
+            let overflows = narrow.is_infinite() && value.is_finite();
+            if overflows || (narrow == 0.0 && value != 0.0) {
+                return Err(refused(value));
+            }
+            Ok(narrow)
         })?),
         DataType::Int16 => Arc::new(try_each::<Float64Type, Int16Type>(&doubles, |value| {
             Ok(whole(value, -32768.0, 32768.0)? as i16)

@@ -8,10 +8,12 @@ use sqlparser::ast::{self, CeilFloorKind, Function, FunctionArguments, TrimWhere
 
 use super::clock::clock_type;
 use super::lambda::plain_argument;
+use super::replaced::unknown_beside_null;
 use super::{Planned, Planner};
 use crate::cast::cast;
 use crate::functions::{self, Arguments};
 use crate::lists::{self, Fold};
+use crate::math::Math;
 use crate::moment::{PARTS, Part, duration_seconds, in_range, timestamp, timestamptz};
 use crate::native::call_arrays;
 use crate::problem::{HasSpan, did_you_mean};
@@ -112,6 +114,17 @@ impl Planner<'_> {
                 let encoding = encoding.clone();
                 self.text_of_bytes(node, planned.into_iter().next()?, &encoding)
             }
+            ("to_hex", [number]) if number.data_type == DataType::Int32 => {
+                planned.into_iter().next().map(Self::hexadecimal)
+            }
+            ("chr", [number]) if class(&number.data_type) == Class::Number => {
+                let code = planned.into_iter().next()?;
+                self.cast_to(node, code, &DataType::Int32).map(Self::character)
+            }
+            ("make_date", [_, _, _]) => self.made_date(node, planned),
+            ("length" | "octet_length", [bytes]) if class(&bytes.data_type) == Class::Binary => {
+                planned.into_iter().next().map(Self::length_of_bytes)
+            }
             ("to_timestamp", [_]) => self.moment_of_seconds(node, planned),
             ("date_trunc", [_, _] | [_, _, _]) => self.truncated(node, arguments, planned),
             ("date_bin", [_, _] | [_, _, _]) => self.binned(node, planned),
@@ -137,6 +150,9 @@ impl Planner<'_> {
         };
         let given: Vec<_> = planned.iter().map(|argument| type_name(&argument.data_type)).collect();
         let arguments = match wants {
+            Arguments::Any if name.starts_with("regexp_") => {
+                self.regular_arguments(name, nodes, planned)?
+            }
             Arguments::Any => planned,
             Arguments::Alike => {
                 self.unify(node, nodes.iter().copied().zip(planned).collect(), "mixed")?
@@ -152,11 +168,22 @@ impl Planner<'_> {
                 .map(|(node, argument)| self.cast_to(*node, argument, &DataType::Float64))
                 .collect::<Option<_>>()?,
         };
-        let arguments = arguments.into_iter().map(|argument| argument.expr).collect();
-        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments));
-        match crate::compile::coerce(call, self.scope.schema()) {
-            Ok((expr, data_type, nullable)) => Some(Planned { expr, data_type, nullable }),
-            Err(_) => self.problem(
+        let math = Math::of_name(function.name());
+        let nullable = arguments.iter().any(|argument| argument.nullable);
+        let arguments: Vec<Expr> = arguments.into_iter().map(|argument| argument.expr).collect();
+        let call = Expr::ScalarFunction(ScalarFunction::new_udf(function, arguments.clone()));
+        match (crate::compile::coerce(call, self.scope.schema()), math) {
+            (Ok(_), Some(math)) => {
+                let data_type = DataType::Float64;
+                let kernel = move |values: &[ArrayRef]| math.of(values);
+                let expr = call_arrays(name, data_type.clone(), nullable, arguments, kernel);
+                Some(Planned { expr, data_type, nullable })
+            }
+            (Ok((found, _, _)), None) if name == "array_contains" => {
+                Some(unknown_beside_null(arguments.first()?.clone(), found))
+            }
+            (Ok((expr, data_type, nullable)), None) => Some(Planned { expr, data_type, nullable }),
+            (Err(_), _) => self.problem(
                 "sql.function.arguments",
                 node,
                 format!("{name} does not take ({})", given.join(", ")),
@@ -199,7 +226,10 @@ impl Planner<'_> {
         match (from, length) {
             (Some(from), None) => self.call_of_nodes(node, "substr", &[text, from]),
             (Some(from), Some(length)) => self.call_of_nodes(node, "substr", &[text, from, length]),
-            (None, Some(length)) => self.call_of_nodes(node, "left", &[text, length]),
+            (None, Some(length)) => {
+                let first = ast::Value::Number("1".into(), false).with_empty_span();
+                self.call_of_nodes(node, "substr", &[text, &ast::Expr::Value(first), length])
+            }
             (None, None) => self.problem("sql.function.arguments", node, "substring takes a place"),
         }
     }
@@ -342,7 +372,8 @@ impl Planner<'_> {
                 node,
                 format!("there is no part {name} of a date"),
             );
-            return self.refuse(problem.maybe_help(did_you_mean(&name, PARTS)));
+            let all = || format!("the parts are {}", PARTS.join(", "));
+            return self.refuse(problem.help(did_you_mean(&name, PARTS).unwrap_or_else(all)));
         };
         let nullable = moment.nullable;
         if matches!(moment.data_type, DataType::Duration(_)) && name == "epoch" {

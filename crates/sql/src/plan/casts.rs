@@ -244,7 +244,7 @@ fn decimal(precision: u64, scale: i64) -> Option<DataType> {
 }
 
 /// A text made into another.
-fn shaped(
+pub(super) fn shaped(
     text: Planned,
     shape: impl Fn(&str) -> Result<String, String> + Send + Sync + 'static,
 ) -> Planned {

@@ -68,11 +68,13 @@ impl Planner<'_> {
         };
         match parse_interval_month_day_nano(&text) {
             Ok(interval) => Some(constant(ScalarValue::IntervalMonthDayNano(Some(interval)))),
-            Err(_) => self.problem(
-                "sql.literal.invalid",
-                node,
-                format!("{text:?} is not a valid INTERVAL"),
-            ),
+            Err(_) => {
+                let message = format!("{text:?} is not a valid INTERVAL");
+                let problem = self.text.problem("sql.literal.invalid", node, message);
+                self.refuse(problem.help(
+                    "write numbers and their units, such as INTERVAL '1 day 2 hours -30 minutes'",
+                ))
+            }
         }
     }
 }

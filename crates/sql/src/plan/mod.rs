@@ -12,8 +12,10 @@ mod moments;
 mod names;
 mod objects;
 mod operators;
+mod patterns;
 mod periods;
 mod recompute;
+mod replaced;
 mod unify;
 
 use arrow::datatypes::DataType;

@@ -56,6 +56,7 @@ impl Planner<'_> {
         };
         if is_pattern {
             let (text, pattern) = (self.text(left), self.text(right));
+            let pattern = self.regular_expression(right, pattern?);
             return self.finish(node, binary_expr(text?.expr, operator, pattern?.expr));
         }
         self.compare(node, left, operator, right)
@@ -100,12 +101,25 @@ impl Planner<'_> {
         operation: Operation,
         right: &ast::Expr,
     ) -> Option<Planned> {
-        let (left, right) = (self.plan(left), self.plan(right));
-        let (left, right) = (
-            self.number_of_literal(node, left?, operation)?,
-            self.number_of_literal(node, right?, operation)?,
+        let (left_planned, right_planned) = (self.plan(left), self.plan(right));
+        let (mut left_planned, mut right_planned) = (
+            self.number_of_literal(node, left_planned?, operation)?,
+            self.number_of_literal(node, right_planned?, operation)?,
         );
-        self.calculated(node, left, operation, right)
+        if operation == Operation::Divide {
+            left_planned = self.as_divided(left, left_planned)?;
+            right_planned = self.as_divided(right, right_planned)?;
+        }
+        self.calculated(node, left_planned, operation, right_planned)
+    }
+
+    /// An operand of a division. Some functions give a whole number here and no integer in
+    /// PostgreSQL, where the quotient of it keeps its fraction.
+    fn as_divided(&mut self, node: &ast::Expr, planned: Planned) -> Option<Planned> {
+        match fractional_type(node).filter(|_| planned.data_type.is_integer()) {
+            Some(data_type) => self.cast_to(node, planned, &data_type),
+            None => Some(planned),
+        }
     }
 
     fn calculated(
@@ -152,6 +166,10 @@ impl Planner<'_> {
             return Some(constant(scalar));
         }
         match class(&operand.data_type) {
+            // Of zero it is -0.
+            Class::Number if operand.data_type.is_floating() => {
+                self.finish(node, Expr::Negative(Box::new(operand.expr)))
+            }
             Class::Number => {
                 let zero = match ScalarValue::new_zero(&operand.data_type) {
                     Ok(zero) => constant(zero),
@@ -253,6 +271,28 @@ impl Planner<'_> {
             |arguments| cast(arguments.first().ok_or("no value")?, &DataType::Utf8),
         );
         Some(Planned { expr, data_type: DataType::Utf8, nullable: planned.nullable })
+    }
+}
+
+/// The type that PostgreSQL computes a whole number in, where it is none of its integers.
+fn fractional_type(node: &ast::Expr) -> Option<DataType> {
+    use ast::Expr as Node;
+    let of_two = |left: &ast::Expr, right: &ast::Expr| {
+        let (left, right) = (fractional_type(left), fractional_type(right));
+        if left == Some(DataType::Float64) { left } else { right.or(left) }
+    };
+    match node {
+        Node::Nested(inner) | Node::UnaryOp { expr: inner, .. } => fractional_type(inner),
+        Node::BinaryOp { left, right, .. } => of_two(left, right),
+        Node::Extract { .. } => Some(DataType::Decimal128(19, 0)),
+        Node::Ceil { .. } | Node::Floor { .. } => Some(DataType::Float64),
+        Node::Function(function) => {
+            let name = function.name.to_string().to_lowercase();
+            let is_double =
+                ["date_part", "ceil", "ceiling", "floor", "round", "trunc"].contains(&&*name);
+            is_double.then_some(DataType::Float64)
+        }
+        _ => None,
     }
 }
 

@@ -95,7 +95,9 @@ impl Planner<'_> {
         let Some(text) = planned.literal_text().filter(|_| class(to) != Class::Text) else {
             return Some(planned);
         };
-        if class(to) != Class::Number {
+        // NaN and infinity are floats, and no numbers by themselves.
+        let word = to.is_floating() && number_literal(text.trim()).is_none();
+        if class(to) != Class::Number || word {
             return self.cast_to(place, planned, to);
         }
         match number_literal(text.trim()) {
