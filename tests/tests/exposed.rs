@@ -391,7 +391,8 @@ async fn public_tools_find_nothing_at_any_server() -> Result<()> {
     ];
     let folder = sales_log.folder.path();
     // The tool finds what is there to be found.
-    let careless = careless_server(&careless_db?.url()).await?;
+    let careless_db = careless_db?;
+    let careless = careless_server(&careless_db.url()).await?;
     let tried = tokio::task::block_in_place(|| -> Result<usize> {
         std::thread::scope(|scope| {
             let control = scope.spawn(|| -> Result<()> {
