@@ -17,6 +17,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Of a record that is large.
+const LARGE_BYTES: usize = 100_000;
 const TOPIC: &str = "cut";
 const PARTITIONS: i32 = 3;
 
@@ -78,6 +80,11 @@ fn record(folder: &Path, records: u64, bytes: usize) -> Result<Recorded> {
             }
             if number % 7 == 0 {
                 producer.flush(TIMEOUT)?;
+                // The thread that copies the write-ahead log looks at it five times a second: a
+                // quick disk would take large records within two of its looks.
+                if bytes >= LARGE_BYTES {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
             }
         }
         producer.flush(TIMEOUT)?;
@@ -241,7 +248,7 @@ fn finds_out_a_disk_that_lies(mut recorded: Recorded, bytes: usize) -> Result<()
 /// Of large records, cut around the checkpoints that copy the write-ahead log, and around its
 /// beginning anew.
 fn large_records() -> Result<()> {
-    const BYTES: usize = 200_000;
+    const BYTES: usize = 2 * LARGE_BYTES;
     let folder = ScratchFolder::create("recorded")?;
     let recorded = record(folder.path(), scale(360, 1_500) as u64, BYTES)?;
     let is_begun = |(path, change): &(PathBuf, Change)| {
