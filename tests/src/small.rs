@@ -71,7 +71,13 @@ impl Small {
         command(&self.pipeline, &[arguments, &[&file, "--log-folder", &folder]].concat())
     }
 
-    /// The same of one that must end well; returns its standard output.
+    /// The same without the log's folder: the file stands between the command and its arguments.
+    pub fn command_with(&self, name: &[&str], arguments: &[&str]) -> Result<(i32, String, String)> {
+        let file = self.pipeline.file.display().to_string();
+        command(&self.pipeline, &[name, &[file.as_str()], arguments].concat())
+    }
+
+    /// [`Small::command`] of one that must end well; returns its standard output.
     pub fn duto(&self, arguments: &[&str]) -> Result<String> {
         let (code, said, error) = self.command(arguments)?;
         ensure!(code == 0, "{arguments:?} ended with {code}: {said}{error}");

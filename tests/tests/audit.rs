@@ -8,7 +8,7 @@ use duto_servers::free_port;
 use duto_tests::http::{request, request_with, wait_until_it_answers, wait_until_ready};
 use duto_tests::small::Small;
 use duto_tests::wait::wait_for;
-use duto_tests::worker::{Worker, command};
+use duto_tests::worker::Worker;
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,20 +32,14 @@ auth:
     )
 }
 
-/// A command whose file stands between its name and its arguments.
-fn duto(small: &Small, name: &[&str], arguments: &[&str]) -> Result<(i32, String, String)> {
-    let file = small.pipeline.file.display().to_string();
-    command(&small.pipeline, &[name, &[file.as_str()], arguments].concat())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_by_hand_is_on_record() -> Result<()> {
     let small = Small::create("audit", &sections(), BEFOREHAND).await?;
-    let (code, _, error) = duto(&small, &["audit"], &[])?;
+    let (code, _, error) = small.command_with(&["audit"], &[])?;
     ensure!(code == 1 && error.contains("has not run"), "{code}: {error}");
     small.send([r#"{"id": 1}"#, r#"{"id": 100}"#, r#"{"id": 101}"#, r#"{"id": 102}"#])?;
     small.load()?;
-    let (code, said, _) = duto(&small, &["audit"], &[])?;
+    let (code, said, _) = small.command_with(&["audit"], &[])?;
     ensure!(code == 0 && said == "nothing was done by hand\n", "{said}");
 
     let folder = small.pipeline.log_folder.display().to_string();
@@ -53,14 +47,15 @@ async fn what_is_done_by_hand_is_on_record() -> Result<()> {
     let run = |name: &[&str], arguments: &[&str]| -> Result<String> {
         let arguments = in_log(arguments);
         let arguments: Vec<&str> = arguments.split('\n').collect();
-        let (code, said, error) = duto(&small, name, &arguments)?;
+        let (code, said, error) = small.command_with(name, &arguments)?;
         ensure!(code == 0, "{name:?}: {code}: {said}{error}");
         Ok(said)
     };
-    let (code, _, error) = duto(&small, &["rejects", "discard"], &["--id", "3", "--why", " "])?;
+    let (code, _, error) =
+        small.command_with(&["rejects", "discard"], &["--id", "3", "--why", " "])?;
     ensure!(code == 1 && error.contains("--why is empty"), "{code}: {error}");
     let discard = ["--id", "3,99", "--why", "a test order"];
-    let (code, said, error) = duto(&small, &["rejects", "discard"], &discard)?;
+    let (code, said, error) = small.command_with(&["rejects", "discard"], &discard)?;
     ensure!(code == 0, "{error}");
     ensure!(said == "rejects discarded: 1\nnumbers that are no open rejects: 1\n", "{said}");
     small.client.batch_execute("ALTER TABLE events DROP CONSTRAINT small").await?;
@@ -85,7 +80,7 @@ async fn what_is_done_by_hand_is_on_record() -> Result<()> {
     );
     let user = small.rows("SELECT DISTINCT actor FROM duto.audit").await?;
     ensure!(user.len() == 1 && user[0].contains('@'), "{user:?}");
-    let (code, said, _) = duto(&small, &["audit"], &["--limit", "2", "--json"])?;
+    let (code, said, _) = small.command_with(&["audit"], &["--limit", "2", "--json"])?;
     let newest: Value = serde_json::from_str(said.lines().next().unwrap_or_default())?;
     ensure!(
         code == 0 && said.lines().count() == 2 && newest["action"] == "move_position",

@@ -190,14 +190,14 @@ async fn nothing_of_a_reject_lies_in_clear_text() -> Result<()> {
         .await?;
     let listed = sealed.duto(&["rejects", "ls"])?;
     ensure!(listed.contains("zqvdecode") && !listed.contains("(sealed)"), "{listed}");
-    let shown = sealed.command(&["rejects", "show"], &["4"])?;
+    let shown = sealed.small.command_with(&["rejects", "show"], &["4"])?;
     ensure!(shown.1.contains("zqvloaded nobody") && shown.1.contains("zqvkey"), "{shown:?}");
 
     sealed.set_keys(&new_key("one"));
-    let (code, _, error) = sealed.command(&["rejects", "show"], &["4"])?;
+    let (code, _, error) = sealed.small.command_with(&["rejects", "show"], &["4"])?;
     ensure!(code == 1 && error.contains("the key one does not open it"), "{code}: {error}");
     sealed.set_keys("one:short");
-    let (code, _, error) = sealed.command(&["check"], &[])?;
+    let (code, _, error) = sealed.small.command_with(&["check"], &[])?;
     ensure!(code != 0 && error.contains("key 1 is not ID:KEY"), "{code}: {error}");
     Ok(())
 }
@@ -233,7 +233,7 @@ async fn a_rotated_key_reads_old_and_new() -> Result<()> {
 
     // Without the old key nothing of it is opened, and nothing is lost.
     sealed.set_keys(&new);
-    let (code, _, error) = sealed.command(&["encryption", "status"], &[])?;
+    let (code, _, error) = sealed.small.command_with(&["encryption", "status"], &[])?;
     ensure!(code == 1 && error.contains("sealed by the key old"), "{code}: {error}");
     let unbound = "ALTER TABLE people DROP CONSTRAINT is_known";
     sealed.small.client.batch_execute(unbound).await?;
@@ -287,21 +287,14 @@ async fn records_of_an_unknown_key_wait_for_it() -> Result<()> {
     let kept = rusqlite::Connection::open(sealed.small.pipeline.log_folder.join("log.db"))?;
     let kept: Vec<u8> =
         kept.query_row("SELECT payload FROM record LIMIT 1", [], |row| row.get(0))?;
-    ensure!(sealed_by(&kept).as_deref() == Some("new"));
+    ensure!(sealed_by(&kept) == Some("new"));
     Ok(())
 }
 
 impl Sealed {
-    /// A command whose file stands between its name and its arguments.
-    fn command(&self, name: &[&str], arguments: &[&str]) -> Result<(i32, String, String)> {
-        let file = self.small.pipeline.file.display().to_string();
-        let all = [name, &[file.as_str()], arguments].concat();
-        duto_tests::worker::command(&self.small.pipeline, &all)
-    }
-
     /// The standard output of one that must end well.
     fn duto(&self, name: &[&str]) -> Result<String> {
-        let (code, said, error) = self.command(name, &[])?;
+        let (code, said, error) = self.small.command_with(name, &[])?;
         ensure!(code == 0, "{name:?} ended with {code}: {said}{error}");
         Ok(said)
     }

@@ -92,6 +92,21 @@ impl Keys {
         if keys.is_empty() { Err(KeyFault::None) } else { Ok(Self(keys)) }
     }
 
+    /// What the first key of this name opens: there is one, but of several pipelines' there may be
+    /// more.
+    fn open(
+        &self,
+        id: &str,
+        open: impl Fn(&NamedKey) -> Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, SealFault> {
+        let mut named = self.0.iter().filter(|key| key.id == id).peekable();
+        if named.peek().is_none() {
+            let known = self.ids().join(", ");
+            return Err(SealFault::UnknownKey { id: id.to_owned(), known });
+        }
+        named.find_map(open).ok_or_else(|| SealFault::Refused { id: id.to_owned() })
+    }
+
     /// The names, the one that seals first.
     pub fn ids(&self) -> Vec<String> {
         self.0.iter().map(|key| key.id.clone()).collect()
@@ -274,11 +289,16 @@ impl Keyring {
                 let (nonce, sealed) = kept[HEAD_BYTES..].split_at(NONCE_BYTES);
                 let nonce = XNonce::try_from(nonce).map_err(|_| SealFault::Damaged)?;
                 let place = joined(belongs_to);
-                let named = self.keys_of(&id)?;
-                let opened = named.iter().find_map(|key| {
-                    cipher_of(key).decrypt(&nonce, Payload { msg: sealed, aad: &place }).ok()
-                });
-                opened.map(Cow::Owned).ok_or(SealFault::Refused { id })
+                let open = |keys: Option<Arc<Keys>>| {
+                    let keys = keys.ok_or_else(|| SealFault::NoKeys { id: id.to_owned() })?;
+                    let payload = || Payload { msg: sealed, aad: &place };
+                    keys.open(id, |key| cipher_of(key).decrypt(&nonce, payload()).ok())
+                };
+                match open(self.keys(Freshness::Recent)?) {
+                    Err(SealFault::UnknownKey { .. }) => open(self.keys(Freshness::Now)?),
+                    opened => opened,
+                }
+                .map(Cow::Owned)
             }
             _ => Err(SealFault::Damaged),
         }
@@ -291,23 +311,6 @@ impl Keyring {
         kept: Option<&'v [u8]>,
     ) -> Result<Option<Cow<'v, [u8]>>, SealFault> {
         kept.map(|kept| self.open(belongs_to, kept)).transpose()
-    }
-
-    /// The keys of this name: one, but of several pipelines' there may be more.
-    fn keys_of(&self, id: &str) -> Result<Vec<NamedKey>, SealFault> {
-        let of = |keys: Option<Arc<Keys>>| {
-            let keys = keys.ok_or_else(|| SealFault::NoKeys { id: id.to_owned() })?;
-            let named: Vec<NamedKey> = keys.0.iter().filter(|key| key.id == id).cloned().collect();
-            let known = || keys.ids().join(", ");
-            if named.is_empty() {
-                return Err(SealFault::UnknownKey { id: id.to_owned(), known: known() });
-            }
-            Ok(named)
-        };
-        match of(self.keys(Freshness::Recent)?) {
-            Err(SealFault::UnknownKey { .. }) => of(self.keys(Freshness::Now)?),
-            found => found,
-        }
     }
 }
 
@@ -375,10 +378,10 @@ fn cipher_of(key: &NamedKey) -> XChaCha20Poly1305 {
 }
 
 /// The name of the key that a value is sealed by; None for one that is not sealed.
-pub fn sealed_by(kept: &[u8]) -> Option<String> {
+pub fn sealed_by(kept: &[u8]) -> Option<&str> {
     let id = kept.strip_prefix(&MAGIC)?.strip_prefix(&[SEALED])?.get(..ID_BYTES)?;
     let end = id.iter().position(|byte| *byte == 0).unwrap_or(ID_BYTES);
-    std::str::from_utf8(&id[..end]).ok().filter(|id| is_id(id)).map(str::to_owned)
+    std::str::from_utf8(&id[..end]).ok().filter(|id| is_id(id))
 }
 
 fn head(id: &str) -> [u8; HEAD_BYTES] {
@@ -416,7 +419,7 @@ mod tests {
         let keyring = ring(&new_key("one"));
         for value in [&b""[..], b"{\"name\":\"Ana\"}", &MAGIC, &[7; 100_000]] {
             let kept = keyring.seal(&PLACE, value).expect("sealed");
-            assert_eq!(sealed_by(&kept).as_deref(), Some("one"));
+            assert_eq!(sealed_by(&kept), Some("one"));
             assert_eq!(kept.len(), value.len() + HEAD_BYTES + NONCE_BYTES + TAG_BYTES);
             assert_eq!(keyring.open(&PLACE, &kept).expect("opened"), value);
             // ("a", "bc") is another place than ("ab", "c").
@@ -451,7 +454,7 @@ mod tests {
         let both = ring(&format!("{new}, {old}"));
         assert_eq!(both.open(&PLACE, &kept_before).expect("opened"), &b"old"[..]);
         let kept = both.seal(&PLACE, b"new").expect("sealed").into_owned();
-        assert_eq!(sealed_by(&kept).as_deref(), Some("2026-11"));
+        assert_eq!(sealed_by(&kept), Some("2026-11"));
         let known = "2026-10".to_owned();
         let fault = SealFault::UnknownKey { id: "2026-11".to_owned(), known };
         assert_eq!(ring(&old).open(&PLACE, &kept), Err(fault));

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tokio_postgres::types::ToSql;
 
 use super::failure::Failure;
-use super::sealed::answer_place;
+use super::sealed::{answer_place, cannot_seal};
 use super::session::LoadSession;
 use duto_ground::index::RecordIndex;
 use duto_stages::answers::Answer;
@@ -32,8 +32,7 @@ pub(super) async fn write(session: LoadSession<'_>, batch: &Prepared) -> Result<
     let sealed = |answer: &Answer| {
         let place = answer_place(&target.pipeline, &answer.key);
         let body = target.encryption.keyring.seal(&place, answer.body.as_bytes());
-        body.map(Cow::into_owned)
-            .map_err(|fault| Failure::Pause(format!("an answer cannot be sealed: {fault}")))
+        body.map(Cow::into_owned).map_err(cannot_seal("an answer"))
     };
     let bodies: Vec<Vec<u8>> = batch.answers.iter().map(sealed).collect::<Result<_, _>>()?;
     let values: [&(dyn ToSql + Sync); 5] = [&target.pipeline, &keys, &offsets, &statuses, &bodies];

@@ -1,6 +1,7 @@
 //! `duto.audit`: who did what by hand, and who was not let in. Rows are only ever added.
 
 use chrono::{DateTime, Utc};
+use tokio_postgres::GenericClient;
 
 use super::connect::Connection;
 use super::failure::Failure;
@@ -87,14 +88,21 @@ const INSERT: &str = "INSERT INTO duto.audit (pipeline, actor, via, action, what
 
 /// Adds an entry within the transaction of what it tells of, so that both are there or neither.
 pub async fn write(on: &Connection, pipeline: &str, entry: &Entry) -> Result<(), Failure> {
+    on.within(insert(&on.client, pipeline, entry)).await
+}
+
+/// [`write`] by a client or a transaction of its.
+pub(super) async fn insert(
+    on: &impl GenericClient,
+    pipeline: &str,
+    entry: &Entry,
+) -> Result<(), tokio_postgres::Error> {
     let Entry { actor, action, what } = entry;
     let kept = |text: &str| text.replace('\0', "\\0").chars().take(MOST_CHARACTERS).collect();
     let (name, what): (String, String) = (kept(&actor.name), kept(what));
     let why: Option<String> = actor.why.as_deref().map(kept);
     let (via, action) = (actor.via.as_str(), action.as_str());
-    on.within(on.client.execute(INSERT, &[&pipeline, &name, &via, &action, &what, &why]))
-        .await
-        .map(|_| ())
+    on.execute(INSERT, &[&pipeline, &name, &via, &action, &what, &why]).await.map(|_| ())
 }
 
 /// Adds entries in a transaction of their own, on a connection that may be one that only reads.

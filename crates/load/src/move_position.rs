@@ -4,7 +4,7 @@
 use anyhow::{Context, bail};
 use uuid::Uuid;
 
-use super::audit::{Action, Actor};
+use super::audit::{self, Action, Actor, Entry};
 use super::connect::Connection;
 use super::ensure::ADVISORY_LOCK;
 use super::target::Target;
@@ -101,13 +101,15 @@ pub async fn move_position(
             &[&target.pipeline, &target.topic, &partition, &kind, &from, &to, &target.worker],
         )
         .await?;
-    let record = "INSERT INTO duto.audit (pipeline, actor, via, action, what, why)
-         VALUES ($1, $2, $3, $4, $5, $6)";
-    let Actor { name, via, why } = wanted.actor;
-    let (via, action) = (via.as_str(), Action::MovePosition.as_str());
-    let moved =
-        format!("partition {partition} of {} moved from {from} to {to}: {what}", target.topic);
-    transaction.execute(record, &[&target.pipeline, &name, &via, &action, &moved, &why]).await?;
+    let entry = Entry {
+        actor: wanted.actor.clone(),
+        action: Action::MovePosition,
+        what: format!(
+            "partition {partition} of {} moved from {from} to {to}: {what}",
+            target.topic
+        ),
+    };
+    audit::insert(&transaction, &target.pipeline, &entry).await?;
     transaction.commit().await?;
     Ok(format!("{what}. A running worker goes on from there within seconds"))
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::failure::Failure;
 use super::pieces::{pieces, slices};
-use super::sealed::outbox_place;
+use super::sealed::{cannot_seal, outbox_place};
 use super::session::LoadSession;
 use super::target::Target;
 use duto_ground::index::{RecordIndex, RowIndex};
@@ -109,7 +109,7 @@ fn rows_of<'a>(
         let id = message_id(&origin, head.partition, head.offset, row.number() - first as u32);
         let seal = |column, value: Option<&'a str>| {
             let sealed = keyring.seal_some(&outbox_place(&id, column), value.map(str::as_bytes));
-            sealed.map_err(|fault| Failure::Pause(format!("a message cannot be sealed: {fault}")))
+            sealed.map_err(cannot_seal("a message"))
         };
         rows.keys.push(seal("key", key)?);
         rows.values.push(seal("value", value)?);

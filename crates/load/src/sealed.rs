@@ -49,8 +49,7 @@ impl RejectPlace<'_> {
         value: Option<&'v [u8]>,
     ) -> Result<Option<Cow<'v, [u8]>>, Failure> {
         let seal = |parts: &[&[u8]]| keyring.seal_some(parts, value);
-        self.with_parts(column, seal)
-            .map_err(|fault| Failure::Pause(format!("a reject cannot be sealed: {fault}")))
+        self.with_parts(column, seal).map_err(cannot_seal("a reject"))
     }
 
     /// The value that `duto.reject` keeps as this.
@@ -77,6 +76,11 @@ impl RejectPlace<'_> {
         let (pipeline, topic) = (self.pipeline.as_bytes(), self.topic.as_bytes());
         then(&[b"reject", pipeline, topic, &partition, &offset, column.name().as_bytes()])
     }
+}
+
+/// What the load does about a value that cannot be sealed: it waits.
+pub(super) fn cannot_seal(what: &'static str) -> impl Fn(SealFault) -> Failure {
+    move |fault| Failure::Pause(format!("{what} cannot be sealed: {fault}"))
 }
 
 /// Of the body of a kept answer.

@@ -2,7 +2,7 @@
 
 import type { Messages } from '../messages/en.ts';
 import { reader } from '../messages/language.svelte.ts';
-import { wants } from '../page/keyboard.ts';
+import { isTaken, run, wants } from '../page/keyboard.ts';
 import { theme } from '../theme/theme.svelte.ts';
 import { tooltip } from '../tooltip/tooltip.svelte.ts';
 import { address } from './address.svelte.ts';
@@ -38,11 +38,7 @@ export function keyboard({ openKeys, older }: Places): (event: KeyboardEvent) =>
     Escape: () => void (tooltip.dismiss() || address.look({ action: '', filter: '' })),
   };
   return (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || wants(event)) return;
-    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
+    if (!isTaken(event) && !wants(event)) run(keys, event);
   };
 }
 

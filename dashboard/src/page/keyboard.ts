@@ -50,14 +50,27 @@ export function keyboard({ dashboard, charts, openKeys }: Places): (event: Keybo
     Escape: () => void (tooltip.dismiss() || address.setSpan(null)),
   };
   return (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || wants(event)) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (key === 'a' && performance.now() - goneAt < SEQUENCE_MS) location.assign('/docs');
-    const action = keys[key];
-    if (!action) return;
-    event.preventDefault();
-    action();
+    if (isTaken(event) || wants(event)) return;
+    if (nameOf(event) === 'a' && performance.now() - goneAt < SEQUENCE_MS) location.assign('/docs');
+    run(keys, event);
   };
+}
+
+/** Whether somebody else has a use for the key: a listener before, or the browser. */
+export function isTaken(event: KeyboardEvent): boolean {
+  return event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey;
+}
+
+/** Does what the key is for, if it is for anything. */
+export function run(keys: Record<string, () => void>, event: KeyboardEvent): void {
+  const action = keys[nameOf(event)];
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+function nameOf({ key }: KeyboardEvent): string {
+  return key.length === 1 ? key.toLowerCase() : key;
 }
 
 /** Whether the focused control has a use for the key: a dialog, a field, or a button that the space bar presses. */

@@ -2,7 +2,7 @@
 
 import type { Messages } from '../messages/en.ts';
 import { reader } from '../messages/language.svelte.ts';
-import { wants } from '../page/keyboard.ts';
+import { isTaken, run, wants } from '../page/keyboard.ts';
 import { theme } from '../theme/theme.svelte.ts';
 import { tooltip } from '../tooltip/tooltip.svelte.ts';
 import { address } from './address.svelte.ts';
@@ -44,14 +44,11 @@ export function keyboard({ openKeys, produce }: Places): (event: KeyboardEvent) 
     Escape: () => void (tooltip.dismiss() || back()),
   };
   return (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (isTaken(event)) return;
     // A row opens by enter; the space bar is the page's.
     const isRow = (event.target as Element).closest?.('[data-row]') !== null;
     if (wants(event) && !(event.key === ' ' && isRow)) return;
-    const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
+    run(keys, event);
   };
 }
 

@@ -149,7 +149,7 @@ async fn counts(on: &Connection, pipeline: &str) -> anyhow::Result<Vec<Count>> {
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
             [&pipeline, &magic_bytes, &magic, &head_bytes];
         for row in on.within(on.client.query(&statement, &values)).await? {
-            let key = row.get::<_, Option<&[u8]>>(0).and_then(sealed_by);
+            let key = row.get::<_, Option<&[u8]>>(0).and_then(sealed_by).map(str::to_owned);
             let values = row.get(1);
             // Plain ones, and those that only begin like a sealed one, are the same to people.
             match counts
